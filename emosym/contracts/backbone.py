@@ -1,0 +1,104 @@
+"""Backbone: a multimodal LLM that reads images through tokens appended to its prompt."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from emosym.contracts.data import Context, Sample
+
+QUESTION = "What is the emotion of the image? Answer in one word."
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """Everything before the reasoning tokens, computed once and shared by every read.
+
+    ``cache`` holds keys and values, ``last_hidden`` [B,D] the state at the last prompt token, ``mask`` [B,L] (1 for
+    real tokens), ``next_positions`` [B] (or [B,3] for multimodal rotary positions) where the next token goes, ``tokens``
+    [B] how many prompt tokens each sample used (image tokens counted), ``fingerprint`` the weights it was made with.
+    """
+
+    cache: Any
+    last_hidden: Tensor
+    mask: Tensor
+    next_positions: Tensor
+    tokens: Tensor
+    fingerprint: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Backbone(nn.Module, ABC):
+    """Reads images through reasoning tokens.
+
+    The prompt is ``question`` about the sample's images followed by the tokens, in the assistant's turn, so the tokens
+    are the last of a causal sequence. An image is never truncated: one that does not fit the budget is an error with
+    the sample's id. Base weights are frozen; only ``adapters()`` train.
+    """
+
+    config: Any
+    context: Context
+
+    @property
+    @abstractmethod
+    def hidden_size(self) -> int:
+        """D, the width of tokens and states."""
+
+    @property
+    def shares_prefixes(self) -> bool:
+        """False where keys and values cannot be shared between reads (sliding windows); rollouts then use forward."""
+        return True
+
+    @abstractmethod
+    def forward(self, samples: Sequence[Sample], tokens: Tensor, question: str = QUESTION) -> Tensor:
+        """One pass over prompt and ``tokens`` [B,T,D]; the last layer's normed states [B,T,D]. Trains adapters."""
+
+    @abstractmethod
+    def encode(self, samples: Sequence[Sample], question: str = QUESTION) -> Prefix:
+        """The prompt alone, without gradients, in eval mode; its ``fingerprint`` makes a later stale read an error."""
+
+    @abstractmethod
+    def read(self, prefix: Prefix, tokens: Tensor) -> Tensor:
+        """States [B·G,T,D] of ``tokens`` [B·G,T,D] after a prefix of B samples (each repeated G times in a row).
+
+        Differentiable in ``tokens``; never mutates ``prefix``; equals :meth:`forward` in eval mode. A stale
+        fingerprint, or training mode with gradient checkpointing, is an error.
+        """
+
+    @abstractmethod
+    def write(self, prefix: Prefix, tokens: Tensor | None = None, max_new_tokens: int = 32) -> list[str]:
+        """Greedy text [B] after the prefix and, where given, ``tokens`` [B,T,D]."""
+
+    @abstractmethod
+    def typical_embedding(self) -> tuple[Tensor, float]:
+        """Mean [D] and per-element standard deviation of the vocabulary's embeddings: the scale new tokens start at."""
+
+    @abstractmethod
+    def adapters(self) -> dict[str, nn.Parameter]:
+        """Adapter parameters by name, the only ones of a backbone that train; empty where there is no adapter."""
+
+    @abstractmethod
+    def adapter_state(self) -> dict[str, Tensor]:
+        """What a checkpoint saves: the adapter's tensors and nothing of the base."""
+
+    @abstractmethod
+    def load_adapter_state(self, state: Mapping[str, Tensor]) -> None:
+        """The inverse of :meth:`adapter_state`; missing or unexpected keys are errors."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Changes whenever base or adapter weights change (cheap: tensor versions and identities, not a full hash)."""
+
+    def set_adapters_trainable(self, trainable: bool) -> None:
+        """Freeze or unfreeze the adapters."""
+        for parameter in self.adapters().values():
+            parameter.requires_grad_(trainable)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device

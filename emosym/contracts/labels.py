@@ -1,0 +1,60 @@
+"""Label sets: which emotions there are, and which of them are positive. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emosym_registry import EmosymError, did_you_mean
+
+MIKELS_8 = ("amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness")
+"""Mikels et al. 2005, in the order of EmoSet's ``info.json``."""
+
+MIKELS_WHEEL = ("amusement", "excitement", "awe", "contentment", "sadness", "disgust", "fear", "anger")
+"""The same eight around Mikels' wheel (Zhao et al. 2016): neighbours on the wheel are one step apart."""
+
+POSITIVE = frozenset({"amusement", "awe", "contentment", "excitement", "positive", "joy", "love", "happiness", "surprise"})
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """An ordered set of emotion names; a label is an index into ``names``."""
+
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, value: str | list[str] | tuple[str, ...]) -> LabelSet:
+        """``"mikels-8"``, ``"binary"``, or a list of two or more different names."""
+        if value == "mikels-8":
+            return cls(MIKELS_8)
+        if value == "binary":
+            return cls(("negative", "positive"))
+        if isinstance(value, str):
+            raise EmosymError(
+                "spec.unknown-labels", f"unknown label set {value!r}", hint='use "mikels-8", "binary" or a list of names'
+            )
+        names = tuple(value)
+        if len(names) < 2 or len(set(names)) != len(names):
+            raise EmosymError("spec.bad-labels", f"a label list needs two or more different names, got {list(names)}")
+        return cls(names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def index(self, name: str) -> int:
+        """Index of ``name``; an unknown name is an error that says what exists."""
+        if name not in self.names:
+            suggestion = did_you_mean(name, self.names)
+            raise EmosymError(
+                "data.unknown-label",
+                f"unknown emotion {name!r}" + (f"; {suggestion}" if suggestion else ""),
+                hint=f"emotions: {', '.join(self.names)}",
+            )
+        return self.names.index(name)
+
+    def positive(self, index: int) -> bool:
+        """Whether the label at ``index`` is a positive emotion."""
+        return self.names[index] in POSITIVE
+
+    @property
+    def is_mikels(self) -> bool:
+        return set(self.names) == set(MIKELS_8)

@@ -1,0 +1,1 @@
+"""Datasets emoset, image-folder and hf; knowledge annotations and jsonl."""

@@ -1,0 +1,1 @@
+"""Diffusion heads sd and sdxl."""

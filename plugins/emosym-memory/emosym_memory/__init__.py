@@ -1,0 +1,1 @@
+"""Memory banks sql and ring."""

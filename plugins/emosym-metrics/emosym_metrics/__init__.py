@@ -1,0 +1,1 @@
+"""Metrics, judges and the open-clip text encoder."""

@@ -1,0 +1,17 @@
+"""What this plugin offers; imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from emosym_registry import API_VERSION, ComponentSpec, PluginInfo, hookimpl
+
+
+@hookimpl
+def emosym_plugin_info() -> PluginInfo:
+    return PluginInfo("emosym-metrics", API_VERSION, "Metrics, judges and the open-clip text encoder")
+
+
+@hookimpl
+def emosym_components() -> Iterable[ComponentSpec]:
+    return ()

@@ -1,0 +1,1 @@
+"""Compressors, rewards, reinforcers, fusions and emotion spaces."""

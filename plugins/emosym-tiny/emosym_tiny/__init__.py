@@ -1,0 +1,1 @@
+"""The embedded default: a rendered world of emotions and small trained weights."""

@@ -1,0 +1,173 @@
+"""Tokenizers, chat templates and processors of the embedded models, trained and saved locally."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from emosym_tiny.world import World, caption, full_caption, rationale
+from emosym_tiny.world.vocabulary import AFFECT_WORDS, EMOTION_FORMS, EMOTIONS, OBJECTS, SCENES
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import (
+    CLIPImageProcessor,
+    Idefics3ImageProcessor,
+    Idefics3Processor,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+    ProcessorMixin,
+    Qwen2VLImageProcessor,
+    Qwen2VLProcessor,
+    Qwen2VLVideoProcessor,
+)
+
+SIZE, PATCH, MERGE = 64, 8, 2
+MEAN = STD = (0.5, 0.5, 0.5)
+VOCABULARY, CLIP_VOCABULARY, CLIP_CONTEXT = 1024, 768, 64
+SEED = 20_240_100
+
+DESCRIBE = "Describe the picture."
+"""The prompt the models answer with the canonical, complete caption."""
+
+CAPTION = "Give the picture a caption."
+"""The prompt they answer with a caption of free wording."""
+
+END, START, STOP = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+SHARED = (END, START, STOP)
+"""Special tokens every family has, with the same ids, so that embeddings can be handed on."""
+
+PROMPTS = (
+    DESCRIBE,
+    CAPTION,
+    "What is the emotion of the image? Answer in one word.",
+    "Which emotion does this image evoke? Answer with one of: " + ", ".join(EMOTIONS) + ".",
+    "What is the emotion of the image? Think step by step, then answer in one word.",
+    "You are a helpful assistant. Explain why. The answer is. Because it shows. Reasoning: Emotion:",
+    "system user assistant",
+)
+
+
+@cache
+def corpus() -> tuple[str, ...]:
+    """What the tokenizers are trained on: captions, rationales, prompts and every word of the world."""
+    rng = np.random.default_rng(SEED)
+    lines: list[str] = []
+    for attributes, emotion in World().sample(4000, rng):
+        lines += [caption(attributes, rng), full_caption(attributes), rationale(attributes, EMOTIONS[emotion], rng)]
+    words = [*EMOTIONS, *SCENES, *OBJECTS, *sorted(AFFECT_WORDS), *(w for f in EMOTION_FORMS.values() for w in f)]
+    # Each word stands bare, capitalised and after a space, so that no label falls into pieces anywhere.
+    lines += [f"{word} {word.capitalize()} {word}\n{word}" for word in words] * 100
+    lines += list(PROMPTS) * 100
+    return tuple(lines)
+
+
+def _bpe(size: int, *, lowercase: bool, specials: tuple[str, ...]) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    if lowercase:
+        tokenizer.normalizer = normalizers.Sequence(
+            [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+        )
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=lowercase)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=list(specials),
+        # All 256 bytes are tokens, so any text whatever can be written.
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(corpus(), trainer)
+    return tokenizer
+
+
+@cache
+def _base() -> str:
+    return _bpe(VOCABULARY, lowercase=False, specials=SHARED).to_str()
+
+
+def chat_tokenizer(*extra: str, **named: str) -> PreTrainedTokenizerFast:
+    """The language models' byte-level BPE with the family's own special tokens behind the shared vocabulary."""
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(_base()),
+        eos_token=STOP,
+        pad_token=END,
+        extra_special_tokens=[START, *extra],
+        padding_side="left",
+        model_max_length=1024,
+        clean_up_tokenization_spaces=False,
+        model_input_names=["input_ids", "attention_mask"],
+        **named,
+    )
+
+
+def clip_tokenizer() -> PreTrainedTokenizerFast:
+    """Lower-case byte-level BPE that frames each text in <|start|> … <|end|>, as open_clip's HF wrapper expects."""
+    pad, start, end = "<|pad|>", "<|start|>", "<|end|>"
+    tokenizer = _bpe(CLIP_VOCABULARY, lowercase=True, specials=(pad, start, end))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{start} $A {end}", special_tokens=[(start, 1), (end, 2)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=pad,
+        bos_token=start,
+        eos_token=end,
+        padding_side="right",
+        model_max_length=CLIP_CONTEXT,
+        clean_up_tokenization_spaces=False,
+        model_input_names=["input_ids", "attention_mask"],
+    )
+
+
+def chat_template(image: str) -> str:
+    """ChatML for system, user and assistant turns; content is a string or a list of image and text parts."""
+    return (
+        "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+        "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
+        "{% for part in message['content'] %}"
+        "{% if part['type'] == 'image' or 'image' in part or 'image_url' in part %}" + image + "{% elif 'text' in part %}"
+        "{{ part['text'] }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+
+
+def qwen_processor() -> ProcessorMixin:
+    """Any image size from 32x32 to 256x256 pixels in area; a 64x64 image is 16 tokens."""
+    tokenizer = chat_tokenizer(
+        "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"
+    )
+    limits = {"shortest_edge": 32 * 32, "longest_edge": 256 * 256}
+    shape = {"patch_size": PATCH, "merge_size": MERGE, "temporal_patch_size": 2}
+    image = Qwen2VLImageProcessor(size=limits, image_mean=MEAN, image_std=STD, **shape)
+    video = Qwen2VLVideoProcessor(size=limits, image_mean=MEAN, image_std=STD, **shape)
+    template = chat_template("<|vision_start|><|image_pad|><|vision_end|>")
+    return Qwen2VLProcessor(image, tokenizer, video, chat_template=template)
+
+
+def llava_processor() -> ProcessorMixin:
+    """Images are resized to 64x64: 64 patches and as many tokens."""
+    image = CLIPImageProcessor(
+        size={"height": SIZE, "width": SIZE}, do_center_crop=False, image_mean=MEAN, image_std=STD
+    )
+    return LlavaProcessor(
+        image,
+        chat_tokenizer("<image>"),
+        patch_size=PATCH,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=chat_template("<image>"),
+    )
+
+
+def idefics_processor() -> ProcessorMixin:
+    """Images are resized to 64x64 and never split: 16 tokens after the pixel shuffle."""
+    image = Idefics3ImageProcessor(
+        size={"longest_edge": SIZE},
+        max_image_size={"longest_edge": SIZE},
+        do_image_splitting=False,
+        image_mean=MEAN,
+        image_std=STD,
+    )
+    tokenizer = chat_tokenizer("<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>")
+    return Idefics3Processor(
+        image, tokenizer, image_seq_len=(SIZE // PATCH // MERGE) ** 2, chat_template=chat_template("<image>")
+    )

@@ -1,0 +1,1 @@
+"""Backbones qwen-vl, llava and hf-vlm."""

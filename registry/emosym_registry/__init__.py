@@ -1,0 +1,24 @@
+"""Descriptors, hooks and discovery of emosym plugins: all that a plugin's light module imports."""
+
+from emosym_registry.descriptors import API_VERSION, KINDS, Alias, ComponentSpec, PluginInfo, Preset
+from emosym_registry.errors import EmosymError, did_you_mean
+from emosym_registry.hookspecs import hookimpl
+from emosym_registry.manager import Failure, Offer, Registry, load_registry
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "API_VERSION",
+    "KINDS",
+    "Alias",
+    "ComponentSpec",
+    "EmosymError",
+    "Failure",
+    "Offer",
+    "PluginInfo",
+    "Preset",
+    "Registry",
+    "did_you_mean",
+    "hookimpl",
+    "load_registry",
+]

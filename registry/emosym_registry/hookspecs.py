@@ -1,0 +1,72 @@
+"""Every hook of the plugin API on one page. A plugin implements those it needs, marked with ``hookimpl``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from emosym_registry.descriptors import Alias, ComponentSpec, PluginInfo, Preset
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROJECT = "emosym"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def emosym_plugin_info() -> PluginInfo:  # type: ignore[empty-body]
+    """Say who you are. Required."""
+
+
+@hookspec
+def emosym_components() -> Iterable[ComponentSpec]:  # type: ignore[empty-body]
+    """Offer components."""
+
+
+@hookspec
+def emosym_aliases() -> Iterable[Alias]:  # type: ignore[empty-body]
+    """Offer names for weights (``model: tiny``)."""
+
+
+@hookspec
+def emosym_presets() -> Iterable[Preset]:  # type: ignore[empty-body]
+    """Offer specs to extend (``extends: preset:tiny``)."""
+
+
+@hookspec
+def emosym_commands() -> Iterable[tuple[str, str, str]]:  # type: ignore[empty-body]
+    """Offer commands as (name, ``"package.module:typer_app"``, help)."""
+
+
+@hookspec
+def emosym_run_started(run: Path, spec: Mapping[str, Any]) -> None:
+    """A run begins in folder ``run`` with the resolved ``spec``."""
+
+
+@hookspec
+def emosym_stage_started(run: Path, stage: str, steps: int, step: int) -> None:
+    """A stage of ``steps`` optimiser steps begins, or continues at ``step``."""
+
+
+@hookspec
+def emosym_step_finished(run: Path, stage: str, step: int, values: Mapping[str, float]) -> None:
+    """An optimiser step is done; ``values`` are the logged scalars (losses, learning rate, gradient norms, rewards)."""
+
+
+@hookspec
+def emosym_stage_finished(run: Path, stage: str, summary: Mapping[str, Any]) -> None:
+    """A stage is done and its weights are saved."""
+
+
+@hookspec
+def emosym_bank_refreshed(run: Path, step: int, refresh: Any) -> None:
+    """The memory bank took in candidates; ``refresh`` is ``emosym.contracts.Refresh``."""
+
+
+@hookspec
+def emosym_run_finished(run: Path, summary: Mapping[str, Any]) -> None:
+    """The run is done; ``summary`` is what ``summary.json`` holds."""

@@ -1,0 +1,228 @@
+"""The shape of a spec: pydantic models of every section. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+PresetName = Literal["paper", "official", "emosym"]
+Group = Literal["adapters", "tokens", "head", "fusion", "diffusion"]
+
+
+class Section(BaseModel):
+    """A part of a spec: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=(), use_attribute_docstrings=True)
+
+
+class Component(Section):
+    """A component by name, with parameters that its own config model validates."""
+
+    name: str
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class Reward(Component):
+    """A reward and its share of the total."""
+
+    weight: float = Field(default=1.0, ge=0)
+
+
+class Plugins(Section):
+    only: list[str] | None = None
+    """Allow-list of plugin ids; null lets every installed plugin load."""
+
+
+class Judges(Section):
+    """Emotion classifiers independent of the system. The evaluation judge must be none of the others."""
+
+    reward: Component | None = None
+    bank: Component | None = None
+    evaluate: Component | None = None
+
+
+class Optim(Section):
+    """AdamW and its schedule; a stage may override the rate of a parameter group."""
+
+    lr: float = Field(default=1e-4, gt=0)
+    weight_decay: float = Field(default=0.1, ge=0)
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup: float = Field(default=0.03, ge=0, lt=1)
+    """Share of the steps that warm up linearly."""
+    clip: float = Field(default=1.0, gt=0)
+    """Largest gradient norm."""
+
+
+class Compute(Section):
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    workers: int = Field(default=2, ge=0)
+    checkpoint_minutes: float = Field(default=5.0, gt=0)
+    gradient_accumulation: int = Field(default=1, ge=1)
+
+
+class _Stage(Section):
+    """What all stages share. Values a spec leaves out come from the stage's preset."""
+
+    preset: PresetName = "emosym"
+    epochs: float = Field(default=1.0, gt=0)
+    """Passes over the training set; ignored where ``steps`` is given."""
+    steps: int | None = Field(default=None, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    train: list[Group]
+    """Parameter groups that learn in this stage; the others are frozen."""
+    lr: dict[Group, float] = Field(default_factory=dict)
+    """Learning rates that replace ``optim.lr`` for a group."""
+    ce_weight: float = Field(default=1.0, ge=0)
+    """Weight of the cross entropy of the emotion head."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            stage = cls.__name__.removesuffix("Stage").lower()
+            chosen = STAGE_PRESETS.get(stage, {}).get(value.get("preset", "emosym"), {})
+            return {**chosen, **value}
+        return value
+
+
+class CompressStage(_Stage):
+    """Stage 1: press knowledge into the reasoning tokens."""
+
+    knowledge_weight: float = Field(default=0.5, ge=0)
+    """Weight of the compressor's own loss."""
+
+
+class ReinforceStage(_Stage):
+    """Stage 2: sharpen the tokens with verifiable rewards."""
+
+
+class Refreshing(Section):
+    """When and how the memory bank takes in generated images."""
+
+    every: int = Field(default=100, ge=1)
+    """T, optimiser steps between refreshes."""
+    per_class: int = Field(default=8, ge=1)
+    """n, candidates generated for each emotion."""
+    sampling_steps: int | None = Field(default=None, ge=1)
+    guidance_scale: float | None = Field(default=None, ge=0)
+    tolerance: float | None = Field(default=None, ge=0, le=1)
+    """Roll a refresh back when validation accuracy falls by more than this before the next one; null never does."""
+
+
+class UnifyStage(_Stage):
+    """Stage 3: fuse, generate, feed back."""
+
+    diffusion_weight: float = Field(default=1.0, ge=0)
+    """Weight of the denoising loss."""
+    token_gradient: float = Field(default=1.0, ge=0)
+    """Scale of the diffusion loss's gradient into tokens and backbone; 0 cuts it."""
+    context_scale: float = Field(default=1.0, ge=0)
+    """Weight of the context states in the fusion, the same in training and in sampling."""
+    prompts: list[str] = Field(default_factory=lambda: ["a picture of {emotion}"], min_length=1)
+    """Prompts a training image is paired with; {emotion} is where the fused vectors go."""
+    refresh: Refreshing | None = Field(default_factory=Refreshing)
+    """Null trains without the memory bank."""
+
+
+STAGE_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "compress": {
+        "paper": {"train": ["adapters", "tokens", "head"], "ce_weight": 0.5, "knowledge_weight": 0.5, "epochs": 3, "batch_size": 128},
+        "official": {"train": ["adapters", "tokens", "head"], "ce_weight": 0.5, "knowledge_weight": 0.5, "epochs": 5, "batch_size": 128},
+        "emosym": {"train": ["adapters", "tokens", "head"], "ce_weight": 1.0, "knowledge_weight": 0.5, "epochs": 3, "batch_size": 32},
+    },
+    "reinforce": {
+        "paper": {"train": ["adapters", "tokens", "head"], "ce_weight": 1.0, "epochs": 1, "batch_size": 32},
+        "official": {"train": ["adapters", "tokens", "head"], "ce_weight": 1.0, "epochs": 1, "batch_size": 32},
+        "emosym": {"train": ["tokens", "head"], "ce_weight": 0.5, "epochs": 1, "batch_size": 32},
+    },
+    "unify": {
+        "paper": {
+            "train": ["tokens", "head", "fusion"], "ce_weight": 1.0, "diffusion_weight": 1.0, "epochs": 1, "batch_size": 16,
+            "lr": {"fusion": 1e-3, "tokens": 1e-4, "head": 1e-4},
+            "refresh": {"guidance_scale": 7.5, "sampling_steps": 50},
+        },
+        "official": {
+            "train": ["tokens", "head", "fusion"], "ce_weight": 1.0, "diffusion_weight": 1.0, "epochs": 1, "batch_size": 1,
+            "lr": {"fusion": 1e-3, "tokens": 1e-4, "head": 1e-4},
+            "refresh": {"guidance_scale": 7.5, "sampling_steps": 50},
+        },
+        "emosym": {
+            "train": ["tokens", "head", "fusion"], "ce_weight": 1.0, "diffusion_weight": 1.0, "token_gradient": 0.1,
+            "epochs": 1, "batch_size": 32, "lr": {"fusion": 1e-3}, "refresh": {"tolerance": 0.02},
+        },
+    },
+}  # fmt: skip
+
+
+class Stages(Section):
+    """The stages a run goes through, in this order; null leaves one out."""
+
+    compress: CompressStage | None = Field(default_factory=lambda: CompressStage.model_validate({}))
+    reinforce: ReinforceStage | None = Field(default_factory=lambda: ReinforceStage.model_validate({}))
+    unify: UnifyStage | None = Field(default_factory=lambda: UnifyStage.model_validate({}))
+
+
+class Evaluation(Section):
+    """What is evaluated, beside the list of metrics."""
+
+    split: Literal["val", "test"] = "test"
+    per_class: int = Field(default=16, ge=2)
+    """Generated (and real) images for each emotion."""
+    sampling_steps: int | None = Field(default=None, ge=1)
+    guidance_scale: float | None = Field(default=None, ge=0)
+    prompt: str = "a picture of {emotion}"
+    batch_size: int = Field(default=64, ge=1)
+
+
+class Spec(Section):
+    """A whole experiment."""
+
+    emosym: Literal[1]
+    """Version of the spec format."""
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """The run folder is runs/NAME unless --out says otherwise."""
+    seed: int = Field(default=0, ge=0)
+    labels: str | list[str] = "mikels-8"
+    plugins: Plugins = Field(default_factory=Plugins)
+    data: Component
+    knowledge: Component | None = None
+    text_encoder: Component | None = None
+    backbone: Component
+    compressor: Component
+    rewards: list[Reward] = Field(default_factory=list)
+    reinforcer: Component | None = None
+    fusion: Component | None = None
+    emotion_space: Component | None = None
+    diffusion: Component | None = None
+    memory: Component | None = None
+    judges: Judges = Field(default_factory=Judges)
+    optim: Optim = Field(default_factory=Optim)
+    compute: Compute = Field(default_factory=Compute)
+    stages: Stages = Field(default_factory=Stages)
+    evaluation: Evaluation = Field(default_factory=Evaluation)
+    metrics: list[Component] = Field(default_factory=list)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_names(cls, value: Any) -> Any:
+        """A component may be written as its bare name."""
+        if not isinstance(value, dict):
+            return value
+        value = dict(value)
+        for key in COMPONENT_KEYS:
+            if isinstance(value.get(key), str):
+                value[key] = {"name": value[key]}
+        for key in ("rewards", "metrics"):
+            if isinstance(value.get(key), list):
+                value[key] = [{"name": item} if isinstance(item, str) else item for item in value[key]]
+        return value
+
+
+COMPONENT_KEYS: dict[str, str] = {
+    "data": "dataset", "knowledge": "knowledge", "text_encoder": "text_encoder", "backbone": "backbone",
+    "compressor": "compressor", "reinforcer": "reinforcer", "fusion": "fusion", "emotion_space": "emotion_space",
+    "diffusion": "diffusion", "memory": "memory",
+}  # fmt: skip
+"""Spec key → component kind, for sections that hold one component."""

@@ -67,7 +67,8 @@ class Context:
     """What a component is told when it is built, beside its own config.
 
     The sizes are filled in the order of assembly: ``hidden_size`` (D) and ``text_width`` (W) are there for compressor,
-    fusion, emotion space; ``token_widths`` (one per text encoder of the diffusion head) for the fusion. ``model_path``
+    fusion, emotion space; ``context_tokens`` (K, the compressor's) and ``token_widths`` (one per text encoder of the
+    diffusion head) for the fusion; ``text_width`` is 0 where the run has no knowledge. ``model_path``
     turns ``model: NAME`` into a folder when NAME is an alias that a plugin offers for this very component, and returns
     NAME unchanged otherwise (a hub id or a folder). ``run`` is the run folder, None outside a run.
     """
@@ -79,6 +80,7 @@ class Context:
     run: Path | None = None
     hidden_size: int = 0
     text_width: int = 0
+    context_tokens: int = 0
     token_widths: tuple[int, ...] = ()
     kind: str = ""
     component: str = ""

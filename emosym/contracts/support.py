@@ -95,8 +95,9 @@ class Policy:
 
     ``mean`` [K,D] are the [CTX] tokens (with gradient); ``read(context [B,G,K,D])`` appends [EMO], reads every try and
     gives (states with context [B,G,K,D], emotion [B,G,D]; logits [B,G,C]), differentiable; ``score(rollouts)`` gives
-    the weighted reward [B,G] and each reward's own [B,G] by name; ``rewards_of(states, logits)`` builds rollouts;
-    ``reference`` [B,C] are log-probabilities of the frozen stage-1 model; ``labels`` [B], -1 where unlabelled.
+    the weighted reward [B,G] and each reward's own [B,G] by name; ``project(states)`` gives the context features
+    [B,G,W] of tries, or None; ``reference`` [B,C] are log-probabilities of the frozen stage-1 model; ``labels`` [B],
+    -1 where unlabelled; ``generator`` is a CPU generator.
     """
 
     samples: Sequence[Sample]

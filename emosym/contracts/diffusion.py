@@ -28,6 +28,16 @@ class Condition:
     pooled: Tensor | None = None
     extra: Mapping[str, Tensor] = field(default_factory=dict)
 
+    def __getitem__(self, index: Any) -> Condition:
+        return Condition(
+            self.hidden[index],
+            None if self.pooled is None else self.pooled[index],
+            {name: value[index] for name, value in self.extra.items()},
+        )
+
+    def __len__(self) -> int:
+        return int(self.hidden.shape[0])
+
 
 class DiffusionHead(nn.Module, ABC):
     """A text-to-image diffusion model with frozen base whose prompts take vectors in place of a placeholder.
@@ -67,8 +77,8 @@ class DiffusionHead(nn.Module, ABC):
     def loss(
         self, latents: Tensor, condition: Condition, generator: torch.Generator, weights: Tensor | None = None
     ) -> Tensor:
-        """Denoising loss [B] at random times drawn from ``generator``; gradients flow to the condition only (and to
-        the head's own adapters where it has any)."""
+        """Denoising loss [B] at random times drawn from ``generator``, each scaled by ``weights`` [B] where given;
+        gradients flow to the condition only (and to the head's own adapters where it has any)."""
 
     @abstractmethod
     def sample(

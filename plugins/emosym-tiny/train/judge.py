@@ -9,22 +9,22 @@ import argparse
 import json
 import time
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import open_clip
 import torch
 import torch.nn.functional as F
-from emosym_tiny.world import World
+from emosym_tiny.world.distribution import World
 from emosym_tiny.world.vocabulary import EMOTIONS, OBJECTS, SCENES
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessor
 
 from train.figures import WEIGHTS, half, parameters, write_figures
+from train.labelled import labelled_renders
 from train.languages import MEAN, SIZE, STD
-from train.loop import WORK, fit
-from train.renders import labelled_renders, train_renders
+from train.loop import fit
+from train.renders import train_renders
 
 RESNET_SEED, CLIP_SEED, TEST_SEED = 20_240_210, 20_240_220, 20_240_230
 LABELLED, TEST = 12_000, 4_000
@@ -87,7 +87,7 @@ def train_resnet(steps: int, draft: bool) -> None:
                 "scene": F.cross_entropy(scene, target[:, 1]),
                 "object": F.cross_entropy(thing, target[:, 2]),
             }
-            return sum(losses.values(), torch.zeros(())), {k: float(v) for k, v in losses.items()}
+            return sum(losses.values(), torch.zeros(())), {k: float(v.detach()) for k, v in losses.items()}
 
         def evaluate() -> dict[str, float]:
             return _accuracies(_logits(model), labelled_renders(TEST, TEST_SEED).targets())
@@ -100,7 +100,9 @@ def train_resnet(steps: int, draft: bool) -> None:
         write_figures("judge-resnet", parameters=parameters(model), seed=RESNET_SEED, steps=steps,
                       labelled_pictures=LABELLED, start=start, **_world_figures(), **evaluate())  # fmt: skip
     model.save_pretrained(folder, state_dict=half(model))
-    ViTImageProcessor(size={"height": SIZE, "width": SIZE}, image_mean=MEAN, image_std=STD).save_pretrained(folder)
+    ViTImageProcessor(size={"height": SIZE, "width": SIZE}, image_mean=MEAN, image_std=STD).save_pretrained(
+        folder
+    )
 
 
 @torch.no_grad()
@@ -142,7 +144,11 @@ def train_clip_head(steps: int, draft: bool) -> None:
 
         @torch.no_grad()
         def evaluate() -> dict[str, float]:
-            return {"emotion_accuracy": round(float((layers(test_features).argmax(1) == test_targets).float().mean()), 4)}
+            return {
+                "emotion_accuracy": round(
+                    float((layers(test_features).argmax(1) == test_targets).float().mean()), 4
+                )
+            }
 
         fit("judge-clip", layers, loss, steps=steps, lr=5e-3, weight_decay=0.05, seed=CLIP_SEED,
             evaluate=evaluate, evaluate_every=500)  # fmt: skip
@@ -151,7 +157,12 @@ def train_clip_head(steps: int, draft: bool) -> None:
                       labelled_pictures=LABELLED, start=start, **_world_figures(), **evaluate())  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     save_file({f"layers.{k}": v for k, v in half(layers).items()}, folder / "head.safetensors")
-    described = {"labels": list(EMOTIONS), "layers": ["layers.0", "relu", "layers.2"], "clip": "../clip", "normalize": True}
+    described = {
+        "labels": list(EMOTIONS),
+        "layers": ["layers.0", "relu", "layers.2"],
+        "clip": "../clip",
+        "normalize": True,
+    }
     (folder / "head.json").write_text(json.dumps(described, indent=2) + "\n")
 
 

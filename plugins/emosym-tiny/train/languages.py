@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from emosym_tiny.world import World, caption, full_caption, rationale
+from emosym_tiny.world.distribution import World
+from emosym_tiny.world.language import caption, full_caption, rationale
 from emosym_tiny.world.vocabulary import AFFECT_WORDS, EMOTION_FORMS, EMOTIONS, OBJECTS, SCENES
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
@@ -22,7 +23,7 @@ from transformers import (
 
 SIZE, PATCH, MERGE = 64, 8, 2
 MEAN = STD = (0.5, 0.5, 0.5)
-VOCABULARY, CLIP_VOCABULARY, CLIP_CONTEXT = 1024, 768, 64
+VOCABULARY, CLIP_VOCABULARY, CLIP_CONTEXT = 1024, 1024, 64
 SEED = 20_240_100
 
 DESCRIBE = "Describe the picture."
@@ -52,8 +53,18 @@ def corpus() -> tuple[str, ...]:
     rng = np.random.default_rng(SEED)
     lines: list[str] = []
     for attributes, emotion in World().sample(4000, rng):
-        lines += [caption(attributes, rng), full_caption(attributes), rationale(attributes, EMOTIONS[emotion], rng)]
-    words = [*EMOTIONS, *SCENES, *OBJECTS, *sorted(AFFECT_WORDS), *(w for f in EMOTION_FORMS.values() for w in f)]
+        lines += [
+            caption(attributes, rng),
+            full_caption(attributes),
+            rationale(attributes, emotion, rng, name_emotion=True),
+        ]
+    words = [
+        *EMOTIONS,
+        *SCENES,
+        *OBJECTS,
+        *sorted(AFFECT_WORDS),
+        *(w for f in EMOTION_FORMS.values() for w in f),
+    ]
     # Each word stands bare, capitalised and after a space, so that no label falls into pieces anywhere.
     lines += [f"{word} {word.capitalize()} {word}\n{word}" for word in words] * 100
     lines += list(PROMPTS) * 100
@@ -124,7 +135,9 @@ def chat_template(image: str) -> str:
         "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
         "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
         "{% for part in message['content'] %}"
-        "{% if part['type'] == 'image' or 'image' in part or 'image_url' in part %}" + image + "{% elif 'text' in part %}"
+        "{% if part['type'] == 'image' or 'image' in part or 'image_url' in part %}"
+        + image
+        + "{% elif 'text' in part %}"
         "{{ part['text'] }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
         "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     )

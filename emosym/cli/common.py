@@ -1,0 +1,90 @@
+"""What several verbs do in the same way: the registry, the spec, the run folder, the options they share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from emosym_registry import Failure, Registry
+
+    from emosym.cli.globals import Globals
+
+RUNS = Path("runs")
+
+SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, or preset:NAME.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a value, as in backbone.name=llava; repeatable."),
+]
+DeviceOption = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps …")]
+PrecisionOption = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16.")]
+SystemOption = Annotated[
+    Path | None,
+    typer.Option("--system", metavar="FOLDER", help="A run folder or its system/; the newest under runs/ by default."),
+]
+
+
+def registry_for(settings: Globals, only: Iterable[str] | None = None) -> Registry:
+    """The installed plugins. One that is broken costs one line on stderr and stops nothing."""
+    from emosym_registry import load_registry
+
+    def complain(failure: Failure) -> None:
+        print(f"warning: {failure}; {failure.hint}", file=sys.stderr)
+
+    return load_registry(only=only, disabled=settings.no_plugin, on_failure=complain)
+
+
+def resolve(settings: Globals, source: str, sets: Sequence[str] | None) -> tuple[Any, Registry]:
+    """The validated spec and the registry it is for. Everything wrong with it is one error that lists all."""
+    from emosym.spec import load_spec, plugins_only
+
+    registry = registry_for(settings, plugins_only(source))
+    resolved = load_spec(source, registry=registry, sets=tuple(sets or ()))
+    for message in resolved.messages:
+        print(f"note: {message}", file=sys.stderr)
+    return resolved, registry
+
+
+def find_system(given: Path | None) -> Path:
+    """The folder of a saved system: ``given`` itself, its ``system/``, or that of the newest run (said on stderr)."""
+    from emosym_registry import EmosymError
+
+    if given is not None:
+        if not given.is_dir():
+            raise EmosymError("system.missing", f"{given}: no such folder", hint=_runs_hint())
+        return given / "system" if (given / "system").is_dir() else given
+    runs = saved_runs()
+    if not runs:
+        raise EmosymError(
+            "system.none",
+            f"no saved system under {RUNS}/",
+            hint="make one with `emosym run configs/tiny.yaml`, or name one with --system",
+        )
+    print(f"system: {runs[-1] / 'system'}", file=sys.stderr)
+    return runs[-1] / "system"
+
+
+def saved_runs() -> list[Path]:
+    """Run folders under ``runs/`` that hold a system, the newest last."""
+    systems = sorted(RUNS.glob("*/system")) if RUNS.is_dir() else []
+    return [path.parent for path in sorted(systems, key=lambda path: (path.stat().st_mtime, path))]
+
+
+def _runs_hint() -> str:
+    runs = saved_runs()
+    return f"runs here: {', '.join(map(str, runs))}" if runs else "make one with `emosym run configs/tiny.yaml`"
+
+
+def existing_run(run: Path) -> Path:
+    """``run`` where it is a run folder, an error that says what there is otherwise."""
+    from emosym_registry import EmosymError
+
+    if not (run / "spec.yaml").is_file():
+        what = "no spec.yaml in it, so it is not a run folder" if run.is_dir() else "no such folder"
+        raise EmosymError("run.missing", f"{run}: {what}", hint=_runs_hint())
+    return run

@@ -1,0 +1,106 @@
+"""``emosym data``: check what a run would read. Plugins add verbs that make data."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from emosym.cli.common import SetOption, registry_for, resolve
+from emosym.cli.group import PluginGroup
+
+if TYPE_CHECKING:
+    from emosym.contracts import Dataset, LabelSet
+
+app = typer.Typer(cls=PluginGroup, help="Check data, or make some.", no_args_is_help=True)
+
+
+@app.callback()
+def _data() -> None:
+    """Check data, or make some."""
+
+
+@app.command("check")
+def check(
+    context: typer.Context,
+    spec: Annotated[str | None, typer.Argument(metavar="[SPEC]", help="Check the data of this spec.")] = None,
+    folder: Annotated[
+        list[Path] | None, typer.Option("--folder", metavar="DIR", help="Check this folder instead; repeatable.")
+    ] = None,
+    layout: Annotated[
+        str | None, typer.Option("--layout", help="Dataset that reads --folder: emoset, image-folder …; guessed by default.")
+    ] = None,
+    labels: Annotated[str, typer.Option("--labels", help="Label set of --folder: mikels-8, binary, or names with commas.")] = (
+        "mikels-8"
+    ),
+    sets: SetOption = None,
+) -> None:
+    """List everything that is wrong with data, before a run would stumble over it."""
+    from emosym_registry import EmosymError
+
+    if (spec is None) == (not folder):
+        raise EmosymError("cli.what-to-check", "nothing to check, or two things", hint="give a SPEC or --folder DIR")
+    found = 0
+    if spec is not None:
+        found += _report(*_from_spec(context, spec, sets))
+    for path in folder or ():
+        found += _report(*_from_folder(context, path, layout, labels))
+    if found:
+        print(f"error: {found} problem{'s' if found > 1 else ''} found; mend the files and check again", file=sys.stderr)
+        raise typer.Exit(2)
+
+
+def _from_spec(context: typer.Context, source: str, sets: list[str] | None) -> tuple[str, Dataset, LabelSet]:
+    import torch
+
+    from emosym.assembly import Builder
+
+    resolved, registry = resolve(context.obj, source, sets)
+    builder = Builder.of(resolved, registry, device=torch.device("cpu"), precision="fp32")
+    return resolved.spec.data.name, builder.build("data"), builder.context.labels
+
+
+def _from_folder(context: typer.Context, path: Path, layout: str | None, labels: str) -> tuple[str, Dataset, LabelSet]:
+    from emosym_registry import EmosymError
+
+    if not path.is_dir():
+        raise EmosymError("data.no-folder", f"{path}: no such folder", hint="check the path")
+    name = layout or guess_layout(path)
+    offer = registry_for(context.obj).find("dataset", name)
+    from emosym.contracts import Context, LabelSet
+
+    names = LabelSet.of(labels if labels in ("mikels-8", "binary") else labels.split(","))
+    config = offer.load_config()
+    key = next((key for key in ("folder", "root", "path") if key in config.model_fields), None)
+    if key is None:
+        raise EmosymError(
+            "data.no-folder-parameter", f"dataset {name!r} does not read a folder", hint="use --layout emoset or image-folder"
+        )
+    given = Context(labels=names, kind="dataset", component=offer.spec.name)
+    return f"{path} ({name})", offer.load()(config(**{key: str(path)}), given), names
+
+
+def guess_layout(path: Path) -> str:
+    """EmoSet's layout has index files beside its pictures; anything else is read as folders of pictures."""
+    return "emoset" if any((path / name).exists() for name in ("info.json", "train.json", "annotation")) else "image-folder"
+
+
+def _report(name: str, dataset: Dataset, labels: LabelSet) -> int:
+    """Print the problems on stderr, or what is there; returns how many problems there are."""
+    problems = dataset.problems()
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if problems:
+        return len(problems)
+    from emosym.contracts import SPLITS
+
+    sizes = {split: dataset.split(split) for split in SPLITS}
+    print(f"ok: {name}: " + ", ".join(f"{split} {len(samples)}" for split, samples in sizes.items()))
+    counts: Counter[Any] = Counter(sample.label for sample in sizes["train"])
+    print("train: " + ", ".join(f"{label} {counts[index]}" for index, label in enumerate(labels.names)))
+    for key, value in dataset.facts().items():
+        print(f"{key}: {value}")
+    return 0

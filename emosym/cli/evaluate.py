@@ -1,0 +1,38 @@
+"""``emosym evaluate``: measure the saved system of a run again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emosym.cli.common import DeviceOption, PrecisionOption, existing_run, registry_for
+
+
+def evaluate(
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    split: Annotated[str | None, typer.Option("--split", help="val or test; the spec's by default.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where figures and images go; the run folder by default.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
+) -> None:
+    """Measure the saved system of a run folder again."""
+    existing_run(run)
+    from emosym.spec import plugins_only
+
+    registry = registry_for(context.obj, plugins_only(run / "spec.yaml"))
+    from emosym.evaluation.evaluate import evaluate_run
+
+    figures = evaluate_run(run, registry=registry, split=split, device=device, precision=precision, out=out)
+    if as_json:
+        print(json.dumps(figures, indent=2))
+        return
+    from emosym.cli.tables import print_figures
+
+    print_figures(figures)

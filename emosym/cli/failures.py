@@ -1,0 +1,54 @@
+"""From an exception to one message and an exit status."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+
+class StoppedError(Exception):
+    """The user pressed Ctrl-C; the message says how to go on."""
+
+
+def report_failure(error: BaseException, *, debug: bool) -> int:
+    """Print what went wrong on stderr, a traceback only under ``--debug``, and return the exit status."""
+    if debug and not _is_usage(error):
+        traceback.print_exception(error)
+    if isinstance(error, StoppedError):
+        return _say(str(error), 130)
+    if isinstance(error, KeyboardInterrupt):
+        return _say("stopped", 130)
+    if _is_usage(error):
+        return _show_usage(error)
+    from emosym_registry import EmosymError
+
+    if isinstance(error, EmosymError):
+        return _say(f"error: {error}", 1 if error.ours else 2)
+    if isinstance(error, BrokenPipeError):
+        return 1
+    advice = "" if debug else "\n  run again with --debug for the traceback"
+    return _say(f"error: {type(error).__name__}: {_first_line(error)}{advice}", 1)
+
+
+def _say(message: str, status: int) -> int:
+    print(message, file=sys.stderr)
+    return status
+
+
+def _is_usage(error: BaseException) -> bool:
+    """Whether typer raised it for a command line that it cannot read."""
+    return hasattr(error, "format_message") and hasattr(error, "exit_code")
+
+
+def _show_usage(error: BaseException) -> int:
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        print(context.get_usage(), file=sys.stderr)
+    print(f"error: {error.format_message()}", file=sys.stderr)  # type: ignore[attr-defined]
+    if context is not None:
+        print(f"  {context.command_path} --help", file=sys.stderr)
+    return int(error.exit_code)  # type: ignore[attr-defined]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or "no message").splitlines()[0]

@@ -1,0 +1,157 @@
+"""``emosym generate``: pictures that evoke an emotion."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from emosym.cli.common import DeviceOption, PrecisionOption, SystemOption, find_system, registry_for
+
+if TYPE_CHECKING:
+    from emosym.contracts import Generated
+
+
+def generate(
+    context: typer.Context,
+    emotion: Annotated[str | None, typer.Option("--emotion", help="The emotion to evoke.")] = None,
+    mixture: Annotated[
+        str | None, typer.Option("--mixture", metavar="A=X,B=Y", help='Several emotions, as in "awe=0.7,fear=0.3".')
+    ] = None,
+    number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many pictures.")] = 1,
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", help='What to paint; "{emotion}" is where the emotion goes.')
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same bytes.")] = 0,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the PNGs go.")] = Path("generated"),
+    image: Annotated[Path | None, typer.Option("--image", help="Start from this picture.")] = None,
+    strength: Annotated[
+        float | None, typer.Option("--strength", min=0, max=1, help="How far to leave --image: 0 keeps it, 1 forgets it.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Denoising steps.")] = None,
+    guidance: Annotated[float | None, typer.Option("--guidance", min=0, help="Guidance scale.")] = None,
+    system: SystemOption = None,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
+) -> None:
+    """Generate pictures that evoke an emotion, or a mixture of several."""
+    weights = parse_mixture(mixture) if mixture is not None else None
+    _check_request(emotion, weights, image, strength, prompt)
+    folder = find_system(system)
+    registry = registry_for(context.obj)
+    from emosym.system import System
+
+    loaded = System.load(folder, device=device or "auto", precision=precision or "auto", registry=registry)
+    with _steps_shown() as on_step:
+        pictures = loaded.generate(
+            emotion, mixture=weights, n=number, prompt=prompt, seed=seed, image=image, steps=steps,
+            guidance_scale=guidance, strength=strength, on_step=on_step,
+        )  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    wanted: dict[str, Any] = {"mixture": weights} if weights else {"emotion": emotion}
+    for picture in pictures:
+        stem = "-".join([*(weights or [str(emotion)]), str(picture.seed)])
+        print(save_png(out, stem, picture, wanted))
+
+
+def parse_mixture(text: str) -> dict[str, float]:
+    """``"awe=0.7,fear=0.3"`` as weights; errors say what is wrong with which part."""
+    from emosym_registry import EmosymError
+
+    weights: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, value = (word.strip() for word in part.partition("="))
+        try:
+            weight = float(value)
+        except ValueError:
+            weight = -1.0
+        if not name or name in weights or not 0 < weight < float("inf"):
+            raise EmosymError(
+                "cli.bad-mixture",
+                f"--mixture: {part.strip()!r} is not EMOTION=WEIGHT with a weight above 0 and each emotion once",
+                hint='write it like "awe=0.7,fear=0.3"',
+            )
+        weights[name] = weight
+    return weights
+
+
+def _check_request(
+    emotion: str | None, mixture: Mapping[str, float] | None, image: Path | None, strength: float | None, prompt: str | None
+) -> None:
+    from emosym_registry import EmosymError
+
+    if emotion is not None and mixture is not None:
+        raise EmosymError("cli.two-emotions", "--emotion and --mixture were both given", hint="give one of them")
+    if emotion is None and mixture is None and image is None:
+        raise EmosymError("cli.no-emotion", "nothing to evoke", hint="give --emotion awe or --mixture awe=0.7,fear=0.3")
+    if strength is not None and image is None:
+        raise EmosymError("cli.strength-alone", "--strength says how far to leave --image, which is missing", hint="give --image")
+    if prompt is not None and "{emotion}" not in prompt:
+        raise EmosymError(
+            "cli.no-placeholder",
+            f"the prompt {prompt!r} has no place for the emotion",
+            hint='write "{emotion}" in it, as in "a {emotion} street"',
+        )
+
+
+class _steps_shown:  # noqa: N801  a context manager that reads as a phrase
+    """A progress bar over denoising steps on a terminal, nothing elsewhere."""
+
+    def __enter__(self) -> Callable[[int, int], None] | None:
+        self._progress: Any = None
+        if not sys.stderr.isatty():
+            return None
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("denoising"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._progress.start()
+        task = self._progress.add_task("denoising", total=None)
+        return lambda step, steps: self._progress.update(task, completed=step, total=steps)
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+
+def save_png(folder: Path, stem: str, picture: Generated, wanted: Mapping[str, Any]) -> Path:
+    """Write the PNG with its provenance inside; a different picture of the same name is kept, not overwritten."""
+    content = png_bytes(picture, wanted)
+    number = 1
+    while True:
+        path = folder / (f"{stem}.png" if number == 1 else f"{stem}-{number}.png")
+        if not path.exists():
+            partial = path.with_name(f".{path.name}.part")
+            partial.write_bytes(content)
+            partial.replace(path)
+            return path
+        if path.read_bytes() == content:
+            return path
+        number += 1
+
+
+def png_bytes(picture: Generated, wanted: Mapping[str, Any]) -> bytes:
+    """PNG bytes that depend on the picture and its recipe alone: no time, no path."""
+    import io
+    import json
+
+    from PIL.PngImagePlugin import PngInfo
+
+    from emosym import __version__
+
+    recipe = {
+        "software": f"emosym {__version__}",
+        **wanted,
+        "prompt": picture.prompt,
+        "seed": picture.seed,
+        "settings": dict(picture.settings),
+    }
+    info = PngInfo()
+    info.add_text("emosym", json.dumps(recipe, sort_keys=True, default=str))
+    buffer = io.BytesIO()
+    picture.image.save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()

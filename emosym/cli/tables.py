@@ -1,0 +1,83 @@
+"""The summary of a run as tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from emosym.cli.columns import columns
+from emosym.cli.progress import clock
+
+STAGES = ("compress", "reinforce", "unify")
+
+
+def print_summary(summary: Mapping[str, Any]) -> None:
+    """Understanding after each stage beside the Bayes optimum, generation beside real images, and the cost."""
+    print(_understanding_table(summary.get("understanding") or {}, summary.get("seconds") or {}))
+    generation = summary.get("generation") or {}
+    if generation:
+        print(f"\n{_generation_table(generation)}")
+    print(f"\n{cost_line(summary)}")
+
+
+def print_figures(figures: Mapping[str, Any]) -> None:
+    """Every number of an evaluation by its name."""
+    print(columns(("figure", "value"), [(name, _number(value)) for name, value in _flatten(figures)], numbers=(1,)))
+
+
+def cost_line(summary: Mapping[str, Any]) -> str:
+    """Time, memory, device and seed in one line."""
+    parts = []
+    total = (summary.get("seconds") or {}).get("total")
+    if total is not None:
+        parts.append(f"{clock(total)} in all")
+    if summary.get("peak_memory_bytes"):
+        parts.append(f"peak memory {summary['peak_memory_bytes'] / 2**30:.1f} GiB")
+    parts += [f"{key} {summary[key]}" for key in ("device", "seed") if summary.get(key) is not None]
+    return ", ".join(parts)
+
+
+def _understanding_table(understanding: Mapping[str, Any], seconds: Mapping[str, Any]) -> str:
+    rows = []
+    stages = understanding.get("stages") or {}
+    for stage in STAGES:
+        if stage in stages:
+            figures = stages[stage]
+            took = clock(seconds[stage]) if stage in seconds else ""
+            rows.append((f"after {stage}", _share(figures.get("accuracy")), _share(figures.get("macro_f1")), took))
+    if not stages and "accuracy" in understanding:
+        rows.append(("test", _share(understanding["accuracy"]), _share(understanding.get("macro_f1")), ""))
+    if understanding.get("bayes") is not None:
+        rows.append(("Bayes optimum", _share(understanding["bayes"]), "", ""))
+    return columns(("understanding", "accuracy", "macro-F1", "time"), rows, numbers=(1, 2, 3))
+
+
+def _generation_table(generation: Mapping[str, Any]) -> str:
+    rows = [
+        ("Emo-A", _share(generation.get("emo_a")), _share(generation.get("emo_a_real"))),
+        ("diversity", _number(generation.get("diversity")), _number(generation.get("diversity_real"))),
+    ]
+    known = {"emo_a", "emo_a_real", "diversity", "diversity_real"}
+    rows += [(name.replace("_", " "), _number(generation[name]), "") for name in sorted(set(generation) - known)]
+    return columns(("generation", "generated", "real"), rows, numbers=(1, 2))
+
+
+def _flatten(figures: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Numbers of a nested dictionary with dotted names; lists (a confusion matrix) are left to the report."""
+    rows: list[tuple[str, Any]] = []
+    for name, value in figures.items():
+        if isinstance(value, Mapping):
+            rows += _flatten(value, f"{prefix}{name}.")
+        elif isinstance(value, (int, float, str)) and not isinstance(value, bool):
+            rows.append((f"{prefix}{name}", value))
+    return rows
+
+
+def _share(value: Any) -> str:
+    return f"{100 * value:.1f} %" if isinstance(value, (int, float)) else "–"
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "–" if value is None else str(value)

@@ -30,7 +30,9 @@ class ReasoningCompressor(nn.Module, ABC):
         """[B,K+1,D]: [CTX]×K then [EMO], with gradients to the parameters."""
 
     @abstractmethod
-    def loss(self, states: States, knowledge: Tensor | None, present: Tensor | None, labels: Tensor) -> LossTerms:
+    def loss(
+        self, states: States, knowledge: Tensor | None, present: Tensor | None, labels: Tensor
+    ) -> LossTerms:
         """How far the states are from the knowledge.
 
         ``knowledge`` [B,W] are text features and ``present`` bool [B] says which samples have any; both None when the

@@ -8,4 +8,6 @@ from pydantic import BaseModel, ConfigDict
 class ComponentConfig(BaseModel):
     """Parameters of one component: unknown keys are errors, values are frozen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), use_attribute_docstrings=True
+    )

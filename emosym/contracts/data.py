@@ -35,7 +35,9 @@ def open_image(source: ImageSource) -> Image.Image:
         raise EmosymError("data.missing-image", f"{name}: no such file", hint="check the path") from error
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise EmosymError(
-            "data.bad-image", f"{name}: not a readable image ({error})", hint="open it in a viewer, save it again as JPEG or PNG"
+            "data.bad-image",
+            f"{name}: not a readable image ({error})",
+            hint="open it in a viewer, save it again as JPEG or PNG",
         ) from error
 
 

@@ -12,7 +12,9 @@ MIKELS_8 = ("amusement", "awe", "contentment", "excitement", "anger", "disgust",
 MIKELS_WHEEL = ("amusement", "excitement", "awe", "contentment", "sadness", "disgust", "fear", "anger")
 """The same eight around Mikels' wheel (Zhao et al. 2016): neighbours on the wheel are one step apart."""
 
-POSITIVE = frozenset({"amusement", "awe", "contentment", "excitement", "positive", "joy", "love", "happiness", "surprise"})
+POSITIVE = frozenset(
+    {"amusement", "awe", "contentment", "excitement", "positive", "joy", "love", "happiness", "surprise"}
+)
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,15 @@ class LabelSet:
             return cls(("negative", "positive"))
         if isinstance(value, str):
             raise EmosymError(
-                "spec.unknown-labels", f"unknown label set {value!r}", hint='use "mikels-8", "binary" or a list of names'
+                "spec.unknown-labels",
+                f"unknown label set {value!r}",
+                hint='use "mikels-8", "binary" or a list of names',
             )
         names = tuple(value)
         if len(names) < 2 or len(set(names)) != len(names):
-            raise EmosymError("spec.bad-labels", f"a label list needs two or more different names, got {list(names)}")
+            raise EmosymError(
+                "spec.bad-labels", f"a label list needs two or more different names, got {list(names)}"
+            )
         return cls(names)
 
     def __len__(self) -> int:

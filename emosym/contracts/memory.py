@@ -17,7 +17,9 @@ class MemoryBank(ABC):
     context: Context
 
     @abstractmethod
-    def refresh(self, step: int, candidates: Sequence[Candidate], confidences: Mapping[str, float]) -> Refresh:
+    def refresh(
+        self, step: int, candidates: Sequence[Candidate], confidences: Mapping[str, float]
+    ) -> Refresh:
         """Admit some candidates and mask as many originals. ``confidences`` maps EVERY original's id to the current
         model's probability of its label: the lowest go first, at most a fraction α of the originals in all."""
 

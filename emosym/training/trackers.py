@@ -37,7 +37,9 @@ class JsonLines:
 
     @hookimpl
     def emosym_step_finished(self, run: Path, stage: str, step: int, values: Mapping[str, float]) -> None:
-        self._write({"stage": stage, "step": step, **_now(), **{key: _finite(value) for key, value in values.items()}})
+        self._write(
+            {"stage": stage, "step": step, **_now(), **{key: _finite(value) for key, value in values.items()}}
+        )
 
     @hookimpl
     def emosym_bank_refreshed(self, run: Path, step: int, refresh: Any) -> None:
@@ -78,7 +80,9 @@ class TensorBoardTracker:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise EmosymError(
-                "tracker.no-tensorboard", "TensorBoard is not installed", hint="pip install tensorboard, or leave --tensorboard out"
+                "tracker.no-tensorboard",
+                "TensorBoard is not installed",
+                hint="pip install tensorboard, or leave --tensorboard out",
             ) from error
         self._make = SummaryWriter
         self._writer: Any = None
@@ -87,7 +91,9 @@ class TensorBoardTracker:
     def emosym_stage_started(self, run: Path, stage: str, steps: int, step: int) -> None:
         self._close()
         # purge_step hides what an interrupted attempt wrote beyond the step that is done again.
-        self._writer = self._make(str(Path(run) / "tensorboard" / stage), purge_step=step + 1 if step else None)
+        self._writer = self._make(
+            str(Path(run) / "tensorboard" / stage), purge_step=step + 1 if step else None
+        )
 
     @hookimpl
     def emosym_step_finished(self, run: Path, stage: str, step: int, values: Mapping[str, float]) -> None:

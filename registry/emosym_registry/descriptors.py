@@ -58,10 +58,13 @@ class ComponentSpec:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise EmosymError("plugin.unknown-kind", f"unknown kind {self.kind!r}", hint=f"kinds: {', '.join(KINDS)}")
+            raise EmosymError(
+                "plugin.unknown-kind", f"unknown kind {self.kind!r}", hint=f"kinds: {', '.join(KINDS)}"
+            )
         if not _NAME.match(self.name):
             raise EmosymError(
-                "plugin.bad-name", f"component name {self.name!r} must be lower case letters, digits, dots and dashes"
+                "plugin.bad-name",
+                f"component name {self.name!r} must be lower case letters, digits, dots and dashes",
             )
         for field in (self.target, self.config):
             if not _TARGET.match(field):

@@ -30,7 +30,10 @@ def discover() -> list[Found]:
     for point in entrypoints.get_group_all(GROUP):
         owner = point.distro
         one = Found(
-            point.name, point.module_name, owner.name if owner else "unknown", owner.version if owner else "unknown"
+            point.name,
+            point.module_name,
+            owner.name if owner else "unknown",
+            owner.version if owner else "unknown",
         )
         found.setdefault((one.id, one.module), one)
     return sorted(found.values(), key=lambda one: (one.id, one.distribution))

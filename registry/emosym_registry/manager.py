@@ -102,14 +102,20 @@ class Registry:
         if matches:
             choices = ", ".join(offer.qualified for offer in matches)
             raise EmosymError(
-                "spec.ambiguous-component", f"{kind} {name!r} is offered by several plugins", hint=f"write one of {choices}"
+                "spec.ambiguous-component",
+                f"{kind} {name!r} is offered by several plugins",
+                hint=f"write one of {choices}",
             )
         for failure in self.failures:
-            if failure.plugin.id == plugin_id or (not plugin_id and not named and failure.stage != "discover"):
+            if failure.plugin.id == plugin_id or (
+                not plugin_id and not named and failure.stage != "discover"
+            ):
                 known = self._card_plugin(kind, bare)
                 if failure.plugin.id in (plugin_id, known):
                     raise EmosymError("plugin.failed", str(failure), hint=failure.hint) from failure.error
-        raise EmosymError("spec.unknown-component", self._unknown(kind, name), hint=self._unknown_hint(kind, bare))
+        raise EmosymError(
+            "spec.unknown-component", self._unknown(kind, name), hint=self._unknown_hint(kind, bare)
+        )
 
     def alias(self, kind: str, component: str, name: str) -> Path | None:
         """The folder that ``model: name`` of a component stands for, or None when no plugin offers it."""
@@ -191,7 +197,11 @@ def _load_one(
     except Exception as error:  # a plugin may raise anything; the others must go on
         if registry.manager.has_plugin(plugin.id):
             registry.manager.unregister(name=plugin.id)
-        staged = error if isinstance(error, _StagedError) else _StagedError("register", _first_line(error), "report it to its authors")
+        staged = (
+            error
+            if isinstance(error, _StagedError)
+            else _StagedError("register", _first_line(error), "report it to its authors")
+        )
         failure = Failure(plugin, staged.stage, staged.cause, staged.hint, error.__cause__ or error)
         if strict:
             raise EmosymError("plugin.failed", str(failure), hint=failure.hint) from error
@@ -203,18 +213,24 @@ def _load_one(
 def _register(registry: Registry, plugin: Found) -> None:
     if plugin.id in registry.plugins:
         other = registry.plugins[plugin.id].distribution
-        raise _StagedError("discover", f"{other} already has a plugin {plugin.id!r}", "uninstall one of the two")
+        raise _StagedError(
+            "discover", f"{other} already has a plugin {plugin.id!r}", "uninstall one of the two"
+        )
     try:
         module = plugin.load()
     except Exception as error:
         raise _StagedError(
-            "import", f"{type(error).__name__}: {_first_line(error)}", f"pip install --upgrade {plugin.distribution}, or uninstall it"
+            "import",
+            f"{type(error).__name__}: {_first_line(error)}",
+            f"pip install --upgrade {plugin.distribution}, or uninstall it",
         ) from error
     _check_hooks(module)
     registry.manager.register(module, name=plugin.id)
     info = _own(registry, plugin, "emosym_plugin_info")
     if not isinstance(info, PluginInfo):
-        raise _StagedError("spec", "emosym_plugin_info must return PluginInfo", "see the plugin author's page")
+        raise _StagedError(
+            "spec", "emosym_plugin_info must return PluginInfo", "see the plugin author's page"
+        )
     _check_version(info)
     components = _list_of(registry, plugin, "emosym_components", ComponentSpec)
     names = [(spec.kind, spec.name) for spec in components]
@@ -249,7 +265,9 @@ def _check_version(info: PluginInfo) -> None:
     try:
         wanted = tuple(int(part) for part in info.api_version.split("."))
     except ValueError as error:
-        raise _StagedError("version", f"api_version {info.api_version!r} is not 'major.minor'", "fix it") from error
+        raise _StagedError(
+            "version", f"api_version {info.api_version!r} is not 'major.minor'", "fix it"
+        ) from error
     ours = tuple(int(part) for part in API_VERSION.split("."))
     if wanted[0] != ours[0] or wanted > ours:
         older = "emosym-registry" if wanted > ours else "the plugin"
@@ -260,7 +278,11 @@ def _check_version(info: PluginInfo) -> None:
 
 def _own(registry: Registry, plugin: Found, hook: str) -> Any:
     """Call one hook of one plugin alone."""
-    others = [other for name, other in registry.manager.list_name_plugin() if name != plugin.id and other is not None]
+    others = [
+        other
+        for name, other in registry.manager.list_name_plugin()
+        if name != plugin.id and other is not None
+    ]
     results = registry.manager.subset_hook_caller(hook, remove_plugins=others)()
     return results[0] if results else None
 
@@ -269,7 +291,11 @@ def _list_of(registry: Registry, plugin: Found, hook: str, kind: type) -> list[A
     items = list(_own(registry, plugin, hook) or ())
     for item in items:
         if not isinstance(item, kind):
-            raise _StagedError("spec", f"{hook} must yield {kind.__name__}, got {type(item).__name__}", "see the plugin author's page")
+            raise _StagedError(
+                "spec",
+                f"{hook} must yield {kind.__name__}, got {type(item).__name__}",
+                "see the plugin author's page",
+            )
     return items
 
 

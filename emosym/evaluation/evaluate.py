@@ -1,0 +1,182 @@
+"""Running metrics over a system: what it understands, and what its images evoke."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from emosym_registry import EmosymError, Registry, load_registry
+from PIL import Image
+
+from emosym.assembly import Builder, Surroundings, build_surroundings
+from emosym.contracts import Evidence, Metric, Sample
+from emosym.evaluation.generation import paint_labels
+from emosym.files import write_json
+from emosym.spec import Resolved
+from emosym.system import System
+
+GENERATION_SEED = 90_000
+"""Seeds of evaluation images start here plus the run's seed, apart from those of training."""
+
+
+def understanding(
+    system: System, samples: Sequence[Sample], metrics: Sequence[Metric], *, batch_size: int = 64
+) -> dict[str, Any]:
+    """Figures of the metrics that need nothing but probabilities, and the confusion matrix [C,C] (rows: truth)."""
+    labelled = [sample for sample in samples if sample.label is not None]
+    _, probabilities = system.read(labelled, batch_size)
+    labels = np.array([sample.label for sample in labelled])
+    table = probabilities.cpu().double().numpy()
+    evidence = Evidence(
+        names=system.labels.names, probabilities=table, labels=labels, seed=system.resolved.spec.seed
+    )
+    figures: dict[str, Any] = compute(metrics, evidence, "understanding")
+    confusion = np.zeros((len(system.labels), len(system.labels)), dtype=int)
+    np.add.at(confusion, (labels, table.argmax(1)), 1)
+    return {
+        **figures,
+        "confusion": confusion.tolist(),
+        "names": list(system.labels.names),
+        "images": len(labelled),
+    }
+
+
+def compute(metrics: Sequence[Metric], evidence: Evidence, group: str) -> dict[str, float]:
+    """Every figure of one group whose needs the evidence meets."""
+    there = {
+        "probabilities": evidence.probabilities is not None,
+        "generated": bool(evidence.generated),
+        "real": bool(evidence.real),
+        "judge": evidence.judge is not None,
+    }
+    figures: dict[str, float] = {}
+    for metric in metrics:
+        if metric.group != group:
+            continue
+        missing = [need for need in metric.needs if not there[need]]
+        if missing:
+            raise EmosymError(
+                "evaluation.missing", f"metric {type(metric).__name__} needs {', '.join(missing)}, which this run does not have",
+                hint="add judges.evaluate and the unify stage, or leave the metric out",
+            )  # fmt: skip
+        figures |= {name: float(value) for name, value in metric.compute(evidence).items()}
+    return figures
+
+
+def per_class(samples: Sequence[Sample], classes: int, count: int, seed: int) -> list[Sample]:
+    """``count`` samples of each class, drawn with ``seed``; fewer where a class has fewer."""
+    rng = np.random.default_rng(seed)
+    chosen: list[Sample] = []
+    for label in range(classes):
+        own = [sample for sample in samples if sample.label == label]
+        chosen += [own[i] for i in rng.permutation(len(own))[:count]]
+    return chosen
+
+
+def generation(
+    system: System, samples: Sequence[Sample], metrics: Sequence[Metric], judge: Any, out: Path
+) -> dict[str, float]:
+    """Generate ``per_class`` images of each emotion, save them under ``out`` and measure them beside real ones."""
+    from emosym.evaluation.sheet import contact_sheet
+
+    settings = system.resolved.spec.evaluation
+    seed = system.resolved.spec.seed
+    names = system.labels.names
+    labels = [label for label in range(len(names)) for _ in range(settings.per_class)]
+    seeds = [GENERATION_SEED + seed * 1_000_003 + i for i in range(len(labels))]
+    made = paint_labels(
+        system,
+        labels,
+        seeds,
+        settings.prompt,
+        steps=settings.sampling_steps,
+        guidance_scale=settings.guidance_scale,
+    )
+    real = per_class(samples, len(names), settings.per_class, seed)
+    real_images = [sample.open()[0] for sample in real]
+    save_images([one.image for one in made], labels, names, out / "images")
+    for name, pictures, owners in (
+        ("generated", [one.image for one in made], labels),
+        ("real", real_images, [sample.label for sample in real]),
+    ):
+        rows = {
+            emotion: [p for p, owner in zip(pictures, owners, strict=True) if owner == i][:12]
+            for i, emotion in enumerate(names)
+        }
+        (out / "sheets").mkdir(parents=True, exist_ok=True)
+        contact_sheet(rows).save(out / "sheets" / f"{name}.png")
+    evidence = Evidence(
+        names=names,
+        probabilities=None,
+        labels=None,
+        real=real_images,
+        real_labels=[sample.label for sample in real if sample.label is not None],
+        generated=[one.image for one in made],
+        generated_labels=labels,
+        judge=judge,
+        seed=seed,
+    )
+    return compute(metrics, evidence, "generation")
+
+
+def save_images(
+    images: Sequence[Image.Image], labels: Sequence[int], names: Sequence[str], folder: Path
+) -> None:
+    """``<emotion>-<number>.png`` for each image."""
+    folder.mkdir(parents=True, exist_ok=True)
+    counts: dict[int, int] = {}
+    for image, label in zip(images, labels, strict=True):
+        number = counts[label] = counts.get(label, -1) + 1
+        image.save(folder / f"{names[label]}-{number:03d}.png")
+
+
+def evaluate_system(
+    system: System,
+    around: Surroundings,
+    out: Path,
+    *,
+    split: str | None = None,
+    generate: bool | None = None,
+    samples: Sequence[Sample] | None = None,
+) -> dict[str, Any]:
+    """Understanding on a split and, where the system can, generation; written to ``out/evaluation/final.json``."""
+    settings = system.resolved.spec.evaluation
+    samples = around.dataset.split(split or settings.split) if samples is None else samples
+    started = time.perf_counter()
+    result: dict[str, Any] = {
+        "split": split or settings.split,
+        "understanding": understanding(system, samples, around.metrics, batch_size=settings.batch_size),
+    }
+    if "bayes_accuracy" in around.dataset.facts():
+        result["understanding"]["bayes"] = around.dataset.facts()["bayes_accuracy"]
+    can = system.core.diffusion is not None and system.resolved.spec.stages.unify is not None
+    if can if generate is None else generate:
+        result["generation"] = generation(system, samples, around.metrics, around.judges.get("evaluate"), out)
+    result["seconds"] = time.perf_counter() - started
+    write_json(out / "evaluation" / "final.json", result)
+    return result
+
+
+def evaluate_run(
+    run: Path,
+    *,
+    registry: Registry | None = None,
+    split: str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    out: Path | None = None,
+) -> Mapping[str, Any]:
+    """Evaluate the saved system of a run again, on the same or another split."""
+    registry = registry or load_registry()
+    system = System.load(run, registry=registry, device=device or "auto", precision=precision or "auto")
+    around = surroundings_of(system.resolved, registry, system)
+    return evaluate_system(system, around, out or Path(run), split=split)
+
+
+def surroundings_of(resolved: Resolved, registry: Registry, system: System) -> Surroundings:
+    """Data, judges and metrics for a loaded system; the bank is left alone."""
+    builder = Builder.of(resolved, registry, device=system.device, precision=system.precision)
+    return build_surroundings(builder, training=False)

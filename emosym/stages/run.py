@@ -1,0 +1,250 @@
+"""A whole run: every stage of a spec, its evaluation and its report."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from emosym_registry import EmosymError, Registry
+
+from emosym.assembly import Builder, Surroundings, build_surroundings, choose_device, choose_precision
+from emosym.evaluation.evaluate import evaluate_system, understanding
+from emosym.evaluation.report import write_report
+from emosym.files import write_json, written_whole
+from emosym.spec import Resolved
+from emosym.spec.model import Spec
+from emosym.stages.compress import Compress
+from emosym.stages.reinforce import Reinforce
+from emosym.stages.unify import Unify
+from emosym.system import System, read_state
+from emosym.training.loop import Stage, train
+from emosym.training.run_folder import RunFolder, peak_memory_bytes, provenance
+from emosym.training.trackers import JsonLines
+
+STAGES = ("compress", "reinforce", "unify")
+SMOKE_SAMPLES, SMOKE_STEPS = 64, 2
+
+
+def run_experiment(
+    resolved: Resolved,
+    registry: Registry,
+    out: Path,
+    *,
+    resume: bool = False,
+    smoke: bool = False,
+    only: Sequence[str] | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+) -> dict[str, Any]:
+    """Run the stages of a spec in folder ``out``, evaluate, write ``summary.json`` and ``report.html``.
+
+    ``smoke`` takes two steps of each stage on a few images, to see that a spec runs at all. ``only`` names the stages
+    to run (the ones before them must be done). Returns the summary.
+    """
+    started = time.perf_counter()
+    if smoke:
+        resolved = shortened(resolved)
+    spec = resolved.spec
+    chosen_device = choose_device(device or spec.compute.device)
+    chosen_precision = choose_precision(precision or spec.compute.precision, chosen_device)
+    run = RunFolder.open(Path(out), resolved.to_yaml(), resume=resume)
+    tracker = JsonLines()
+    registry.manager.register(tracker, name="emosym-jsonlines")
+    try:
+        builder = Builder.of(
+            resolved, registry, run=run.path, device=chosen_device, precision=chosen_precision
+        )
+        around = build_surroundings(builder)
+        knows = around.knowledge is not None and around.text_encoder is not None
+        width = around.text_encoder.width if around.text_encoder is not None and knows else 0
+        system = System.assemble(builder, text_width=width, device=chosen_device, precision=chosen_precision)
+        plugins = {name: f"{found.distribution} {found.version}" for name, found in registry.plugins.items()}
+        facts = dict(around.dataset.facts())
+        write_json(
+            run.path / "provenance.json",
+            provenance(
+                plugins, seed=spec.seed, device=str(chosen_device), precision=chosen_precision, data=facts
+            ),
+        )
+        registry.hook.emosym_run_started(run=run.path, spec=resolved.data())
+        for name in stages_of(spec, only):
+            run_stage(name, system, around, run, registry.hook, resume=resume, smoke=smoke)
+        system.save(run.system)
+        summary = finish(system, around, run, registry.hook, started, smoke=smoke)
+    finally:
+        registry.manager.unregister(name="emosym-jsonlines")
+        memory = builder.built.get("memory") if "builder" in locals() else None
+        if memory is not None:
+            memory.close()
+    write_report(run.path)
+    return summary
+
+
+def stages_of(spec: Spec, only: Sequence[str] | None) -> list[str]:
+    """Stages that the spec has, in order; an unknown or absent one in ``only`` is an error."""
+    there = [name for name in STAGES if getattr(spec.stages, name) is not None]
+    for name in only or ():
+        if name not in there:
+            raise EmosymError(
+                "run.no-such-stage",
+                f"this spec has no stage {name!r}",
+                hint=f"its stages: {', '.join(there) or 'none'}",
+            )
+    return [name for name in there if only is None or name in only]
+
+
+def run_stage(
+    name: str, system: System, around: Surroundings, run: RunFolder, hook: Any, *, resume: bool, smoke: bool
+) -> None:
+    """Train one stage unless it is done, save its weights, and measure what the system understands after it."""
+    done = run.done()
+    if name in done:
+        system.load_state(read_state(run.checkpoint(name)))
+        return
+    load_previous(name, system, run)
+    spec = system.resolved.spec
+    stage = make_stage(name, system, around, run, hook, smoke=smoke)
+    accelerator = Accelerator(
+        cpu=system.device.type == "cpu",
+        mixed_precision="no" if system.precision == "fp32" else system.precision,
+        gradient_accumulation_steps=spec.compute.gradient_accumulation,
+    )
+    facts = train(
+        stage,
+        optim=spec.optim,
+        run=run,
+        hook=hook,
+        accelerator=accelerator,
+        seed=spec.seed * 31 + STAGES.index(name),
+        checkpoint_minutes=spec.compute.checkpoint_minutes,
+        workers=spec.compute.workers,
+        resume=resume,
+    )
+    stage.finish()
+    system.save(run.checkpoint(name))
+    samples = limited(around.dataset.split(spec.evaluation.split), smoke)
+    figures = understanding(system, samples, around.metrics, batch_size=spec.evaluation.batch_size)
+    write_json(run.path / "evaluation" / f"{name}.json", figures)
+    run.mark_done(name, facts)
+    short = {key: value for key, value in figures.items() if isinstance(value, float)}
+    hook.emosym_stage_finished(run=run.path, stage=name, summary={**facts, **short})
+
+
+def load_previous(name: str, system: System, run: RunFolder) -> None:
+    """Start from the weights of the last finished stage before ``name``."""
+    done = run.done()
+    before = [other for other in STAGES[: STAGES.index(name)] if other in done]
+    if before:
+        system.load_state(read_state(run.checkpoint(before[-1])))
+
+
+def make_stage(
+    name: str, system: System, around: Surroundings, run: RunFolder, hook: Any, *, smoke: bool
+) -> Stage:
+    """The stage object of a name."""
+    spec = system.resolved.spec
+    settings = getattr(spec.stages, name)
+    samples = limited(around.dataset.split("train"), smoke)
+    makers: dict[str, Callable[[], Stage]] = {
+        "compress": lambda: Compress(system, settings, around, samples, spec.seed),
+        "reinforce": lambda: Reinforce(system, settings, around, samples, spec.seed),
+        "unify": lambda: Unify(
+            system,
+            settings,
+            around,
+            samples,
+            limited(around.dataset.split("val"), smoke),
+            spec.seed,
+            hook,
+            run.path,
+        ),
+    }
+    return makers[name]()
+
+
+def limited(samples: Sequence[Any], smoke: bool) -> Sequence[Any]:
+    """All samples, or for a smoke run a few of every label."""
+    if not smoke or len(samples) <= SMOKE_SAMPLES:
+        return samples
+    buckets: dict[Any, list[Any]] = {}
+    for sample in samples:
+        buckets.setdefault(sample.label, []).append(sample)
+    each = max(1, SMOKE_SAMPLES // len(buckets))
+    return [
+        sample
+        for _, bucket in sorted(buckets.items(), key=lambda item: str(item[0]))
+        for sample in bucket[:each]
+    ]
+
+
+def shortened(resolved: Resolved) -> Resolved:
+    """The same spec with two steps of each stage and a tiny evaluation."""
+    spec = resolved.spec.model_copy(deep=True)
+    for name in STAGES:
+        stage = getattr(spec.stages, name)
+        if stage is not None:
+            stage.steps = SMOKE_STEPS
+            stage.batch_size = min(stage.batch_size, 16)
+    if spec.stages.unify is not None and spec.stages.unify.refresh is not None:
+        spec.stages.unify.refresh.every = 1
+        spec.stages.unify.refresh.per_class = 1
+        spec.stages.unify.refresh.sampling_steps = 4
+    spec.evaluation.per_class = 2
+    spec.evaluation.sampling_steps = 4
+    return dataclasses.replace(resolved, spec=spec)
+
+
+def finish(
+    system: System, around: Surroundings, run: RunFolder, hook: Any, started: float, *, smoke: bool
+) -> dict[str, Any]:
+    """Evaluate the final system and write the summary."""
+    done = run.done()
+    samples = limited(around.dataset.split(system.resolved.spec.evaluation.split), smoke)
+    final = evaluate_system(
+        system, around, run.path, generate=None if "unify" in done else False, samples=samples
+    )
+    stages = {}
+    for name in STAGES:
+        path = run.path / "evaluation" / f"{name}.json"
+        if path.exists():
+            stages[name] = scalars(json.loads(path.read_text(encoding="utf-8")))
+    if around.memory is not None:
+        write_ledger(around.memory, run.path / "ledger.jsonl")
+    seconds = {name: round(facts["seconds"], 1) for name, facts in done.items()}
+    summary = {
+        "name": system.resolved.spec.name,
+        "seed": system.resolved.spec.seed,
+        "device": str(system.device),
+        "precision": system.precision,
+        "smoke": smoke,
+        "understanding": {**scalars(final["understanding"]), "stages": stages},
+        "generation": final.get("generation", {}),
+        "seconds": {
+            **seconds,
+            "evaluate": round(final["seconds"], 1),
+            "total": round(time.perf_counter() - started, 1),
+        },
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+    write_json(run.summary, summary)
+    hook.emosym_run_finished(run=run.path, summary=summary)
+    return summary
+
+
+def scalars(figures: dict[str, Any]) -> dict[str, Any]:
+    """Figures without the confusion matrix, which has a file of its own."""
+    return {
+        key: value for key, value in figures.items() if isinstance(value, (int, float)) and "/" not in key
+    }
+
+
+def write_ledger(memory: Any, path: Path) -> None:
+    """The bank's history as JSON lines."""
+    with written_whole(path) as partial:
+        lines = [json.dumps(dataclasses.asdict(entry), default=str) for entry in memory.ledger()]
+        partial.write_text("\n".join(lines) + ("\n" if lines else ""), encoding="utf-8")

@@ -1,0 +1,232 @@
+"""The one training loop: any stage, any hardware that Accelerate knows."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from emosym_registry import EmosymError
+from torch import Tensor, nn
+
+from emosym.contracts import LossTerms, Sample
+from emosym.spec.model import Optim
+from emosym.system import GROUPS, System
+from emosym.training.checkpoint import Checkpoint
+from emosym.training.prefetch import Prefetch
+from emosym.training.reachability import Reachability
+from emosym.training.run_folder import RunFolder
+
+
+class Stage(nn.Module, ABC):
+    """One stage of training: which parameters learn, from which batches, by which loss.
+
+    Everything random in a step comes from ``generator``, which depends on (seed, stage, step) alone, so a resumed run
+    goes on exactly as an uninterrupted one.
+    """
+
+    name: str
+
+    def __init__(self, system: System, settings: Any) -> None:
+        super().__init__()
+        self.system = system
+        self.settings = settings
+        self.parts = nn.ModuleDict(system.modules())
+
+    @property
+    @abstractmethod
+    def steps(self) -> int:
+        """Optimiser steps in all."""
+
+    @abstractmethod
+    def batch(self, step: int, rank: int, world: int) -> Sequence[Sample]:
+        """This process's samples of a step."""
+
+    @abstractmethod
+    def forward(self, batch: Sequence[Sample], generator: torch.Generator) -> LossTerms:
+        """The loss of a batch."""
+
+    def before(self) -> None:
+        """Prepare what needs the weights the stage starts from; also called when resuming, after they are loaded."""
+
+    def after_step(self, step: int) -> Mapping[str, float]:
+        """Called after optimiser step ``step`` (1-based); more values to log."""
+        return {}
+
+    def finish(self) -> None:
+        """Called once after the last step, before the weights are saved."""
+        return None
+
+    def extra_state(self) -> dict[str, Any]:
+        """State beyond weights that a checkpoint must hold."""
+        return {}
+
+    def load_extra_state(self, state: Mapping[str, Any]) -> None:
+        """The inverse of :meth:`extra_state`."""
+
+    def groups(self) -> dict[str, dict[str, nn.Parameter]]:
+        """Parameters that learn, by group and name. Everything else in the system is frozen."""
+        chosen = {}
+        for group in GROUPS:
+            learns = group in self.settings.train
+            parameters = self.system.group(group)
+            for parameter in parameters.values():
+                parameter.requires_grad_(learns)
+            if learns and parameters:
+                chosen[group] = parameters
+        return chosen
+
+
+def steps_for(settings: Any, samples: int) -> int:
+    """Optimiser steps of a stage: ``steps`` where given, else ``epochs`` over ``samples``."""
+    if settings.steps is not None:
+        return int(settings.steps)
+    return max(1, math.ceil(settings.epochs * samples / settings.batch_size))
+
+
+class Shuffle:
+    """Batches of a fixed list without a stateful sampler: batch ``k`` is a function of (seed, k) alone."""
+
+    def __init__(self, size: int, batch_size: int, seed: int) -> None:
+        self.size, self.batch_size, self.seed = size, min(batch_size, size), seed
+        self._epoch, self._order = -1, torch.empty(0)
+
+    def __call__(self, k: int) -> list[int]:
+        per_epoch = self.size // self.batch_size
+        epoch, place = divmod(k, per_epoch)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+            self._epoch, self._order = epoch, torch.randperm(self.size, generator=generator)
+        return self._order[place * self.batch_size : (place + 1) * self.batch_size].tolist()
+
+
+def schedule(step: int, steps: int, optim: Optim) -> float:
+    """Factor of the learning rate at 0-based ``step`` of ``steps``: one schedule over the whole stage."""
+    warmup = max(1, round(optim.warmup * steps)) if optim.warmup else 0
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = (step - warmup) / max(1, steps - warmup)
+    if optim.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * progress))
+    return 1 - progress if optim.schedule == "linear" else 1.0
+
+
+def train(
+    stage: Stage,
+    *,
+    optim: Optim,
+    run: RunFolder,
+    hook: Any,
+    accelerator: Accelerator,
+    seed: int,
+    checkpoint_minutes: float = 5.0,
+    workers: int = 0,
+    resume: bool = False,
+) -> dict[str, Any]:
+    """Train one stage from its first step, or from the last checkpoint with ``resume``; returns its facts."""
+    groups = stage.groups()
+    if not groups:
+        raise EmosymError(
+            "training.nothing-to-train", f"stage {stage.name} trains {stage.settings.train}, but this system has no such parameters",
+            hint="add an adapter to the backbone or train other groups",
+        )  # fmt: skip
+    rates = {group: stage.settings.lr.get(group, optim.lr) for group in groups}
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": list(params.values()), "lr": rates[group], "name": group}
+            for group, params in groups.items()
+        ],
+        weight_decay=optim.weight_decay,
+    )
+    checkpoint = Checkpoint(run, stage, optimizer)
+    first = checkpoint.load() if resume else 0
+    stage.before()
+    prefetch = Prefetch(workers)
+    reach = Reachability(
+        {f"{group}/{name}": p for group, params in groups.items() for name, p in params.items()}
+    )
+    prepared, optimizer = accelerator.prepare(stage, optimizer)
+    parameters = [p for params in groups.values() for p in params.values()]
+    set_modes(stage.system, groups)
+    hook.emosym_stage_started(run=run.path, stage=stage.name, steps=stage.steps, step=first)
+    start = saved = time.perf_counter()
+    values: dict[str, float] = {}
+    for step in range(first, stage.steps):
+        factor = schedule(step, stage.steps, optim)
+        for group in optimizer.param_groups:
+            group["lr"] = rates[group["name"]] * factor
+        values = one_step(
+            prepared, stage, optimizer, accelerator, parameters, step, seed, optim.clip, reach, prefetch
+        )
+        values |= {"lr": optim.lr * factor, **stage.after_step(step + 1)}
+        hook.emosym_step_finished(run=run.path, stage=stage.name, step=step + 1, values=values)
+        if step + 1 == min(stage.steps, first + Reachability.STEPS):
+            reach.report(run.path / "evaluation" / f"gradients-{stage.name}.json")
+        if time.perf_counter() - saved > 60 * checkpoint_minutes and accelerator.is_main_process:
+            checkpoint.save(step + 1)
+            saved = time.perf_counter()
+    prefetch.close()
+    accelerator.wait_for_everyone()
+    accelerator.free_memory()
+    return {
+        "steps": stage.steps,
+        "seconds": time.perf_counter() - start,
+        **{f"last/{k}": v for k, v in values.items()},
+    }
+
+
+def one_step(
+    prepared: Callable[..., LossTerms],
+    stage: Stage,
+    optimizer: Any,
+    accelerator: Accelerator,
+    parameters: Sequence[nn.Parameter],
+    step: int,
+    seed: int,
+    clip: float,
+    reach: Reachability,
+    prefetch: Prefetch,
+) -> dict[str, float]:
+    """One optimiser step over as many micro-batches as gradients are accumulated."""
+    parts = accelerator.gradient_accumulation_steps
+    totals: dict[str, float] = {}
+    for part in range(parts):
+        micro = step * parts + part
+        torch.manual_seed(seed * 7_368_787 + micro)
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + micro * 131 + accelerator.process_index)
+        rank, world = accelerator.process_index, accelerator.num_processes
+        batch = prefetch.take(stage.batch(micro, rank, world))
+        prefetch.announce(stage.batch(micro + 1, rank, world))
+        with accelerator.accumulate(prepared):
+            terms = prepared(batch, generator)
+            refuse_nan(terms.loss, stage.name, step + 1)
+            accelerator.backward(terms.loss)
+            if accelerator.sync_gradients:
+                norm = accelerator.clip_grad_norm_(parameters, clip)
+                totals["gradient_norm"] = float(norm) if norm is not None else 0.0
+                reach.look()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        for key, value in {"loss": float(terms.loss.detach()), **terms.values}.items():
+            totals[key] = totals.get(key, 0.0) + float(value) / parts
+    return totals
+
+
+def refuse_nan(loss: Tensor, stage: str, step: int) -> None:
+    """A loss that is not finite stops the run: what would be saved after it is worthless."""
+    if not bool(torch.isfinite(loss).all()):
+        raise EmosymError(
+            "training.not-finite", f"the loss of stage {stage} is not finite at step {step}",
+            hint="lower the learning rate, or use --precision fp32; the last checkpoint is untouched",
+        )  # fmt: skip
+
+
+def set_modes(system: System, groups: Mapping[str, Any]) -> None:
+    """Training mode (dropout) for the parts that learn, eval mode for the frozen ones."""
+    learns = {"backbone": "adapters", "compressor": "tokens", "head": "head", "fusion": "fusion"}
+    for name, module in system.modules().items():
+        module.train(learns.get(name, "") in groups)

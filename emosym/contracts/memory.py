@@ -20,12 +20,14 @@ class MemoryBank(ABC):
     def refresh(
         self, step: int, candidates: Sequence[Candidate], confidences: Mapping[str, float]
     ) -> Refresh:
-        """Admit some candidates and mask as many originals. ``confidences`` maps EVERY original's id to the current
-        model's probability of its label: the lowest go first, at most a fraction α of the originals in all."""
+        """Admit some candidates and mask as many originals. ``confidences`` maps EVERY labelled original's id to the
+        current model's probability of its label: the lowest go first, at most a fraction α of those in all. Unlabelled
+        originals are never masked. An image that takes an older one's place takes over the original which that masked."""
 
     @abstractmethod
     def view(self, originals: Sequence[Sample]) -> list[Sample]:
-        """The current training set: unmasked originals, in their order, then admitted images, in order of admission."""
+        """The current training set: unmasked originals, in their order, then admitted images, in order of admission.
+        The first view tells the bank what the originals are; it comes before the first refresh."""
 
     @abstractmethod
     def ledger(self) -> list[LedgerEntry]:

@@ -14,4 +14,14 @@ def emosym_plugin_info() -> PluginInfo:
 
 @hookimpl
 def emosym_components() -> Iterable[ComponentSpec]:
-    return ()
+    return (
+        ComponentSpec(
+            "memory", "sql", "emosym_memory.sql:SqlBank", "emosym_memory.config:SqlConfig",
+            "Generated images in a database (SQLite, or PostgreSQL by URL), with a ledger that can be replayed",
+            capabilities=("durable",),
+        ),
+        ComponentSpec(
+            "memory", "ring", "emosym_memory.ring:RingBank", "emosym_memory.config:RingConfig",
+            "The same bank in memory, gone when the process ends",
+        ),
+    )  # fmt: skip

@@ -1,0 +1,365 @@
+"""What both banks share: checking what is offered, turning decisions into ledger lines, and going back in history."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from emosym_registry import EmosymError
+
+from emosym.contracts import Candidate, Context, LedgerEntry, MemoryBank, Refresh, Sample
+from emosym_memory.config import BankConfig
+from emosym_memory.ledger import Held, State, advance, replay
+from emosym_memory.policy import Decision, Features, Offer, Situation, decide
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image to store: PNG bytes and the features it was offered with."""
+
+    id: str
+    digest: str
+    png: bytes
+    features: Features
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a storage gives back when it is opened; ``originals`` is None before the first view."""
+
+    originals: dict[str, int | None] | None
+    state: State
+    next_number: int
+
+
+class Bank(MemoryBank):
+    """A memory bank whose storage a subclass provides.
+
+    The first :meth:`view` fixes the originals (ids and labels); a later view of others is an error. Only labelled
+    originals can be masked, and α counts them alone. An admitted image that takes an older one's place also takes over
+    the original which that one masked, so ``Refresh.replaced`` lists only originals that were unmasked before.
+    """
+
+    config: BankConfig
+
+    def __init__(self, config: BankConfig, context: Context) -> None:
+        self.config, self.context = config, context
+        self._closed = False
+        self._originals: dict[str, int | None] | None = None
+        self._state = State()
+        self._next = 1
+
+    # what a storage provides
+
+    @abstractmethod
+    def _store_originals(self, originals: Mapping[str, int | None]) -> None:
+        """Keep the originals, in their order, for good."""
+
+    @abstractmethod
+    def _commit(self, lines: Sequence[LedgerEntry], pictures: Sequence[Picture], state: State) -> None:
+        """Append ledger lines, store pictures and make ``state`` the live one: all of it or nothing."""
+
+    @abstractmethod
+    def _lines(self) -> list[LedgerEntry]:
+        """The ledger."""
+
+    @abstractmethod
+    def _pictures(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """PNG bytes of stored images."""
+
+    @abstractmethod
+    def _features(self, ids: Sequence[str]) -> dict[str, Features]:
+        """Features of stored images, without those that have none."""
+
+    @abstractmethod
+    def _store_snapshot(self, id: str, number: int) -> None:
+        """Remember that ``id`` means the state after ledger line ``number``; doing it twice changes nothing."""
+
+    @abstractmethod
+    def _snapshots(self) -> dict[str, int]:
+        """Snapshot id → ledger number, oldest first."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Let go of files and connections."""
+
+    def _opened(self, contents: Contents) -> None:
+        """Start from what the storage holds."""
+        self._originals, self._state, self._next = contents.originals, contents.state, contents.next_number
+
+    # the contract
+
+    def refresh(
+        self, step: int, candidates: Sequence[Candidate], confidences: Mapping[str, float]
+    ) -> Refresh:
+        self._usable()
+        originals = self._known_originals()
+        self._check_confidences(originals, confidences)
+        offered = [self._offer(candidate) for candidate in candidates]
+        situation = Situation(
+            self.config, originals, confidences, self._state,
+            self._features([one.id for one in self._state.held]), self.context.labels.names,
+        )  # fmt: skip
+        decisions = decide(situation, [offer for offer, _ in offered])
+        described = {
+            offer.id: (candidate, picture)
+            for (offer, picture), candidate in zip(offered, candidates, strict=True)
+        }
+        lines = list(self._refresh_lines(step, decisions, {id: one for id, (one, _) in described.items()}))
+        admitted = [one for one in decisions if one.replaced is not None]
+        self._append(lines, [described[one.offer.id][1] for one in admitted])
+        size = len(self._state.held)
+        return Refresh(
+            step=step,
+            admitted=[one.offer.id for one in admitted],
+            replaced=[str(one.replaced) for one in admitted if one.evicts is None],
+            refused=[(one.offer.id, one.reason) for one in decisions if one.replaced is None],
+            size=size,
+            fraction=size / max(situation.labelled, 1),
+        )
+
+    def view(self, originals: Sequence[Sample]) -> list[Sample]:
+        self._usable()
+        self._learn_originals(originals)
+        masked = self._state.masked
+        pictures = self._pictures([one.id for one in self._state.held])
+        kept = [sample for sample in originals if sample.id not in masked]
+        return kept + [self._sample(one, pictures[one.id]) for one in self._state.held]
+
+    def ledger(self) -> list[LedgerEntry]:
+        self._usable()
+        return self._lines()
+
+    def state(self) -> State:
+        """What is in the bank now: admitted images and the originals they mask."""
+        self._usable()
+        return self._state
+
+    def snapshot(self) -> str:
+        self._usable()
+        number = self._next - 1
+        id = f"snapshot-{number:06d}"
+        self._store_snapshot(id, number)
+        return id
+
+    def restore(self, snapshot: str) -> None:
+        self._usable()
+        known = self._snapshots()
+        if snapshot not in known:
+            raise EmosymError(
+                "memory.unknown-snapshot",
+                f"the bank has no snapshot {snapshot!r}",
+                hint=f"snapshots: {', '.join(known) or 'none'}",
+            )
+        self._return("restore", known[snapshot], f"restored {snapshot}", {"snapshot": snapshot})
+
+    def rollback(self, reason: str) -> None:
+        self._usable()
+        if not self._state.refreshes:
+            raise EmosymError(
+                "memory.nothing-to-roll-back",
+                "no refresh is in effect, there is nothing to roll back",
+                hint="refresh first",
+            )
+        last = self._state.refreshes[-1]
+        self._return("rollback", last - 1, reason, {"refresh": last})
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._release()
+
+    # details
+
+    def _usable(self) -> None:
+        if self._closed:
+            raise EmosymError(
+                "memory.closed", "the memory bank is closed", hint="open a new one on the same url", ours=True
+            )
+
+    def _learn_originals(self, samples: Sequence[Sample]) -> None:
+        given = {sample.id: sample.label for sample in samples}
+        if len(given) != len(samples) or any(sample.generated for sample in samples):
+            raise EmosymError(
+                "memory.bad-originals",
+                "the originals given to the bank have an id twice or are generated images themselves",
+                hint="pass the dataset's own training split",
+            )
+        if self._originals is None:
+            self._store_originals(given)
+            self._originals = given
+        elif self._originals != given:
+            raise EmosymError(
+                "memory.other-originals",
+                f"the bank was made for other originals: {_difference(self._originals, given)}",
+                hint="use the same data, or a new run folder or memory url",
+            )
+
+    def _known_originals(self) -> dict[str, int | None]:
+        if self._originals is None:
+            raise EmosymError(
+                "memory.no-originals",
+                "the bank does not know the originals yet",
+                hint="call view(originals) before the first refresh",
+                ours=True,
+            )
+        return self._originals
+
+    def _check_confidences(
+        self, originals: Mapping[str, int | None], confidences: Mapping[str, float]
+    ) -> None:
+        labelled = [id for id, label in originals.items() if label is not None]
+        missing = [id for id in labelled if id not in confidences]
+        unknown = [id for id in confidences if id not in originals]
+        bad = [id for id in labelled if id in confidences and not 0 <= confidences[id] <= 1]
+        for ids, what in (
+            (missing, "are missing"),
+            (unknown, "are no originals"),
+            (bad, "are not within [0, 1]"),
+        ):
+            if ids:
+                raise EmosymError(
+                    "memory.bad-confidences",
+                    f"confidences of {_examples(ids)} {what}",
+                    hint="give one probability for every labelled original and for nothing else",
+                    ours=True,
+                )
+
+    def _offer(self, candidate: Candidate) -> tuple[Offer, Picture]:
+        generated, names = candidate.generated, self.context.labels.names
+        if not 0 <= generated.label < len(names):
+            raise _bad_candidate(f"label {generated.label} is not one of {len(names)}")
+        if "model" not in candidate.scores:
+            raise _bad_candidate('the score "model" is missing')
+        for name, score in candidate.scores.items():
+            if not (math.isfinite(score) and 0 <= score <= 1):
+                raise _bad_candidate(f"the score {name!r} is {score}, not within [0, 1]")
+        features = np.asarray(candidate.features, dtype=np.float32).reshape(-1)
+        if not np.isfinite(features).all():
+            raise _bad_candidate("its features are not finite")
+        buffer = BytesIO()
+        generated.image.convert("RGB").save(buffer, "PNG")
+        digest = hashlib.sha256(buffer.getvalue()).hexdigest()
+        id = f"bank/{digest[:12]}"
+        scores = {name: float(score) for name, score in sorted(candidate.scores.items())}
+        return Offer(id, generated.label, scores, features), Picture(id, digest, buffer.getvalue(), features)
+
+    def _refresh_lines(
+        self, step: int, decisions: Sequence[Decision], candidates: Mapping[str, Candidate]
+    ) -> Iterator[LedgerEntry]:
+        numbers = iter(range(self._next, self._next + 1 + 3 * len(decisions)))
+        ordinal = len(self._state.refreshes) + 1
+        originals, labels = self._known_originals(), {one.id: one.label for one in self._state.held}
+        yield LedgerEntry(
+            next(numbers), step, "refresh", "", -1, f"{len(decisions)} candidates", {"refresh": ordinal}
+        )
+        for one in decisions:
+            id, label = one.offer.id, one.offer.label
+            detail = {**_provenance(candidates[id]), "scores": dict(one.offer.scores), "score": one.score}
+            if one.replaced is None:
+                yield LedgerEntry(next(numbers), step, "refuse", id, label, one.reason, detail)
+                continue
+            if one.evicts is not None:
+                yield LedgerEntry(
+                    next(numbers), step, "evict", one.evicts, labels[one.evicts], one.why_replaced, {"by": id}
+                )
+            else:
+                masked = originals[one.replaced]
+                yield LedgerEntry(
+                    next(numbers),
+                    step,
+                    "replace",
+                    one.replaced,
+                    -1 if masked is None else masked,
+                    one.why_replaced,
+                    {"by": id},
+                )
+            detail |= {"replaced": one.replaced, "refresh": ordinal}
+            yield LedgerEntry(next(numbers), step, "admit", id, label, one.reason, detail)
+
+    def _append(self, lines: Sequence[LedgerEntry], pictures: Sequence[Picture] = ()) -> None:
+        goes_back = any(line.action in ("rollback", "restore") for line in lines)
+        state = advance(self._state, lines, past=self._lines() if goes_back else ())
+        self._commit(lines, pictures, state)
+        self._state, self._next = state, self._next + len(lines)
+
+    def _return(self, action: str, to: int, reason: str, detail: Mapping[str, Any]) -> None:
+        lines = self._lines()
+        step = lines[-1].step if lines else 0
+        self._append([LedgerEntry(self._next, step, action, "", -1, reason, {**detail, "to": to})])
+
+    def _sample(self, one: Held, png: bytes) -> Sample:
+        generated = {
+            key: one.detail[key] for key in ("seed", "prompt", "generator", "settings", "scores", "score")
+        }
+        generated |= {"step": one.step, "age": len(self._state.refreshes) - one.refresh}
+        attributes = {**one.detail["attributes"], "generated": generated}
+        return Sample(one.id, (png,), one.label, attributes, generated=True)
+
+
+@contextmanager
+def opening(bank: Bank) -> Iterator[None]:
+    """Release what a bank has taken when its opening fails."""
+    try:
+        yield
+    except BaseException:
+        bank.close()
+        raise
+
+
+def check_live(state: State, ledger: Sequence[LedgerEntry]) -> None:
+    """Refuse a storage whose live state is not what its ledger amounts to."""
+    if replay(ledger) != state:
+        raise EmosymError(
+            "memory.damaged",
+            "the bank's images are not what its ledger says",
+            hint="it was changed by another program: restore a copy, or start the run again in a new folder",
+        )
+
+
+def _provenance(candidate: Candidate) -> dict[str, Any]:
+    """How the image was made, as plain JSON, so that every storage gives back the same."""
+    generated = candidate.generated
+    content = {
+        "seed": int(generated.seed),
+        "prompt": generated.prompt,
+        "generator": candidate.generator,
+        "settings": dict(generated.settings),
+        "attributes": dict(candidate.attributes),
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(content, default=_plain))
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """NumPy and torch scalars as numbers, anything else in words."""
+    return value.item() if hasattr(value, "item") and getattr(value, "size", 1) in (1, ()) else str(value)
+
+
+def _bad_candidate(what: str) -> EmosymError:
+    return EmosymError(
+        "memory.bad-candidate",
+        f"a candidate for the bank cannot be used: {what}",
+        hint="score it again",
+        ours=True,
+    )
+
+
+def _examples(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - 3} more" if len(ids) > 3 else ""
+    return ", ".join(ids[:3]) + more
+
+
+def _difference(old: Mapping[str, int | None], new: Mapping[str, int | None]) -> str:
+    gone, added = [id for id in old if id not in new], [id for id in new if id not in old]
+    moved = [id for id in new if id in old and old[id] != new[id]]
+    parts = [(gone, "gone"), (added, "new"), (moved, "with another label")]
+    return "; ".join(f"{len(ids)} {what} ({_examples(ids)})" for ids, what in parts if ids)

@@ -1,0 +1,39 @@
+"""Parameters of the banks; imports no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from emosym.contracts import ComponentConfig
+
+
+class BankConfig(ComponentConfig):
+    """What a bank may replace, and which images it takes."""
+
+    fraction: float = Field(default=0.1, ge=0, le=1)
+    """α: the largest share of the labelled originals that may be replaced, over all refreshes together."""
+    policy: Literal["paper", "emosym"] = "emosym"
+    """paper: by the model's confidence alone, over the whole set. emosym: by model and judge, per class, diverse, renewed."""
+    combine: Literal["min", "geometric"] = "min"
+    """emosym: how the scores of model and judge become one."""
+    min_score: float = Field(default=0.5, ge=0, le=1)
+    """emosym: candidates below this combined score are refused."""
+    min_distance: float = Field(default=0.25, ge=0)
+    """emosym: nearest allowed neighbour in the bank, as a share of the mean distance within the class; 0 allows all."""
+    max_age: int | None = Field(default=5, ge=1)
+    """emosym: refreshes after which an admitted image gives way to any good new one; null keeps it until a better comes."""
+
+
+class RingConfig(BankConfig):
+    """The bank in memory: gone when the process ends."""
+
+
+class SqlConfig(BankConfig):
+    """The bank in a database."""
+
+    url: str = "sqlite:///{run}/bank.db"
+    """An SQLAlchemy URL; {run} is the run folder. PostgreSQL: postgresql://user@host/database."""
+    namespace: str | None = Field(default=None, pattern=r"^[a-z_][a-z0-9_]*$")
+    """PostgreSQL schema of the tables, so that several runs share a database; made where it is missing."""

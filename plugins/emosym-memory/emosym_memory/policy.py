@@ -1,0 +1,229 @@
+"""Which candidates enter the bank and which originals they replace: pure functions, no storage."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from emosym_memory.config import BankConfig
+from emosym_memory.ledger import Held, State
+
+Features = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A candidate as the policy sees it; ``features`` may be empty."""
+
+    id: str
+    label: int
+    scores: Mapping[str, float]
+    features: Features
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What happens to an offer: admitted when ``replaced`` names the original it masks, refused otherwise.
+
+    ``evicts`` is the older image whose place (and masked original) it takes; ``why_replaced`` says why that original
+    or that image had to go.
+    """
+
+    offer: Offer
+    reason: str
+    score: float
+    replaced: str | None = None
+    evicts: str | None = None
+    why_replaced: str = ""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All a policy decides from. ``originals`` maps id → label (None where unlabelled), ``confidences`` the labelled
+    ones → the model's probability of their label, ``features`` held images → features, ``names`` the emotions."""
+
+    config: BankConfig
+    originals: Mapping[str, int | None]
+    confidences: Mapping[str, float]
+    state: State
+    features: Mapping[str, Features]
+    names: Sequence[str]
+
+    @property
+    def labelled(self) -> int:
+        return sum(label is not None for label in self.originals.values())
+
+    @property
+    def capacity(self) -> int:
+        """How many originals may be masked in all: ⌊α·N⌋, of the N labelled ones."""
+        return math.floor(self.config.fraction * self.labelled + 1e-9)
+
+    def weakest(self) -> list[str]:
+        """Unmasked labelled originals, the least confident first; ties in order of id."""
+        masked = self.state.masked
+        free = [id for id, label in self.originals.items() if label is not None and id not in masked]
+        return sorted(free, key=lambda id: (self.confidences[id], id))
+
+
+def decide(situation: Situation, offers: Sequence[Offer]) -> list[Decision]:
+    """One decision an offer, best offers first."""
+    chosen = {"paper": _paper, "emosym": _emosym}[situation.config.policy]
+    return chosen(situation, offers)
+
+
+def _paper(situation: Situation, offers: Sequence[Offer]) -> list[Decision]:
+    """The model's confidence in the target ranks the whole set; the least confident originals go first."""
+    weakest = situation.weakest()
+    room = situation.capacity - len(situation.state.held)
+    taken = {one.id for one in situation.state.held}
+    decisions = []
+    for offer in _ranked(offers, {offer.id: offer.scores["model"] for offer in offers}):
+        score = offer.scores["model"]
+        if offer.id in taken:
+            decisions.append(Decision(offer, "the very same image is in the bank", score))
+        elif room <= 0:
+            decisions.append(Decision(offer, f"full: {situation.capacity} originals are replaced", score))
+        else:
+            original = weakest.pop(0)
+            why = f"lowest confidence, {situation.confidences[original]:.4f}"
+            decisions.append(
+                Decision(offer, f"model confidence {score:.4f}", score, original, why_replaced=why)
+            )
+            taken.add(offer.id)
+            room -= 1
+    return decisions
+
+
+def _emosym(situation: Situation, offers: Sequence[Offer]) -> list[Decision]:
+    """Model and judge, equal quotas, diverse neighbours, renewal; class by class, so the classes cannot interact."""
+    decisions: list[Decision] = []
+    taken = {one.id for one in situation.state.held}
+    for label in sorted({offer.label for offer in offers}):
+        fresh = []
+        for offer in (offer for offer in offers if offer.label == label):
+            if offer.id in taken:
+                decisions.append(
+                    Decision(offer, "the very same image is in the bank", combined(situation.config, offer))
+                )
+            else:
+                taken.add(offer.id)
+                fresh.append(offer)
+        decisions += _Class(situation, label, fresh).decide()
+    return decisions
+
+
+def combined(config: BankConfig, offer: Offer) -> float:
+    """One score from all: the smallest, or the geometric mean."""
+    values = list(offer.scores.values())
+    return min(values) if config.combine == "min" else math.prod(values) ** (1 / len(values))
+
+
+def quota(situation: Situation, label: int) -> int:
+    """The class's share: equal for all classes, and no class loses more than its own α (rounded up)."""
+    sizes = Counter(one for one in situation.originals.values() if one is not None)
+    equal = situation.capacity // max(len(sizes), 1)
+    return min(equal, math.ceil(situation.config.fraction * sizes[label] - 1e-9))
+
+
+class _Class:
+    """The emosym policy within one class."""
+
+    def __init__(self, situation: Situation, label: int, offers: Sequence[Offer]) -> None:
+        self.situation, self.config = situation, situation.config
+        self.name = situation.names[label]
+        self.scores = {offer.id: combined(self.config, offer) for offer in offers}
+        self.offers = _ranked(offers, self.scores)
+        self.quota = quota(situation, label)
+        self.weakest = [id for id in situation.weakest() if situation.originals[id] == label]
+        self.old = [one for one in situation.state.held if one.label == label]
+        self.features: dict[str, Features] = {
+            one.id: situation.features[one.id] for one in self.old if one.id in situation.features
+        }
+        self.count = len(self.old)
+        self.scale = _mean_distance([*self.features.values(), *(offer.features for offer in offers)])
+
+    def decide(self) -> list[Decision]:
+        return [self._one(offer, self.scores[offer.id]) for offer in self.offers]
+
+    def _one(self, offer: Offer, score: float) -> Decision:
+        if score < self.config.min_score:
+            return Decision(offer, f"score {score:.4f} is below {self.config.min_score:g}", score)
+        victim, why = None, ""
+        if self.count >= self.quota:
+            victim, why = self._victim(score)
+            if victim is None:
+                return Decision(
+                    offer,
+                    f"the quota of {self.quota} for {self.name} is full of newer and better images",
+                    score,
+                )
+        near = self._too_near(offer, victim)
+        if near is not None:
+            return Decision(offer, near, score)
+        if victim is not None:
+            self.old.remove(victim)
+            self.features.pop(victim.id, None)
+            original = victim.replaced
+        else:
+            original = self.weakest.pop(0)
+            why = f"lowest confidence of {self.name}, {self.situation.confidences[original]:.4f}"
+            self.count += 1
+        if offer.features.size:
+            self.features[offer.id] = offer.features
+        evicts = None if victim is None else victim.id
+        return Decision(offer, f"{self.config.combine} score {score:.4f}", score, original, evicts, why)
+
+    def _victim(self, score: float) -> tuple[Held | None, str]:
+        """The image of an earlier refresh that gives way: the oldest of the stale, else the worst if it is worse."""
+        if not self.old:
+            return None, ""
+        now = len(self.situation.state.refreshes) + 1
+        oldest = min(self.old, key=lambda one: (one.refresh, one.score, one.number))
+        age = now - oldest.refresh
+        if self.config.max_age is not None and age >= self.config.max_age:
+            return oldest, f"{age} refreshes old"
+        worst = min(self.old, key=lambda one: (one.score, one.number))
+        if worst.score < score:
+            return worst, f"score {worst.score:.4f} is below the newcomer's {score:.4f}"
+        return None, ""
+
+    def _too_near(self, offer: Offer, victim: Held | None) -> str | None:
+        neighbours = {
+            id: float(np.linalg.norm(other - offer.features))
+            for id, other in self.features.items()
+            if other.shape == offer.features.shape and (victim is None or id != victim.id)
+        }
+        if not neighbours or self.config.min_distance == 0:
+            return None
+        nearest = min(neighbours, key=lambda id: (neighbours[id], id))
+        distance = neighbours[nearest] / self.scale if self.scale else 0.0
+        if distance >= self.config.min_distance:
+            return None
+        return (
+            f"too near to {nearest}: {distance:.3f} of the mean distance, below {self.config.min_distance:g}"
+        )
+
+
+def _ranked(offers: Sequence[Offer], scores: Mapping[str, float]) -> list[Offer]:
+    """Best first; ties in order of id, so that the order of the candidates does not matter."""
+    return sorted(offers, key=lambda offer: (-scores[offer.id], offer.id))
+
+
+def _mean_distance(features: Sequence[Features]) -> float:
+    """Mean Euclidean distance over all pairs of one length; 0 where there is no pair."""
+    by_length: dict[int, list[Features]] = {}
+    for one in features:
+        if one.size:
+            by_length.setdefault(one.size, []).append(one)
+    largest = max(by_length.values(), key=len, default=[])
+    if len(largest) < 2:
+        return 0.0
+    matrix = np.stack(largest).astype(np.float64)
+    squares = (matrix**2).sum(1)
+    distances = np.sqrt(np.maximum(squares[:, None] + squares[None] - 2 * matrix @ matrix.T, 0))
+    return float(distances[np.triu_indices(len(largest), 1)].mean())

@@ -1,0 +1,275 @@
+"""The bank in a database: SQLite by default, PostgreSQL by URL. One refresh is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from emosym_registry import EmosymError
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.schema import CreateSchema
+
+from emosym.contracts import Context, LedgerEntry
+from emosym_memory import tables
+from emosym_memory.bank import Bank, Contents, Picture, check_live, opening
+from emosym_memory.config import SqlConfig
+from emosym_memory.ledger import Held, State
+from emosym_memory.policy import Features
+
+BATCH = 500
+"""Values in one IN list."""
+
+
+class SqlBank(Bank):
+    """Keeps images, ledger and live state in one database; a refresh that dies half-way leaves no trace."""
+
+    config: SqlConfig
+
+    def __init__(self, config: SqlConfig, context: Context) -> None:
+        super().__init__(config, context)
+        self._where, self._engine = _engine(config, context)
+        with opening(self):
+            if self._engine.dialect.name == "sqlite":
+                self._check_file()
+            with self._begin() as connection:
+                self._create(connection)
+            with self._begin() as connection:
+                contents = self._read(connection)
+            check_live(contents.state, self._lines())
+            self._opened(contents)
+
+    # storage
+
+    def _store_originals(self, originals: Mapping[str, int | None]) -> None:
+        rows = [{"id": id, "position": i, "label": label} for i, (id, label) in enumerate(originals.items())]
+        with self._begin() as connection:
+            _insert(connection, tables.originals, rows)
+            connection.execute(insert(tables.facts).values(key="originals", value=str(len(rows))))
+
+    def _commit(self, lines: Sequence[LedgerEntry], pictures: Sequence[Picture], state: State) -> None:
+        with self._begin() as connection:
+            known = self._column(connection, tables.images.c.id, [one.id for one in pictures])
+            _insert(connection, tables.images, [_picture_row(one) for one in pictures if one.id not in known])
+            _insert(connection, tables.ledger, [_line_row(one) for one in lines])
+            connection.execute(tables.entries.delete())
+            _insert(connection, tables.entries, [_entry_row(one) for one in state.held])
+            connection.execute(tables.refreshes.delete())
+            _insert(connection, tables.refreshes, [{"number": number} for number in state.refreshes])
+
+    def _lines(self) -> list[LedgerEntry]:
+        table = tables.ledger.c
+        with self._begin() as connection:
+            rows = connection.execute(select(tables.ledger).order_by(table.number)).all()
+        return [LedgerEntry(r.number, r.step, r.action, r.image, r.label, r.reason, r.detail) for r in rows]
+
+    def _pictures(self, ids: Sequence[str]) -> dict[str, bytes]:
+        return self._blobs(tables.images.c.png, ids)
+
+    def _features(self, ids: Sequence[str]) -> dict[str, Features]:
+        blobs = self._blobs(tables.images.c.features, ids)
+        return {id: np.frombuffer(blob, "<f4") for id, blob in blobs.items() if blob}
+
+    def _store_snapshot(self, id: str, number: int) -> None:
+        if id not in self._snapshots():
+            with self._begin() as connection:
+                connection.execute(insert(tables.snapshots).values(id=id, number=number))
+
+    def _snapshots(self) -> dict[str, int]:
+        with self._begin() as connection:
+            rows = connection.execute(select(tables.snapshots).order_by(tables.snapshots.c.number)).all()
+        return {row.id: row.number for row in rows}
+
+    def _release(self) -> None:
+        self._engine.dispose()
+
+    # details
+
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        """A transaction; what goes wrong in the database becomes an error that names it."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise _database_error(self._where, error) from error
+        except SQLAlchemyError as error:
+            raise EmosymError("memory.damaged", f"{self._where}: {error}", hint=_HINT) from error
+
+    def _check_file(self) -> None:
+        with self._begin() as connection:
+            found = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
+        if found != "ok":
+            raise EmosymError("memory.damaged", f"{self._where} is damaged: {found}", hint=_HINT)
+
+    def _create(self, connection: Connection) -> None:
+        if self.config.namespace and self._engine.dialect.name == "postgresql":
+            connection.execute(CreateSchema(self.config.namespace, if_not_exists=True))
+        tables.metadata.create_all(connection)
+        wanted = {
+            "version": tables.VERSION, "policy": self.config.policy, "fraction": repr(self.config.fraction),
+            "labels": ",".join(self.context.labels.names),
+        }  # fmt: skip
+        found = {row.key: row.value for row in connection.execute(select(tables.facts))}
+        for key, value in wanted.items():
+            if key not in found:
+                connection.execute(insert(tables.facts).values(key=key, value=value))
+            elif found[key] != value:
+                raise EmosymError(
+                    "memory.other-bank",
+                    f"{self._where} was made with {key} {found[key]}, this run has {value}",
+                    hint="set it back, or use a new run folder or memory url",
+                )
+
+    def _read(self, connection: Connection) -> Contents:
+        fixed = connection.execute(
+            select(tables.facts.c.value).where(tables.facts.c.key == "originals")
+        ).scalar()
+        rows = connection.execute(select(tables.originals).order_by(tables.originals.c.position)).all()
+        held = [
+            _held(row._asdict())
+            for row in connection.execute(select(tables.entries).order_by(tables.entries.c.number))
+        ]
+        refreshes = connection.execute(
+            select(tables.refreshes.c.number).order_by(tables.refreshes.c.number)
+        ).scalars()
+        last = connection.execute(
+            select(tables.ledger.c.number).order_by(tables.ledger.c.number.desc()).limit(1)
+        ).scalar()
+        originals = None if fixed is None else {row.id: row.label for row in rows}
+        return Contents(originals, State(tuple(held), tuple(refreshes)), (last or 0) + 1)
+
+    def _blobs(self, column: Any, ids: Sequence[str]) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        with self._begin() as connection:
+            for start in range(0, len(ids), BATCH):
+                chosen = tables.images.c.id.in_(ids[start : start + BATCH])
+                rows = connection.execute(select(tables.images.c.id, column).where(chosen)).all()
+                found |= {id: bytes(blob) for id, blob in rows}
+        return found
+
+    def _column(self, connection: Connection, column: Any, values: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for start in range(0, len(values), BATCH):
+            found |= set(
+                connection.execute(select(column).where(column.in_(values[start : start + BATCH]))).scalars()
+            )
+        return found
+
+
+_HINT = "restore a copy of the database, or start the run again in a new folder"
+
+
+def _engine(config: SqlConfig, context: Context) -> tuple[str, Engine]:
+    """The database's name for messages (without password) and an engine for it."""
+    written = config.url
+    if "{run}" in written:
+        if context.run is None:
+            raise EmosymError(
+                "memory.no-run-folder",
+                f"memory url {written!r} needs a run folder",
+                hint="give a url without {run}",
+            )
+        written = written.replace("{run}", str(context.run))
+    try:
+        url = make_url(written)
+        if url.get_backend_name() == "postgresql" and "+" not in url.drivername:
+            url = url.set(drivername="postgresql+psycopg")
+        where = url.render_as_string(hide_password=True)
+        if url.get_backend_name() == "sqlite" and url.database:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url)
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise EmosymError(
+            "memory.bad-url",
+            f"{config.url!r} is no database url: {error}",
+            hint="sqlite:///folder/bank.db or postgresql://user@host/name",
+        ) from error
+    except ModuleNotFoundError as error:
+        raise EmosymError(
+            "memory.no-driver",
+            f"{error.name} is not installed, which {url.get_backend_name()} needs",
+            hint="pip install 'emosym[postgres]'",
+        ) from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    elif config.namespace:
+        engine = engine.execution_options(schema_translate_map={None: config.namespace})
+    return where, engine
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    """Real transactions (the driver would open them late), write-ahead log, foreign keys, and a commit that survives a
+    power cut."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL", "busy_timeout=30000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _database_error(where: str, error: DBAPIError) -> EmosymError:
+    cause = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+    name = type(error.orig).__name__
+    if name in ("IntegrityError", "UniqueViolation"):
+        return EmosymError(
+            "memory.in-use",
+            f"{where}: {cause}; another run writes to this bank",
+            hint="give each run a bank of its own",
+        )
+    if name == "OperationalError" and "malformed" not in cause:
+        return EmosymError(
+            "memory.unreachable",
+            f"{where} cannot be used: {cause}",
+            hint="check the url, the server, and the disk",
+        )
+    return EmosymError("memory.damaged", f"{where} is damaged or no bank: {cause}", hint=_HINT)
+
+
+def _insert(connection: Connection, table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        connection.execute(insert(table), list(rows))
+
+
+def _picture_row(one: Picture) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "digest": one.digest,
+        "png": one.png,
+        "features": one.features.astype("<f4").tobytes(),
+    }
+
+
+def _line_row(one: LedgerEntry) -> dict[str, Any]:
+    return {
+        "number": one.number, "step": one.step, "action": one.action, "image": one.image, "label": one.label,
+        "reason": one.reason, "detail": dict(one.detail),
+    }  # fmt: skip
+
+
+_COLUMNS = ("replaced", "refresh", "score", "scores", "prompt", "generator", "settings", "attributes")
+
+
+def _entry_row(one: Held) -> dict[str, Any]:
+    own = {
+        "image": one.id,
+        "number": one.number,
+        "label": one.label,
+        "step": one.step,
+        "seed": str(one.detail["seed"]),
+    }
+    return own | {name: one.detail[name] for name in _COLUMNS}
+
+
+def _held(row: Mapping[str, Any]) -> Held:
+    detail = {name: row[name] for name in _COLUMNS} | {"seed": int(row["seed"])}
+    return Held(row["image"], row["label"], row["number"], row["step"], detail)

@@ -1,0 +1,23 @@
+"""YAML → line-aware validation → resolved spec. Imports no torch, not even indirectly."""
+
+from emosym.spec.errors import Problem, SpecErrors
+from emosym.spec.explain import Deviation, Row, deviations, explain
+from emosym.spec.model import Spec
+from emosym.spec.nodes import Origin
+from emosym.spec.resolved import Resolved, load_spec, plugins_only
+from emosym.spec.schema import schema
+
+__all__ = [
+    "Deviation",
+    "Origin",
+    "Problem",
+    "Resolved",
+    "Row",
+    "Spec",
+    "SpecErrors",
+    "deviations",
+    "explain",
+    "load_spec",
+    "plugins_only",
+    "schema",
+]

@@ -82,7 +82,8 @@ class _Stage(Section):
     def _fill_from_preset(cls, value: Any) -> Any:
         if isinstance(value, dict):
             stage = cls.__name__.removesuffix("Stage").lower()
-            chosen = STAGE_PRESETS.get(stage, {}).get(value.get("preset", "emosym"), {})
+            preset = value.get("preset", "emosym")
+            chosen = STAGE_PRESETS.get(stage, {}).get(preset, {}) if isinstance(preset, str) else {}
             return {**chosen, **value}
         return value
 
@@ -214,6 +215,10 @@ class Spec(Section):
         for key in COMPONENT_KEYS:
             if isinstance(value.get(key), str):
                 value[key] = {"name": value[key]}
+        if isinstance(value.get("judges"), dict):
+            value["judges"] = {
+                k: {"name": v} if isinstance(v, str) else v for k, v in value["judges"].items()
+            }
         for key in ("rewards", "metrics"):
             if isinstance(value.get(key), list):
                 value[key] = [{"name": item} if isinstance(item, str) else item for item in value[key]]

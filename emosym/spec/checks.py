@@ -1,0 +1,179 @@
+"""What must fit together between the sections of a spec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from emosym_registry import EmosymError, Offer
+from pydantic import BaseModel
+
+from emosym.contracts.labels import LabelSet
+from emosym.spec.errors import Problem
+from emosym.spec.nodes import Node, Path, dotted
+from emosym.spec.shape import LISTS
+
+PLACEHOLDER = "{emotion}"
+NEEDS = {"needs:judge": "a judge", "needs:text": "a text_encoder", "needs:diffusion": "a diffusion head"}
+"""Capabilities by which a component says what must be beside it in the spec."""
+
+
+def cross_checks(
+    root: Node, configs: Mapping[str, BaseModel], offers: Mapping[str, Offer], messages: list[str]
+) -> tuple[Node, list[Problem]]:
+    """The tree, perhaps without what cannot be used, and everything that does not fit together."""
+    root = _bank_without_memory(root, messages)
+    problems = [
+        *_labels(root),
+        *_judges(root, configs),
+        *_stages(root),
+        *_bank(root),
+        *_prompts(root),
+        *_needs(root, offers),
+    ]
+    if _given(root, "memory") and not _given(root, "stages", "unify", "refresh"):
+        messages.append("memory is given but not used: stages.unify.refresh is null")
+    return root, problems
+
+
+def _given(root: Node, *path: str) -> bool:
+    node = root.at(path)
+    return node is not None and node.value not in (None, [])
+
+
+def _missing(root: Node, path: Path, what: str, hint: str) -> Problem:
+    """Something that ``path`` wants is not there; the place is the nearest that somebody wrote."""
+    written = path
+    node = root.at(written)
+    while written and (node is None or not (node.where.line or node.where.kind == "set")):
+        written = written[:-1]
+        node = root.at(written)
+    return Problem.at((node or root).where, dotted(path), f"expected {what}, found none", hint)
+
+
+def _labels(root: Node) -> Iterator[Problem]:
+    node = root.fields.get("labels")
+    if node is None:
+        return
+    value = node.plain()
+    if not isinstance(value, str) and not (
+        isinstance(value, list) and all(isinstance(item, str) for item in value)
+    ):
+        return  # the spec's own model says so
+    try:
+        LabelSet.of(value)
+    except EmosymError as error:
+        yield Problem.at(node.origin, "labels", error.message, error.hint)
+
+
+def _judges(root: Node, configs: Mapping[str, BaseModel]) -> Iterator[Problem]:
+    """Emo-A must not be measured by the classifier that filtered or rewarded the training."""
+    evaluate = root.at(("judges", "evaluate"))
+    if evaluate is None or evaluate.value is None:
+        return
+    for role in ("reward", "bank"):
+        other = root.at(("judges", role))
+        if (
+            other is None
+            or other.value is None
+            or _identity(other, configs, role) != _identity(evaluate, configs, "evaluate")
+        ):
+            continue
+        yield Problem.at(evaluate.where, "judges.evaluate", f"expected a judge of its own, found the {role} judge again",
+                         "figures measured by the judge that chose the training images say nothing; take another judge for one of the two")  # fmt: skip
+
+
+def _identity(node: Node, configs: Mapping[str, BaseModel], role: str) -> object:
+    name = node.fields["name"].plain() if "name" in node.fields else None
+    bare = name.rpartition("/")[2] if isinstance(name, str) else name
+    config = configs.get(f"judges.{role}")
+    params = node.fields["params"].plain() if "params" in node.fields else {}
+    return bare, config.model_dump(mode="json") if config is not None else params
+
+
+def _stages(root: Node) -> Iterator[Problem]:
+    if _given(root, "stages", "reinforce"):
+        off = "or leave the stage out with stages: {reinforce: null}"
+        if not _given(root, "reinforcer"):
+            yield _missing(root, ("stages", "reinforce"), "a reinforcer", f"add one, {off}")
+        if not _given(root, "rewards"):
+            yield _missing(root, ("stages", "reinforce"), "rewards", f"add at least one, {off}")
+    if _given(root, "stages", "unify"):
+        for key in ("diffusion", "fusion", "emotion_space"):
+            if not _given(root, key):
+                yield _missing(
+                    root,
+                    ("stages", "unify"),
+                    f"{key} for the unify stage",
+                    "add it, or leave the stage out with stages: {unify: null}",
+                )
+    weight = root.at(("stages", "compress", "knowledge_weight"))
+    pressed = weight is not None and isinstance(weight.value, int | float) and weight.value > 0
+    if pressed and _given(root, "knowledge") and not _given(root, "text_encoder"):
+        yield _missing(
+            root,
+            ("knowledge",),
+            "a text_encoder for the knowledge",
+            "add one, or set stages.compress.knowledge_weight: 0",
+        )
+
+
+def _bank_without_memory(root: Node, messages: list[str]) -> Node:
+    """Refreshing that only the stage's preset asked for goes where the spec has no memory."""
+    path = ("stages", "unify", "refresh")
+    refresh = root.at(path)
+    if _given(root, "memory") or not _given(root, "stages", "unify"):
+        return root
+    if refresh is not None and (refresh.value is None or _written(refresh)):
+        return root
+    stages = root.fields["stages"]
+    unify = stages.fields["unify"]
+    where = refresh.origin if refresh is not None else unify.origin
+    messages.append("no memory is given, so unify trains without the bank (stages.unify.refresh: null)")
+    return root.with_child(
+        "stages", stages.with_child("unify", unify.with_child("refresh", Node(None, where)))
+    )
+
+
+def _written(node: Node) -> bool:
+    """Whether any value below was written by somebody, not filled in from a stage's preset."""
+    return any(item.origin.kind != "stage-preset" for _, item in node.walk())
+
+
+def _bank(root: Node) -> Iterator[Problem]:
+    if _given(root, "stages", "unify", "refresh") and not _given(root, "memory"):
+        yield _missing(
+            root,
+            ("stages", "unify", "refresh"),
+            "a memory to refresh",
+            "add memory: {name: sql}, or set refresh: null",
+        )
+
+
+def _prompts(root: Node) -> Iterator[Problem]:
+    paths: list[Path] = [("evaluation", "prompt")]
+    prompts = root.at(("stages", "unify", "prompts"))
+    paths += [("stages", "unify", "prompts", i) for i in range(len(prompts.items if prompts else []))]
+    for path in paths:
+        node = root.at(path)
+        if node is not None and isinstance(node.value, str) and node.value.count(PLACEHOLDER) != 1:
+            yield Problem.at(node.origin, dotted(path), f'expected {PLACEHOLDER} once, found "{node.value}"',
+                             f'the fused vectors go there: "a picture of {PLACEHOLDER}"')  # fmt: skip
+
+
+def _needs(root: Node, offers: Mapping[str, Offer]) -> Iterator[Problem]:
+    for path, offer in offers.items():
+        judge = "reward" if offer.spec.kind == LISTS["rewards"] else "evaluate"
+        places = {
+            "needs:judge": ("judges", judge),
+            "needs:text": ("text_encoder",),
+            "needs:diffusion": ("diffusion",),
+        }
+        for capability, what in NEEDS.items():
+            if capability in offer.spec.capabilities and not _given(root, *places[capability]):
+                parts = tuple(int(part) if part.isdecimal() else part for part in path.split("."))
+                yield _missing(
+                    root,
+                    parts,
+                    f"{what} for {offer.spec.name}",
+                    f"add {dotted(places[capability])}, or leave {offer.spec.name} out",
+                )

@@ -1,0 +1,45 @@
+"""What is wrong with a spec, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from emosym_registry import EmosymError
+
+from emosym.spec.nodes import Origin
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake. ``line`` is 0 where the place is no file (``--set``)."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+    hint: str = ""
+
+    @classmethod
+    def at(cls, origin: Origin, path: str, message: str, hint: str = "") -> Problem:
+        """A mistake at an origin."""
+        return cls(origin.file or str(origin), origin.line, origin.column, path, message, hint)
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        key = f" {self.path}" if self.path else ""
+        return f"{place}{key}: {self.message}" + (f"; {self.hint}" if self.hint else "")
+
+
+class SpecErrors(EmosymError):  # noqa: N818 - there are several in it
+    """All mistakes of a spec at once, sorted by place; ``str()`` is one line a problem."""
+
+    def __init__(self, problems: Iterable[Problem], id: str = "spec.invalid") -> None:
+        self.problems = sorted(
+            set(problems), key=lambda p: (not p.line, p.file, p.line, p.column, p.path, p.message)
+        )
+        super().__init__(id, "\n".join(str(problem) for problem in self.problems))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (SpecErrors, (self.problems, self.id))

@@ -1,0 +1,144 @@
+"""A tree of nodes against the models of the spec and of every component that it names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from emosym_registry import EmosymError, Offer, Registry
+from pydantic import BaseModel, ValidationError
+
+from emosym.spec.checks import cross_checks
+from emosym.spec.errors import Problem, SpecErrors
+from emosym.spec.model import Spec
+from emosym.spec.nodes import Node, Path, dotted, of_plain
+from emosym.spec.shape import components
+from emosym.spec.wording import problems_of
+
+Located = list[tuple[Path, Problem]]
+
+
+@dataclass
+class Validated:
+    """What validation found: the spec, and by path the configs and offers of its components."""
+
+    root: Node
+    spec: Spec
+    configs: dict[str, BaseModel] = field(default_factory=dict)
+    offers: dict[str, Offer] = field(default_factory=dict)
+
+
+def validate(root: Node, registry: Registry, messages: list[str]) -> Validated:
+    """Everything that is wrong, at once, as :class:`SpecErrors`.
+
+    A value that may be dropped (an inherited parameter of another component, a null that removes) is dropped when it
+    does not fit, and what remains is looked at again.
+    """
+    while True:
+        problems, configs, offers = _component_problems(root, registry)
+        spec, more = _spec_problems(root)
+        problems += more
+        smaller = _drop_soft(root, problems, messages)
+        if smaller is None:
+            break
+        root = smaller
+    checked, crossed = cross_checks(root, configs, offers, messages)
+    found = [problem for _, problem in problems] + crossed
+    if found or spec is None:
+        raise SpecErrors(found)
+    if checked is not root:
+        root, spec = checked, Spec.model_validate(checked.plain())
+    for path, config in configs.items():
+        _component(spec, path).params = config.model_dump(mode="json")
+    return Validated(root, spec, configs, offers)
+
+
+def _component(spec: Spec, path: str) -> Any:
+    section, _, rest = path.partition(".")
+    holder = getattr(spec, section)
+    if not rest:
+        return holder
+    return holder[int(rest)] if rest.isdecimal() else getattr(holder, rest)
+
+
+def _spec_problems(root: Node) -> tuple[Spec | None, Located]:
+    try:
+        return Spec.model_validate(root.plain()), []
+    except ValidationError as error:
+        return None, problems_of(error, Spec, root)
+
+
+def _component_problems(
+    root: Node, registry: Registry
+) -> tuple[Located, dict[str, BaseModel], dict[str, Offer]]:
+    problems: Located = []
+    configs: dict[str, BaseModel] = {}
+    offers: dict[str, Offer] = {}
+    for path, kind, node in components(root):
+        name = node.fields.get("name")
+        if name is None or not isinstance(name.value, str):
+            continue  # the spec's own model says so
+        try:
+            offer = offers[dotted(path)] = registry.find(kind, name.value)
+            model = offer.load_config()
+        except EmosymError as error:
+            at = (*path, "name")
+            problems.append((at, Problem.at(name.origin, dotted(at), error.message, error.hint)))
+            continue
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            problems.append((path, Problem.at(name.origin, dotted(path), f"{offer.spec.config} of {offer.qualified} is no pydantic model",
+                                              f"report it to the authors of {offer.plugin.distribution}")))  # fmt: skip
+            continue
+        params = node.fields.get("params") or of_plain({}, name.origin, node.key)
+        if not isinstance(params.value, dict):
+            continue
+        if params.soft:
+            params = replace(
+                params, key=name.origin
+            )  # what the new component misses is missing where it is named
+        try:
+            configs[dotted(path)] = model.model_validate(params.plain())
+        except ValidationError as error:
+            problems += problems_of(error, model, params, (*path, "params"))
+        problems += _misplaced(path, node, model)
+    return problems, configs, offers
+
+
+def _misplaced(path: Path, node: Node, model: type[BaseModel]) -> Located:
+    """Parameters written beside ``params`` instead of inside it: say so, beside the error of the unknown key."""
+    own = {"name", "params", "weight"}
+    found = [key for key in node.fields if key not in own and key in model.model_fields]
+    return [
+        ((*path, key), Problem.at(node.fields[key].where, dotted((*path, key)), f"{key!r} is a parameter of the component",
+                                  f"write params: {{{key}: …}}"))
+        for key in found
+    ]  # fmt: skip
+
+
+def _drop_soft(root: Node, problems: Located, messages: list[str]) -> Node | None:
+    """The tree without the soft values that are at fault, None when none is."""
+    drops = {soft for path, _ in problems if (soft := _softest(root, path)) is not None}
+    if not drops:
+        return None
+    for path in sorted(drops, key=len, reverse=True):
+        node = root.at(path)
+        if node is None:
+            continue
+        if node.soft != "null":
+            name = root.at((*path[: path.index("params")], "name"))
+            new = name.plain() if name else "the new component"
+            messages.append(
+                f"{dotted(path)} was set for {node.soft!r} ({node.where}) and is dropped: {new!r} takes no such value"
+            )
+        root = root.without(path)
+    return root
+
+
+def _softest(root: Node, path: Path) -> Path | None:
+    """The part of a path that may be dropped: the value at fault, or the inherited mapping that lacks a value."""
+    node = root.at(path)
+    if node is not None:
+        return path if node.soft else None
+    parent = root.at(path[:-1])
+    inside = "params" in path[:-2]
+    return path[:-1] if parent is not None and parent.soft and inside else None

@@ -156,7 +156,9 @@ def _assign(node: Node | None, parts: tuple[str, ...], value: Node, path: Path) 
         value = spell_out(value, path)
         return value if node is None else replace(merge(node, value, path), key=value.key)
     head, rest = parts[0], parts[1:]
-    if node is not None and isinstance(node.value, list):
+    if node is None or node.value is None:
+        node = Node([] if head.isdecimal() else {}, value.origin, node.key if node else value.key)
+    if isinstance(node.value, list):
         last = len(node.value)
         if not head.isdecimal() or int(head) > last:
             problem = Problem.at(
@@ -167,8 +169,6 @@ def _assign(node: Node | None, parts: tuple[str, ...], value: Node, path: Path) 
             raise SpecErrors([problem], "spec.bad-set")
         index = int(head)
         return node.with_child(index, _assign(node.child(index), rest, value, (*path, index)))
-    if node is None or node.value is None:
-        node = Node([] if head.isdecimal() else {}, value.origin, node.key if node else value.key)
     if not isinstance(node.value, dict):
         problem = Problem.at(value.origin, dotted(path), f"expected a mapping at {dotted(path)!r}, found {found(node.plain())}",
                              f"it comes from {node.where}")  # fmt: skip
@@ -182,9 +182,11 @@ def _assign(node: Node | None, parts: tuple[str, ...], value: Node, path: Path) 
 
 def fill_stages(root: Node) -> Node:
     """Put the chosen preset of every stage below what the spec says of it."""
-    stages = root.fields.get("stages") or of_plain({}, Origin("stage-preset", name="emosym"))
+    stages = root.fields.get("stages")
+    if stages is None or stages.value is None:
+        stages = of_plain({}, Origin("stage-preset", name="emosym"))
     if not isinstance(stages.value, dict):
-        return root if stages.value is not None else root.without(("stages",))
+        return root
     for name, presets in STAGE_PRESETS.items():
         given = stages.fields.get(name)
         if given is not None and not isinstance(given.value, dict):

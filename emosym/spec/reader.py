@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError, YAMLStreamError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -19,6 +19,7 @@ from ruamel.yaml.events import (
     SequenceEndEvent,
     SequenceStartEvent,
 )
+from ruamel.yaml.reader import ReaderError
 
 from emosym.spec.errors import Problem, SpecErrors
 from emosym.spec.nodes import Node, Origin, Scalar
@@ -90,11 +91,13 @@ def read_text(text: str, origin: Origin) -> Node:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line, mark.column) if mark is not None else (0, 0)
         builder.syntax(line, column, (error.problem or error.context or str(error)).strip())
-    except YAMLStreamError as error:
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        column = error.position - (text.rfind("\n", 0, error.position) + 1) + 1
         _fail(
-            origin,
-            "spec.not-utf8",
-            f"holds a character that YAML does not allow: {str(error).splitlines()[0]}",
+            _moved(origin, line, column),
+            "spec.bad-character",
+            f"found the character {error.character!r}, which YAML does not allow",
             "remove it",
         )
     except YAMLError as error:

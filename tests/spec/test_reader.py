@@ -32,7 +32,7 @@ from emosym.spec.reader import LARGEST, read_text
         ("", "spec.not-a-mapping", ":1:1", "null"),
         ("just words", "spec.not-a-mapping", ":1:1", '"just words"'),
         ("emosym: 1\n---\nemosym: 1\n", "spec.several-documents", ":2:1", "second"),
-        ("emosym: 1\nname: a\x00b\n", "spec.not-utf8", "", "character"),
+        ("emosym: 1\nname: a\x00b\n", "spec.bad-character", ":2:8", "character"),
         (b"emosym: 1\nname: caf\xe9\n", "spec.not-utf8", ":2:10", "UTF-8"),
         ("emosym: 1\nname: x\n".encode("utf-16"), "spec.not-utf8", ":1:1", "UTF-8"),
         ("emosym: 1\nname: " + "[" * 5000, "spec.too-deep", ":2:", "64"),

@@ -1,0 +1,48 @@
+import math
+
+import pytest
+import torch
+from emosym_registry import EmosymError
+from torch import nn
+
+from emosym.spec.model import CompressStage, Optim
+from emosym.training.loop import Shuffle, schedule, steps_for
+from emosym.training.reachability import Reachability
+
+
+def test_an_epoch_visits_every_sample_once_and_batches_need_no_state() -> None:
+    shuffle = Shuffle(size=10, batch_size=5, seed=3)
+    epochs = [shuffle(0) + shuffle(1), shuffle(2) + shuffle(3)]
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+    assert epochs[0] != epochs[1]
+    assert Shuffle(size=10, batch_size=5, seed=3)(3) == shuffle(3)
+
+
+def test_the_schedule_warms_up_and_falls_once_over_the_whole_stage() -> None:
+    optim = Optim(schedule="cosine", warmup=0.1)
+    factors = [schedule(step, 100, optim) for step in range(100)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[9] == factors[10] == 1.0
+    assert all(a >= b for a, b in zip(factors[10:], factors[11:], strict=False))
+    assert factors[55] == pytest.approx(0.5 * (1 + math.cos(math.pi * 0.5)))
+
+
+def test_a_constant_schedule_stays() -> None:
+    assert schedule(90, 100, Optim(schedule="constant", warmup=0)) == 1.0
+    assert schedule(50, 100, Optim(schedule="linear", warmup=0)) == pytest.approx(0.5)
+
+
+def test_steps_follow_epochs_unless_given() -> None:
+    assert steps_for(CompressStage(preset="emosym", epochs=2, batch_size=32), 1000) == 63
+    assert steps_for(CompressStage(preset="emosym", epochs=2, batch_size=32, steps=5), 1000) == 5
+
+
+def test_a_tensor_without_gradient_is_reported_by_name(tmp_path) -> None:
+    live, dead = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
+    reach = Reachability({"tokens/live": live, "tokens/dead": dead})
+    (live.sum() + 0 * dead.sum()).backward()
+    reach.look()
+    with pytest.raises(EmosymError, match="tokens/dead") as error:
+        reach.report(tmp_path / "gradients.json")
+    assert error.value.id == "training.dead-parameters"
+    assert "tokens/live" not in error.value.message

@@ -1,0 +1,98 @@
+"""What a run leaves behind, and that it can be stopped and continued."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from emosym_registry import EmosymError, Registry, hookimpl
+
+from emosym.spec import Resolved, load_spec
+from emosym.stages.run import run_experiment
+from emosym.system import read_state
+
+
+def test_a_run_folder_holds_what_the_docs_say(run: Path) -> None:
+    for name in (
+        "spec.yaml", "provenance.json", "metrics.jsonl", "summary.json", "report.html", "ledger.jsonl", "bank.db",
+        "system/system.json", "checkpoints/compress/system.json", "evaluation/unify.json", "evaluation/final.json",
+        "sheets/generated.png", "sheets/real.png", "images/awe-000.png",
+    ):  # fmt: skip
+        assert (run / name).exists(), name
+
+
+def test_the_summary_has_the_documented_figures(run: Path) -> None:
+    summary = json.loads((run / "summary.json").read_text())
+    assert {"accuracy", "macro_f1", "bayes"} <= set(summary["understanding"])
+    assert set(summary["understanding"]["stages"]) == {"compress", "reinforce", "unify"}
+    assert {"emo_a", "emo_a_real", "diversity", "diversity_real"} <= set(summary["generation"])
+    assert {"compress", "reinforce", "unify", "evaluate", "total"} <= set(summary["seconds"])
+    assert summary["peak_memory_bytes"] > 10**8
+
+
+@pytest.mark.parametrize("stage", ["compress", "reinforce", "unify"])
+def test_every_trainable_tensor_receives_a_gradient(run: Path, stage: str) -> None:
+    gradients = json.loads((run / "evaluation" / f"gradients-{stage}.json").read_text())
+    groups = {name.split("/")[0] for name in gradients}
+    expected = {
+        "compress": {"adapters", "tokens", "head"},
+        "reinforce": {"tokens", "head"},
+        "unify": {"tokens", "head", "fusion"},
+    }
+    assert groups == expected[stage]
+    assert all(value > 0 for value in gradients.values())
+
+
+def test_the_bank_was_refreshed_and_says_why(run: Path) -> None:
+    entries = [json.loads(line) for line in (run / "ledger.jsonl").read_text().splitlines()]
+    assert entries
+    assert all(entry["reason"] for entry in entries)
+
+
+def test_an_existing_run_is_refused_without_resume(run: Path, small: Resolved, registry: Registry) -> None:
+    with pytest.raises(EmosymError, match="already holds a run"):
+        run_experiment(small, registry, run)
+
+
+def test_resume_with_another_spec_is_refused(run: Path, registry: Registry, sets: tuple[str, ...]) -> None:
+    other = load_spec("preset:tiny", registry=registry, sets=[*sets, "seed=99"])
+    with pytest.raises(EmosymError, match="differs from the spec"):
+        run_experiment(other, registry, run, resume=True)
+
+
+class _StopAt:
+    """Ends the process's work after a step, as a power cut would."""
+
+    def __init__(self, stage: str, step: int) -> None:
+        self.stage, self.step = stage, step
+
+    @hookimpl
+    def emosym_step_finished(self, stage: str, step: int) -> None:
+        if (stage, step) == (self.stage, self.step):
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("stage", "step"), [("compress", 4), ("unify", 5)])
+def test_an_interrupted_run_continues_to_the_same_weights(
+    run: Path, registry: Registry, sets: tuple[str, ...], tmp_path: Path, stage: str, step: int
+) -> None:
+    out = tmp_path / "stopped"
+    often = load_spec("preset:tiny", registry=registry, sets=[*sets, "compute.checkpoint_minutes=1e-9"])
+    stopper = _StopAt(stage, step)
+    registry.manager.register(stopper, name="stopper")
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_experiment(often, registry, out)
+    finally:
+        registry.manager.unregister(name="stopper")
+    run_experiment(often, registry, out, resume=True)
+    expected, got = read_state(run / "system"), read_state(out / "system")
+    assert expected.keys() == got.keys()
+    for part, tensors in expected.items():
+        for name, value in tensors.items():
+            torch.testing.assert_close(got[part][name], value, rtol=0, atol=0, msg=f"{part}/{name}")
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    steps = [(line["stage"], line["step"]) for line in lines if "step" in line]
+    assert len(steps) == len(set(steps))

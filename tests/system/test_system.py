@@ -1,0 +1,115 @@
+"""The assembled system in the hands of a user."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from emosym_registry import EmosymError, Registry
+from PIL import Image
+
+from emosym.system import System
+
+
+@pytest.fixture(scope="module")
+def system(run: Path, registry: Registry) -> System:
+    return System.load(run, registry=registry, device="cpu", precision="fp32")
+
+
+def _bytes(generated: list) -> list[bytes]:
+    return [one.image.tobytes() for one in generated]
+
+
+def test_a_reading_is_a_distribution_over_the_labels(system: System) -> None:
+    reading = system.understand([Image.new("RGB", (200, 90), "orange")])[0]
+    assert sum(reading.probabilities.values()) == pytest.approx(1, abs=1e-4)
+    assert reading.emotion in system.labels.names
+    assert reading.positive == pytest.approx(
+        sum(reading.probabilities[name] for name in ("amusement", "awe", "contentment", "excitement")),
+        abs=1e-5,
+    )
+
+
+def test_a_reading_does_not_depend_on_its_batch(system: System) -> None:
+    images = [Image.new("RGB", (64, 64), color) for color in ("red", "green", "blue")]
+    together = system.understand(images)
+    alone = [system.understand([image])[0] for image in images]
+    for a, b in zip(together, alone, strict=True):
+        assert list(a.probabilities.values()) == pytest.approx(list(b.probabilities.values()), abs=1e-4)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(system: System) -> None:
+    first = system.generate("awe", n=2, seed=3, steps=4)
+    assert _bytes(first) == _bytes(system.generate("awe", n=2, seed=3, steps=4))
+    assert _bytes(first) != _bytes(system.generate("awe", n=2, seed=5, steps=4))
+
+
+def test_picture_i_is_the_same_however_many_are_made(system: System) -> None:
+    two = system.generate("fear", n=2, seed=10, steps=4)
+    second = system.generate("fear", n=1, seed=11, steps=4)
+    difference = max(
+        abs(a - b) for a, b in zip(two[1].image.tobytes(), second[0].image.tobytes(), strict=True)
+    )
+    assert difference <= 2  # batched arithmetic may round the last bit otherwise
+
+
+def test_mixture_image_and_content_prompt_each_change_the_picture(system: System) -> None:
+    plain = _bytes(system.generate("awe", seed=1, steps=4))
+    picture = Image.new("RGB", (64, 64), "navy")
+    assert plain != _bytes(system.generate(mixture={"awe": 0.5, "fear": 0.5}, seed=1, steps=4))
+    assert plain != _bytes(system.generate("awe", prompt="a {emotion} street", seed=1, steps=4))
+    from_image = _bytes(system.generate(image=picture, seed=1, steps=4))
+    assert from_image != _bytes(system.generate(image=picture, strength=0.5, seed=1, steps=4))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"emotion": "joy"}, "unknown emotion"),
+        ({"emotion": "aw"}, 'did you mean "awe"'),
+        ({"emotion": "awe", "prompt": "a street"}, "has no {emotion}"),
+        ({"emotion": "awe", "n": 0}, "cannot make 0"),
+        ({"mixture": {"awe": -1}}, "negative"),
+        ({}, "exactly one"),
+        ({"emotion": "awe", "image": "x.png"}, "exactly one"),
+    ],
+)
+def test_bad_requests_say_what_is_wrong(system: System, arguments: dict, message: str) -> None:
+    with pytest.raises(EmosymError, match=message):
+        system.generate(**arguments)
+
+
+def test_a_saved_system_says_and_paints_the_same(system: System, registry: Registry, tmp_path: Path) -> None:
+    system.save(tmp_path / "copy")
+    again = System.load(tmp_path / "copy", registry=registry, device="cpu", precision="fp32")
+    image = Image.new("RGB", (64, 64), "teal")
+    assert again.understand([image]) == system.understand([image])
+    assert _bytes(again.generate("sadness", seed=4, steps=4)) == _bytes(
+        system.generate("sadness", seed=4, steps=4)
+    )
+
+
+def test_a_saved_system_is_small_and_holds_no_base(system: System, tmp_path: Path) -> None:
+    folder = system.save(tmp_path / "copy")
+    adapters = folder / "adapters.safetensors"
+    base = sum(p.numel() for p in system.core.backbone.parameters())
+    assert adapters.stat().st_size < 4 * base / 4
+
+
+def test_a_damaged_file_is_named(system: System, registry: Registry, tmp_path: Path) -> None:
+    folder = system.save(tmp_path / "copy")
+    (folder / "head.safetensors").write_bytes(b"not tensors")
+    with pytest.raises(EmosymError, match="head.safetensors is damaged"):
+        System.load(folder, registry=registry, device="cpu")
+
+
+def test_an_empty_folder_is_no_system(registry: Registry, tmp_path: Path) -> None:
+    with pytest.raises(EmosymError, match="holds no saved system"):
+        System.load(tmp_path, registry=registry)
+
+
+def test_an_unreadable_picture_is_named(system: System, tmp_path: Path) -> None:
+    path = tmp_path / "note.jpg"
+    path.write_text("not a picture")
+    with pytest.raises(EmosymError, match=r"note\.jpg"):
+        system.understand([path])

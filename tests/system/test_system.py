@@ -99,7 +99,7 @@ def test_a_saved_system_is_small_and_holds_no_base(system: System, tmp_path: Pat
 def test_a_damaged_file_is_named(system: System, registry: Registry, tmp_path: Path) -> None:
     folder = system.save(tmp_path / "copy")
     (folder / "head.safetensors").write_bytes(b"not tensors")
-    with pytest.raises(EmosymError, match="head.safetensors is damaged"):
+    with pytest.raises(EmosymError, match=r"head\.safetensors is damaged"):
         System.load(folder, registry=registry, device="cpu")
 
 

@@ -1,0 +1,1 @@
+"""Compressors: who owns the reasoning tokens, and what presses knowledge into them."""

@@ -1,0 +1,54 @@
+"""The reasoning tokens themselves, shared by all compressors; alone they are the compressor ``none``."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from emosym.contracts import Context, LossTerms, ReasoningCompressor, States
+from emosym_reasoning.config import TokensConfig
+
+START_STD = 0.02
+"""Scale of tokens that were never given their backbone's."""
+
+
+class TokensOnly(ReasoningCompressor):
+    """[CTX]×K and [EMO] as one table [K+1,D], without a knowledge loss.
+
+    With ``control`` set the table is a buffer instead of a parameter, so that nothing can unfreeze it.
+    """
+
+    config: TokensConfig
+
+    def __init__(self, config: TokensConfig, context: Context) -> None:
+        super().__init__()
+        self.config = config
+        self.context = context
+        table = torch.empty(config.tokens + 1, context.hidden_size)
+        if config.control is None:
+            self.table = nn.Parameter(table)
+        else:
+            self.register_buffer("table", table)
+        self.initialise(torch.zeros(context.hidden_size), START_STD)
+
+    @property
+    def context_tokens(self) -> int:
+        return self.config.tokens
+
+    def initialise(self, mean: Tensor, std: float) -> None:
+        generator = torch.Generator().manual_seed(self.context.seed)
+        noise = torch.randn(self.table.shape, generator=generator)
+        start = mean.detach().float().cpu() + float(std) * noise
+        with torch.no_grad():
+            self.table.copy_(torch.zeros_like(start) if self.config.control == "zero" else start)
+
+    def tokens(self, batch: int) -> Tensor:
+        return self.table[None].expand(batch, -1, -1)
+
+    def loss(
+        self, states: States, knowledge: Tensor | None, present: Tensor | None, labels: Tensor
+    ) -> LossTerms:
+        return LossTerms(states.emotion.new_zeros((), dtype=torch.float32), {"knowledge_present": 0.0})
+
+    def project(self, states: States) -> Tensor | None:
+        return None

@@ -1,0 +1,176 @@
+"""Parameters of every component of this plugin; imports no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from emosym.contracts import ComponentConfig
+
+
+class TokensConfig(ComponentConfig):
+    """Reasoning tokens without knowledge (compressor ``none``)."""
+
+    tokens: int = Field(default=4, ge=1)
+    """K, the number of [CTX] tokens."""
+    control: Literal["random", "zero"] | None = None
+    """A control of the method: all tokens frozen at their random start, or all zero. Null trains them."""
+
+
+class ContrastiveConfig(TokensConfig):
+    """Knowledge pressed into the context states by InfoNCE. ``paper``/``official``: symmetric false, mask_identical
+    false, projection text."""
+
+    temperature: float = Field(default=0.07, gt=0)
+    """τ of the InfoNCE softmax."""
+    symmetric: bool = True
+    """Average both directions (context finds its text, text finds its context); false keeps the first alone."""
+    mask_identical: bool = True
+    """Samples whose text is the same as one's own are not its negatives."""
+    projection: Literal["context", "text"] = "context"
+    """Which side the learned projection is on: ``context`` keeps the text space fixed and gives the rewards context
+    features to read, ``text`` projects the text into the hidden space."""
+
+
+class LabelRewardConfig(ComponentConfig):
+    """1 where the action is the annotated emotion."""
+
+
+class ConfidenceRewardConfig(ComponentConfig):
+    """The reward of the paper: 0.3·1[argmax p = y] + 0.7·p_y."""
+
+    correct: float = Field(default=0.3, ge=0, le=1)
+    """Weight of a correct reading."""
+    confidence: float = Field(default=0.7, ge=0, le=1)
+    """Weight of the probability of the annotated emotion."""
+
+    @model_validator(mode="after")
+    def _in_range(self) -> ConfidenceRewardConfig:
+        if self.correct + self.confidence > 1 + 1e-9:
+            raise ValueError("correct + confidence must not exceed 1, the upper end of a reward's range")
+        return self
+
+
+class ValenceRewardConfig(ComponentConfig):
+    """1 where the action is as positive or negative as the annotated emotion."""
+
+
+class WheelRewardConfig(ComponentConfig):
+    """1 − steps on Mikels' wheel between action and annotated emotion / 4."""
+
+
+class BrierRewardConfig(ComponentConfig):
+    """1 − ½·Σ(p − onehot)²: the reading's calibration, whatever the action."""
+
+
+class AttributesRewardConfig(ComponentConfig):
+    """How well a try's context features find the text of their own image's scene and objects within the batch."""
+
+    mode: Literal["rank", "probability"] = "rank"
+    """``rank``: share of the other texts that are further away; ``probability``: softmax over the texts."""
+    temperature: float = Field(default=0.07, gt=0)
+    """Of the softmax in mode ``probability``."""
+    template: str = "a photo of {object} in {scene}"
+    """Text of an image; must name {object}, {scene} or both. An image with one of two is described by that alone."""
+
+    @model_validator(mode="after")
+    def _names_something(self) -> AttributesRewardConfig:
+        try:
+            filled = self.template.format(object="\0", scene="\0")
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError("template may use {object} and {scene} only") from error
+        if "\0" not in filled:
+            raise ValueError("template must use {object} or {scene}")
+        return self
+
+
+class ConsistencyRewardConfig(ComponentConfig):
+    """Probability of the action when the model reads a changed copy of the image (mirrored, cropped, other light)."""
+
+    flip: bool = True
+    """Mirror the copy."""
+    crop: float = Field(default=0.1, ge=0, lt=0.5)
+    """Largest share of each side that is cut away."""
+    light: float = Field(default=0.2, ge=0, lt=1)
+    """Largest change of brightness and of colour, as a share."""
+
+
+class JudgeRewardConfig(ComponentConfig):
+    """Probability that an independent judge (``judges.reward``) gives the action."""
+
+
+class PaperConfig(ComponentConfig):
+    """−mean(r·p_y) + β·KL(p‖p_ref) on the deterministic reading."""
+
+    beta: float = Field(default=0.1, ge=0)
+    """β, weight of the divergence from the frozen stage-1 model."""
+
+
+class ExactConfig(ComponentConfig):
+    """−Σ_a p(a)·r(a) + β·KL over all emotions: no sampling, no variance."""
+
+    beta: float = Field(default=0.1, ge=0)
+    """β, weight of the divergence from the frozen stage-1 model."""
+
+
+class GrpoConfig(ComponentConfig):
+    """Group-relative policy gradient over latent context tokens."""
+
+    rollouts: int = Field(default=8, ge=2)
+    """G, tries per image; even where ``antithetic``."""
+    sigma: float = Field(default=0.3, gt=0)
+    """Noise on the context tokens as a share of the tokens' own standard deviation."""
+    clip: float = Field(default=0.2, gt=0)
+    """The probability ratio is clipped to [1 − clip, 1 + clip]."""
+    beta: float = Field(default=0.1, ge=0)
+    """β, weight of the divergence from the frozen stage-1 model, computed exactly over the emotions."""
+    normalise: bool = True
+    """Divide advantages by their group's standard deviation; false only centres them."""
+    latent_weight: float = Field(default=1.0, ge=0)
+    """Weight of the latent's log density, taken as a mean over its K·D dimensions; 0 trains on the action alone."""
+    antithetic: bool = True
+    """Draw the noise in pairs ±ε."""
+
+    @model_validator(mode="after")
+    def _pairs(self) -> GrpoConfig:
+        if self.antithetic and self.rollouts % 2:
+            raise ValueError("rollouts must be even where antithetic is true")
+        return self
+
+
+class FusionConfig(ComponentConfig):
+    """Fused vectors for the diffusion prompt. ``paper``: vectors 1, norm free, standardise false."""
+
+    vectors: int = Field(default=4, ge=1)
+    """n, placeholder tokens in a prompt."""
+    hidden: int = Field(default=1024, ge=1)
+    """Width of the hidden layer."""
+    context: Literal["mean", "flatten"] = "mean"
+    """How K context states enter: their mean, or one after the other."""
+    standardise: bool = True
+    """Give every feature of the states mean 0 and deviation 1 over the data, measured once before training."""
+    norm: Literal["vocabulary", "free"] = "vocabulary"
+    """``vocabulary`` gives each vector the mean norm of the encoder's word embeddings times a learned gain."""
+
+
+class DiagonalConfig(ComponentConfig):
+    """Independent Gaussians per feature (the paper's emotion space)."""
+
+
+class GaussianConfig(ComponentConfig):
+    """A joint low-rank Gaussian per emotion."""
+
+    rank: int = Field(default=32, ge=1)
+    """Principal directions kept per emotion; the rest of each feature's variance stays, as independent noise."""
+    shrinkage: float = Field(default=16.0, ge=0)
+    """Samples that the covariance common to all emotions counts as, when mixed into an emotion's own."""
+
+
+class KdeConfig(ComponentConfig):
+    """Real states of the training set with a little noise (kernel density)."""
+
+    per_class: int = Field(default=512, ge=1)
+    """States remembered per emotion, drawn at random where there are more."""
+    bandwidth: float = Field(default=0.1, ge=0)
+    """Noise per feature as a share of its deviation within the emotion; 0 replays the states themselves."""

@@ -1,0 +1,122 @@
+"""Fusions: from context and emotion states to vectors for the diffusion prompt."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from emosym_registry import EmosymError
+from torch import Tensor, nn
+
+from emosym.contracts import Context, Fusion, States
+from emosym.contracts.diffusion import Vectors
+from emosym_reasoning.config import FusionConfig
+from emosym_reasoning.layers import mlp
+
+
+class _Fusion(Fusion):
+    """What both fusions share: inputs at unit scale, one output split over text encoders, norms kept.
+
+    ``calibrate`` takes the states as the backbone gives them; ``forward`` takes them with the stage's context weight
+    applied, so that the weight shrinks what the context says and does not vanish in the standardisation.
+    """
+
+    def __init__(self, config: FusionConfig, context: Context) -> None:
+        super().__init__()
+        self.config = config
+        self.context = context
+        if not context.token_widths:
+            raise EmosymError(
+                "fusion.no-diffusion",
+                "a fusion needs a diffusion head to make vectors for",
+                hint="add diffusion: to the spec",
+            )
+        if config.context == "flatten" and not context.context_tokens:
+            raise EmosymError(
+                "fusion.unknown-tokens",
+                "context: flatten needs the number of context tokens",
+                hint="use context: mean",
+            )
+        self.widths = tuple(config.vectors * width for width in context.token_widths)
+        self.context_inputs = context.hidden_size * (
+            context.context_tokens if config.context == "flatten" else 1
+        )
+        for name, size in (("emotion", context.hidden_size), ("context", self.context_inputs)):
+            self.register_buffer(f"{name}_mean", torch.zeros(size))
+            self.register_buffer(f"{name}_std", torch.ones(size))
+        if config.norm == "vocabulary":
+            self.register_buffer("norms", torch.ones(len(context.token_widths)))
+            self.log_gain = nn.Parameter(torch.zeros(len(context.token_widths), config.vectors))
+        self._build(torch.Generator().manual_seed(context.seed + 2))
+
+    @abstractmethod
+    def _build(self, generator: torch.Generator) -> None:
+        """Make the layers."""
+
+    @abstractmethod
+    def _mix(self, emotion: Tensor, context: Tensor) -> Tensor:
+        """[B,D] and [B,K·D] or [B,D] to [B,Σ n·w_i]."""
+
+    @property
+    def vectors(self) -> int:
+        return self.config.vectors
+
+    @torch.no_grad()
+    def calibrate(self, norms: Sequence[float], states: States) -> None:
+        if len(norms) != len(self.context.token_widths):
+            raise EmosymError(
+                "fusion.norms",
+                f"{len(norms)} norms for {len(self.context.token_widths)} text encoders",
+                ours=True,
+            )
+        if self.config.norm == "vocabulary":
+            self.norms.copy_(torch.as_tensor(norms))
+        if self.config.standardise:
+            for name, rows in (("emotion", states.emotion), ("context", self._flat(states.context))):
+                rows = rows.float()
+                std = rows.std(0, correction=0)
+                # A feature without spread says nothing; dividing by its rounding error would make it shout.
+                std = torch.where(std > 1e-6 * rows.abs().mean().clamp_min(1e-12), std, torch.ones_like(std))
+                getattr(self, f"{name}_mean").copy_(rows.mean(0))
+                getattr(self, f"{name}_std").copy_(std)
+
+    def forward(self, states: States) -> Vectors:
+        emotion = (states.emotion - self.emotion_mean) / self.emotion_std
+        context = (self._flat(states.context) - self.context_mean) / self.context_std
+        parts = self._mix(emotion, context).split(self.widths, dim=-1)
+        vectors = [part.unflatten(-1, (self.config.vectors, -1)) for part in parts]
+        if self.config.norm == "free":
+            return tuple(vectors)
+        gains = self.log_gain.exp() * self.norms[:, None]
+        return tuple(
+            F.normalize(part.float(), dim=-1) * gain[:, None]
+            for part, gain in zip(vectors, gains, strict=True)
+        )
+
+    def _flat(self, context: Tensor) -> Tensor:
+        return context.flatten(1) if self.config.context == "flatten" else context.mean(1)
+
+
+class AdditiveFusion(_Fusion):
+    """u = M_e(e) + M_c(c), two MLPs D→hidden→Σ n·w_i. Source: METHOD.md, stage 3."""
+
+    def _build(self, generator: torch.Generator) -> None:
+        width = sum(self.widths)
+        self.from_emotion = mlp(self.context.hidden_size, self.config.hidden, width, generator)
+        self.from_context = mlp(self.context_inputs, self.config.hidden, width, generator)
+
+    def _mix(self, emotion: Tensor, context: Tensor) -> Tensor:
+        return self.from_emotion(emotion) + self.from_context(context)
+
+
+class ConcatFusion(_Fusion):
+    """u = M([e; c]), one MLP in which emotion and context meet before the hidden layer."""
+
+    def _build(self, generator: torch.Generator) -> None:
+        inputs = self.context.hidden_size + self.context_inputs
+        self.from_both = mlp(inputs, self.config.hidden, sum(self.widths), generator)
+
+    def _mix(self, emotion: Tensor, context: Tensor) -> Tensor:
+        return self.from_both(torch.cat([emotion, context], -1))

@@ -1,0 +1,23 @@
+"""Layers whose start depends on a generator alone, never on torch's global state."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+
+def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+    """A linear layer that starts as torch's own does: uniform within ±1/√inputs."""
+    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    bound = 1 / math.sqrt(inputs)
+    with torch.no_grad():
+        layer.weight.uniform_(-bound, bound, generator=generator)
+        layer.bias.uniform_(-bound, bound, generator=generator)
+    return layer
+
+
+def mlp(inputs: int, hidden: int, outputs: int, generator: torch.Generator) -> nn.Sequential:
+    """Linear, GELU, Linear."""
+    return nn.Sequential(linear(inputs, hidden, generator), nn.GELU(), linear(hidden, outputs, generator))

@@ -1,0 +1,1 @@
+"""Reinforcers: how rewards move the reasoning tokens."""

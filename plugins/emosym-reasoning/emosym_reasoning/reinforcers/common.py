@@ -1,0 +1,53 @@
+"""What every reinforcer does: tries made into rollouts, divergence, figures to log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from emosym.contracts import Policy, Rollouts, States
+
+FLAT = 1e-6
+"""A group whose rewards' standard deviation is below this has no spread."""
+
+
+def rollouts_of(policy: Policy, states: States, log_probabilities: Tensor, actions: Tensor) -> Rollouts:
+    """Tries [B,G] with everything a reward may look at, cut from the graph."""
+    states = states.detach()
+    with torch.no_grad():
+        features = policy.project(states)
+    return Rollouts(
+        samples=policy.samples,
+        labels=policy.labels,
+        actions=actions,
+        probabilities=log_probabilities.detach().exp(),
+        states=states,
+        context_features=features,
+    )
+
+
+def divergence(log_probabilities: Tensor, reference: Tensor) -> Tensor:
+    """KL(p‖p_ref) [B], summed exactly over the C emotions, from log-probabilities [B,C]; gradient to p alone."""
+    reference = reference.detach().to(log_probabilities)
+    return (log_probabilities.exp() * (log_probabilities - reference)).sum(-1)
+
+
+def entropy(log_probabilities: Tensor) -> Tensor:
+    """Entropy [B] in nats of log-probabilities [B,C]."""
+    return -(log_probabilities.exp() * log_probabilities).sum(-1)
+
+
+def figures(total: Tensor, each: Mapping[str, Tensor], scalars: Mapping[str, Tensor]) -> dict[str, float]:
+    """What to log: for the total and each reward [B,G] its ``reward/NAME/mean``, ``reward/NAME/std`` over all tries
+    and, where G > 1, ``reward/NAME/flat`` (share of groups without spread); and ``scalars`` as they are."""
+    values = dict(scalars)
+    for name, scores in {"total": total, **each}.items():
+        scores = scores.float()
+        values[f"reward/{name}/mean"] = scores.mean()
+        values[f"reward/{name}/std"] = scores.std(correction=0)
+        if scores.shape[1] > 1:
+            values[f"reward/{name}/flat"] = (scores.std(1, correction=0) < FLAT).float().mean()
+    numbers = torch.stack([value.detach().float().to(total.device) for value in values.values()]).tolist()
+    return dict(zip(values, numbers, strict=True))

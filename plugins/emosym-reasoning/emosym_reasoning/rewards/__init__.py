@@ -1,0 +1,1 @@
+"""Rewards: what a try is worth, by an annotation or an independent model."""

@@ -1,0 +1,1 @@
+"""Emotion spaces: where states come from when there is no image."""

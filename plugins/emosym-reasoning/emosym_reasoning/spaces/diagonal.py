@@ -1,0 +1,25 @@
+"""Independent Gaussians per feature: the paper's emotion space."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from emosym_reasoning.config import DiagonalConfig
+from emosym_reasoning.spaces.base import Space, noise
+
+
+class Diagonal(Space):
+    """Per emotion the mean and variance of every feature of [c;e]. Source: METHOD.md, stage 3 (paper)."""
+
+    config: DiagonalConfig
+    statistics = ("variance",)
+    variance: Tensor
+
+    def _fit(self, classes: list[Tensor]) -> None:
+        self.variance = torch.stack([rows.square().mean(0) for rows in classes])
+
+    def _deviation(self, weights: Tensor, generator: torch.Generator) -> Tensor:
+        # One draw with the mixed variance has the distribution of the weighted sum of draws.
+        variance = weights @ self.variance
+        return variance.sqrt() * noise(tuple(variance.shape), generator, variance)

@@ -1,0 +1,43 @@
+"""Real states with a little noise: a baseline that cannot leave the data."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from emosym_reasoning.config import KdeConfig
+from emosym_reasoning.spaces.base import Space, noise
+
+
+class Kde(Space):
+    """A kernel density per emotion: a remembered training state plus ``bandwidth`` × the emotion's own deviation.
+
+    A pure emotion draws near one real state; a mixture adds the scaled deviations of one state of each emotion.
+    """
+
+    config: KdeConfig
+    statistics = ("memory", "owner", "deviation")
+    memory: Tensor
+    owner: Tensor
+    deviation: Tensor
+
+    def _fit(self, classes: list[Tensor]) -> None:
+        generator = torch.Generator().manual_seed(self.context.seed)
+        kept = []
+        for rows in classes:
+            chosen = torch.randperm(len(rows), generator=generator)[: self.config.per_class].sort().values
+            kept.append(rows[chosen.to(rows.device)])
+        self.memory = torch.cat(kept)
+        self.owner = torch.repeat_interleave(torch.tensor([len(rows) for rows in kept])).to(
+            self.memory.device
+        )
+        self.deviation = torch.stack([rows.square().mean(0).sqrt() for rows in classes])
+
+    def _deviation(self, weights: Tensor, generator: torch.Generator) -> Tensor:
+        counts = torch.bincount(self.owner, minlength=weights.shape[1])
+        first = counts.cumsum(0) - counts
+        chance = torch.rand(tuple(weights.shape), generator=generator).to(weights.device)
+        picked = first + (chance * counts).long().clamp_max(counts - 1)
+        jitter = weights @ self.deviation.square()
+        jitter = self.config.bandwidth * jitter.sqrt() * noise(tuple(jitter.shape), generator, weights)
+        return torch.einsum("bc,bcp->bp", weights.sqrt(), self.memory[picked]) + jitter

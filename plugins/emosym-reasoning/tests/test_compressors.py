@@ -1,0 +1,185 @@
+"""Reasoning tokens and the contrastive loss, against a loop that computes it term by term."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from emosym.contracts import States
+from emosym_reasoning.compressors.contrastive import Contrastive, info_nce
+from emosym_reasoning.compressors.tokens import TokensOnly
+from emosym_reasoning.config import ContrastiveConfig, TokensConfig
+
+
+def slow_info_nce(queries, keys, temperature, same=None):
+    """−mean_i log exp(q_i·k_i/τ) / Σ_j exp(q_i·k_j/τ), written out."""
+    total = 0.0
+    for i, query in enumerate(queries):
+        terms = [
+            math.exp(float(query @ key) / temperature)
+            for j, key in enumerate(keys)
+            if j == i or same is None or not same[i][j]
+        ]
+        total -= math.log(math.exp(float(query @ keys[i]) / temperature) / sum(terms))
+    return total / len(queries)
+
+
+def test_info_nce_equals_its_definition_in_both_directions(draw):
+    queries, keys = F.normalize(draw(6, 10), dim=-1), F.normalize(draw(6, 10), dim=-1)
+    one, _ = info_nce(queries, keys, 0.3, symmetric=False)
+    both, _ = info_nce(queries, keys, 0.3, symmetric=True)
+    forth, back = slow_info_nce(queries, keys, 0.3), slow_info_nce(keys, queries, 0.3)
+    assert float(one) == pytest.approx(forth, rel=1e-5)
+    assert float(both) == pytest.approx((forth + back) / 2, rel=1e-5)
+
+
+def test_identical_texts_are_not_negatives(context, states, draw):
+    texts = F.normalize(draw(5, 10), dim=-1)[[0, 1, 0, 2, 3]]
+    batch, labels, present = states(5), torch.zeros(5).long(), torch.ones(5, dtype=torch.bool)
+    compressor = Contrastive(ContrastiveConfig(symmetric=False), context)
+    same = [[i == j or {i, j} == {0, 2} for j in range(5)] for i in range(5)]
+    wanted = slow_info_nce(compressor.project(batch).detach(), texts, 0.07, same)
+    got = compressor.loss(batch, texts, present, labels)
+    assert float(got.loss) == pytest.approx(wanted, rel=1e-4)
+    unmasked = Contrastive(ContrastiveConfig(symmetric=False, mask_identical=False), context)
+    plain = unmasked.loss(batch, texts, present, labels)
+    assert float(plain.loss) == pytest.approx(slow_info_nce(unmasked.project(batch).detach(), texts, 0.07), rel=1e-4)
+    assert float(plain.loss) > float(got.loss)
+
+
+def test_half_precision_does_not_mistake_similar_texts_for_identical(context, states, draw):
+    close = F.normalize(draw(1, 10) + 0.02 * draw(6, 10), dim=-1)
+    compressor, batch, labels = Contrastive(ContrastiveConfig(), context), states(6), torch.zeros(6).long()
+    wanted = compressor.loss(batch, close, None, labels)
+    with torch.autocast("cpu", torch.bfloat16):
+        got = compressor.loss(batch, close, None, labels)
+    assert float(got.loss) == pytest.approx(float(wanted.loss), rel=1e-5)
+
+
+def test_samples_without_knowledge_change_nothing(context, states, draw):
+    compressor, batch, texts = Contrastive(ContrastiveConfig(), context), states(6), F.normalize(draw(6, 10), dim=-1)
+    present = torch.tensor([True, False, True, True, False, True])
+    labels = torch.zeros(6).long()
+    got = compressor.loss(batch, texts, present, labels)
+    alone = compressor.loss(batch[present], texts[present], None, labels[present])
+    assert float(got.loss) == pytest.approx(float(alone.loss), rel=1e-6)
+    assert got.values["knowledge_present"] == pytest.approx(4 / 6)
+    none = compressor.loss(batch, texts, torch.zeros(6, dtype=torch.bool), labels)
+    none.loss.backward()
+    assert float(none.loss) == 0
+    assert all(parameter.grad is not None for parameter in compressor.projection.parameters())
+
+
+def test_aligned_states_have_no_loss_and_retrieve_their_text(context):
+    texts = torch.eye(10)[:8]
+    compressor = Contrastive(ContrastiveConfig(), context)
+    with torch.no_grad():
+        compressor.projection.weight.copy_(torch.eye(10, 12))
+        compressor.projection.bias.zero_()
+    batch = States(F.pad(texts, (0, 2))[:, None].expand(-1, 3, -1), torch.zeros(8, 12))
+    terms = compressor.loss(batch, texts, None, torch.zeros(8).long())
+    assert terms.values["infonce"] == pytest.approx(math.log(1 + 7 * math.exp(-1 / 0.07)), abs=1e-6)
+    assert terms.values["alignment"] == pytest.approx(1)
+    assert terms.values["retrieval"] == 1
+
+
+def test_official_form_projects_the_text_and_offers_no_context_features(context, states, draw):
+    config = ContrastiveConfig(projection="text", symmetric=False, mask_identical=False)
+    compressor, batch, texts = Contrastive(config, context), states(4), draw(4, 10)
+    projected = F.normalize(compressor.projection(texts), dim=-1).detach()
+    wanted = slow_info_nce(F.normalize(batch.context.mean(1), dim=-1), projected, 0.07)
+    assert float(compressor.loss(batch, texts, None, torch.zeros(4).long()).loss) == pytest.approx(wanted, rel=1e-4)
+    assert compressor.project(batch) is None
+
+
+@pytest.mark.parametrize("side", ["context", "text"])
+def test_every_trainable_tensor_receives_a_gradient(context, draw, side):
+    compressor = Contrastive(ContrastiveConfig(projection=side, tokens=3), context)
+    reader = torch.nn.TransformerEncoderLayer(12, 2, 16, dropout=0, batch_first=True)
+    images = draw(5, 4, 12)
+    read = reader(torch.cat([images, compressor.tokens(5)], 1))[:, -4:]
+    terms = compressor.loss(States.split(read), draw(5, 10), None, torch.zeros(5).long())
+    (terms.loss + read[:, -1].square().mean()).backward()
+    for name, parameter in compressor.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+    assert bool((compressor.table.grad.abs().sum(1) > 0).all())
+
+
+def test_without_knowledge_there_is_no_projection_and_the_loss_says_so(context, states):
+    compressor = Contrastive(ContrastiveConfig(), dataclasses.replace(context, text_width=0))
+    terms = compressor.loss(states(2), None, None, torch.zeros(2).long())
+    assert [name for name, _ in compressor.named_parameters()] == ["table"]
+    assert (float(terms.loss), terms.values) == (0, {"knowledge_present": 0.0})
+    assert compressor.project(states(2)) is None
+
+
+def test_tokens_start_at_the_scale_of_the_vocabulary_and_by_the_seed(context):
+    wide = dataclasses.replace(context, hidden_size=4000)
+    mean = torch.linspace(-1, 1, 4000)
+
+    def start(seed):
+        compressor = TokensOnly(TokensConfig(tokens=2), dataclasses.replace(wide, seed=seed))
+        compressor.initialise(mean, 0.25)
+        return compressor.tokens(2)
+
+    tokens = start(1)
+    assert tokens.shape == (2, 3, 4000)
+    # The standard error of a deviation over 12,000 draws is 0.25/√24,000 = 0.0016: five of them.
+    assert float((tokens[0] - mean).std()) == pytest.approx(0.25, abs=0.008)
+    assert torch.equal(tokens, start(1))
+    assert not torch.equal(tokens, start(2))
+
+
+@pytest.mark.parametrize("control", ["random", "zero"])
+def test_controls_cannot_be_trained(context, control):
+    compressor = TokensOnly(TokensConfig(control=control), context)
+    compressor.initialise(torch.ones(12), 0.5)
+    compressor.requires_grad_(True)
+    assert not list(compressor.parameters())
+    assert not compressor.tokens(3).requires_grad
+    assert bool((compressor.tokens(1) == 0).all()) == (control == "zero")
+    trained = TokensOnly(TokensConfig(), context)
+    trained.load_state_dict(compressor.state_dict())
+    assert torch.equal(trained.tokens(1), compressor.tokens(1))
+
+
+WORKER = """
+import sys, torch, torch.distributed as dist
+from emosym.contracts import Context, LabelSet, States
+from emosym_reasoning.compressors.contrastive import Contrastive
+from emosym_reasoning.config import ContrastiveConfig
+rank, folder = int(sys.argv[1]), sys.argv[2]
+data = torch.load(folder + "/data.pt", weights_only=True)
+dist.init_process_group("gloo", init_method="file://" + folder + "/meet", rank=rank, world_size=2)
+compressor = Contrastive(ContrastiveConfig(), Context(LabelSet.of("mikels-8"), seed=5, hidden_size=12, text_width=10))
+rows = slice(0, 3) if rank == 0 else slice(3, 8)
+states = States(data["context"][rows], data["context"][rows, 0])
+terms = compressor.loss(states, data["texts"][rows], data["present"][rows], torch.zeros(8).long()[rows])
+terms.loss.backward()
+weight = compressor.projection.weight.grad
+dist.all_reduce(weight)
+if rank == 0:
+    torch.save({"loss": terms.loss.detach(), "grad": weight / 2}, folder + "/out.pt")
+dist.destroy_process_group()
+"""
+
+
+def test_two_processes_give_the_loss_and_gradient_of_their_joint_batch(context, draw, tmp_path: Path):
+    data = {"context": draw(8, 3, 12), "texts": draw(8, 10), "present": torch.arange(8) != 4}
+    torch.save(data, tmp_path / "data.pt")
+    runs = [subprocess.Popen([sys.executable, "-c", WORKER, str(rank), str(tmp_path)]) for rank in range(2)]
+    assert [run.wait(120) for run in runs] == [0, 0]
+    got = torch.load(tmp_path / "out.pt", weights_only=True)
+    compressor = Contrastive(ContrastiveConfig(), context)
+    whole = States(data["context"], data["context"][:, 0])
+    terms = compressor.loss(whole, data["texts"], data["present"], torch.zeros(8).long())
+    terms.loss.backward()
+    torch.testing.assert_close(got["loss"], terms.loss.detach())
+    torch.testing.assert_close(got["grad"], compressor.projection.weight.grad)

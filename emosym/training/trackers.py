@@ -42,21 +42,6 @@ class JsonLines:
         )
 
     @hookimpl
-    def emosym_bank_refreshed(self, run: Path, step: int, refresh: Any) -> None:
-        self._write(
-            {
-                "stage": "unify",
-                "step": step,
-                **_now(),
-                "bank/admitted": len(refresh.admitted),
-                "bank/replaced": len(refresh.replaced),
-                "bank/refused": len(refresh.refused),
-                "bank/size": refresh.size,
-                "bank/fraction": refresh.fraction,
-            }
-        )
-
-    @hookimpl
     def emosym_stage_finished(self, run: Path, stage: str, summary: Mapping[str, Any]) -> None:
         self._close()
 

@@ -1,0 +1,40 @@
+"""Contact sheets: one row of pictures an emotion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from PIL import Image, ImageDraw, ImageFont
+
+CELL = 96
+"""Side of a picture on the sheet, in pixels, where no scale is given."""
+GAP = 4
+TEXT = 15
+INK, PAPER, EMPTY = (40, 40, 40), (255, 255, 255), (238, 238, 238)
+
+
+def contact_sheet(rows: Mapping[str, Sequence[Image.Image]], scale: float | None = None) -> Image.Image:
+    """A picture of pictures: each row is labelled by its key, places without a picture are grey.
+
+    ``scale`` enlarges pictures by that factor; None makes the first picture 96 pixels wide. Pictures of other sizes
+    are fitted into the same cell.
+    """
+    first = next((picture for row in rows.values() for picture in row), None)
+    side = first.size if first is not None else (CELL, CELL)
+    factor = CELL / side[0] if scale is None else scale
+    width, height = max(1, round(side[0] * factor)), max(1, round(side[1] * factor))
+    font = ImageFont.load_default(TEXT)
+    margin = max((round(font.getlength(name)) for name in rows), default=0) + 3 * GAP
+    most = max((len(row) for row in rows.values()), default=0)
+    sheet = Image.new("RGB", (margin + most * (width + GAP) + GAP, max(1, len(rows)) * (height + GAP) + GAP), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for line, (name, pictures) in enumerate(rows.items()):
+        top = GAP + line * (height + GAP)
+        draw.text((margin - 2 * GAP, top + height / 2), name, fill=INK, font=font, anchor="rm")
+        for place in range(most):
+            left = margin + place * (width + GAP)
+            if place < len(pictures):
+                sheet.paste(pictures[place].convert("RGB").resize((width, height), Image.Resampling.LANCZOS), (left, top))
+            else:
+                draw.rectangle((left, top, left + width - 1, top + height - 1), fill=EMPTY)
+    return sheet

@@ -14,4 +14,21 @@ def emosym_plugin_info() -> PluginInfo:
 
 @hookimpl
 def emosym_components() -> Iterable[ComponentSpec]:
-    return ()
+    return (
+        ComponentSpec(
+            "diffusion",
+            "sd",
+            target="emosym_diffusion.sd:StableDiffusion",
+            config="emosym_diffusion.config:StableDiffusionConfig",
+            summary="Stable Diffusion 1.x and 2.x: one CLIP text encoder",
+            capabilities=("img2img", "unet-lora"),
+        ),
+        ComponentSpec(
+            "diffusion",
+            "sdxl",
+            target="emosym_diffusion.sdxl:StableDiffusionXL",
+            config="emosym_diffusion.config:StableDiffusionXLConfig",
+            summary="Stable Diffusion XL base: two CLIP text encoders, pooled text and picture sizes",
+            capabilities=("img2img", "unet-lora"),
+        ),
+    )

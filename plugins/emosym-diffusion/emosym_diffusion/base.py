@@ -1,0 +1,264 @@
+"""What both heads share: loading, vectors in prompts, the denoising loss, sampling."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+import torch
+from diffusers import UNet2DConditionModel
+from emosym.contracts import Condition, Context, DiffusionHead, Vectors
+from emosym_registry import EmosymError
+from torch import Tensor, nn
+
+from emosym_diffusion import adapter, checks
+from emosym_diffusion.autoencoder import Autoencoder
+from emosym_diffusion.config import DiffusionConfig
+from emosym_diffusion.fingerprint import hash_tensors
+from emosym_diffusion.folder import PipelineFolder
+from emosym_diffusion.objective import training_objective
+from emosym_diffusion.sampling import Predict, denoise, draw_noise, schedule, start
+from emosym_diffusion.schedulers import fresh, sampling_scheduler
+from emosym_diffusion.text import TextTower
+
+STEPS, GUIDANCE_SCALE = 50, 7.5
+"""Of the paper's sampling, and diffusers' own defaults for Stable Diffusion."""
+
+
+class LatentDiffusion(DiffusionHead):
+    """A UNet in the latent space of an autoencoder, conditioned by frozen CLIP text encoders.
+
+    Everything is frozen and stays in eval mode, whatever mode the head is put in; a UNet LoRA is all that can train.
+    Latents and the loss are float32 whatever the weights' precision.
+    """
+
+    family: ClassVar[checks.Family]
+
+    def __init__(self, config: DiffusionConfig, context: Context) -> None:
+        super().__init__()
+        self.config, self.context = config, context
+        dtype = getattr(torch, config.dtype) if config.dtype else context.dtype or torch.float32
+        folder = PipelineFolder(context.model_path(config.model), config.variant, config.local_files_only, dtype)
+        index = checks.open_family(folder, self.family, own_vae=config.vae is None)
+        self._defaults = folder.defaults()
+        self._zero_empty = bool(index.get("force_zeros_for_empty_prompt", self.family.zero_empty))
+
+        saved = folder.scheduler_config()
+        self._objective = training_objective(saved, config.min_snr_gamma)
+        self._scheduler = sampling_scheduler(saved, config.scheduler, config.scheduler_options)
+
+        self.text = nn.ModuleList(
+            TextTower(folder.text_encoder(part.encoder, part.cls), folder.tokenizer(part.tokenizer), part.encoder)
+            for part in self.family.towers
+        )
+        self.autoencoder = Autoencoder(self._open_vae(folder), config.decode_batch)
+        self.unet: UNet2DConditionModel = folder.unet()
+        checks.check_fit(self.family, folder.path, self.unet, self.text, self.autoencoder)
+        self._size = self._picture_size()
+        self._freeze()
+        self._tune()
+        self._empty: Condition | None = None
+        if context.device is not None:
+            self.to(context.device)
+
+    # What a family decides.
+
+    @abstractmethod
+    def _encode(self, prompts: Sequence[str], vectors: Vectors | None) -> Condition:
+        """The condition of prompts (already checked), differentiable in ``vectors``."""
+
+    @abstractmethod
+    def _added(self, condition: Condition) -> dict[str, Tensor] | None:
+        """What the UNet takes beside the hidden states."""
+
+    # Facts.
+
+    @property
+    def token_widths(self) -> tuple[int, ...]:
+        return tuple(tower.token_width for tower in self.text)
+
+    @property
+    def image_size(self) -> int:
+        return self._size
+
+    @property
+    def token_norms(self) -> tuple[float, ...]:
+        return tuple(tower.token_norm for tower in self.text)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.unet.parameters()).device
+
+    # Conditions.
+
+    def condition(self, vectors: Vectors | None, prompts: Sequence[str]) -> Condition:
+        """Encode B prompts with ``vectors`` ([B,n,w] a text encoder) at their placeholder, None for plain prompts.
+
+        Errors: ``diffusion.placeholder``, ``diffusion.unexpected-placeholder``, ``diffusion.prompt-too-long``,
+        ``diffusion.bad-vectors``.
+        """
+        if vectors is not None and len(vectors) != len(self.text):
+            raise EmosymError(
+                "diffusion.bad-vectors",
+                f"{self.family.name} has {len(self.text)} text encoders, got vectors for {len(vectors)}",
+                hint="give one tensor [B,n,w] for each width in token_widths",
+                ours=True,
+            )
+        return self._encode(prompts, vectors)
+
+    def _unconditional(self, batch: int) -> Condition:
+        """The empty prompt's condition, encoded once."""
+        if self._empty is None or self._empty.hidden.device != self.device:
+            empty = self._encode([""], None)
+            if self._zero_empty:
+                pooled = None if empty.pooled is None else torch.zeros_like(empty.pooled)
+                empty = Condition(torch.zeros_like(empty.hidden), pooled, empty.extra)
+            self._empty = empty
+        return self._empty[torch.zeros(batch, dtype=torch.long, device=self.device)]
+
+    # Training.
+
+    def latents(self, pixels: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        checks.check_pixels(pixels, self.image_size, "pixels")
+        return self.autoencoder.encode(pixels, generator)
+
+    def loss(
+        self, latents: Tensor, condition: Condition, generator: torch.Generator, weights: Tensor | None = None
+    ) -> Tensor:
+        """Denoising loss [B], float32: mean squared error of what the folder's scheduler says the UNet predicts.
+
+        Times and noise come from ``generator`` on its own device: a CPU generator gives the same on every device.
+        """
+        noised = self._objective.draw(latents.to(self.device), generator)
+        predicted = self._predict(noised.noisy, noised.times, condition)
+        error = (predicted - noised.target).square().mean(dim=(1, 2, 3)) * noised.weight
+        return error if weights is None else error * weights.to(error)
+
+    def _predict(self, latents: Tensor, times: Tensor, condition: Condition) -> Tensor:
+        dtype = self.unet.dtype
+        output = self.unet(
+            latents.to(dtype),
+            times,
+            encoder_hidden_states=condition.hidden.to(dtype),
+            added_cond_kwargs=self._added(condition),
+            return_dict=False,
+        )[0]
+        return output.float()
+
+    # Sampling.
+
+    @torch.no_grad()
+    def sample(
+        self,
+        condition: Condition,
+        *,
+        generators: Sequence[torch.Generator],
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+        init_image: Tensor | None = None,
+        strength: float = 0.8,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> Tensor:
+        checks.check_sampling(len(condition), generators, init_image, strength, self.image_size)
+        steps = steps or self.config.steps or int(self._defaults.get("steps", STEPS))
+        scheduler = fresh(self._scheduler)
+        times = schedule(scheduler, steps, self.device, None if init_image is None else strength)
+        side = self.image_size // self.autoencoder.factor
+        noise = draw_noise(generators, (self.autoencoder.channels, side, side), self.device)
+        pictures = None if init_image is None else self.autoencoder.encode(init_image, None)
+        latents = start(scheduler, noise, times, pictures)
+        predict = self._guided(condition, self._guidance(guidance_scale))
+        return self.autoencoder.decode(denoise(scheduler, predict, latents, times, generators, on_step))
+
+    def _guidance(self, asked: float | None) -> float:
+        if asked is not None:
+            return asked
+        own = self.config.guidance_scale
+        return float(self._defaults.get("guidance_scale", GUIDANCE_SCALE)) if own is None else own
+
+    def _guided(self, condition: Condition, scale: float) -> Predict:
+        """Classifier-free guidance (Ho and Salimans 2022) in one batch of both branches; none at 0 and 1."""
+        if scale in (0.0, 1.0):
+            return lambda latents, time: self._predict(latents, time, condition)
+        both = checks.join(self._unconditional(len(condition)), condition)
+
+        def predict(latents: Tensor, time: Tensor) -> Tensor:
+            empty, wanted = self._predict(torch.cat([latents, latents]), time, both).chunk(2)
+            return empty + scale * (wanted - empty)
+
+        return predict
+
+    # Weights.
+
+    def adapters(self) -> dict[str, nn.Parameter]:
+        return adapter.parameters(self.unet)
+
+    def load_adapter_state(self, state: Mapping[str, Tensor]) -> None:
+        adapter.load(self.unet, state)
+
+    def fingerprint(self) -> str:
+        """sha256 of UNet, autoencoder and text encoders; the adapter's tensors are read anew each time."""
+        own = self.adapter_state()
+        return hash_tensors(own | {"base": self._base_hash}) if own else self._base_hash
+
+    @cached_property
+    def _base_hash(self) -> str:
+        parts: dict[str, nn.Module] = {"unet": self.unet, "vae": self.autoencoder.vae}
+        parts |= {tower.name: tower.encoder for tower in self.text}
+        return hash_tensors(
+            {f"{part}.{name}": value for part, module in parts.items() for name, value in adapter.base_state(module).items()}
+        )
+
+    def train(self, mode: bool = True) -> LatentDiffusion:
+        """Frozen weights stay in eval mode: dropout or statistics of the base must not move while vectors train."""
+        super().train(mode)
+        for child in self.children():
+            child.eval()
+        return self
+
+    # Setting up.
+
+    def _open_vae(self, folder: PipelineFolder) -> Any:
+        if self.config.vae is not None:
+            path = self.context.model_path(self.config.vae)
+            folder = PipelineFolder(path, self.config.variant, self.config.local_files_only, folder.dtype)
+            folder.require(self.family.example)
+        vae = folder.vae(folder.dtype)
+        # SDXL's autoencoder overflows in half precision, and says so.
+        return vae.float() if folder.dtype == torch.float16 and vae.config.get("force_upcast") else vae
+
+    def _picture_size(self) -> int:
+        own = self.unet.config.sample_size
+        own = own[0] if isinstance(own, (list, tuple)) else own
+        factor = self.autoencoder.factor
+        size = self.config.image_size or (own or 0) * factor
+        if not size or size % factor:
+            raise EmosymError(
+                "diffusion.bad-size",
+                f"image size {size or None}: the autoencoder needs a multiple of {factor}",
+                hint=f"set image_size to a multiple of {factor}",
+            )
+        return size
+
+    def _freeze(self) -> None:
+        self.requires_grad_(False)
+        if self.config.unet_lora is not None:
+            adapter.add(self.unet, self.config.unet_lora, self.context.seed)
+        self.train(False)
+
+    def _tune(self) -> None:
+        """Speed and memory: nothing here changes what is computed, up to rounding."""
+        self.unet.to(memory_format=torch.channels_last)
+        self.autoencoder.vae.to(memory_format=torch.channels_last)
+        if self.config.attention == "xformers":
+            checks.use_xformers(self.unet)
+        if self.config.vae_slicing:
+            self.autoencoder.vae.enable_slicing()
+        if self.config.vae_tiling:
+            self.autoencoder.vae.enable_tiling()
+        if self.config.gradient_checkpointing:
+            self.unet.enable_gradient_checkpointing()
+        if self.config.compile:
+            self.unet.compile()

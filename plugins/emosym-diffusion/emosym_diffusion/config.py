@@ -1,0 +1,68 @@
+"""Parameters of the diffusion heads; imports no torch."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from emosym.contracts import ComponentConfig
+from pydantic import Field
+
+
+class UnetLora(ComponentConfig):
+    """A low-rank adapter on the denoiser, the only weights of a head that train."""
+
+    rank: int = Field(default=4, ge=1)
+    alpha: float | None = Field(default=None, gt=0)
+    """Scale is alpha / rank; null means alpha = rank."""
+    targets: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
+    """Names of the layers that are adapted, as PEFT understands them."""
+
+
+class DiffusionConfig(ComponentConfig):
+    """What every latent diffusion head takes."""
+
+    model: str
+    """An alias, a pipeline folder in diffusers' layout, or a hub id."""
+    vae: str | None = None
+    """Another autoencoder: its folder or hub id, or a pipeline folder that has one in ``vae``."""
+    variant: str | None = None
+    """Weight variant such as ``fp16``: reads ``*.fp16.safetensors``."""
+    local_files_only: bool = False
+    """Never ask the hub; a hub id must then be in the local cache."""
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    """Precision of the frozen weights; null takes the run's, float32 where the run names none."""
+    image_size: int | None = Field(default=None, ge=8)
+    """Side of the pictures in pixels; null takes the size that the denoiser was trained for."""
+
+    scheduler: str | None = None
+    """A diffusers scheduler for sampling, such as ``UniPCMultistepScheduler``. Null takes the folder's own, and
+    ``DPMSolverMultistepScheduler`` where the folder holds the training scheduler ``DDPMScheduler``."""
+    scheduler_options: dict[str, Any] = Field(default_factory=dict)
+    """Options of that scheduler's constructor, over those saved in the folder (``{use_karras_sigmas: true}``)."""
+    steps: int | None = Field(default=None, ge=1)
+    """Sampling steps; null takes ``steps`` of the folder's ``emosym.json``, else 50."""
+    guidance_scale: float | None = Field(default=None, ge=0)
+    """Classifier-free guidance; 0 and 1 switch it off. Null takes ``guidance_scale`` of the folder's
+    ``emosym.json``, else 7.5."""
+    decode_batch: int = Field(default=8, ge=1)
+    """Pictures that the autoencoder encodes or decodes at a time."""
+
+    min_snr_gamma: float | None = Field(default=None, gt=0)
+    """Min-SNR loss weighting (Hang et al. 2023; 5 is usual); null weights all times the same."""
+    unet_lora: UnetLora | None = None
+    gradient_checkpointing: bool = False
+    """Recompute the denoiser's activations in the backward pass: less memory, a third more time."""
+
+    attention: Literal["sdpa", "xformers"] = "sdpa"
+    vae_slicing: bool = False
+    vae_tiling: bool = False
+    compile: bool = False
+    """Compile the denoiser with ``torch.compile``."""
+
+
+class StableDiffusionConfig(DiffusionConfig):
+    """Head ``sd``: Stable Diffusion 1.x and 2.x."""
+
+
+class StableDiffusionXLConfig(DiffusionConfig):
+    """Head ``sdxl``: Stable Diffusion XL base."""

@@ -9,9 +9,32 @@ from emosym_registry import API_VERSION, ComponentSpec, PluginInfo, hookimpl
 
 @hookimpl
 def emosym_plugin_info() -> PluginInfo:
-    return PluginInfo("emosym-data", API_VERSION, "Datasets emoset, image-folder and hf; knowledge annotations and jsonl")
+    return PluginInfo(
+        "emosym-data", API_VERSION, "Datasets emoset, image-folder and hf; knowledge annotations and jsonl"
+    )
 
 
 @hookimpl
 def emosym_components() -> Iterable[ComponentSpec]:
-    return ()
+    return (
+        ComponentSpec(
+            "dataset", "emoset", "emosym_data.emoset:EmoSet", "emosym_data.config:EmoSetConfig",
+            "A folder in the layout of EmoSet-118K, with its attributes", capabilities=("attributes", "text"),
+        ),
+        ComponentSpec(
+            "dataset", "image-folder", "emosym_data.image_folder:ImageFolder", "emosym_data.config:ImageFolderConfig",
+            "A folder of pictures for each emotion (FI), with splits or a seeded stratified one",
+        ),
+        ComponentSpec(
+            "dataset", "hf", "emosym_data.hf:HfDataset", "emosym_data.config:HfConfig",
+            "A dataset of the Hugging Face datasets library, from the hub or a folder",
+        ),
+        ComponentSpec(
+            "knowledge", "annotations", "emosym_data.annotations:AnnotationKnowledge", "emosym_data.config:AnnotationsConfig",
+            "Text from the dataset's annotations: a field that holds text, or a template over attributes",
+        ),
+        ComponentSpec(
+            "knowledge", "jsonl", "emosym_data.jsonl:JsonlKnowledge", "emosym_data.config:JsonlConfig",
+            "Text from a JSON-lines file, by sample id or image path",
+        ),
+    )  # fmt: skip

@@ -4,14 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from emosym_registry import API_VERSION, ComponentSpec, PluginInfo, hookimpl
+from emosym_registry import API_VERSION, Alias, ComponentSpec, PluginInfo, Preset, hookimpl
+
+WEIGHTS = (
+    ("backbone", "qwen-vl", "qwen-vl"),
+    ("backbone", "llava", "llava"),
+    ("backbone", "hf-vlm", "smolvlm"),
+    ("diffusion", "sd", "sd"),
+    ("diffusion", "sdxl", "sdxl"),
+    ("text_encoder", "open-clip", "clip"),
+    ("judge", "open-clip", "judge-clip"),
+    ("judge", "image-classifier", "judge-resnet"),
+)
+"""Kind, component and folder of what ``model: tiny`` stands for."""
 
 
 @hookimpl
 def emosym_plugin_info() -> PluginInfo:
-    return PluginInfo("emosym-tiny", API_VERSION, "The embedded default: a rendered world of emotions and small trained weights")
+    return PluginInfo(
+        "emosym-tiny",
+        API_VERSION,
+        "The embedded default: a rendered world of emotions and small trained weights",
+    )
 
 
 @hookimpl
 def emosym_components() -> Iterable[ComponentSpec]:
-    return ()
+    return (
+        ComponentSpec(
+            "dataset", "tiny-world", "emosym_tiny.dataset:TinyWorld", "emosym_tiny.config:TinyWorldConfig",
+            "Rendered pictures of a world whose Bayes accuracy is known", capabilities=("attributes", "text"),
+        ),
+    )  # fmt: skip
+
+
+@hookimpl
+def emosym_aliases() -> Iterable[Alias]:
+    return tuple(
+        Alias(
+            kind,
+            component,
+            "tiny",
+            "emosym_tiny",
+            f"weights/{folder}",
+            "Apache-2.0",
+            "trained on the embedded world",
+        )
+        for kind, component, folder in WEIGHTS
+    )
+
+
+@hookimpl
+def emosym_presets() -> Iterable[Preset]:
+    return (Preset("tiny", "emosym_tiny", "presets/tiny.yaml", "The embedded default, minutes on two cores"),)
+
+
+@hookimpl
+def emosym_commands() -> Iterable[tuple[str, str, str]]:
+    return (("data make", "emosym_tiny.command:app", "Write the embedded world to a folder."),)

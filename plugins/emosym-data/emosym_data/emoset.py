@@ -1,0 +1,154 @@
+"""EmoSet-118K and every folder in its layout."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emosym_registry import EmosymError
+
+from emosym.contracts import SPLITS, Context, Dataset, Sample
+from emosym_data.annotation import Annotation
+from emosym_data.config import EmoSetConfig
+from emosym_data.emoset_index import Row, read_emotions, read_index
+from emosym_data.files import check_pictures, missing_files
+from emosym_data.findings import Findings
+from emosym_data.labels import Labeller
+from emosym_data.subset import choose
+
+
+class EmoSet(Dataset):
+    """Images with eight emotions and six attributes (Yang et al., ICCV 2023); labels of the run: Mikels' eight or binary.
+
+    A sample's id is EmoSet's own (``amusement_03317``).
+    """
+
+    config: EmoSetConfig
+    name = "emoset"
+
+    def __init__(self, config: EmoSetConfig, context: Context) -> None:
+        self.config, self.context = config, context
+        self._splits: dict[str, list[Sample]] = {}
+
+    def root(self) -> Path:
+        """The folder to read."""
+        return self.config.root.expanduser()
+
+    def split(self, name: str) -> Sequence[Sample]:
+        if name not in SPLITS:
+            raise EmosymError(
+                "data.no-split",
+                f"{self.name} has no split {name!r}",
+                hint=f"splits: {', '.join(SPLITS)}",
+                ours=True,
+            )
+        if name not in self._splits:
+            self._splits[name] = self._read(name)
+        return self._splits[name]
+
+    def problems(self) -> list[str]:
+        findings = Findings()
+        try:
+            root = self.root()
+            if not root.is_dir():
+                return [f"{root}: no such folder; set data.params.root to a folder in EmoSet's layout"]
+            self._check(root, findings)
+        except EmosymError as error:
+            findings.add(
+                error.id, f"{self.name}: {error.message}" + (f"; {error.hint}" if error.hint else "")
+            )
+        except OSError as error:
+            findings.add("unreadable", f"{self.name}: {error}; check disk and permissions")
+        return findings.lines()
+
+    def facts(self) -> Mapping[str, Any]:
+        digest = hashlib.sha256()
+        for name in ("info.json", *(f"{split}.json" for split in SPLITS)):
+            digest.update((self.root() / name).read_bytes())
+        return {"sha256": digest.hexdigest()}
+
+    def _read(self, name: str) -> list[Sample]:
+        root, findings = self.root(), Findings()
+        emotions = read_emotions(root, findings)
+        rows = read_index(root / f"{name}.json", emotions, findings)
+        if findings:
+            lines = "\n".join(f"  {line}" for line in findings.lines())
+            raise EmosymError(
+                "data.unsound",
+                f"{self.name} cannot be read:\n{lines}",
+                hint="mend these, then run: emosym data check",
+            )
+        label = Labeller(self.context.labels, emotions, self.name)
+        chosen = choose([row.emotion for row in rows], name, self.config)
+        samples = []
+        for index in chosen.indices:
+            row, hidden = rows[index], index in chosen.hidden
+            samples.append(
+                Sample(
+                    row.id,
+                    (root / row.image,),
+                    None if hidden else label(row.emotion),
+                    self._attributes(root, row, hidden),
+                )
+            )
+        return samples
+
+    def _attributes(self, root: Path, row: Row, hidden: bool) -> Mapping[str, Any]:
+        if self.config.annotations == "none":
+            return {}
+        annotation = Annotation(root / row.annotation, hidden)
+        return annotation.load() if self.config.annotations == "eager" else annotation
+
+    def _check(self, root: Path, findings: Findings) -> None:
+        emotions = read_emotions(root, findings)
+        Labeller(self.context.labels, emotions, self.name)
+        seen: dict[str, str] = {}
+        ids: dict[str, str] = {}
+        images: list[tuple[str, str]] = []
+        for split in SPLITS:
+            file = root / f"{split}.json"
+            rows = read_index(file, emotions, findings)
+            _check_rows(file, rows, seen, ids, findings)
+            images += [(split, row.image) for row in rows]
+            if split == "train" and rows:
+                absent = [emotion for emotion in emotions if emotion not in {row.emotion for row in rows}]
+                findings.extend(
+                    "empty class",
+                    (f"{file}: no image of {emotion}; every emotion needs some" for emotion in absent),
+                )
+            missing = missing_files(root, (row.image for row in rows))
+            findings.extend(
+                "missing image", (f"{root / path}: no such image, named in {file.name}" for path in missing)
+            )
+            if self.config.annotations != "none":
+                missing = missing_files(root, (row.annotation for row in rows))
+                findings.extend(
+                    "missing annotation",
+                    (f"{root / path}: no such annotation, named in {file.name}" for path in missing),
+                )
+        if self.config.verify:
+            check_pictures(root, images, findings)
+
+
+def _check_rows(
+    file: Path, rows: Sequence[Row], seen: dict[str, str], ids: dict[str, str], findings: Findings
+) -> None:
+    """Find images and ids that occur twice, in one split or in two; ``seen`` and ``ids`` remember earlier splits."""
+    for row in rows:
+        if row.image in seen:
+            if seen[row.image] == file.name:
+                findings.add("duplicate row", f"{file}: {row.image} is listed twice; remove one")
+            else:
+                findings.add(
+                    "image in two splits",
+                    f"{file}: {row.image} is also in {seen[row.image]}; an image belongs to one split",
+                )
+            continue
+        seen[row.image] = file.name
+        if row.id in ids:
+            findings.add(
+                "duplicate id", f"{file}: {row.image} has the id {row.id} of {ids[row.id]}; ids must differ"
+            )
+        ids.setdefault(row.id, row.image)

@@ -1,0 +1,54 @@
+"""Looking at many files without asking for each."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from emosym_registry import EmosymError
+
+from emosym.contracts import open_image
+from emosym_data.findings import Findings
+
+
+def missing_files(root: Path, paths: Iterable[str]) -> Iterator[str]:
+    """Those of ``paths`` (relative, forward slashes) that are not files; lists each folder once."""
+    listed: dict[PurePosixPath, frozenset[str]] = {}
+    for path in paths:
+        pure = PurePosixPath(path)
+        if pure.parent not in listed:
+            listed[pure.parent] = _names(root / pure.parent)
+        if pure.name not in listed[pure.parent]:
+            yield path
+
+
+def _names(folder: Path) -> frozenset[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return frozenset(entry.name for entry in entries if entry.is_file())
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
+
+
+def check_pictures(root: Path, images: Iterable[tuple[str, str]], findings: Findings) -> None:
+    """Open every picture of (split, path), and find the same content in two splits. Missing files are not reported."""
+    contents: dict[bytes, tuple[str, str]] = {}
+    for split, path in images:
+        file = root / path
+        if not file.is_file():
+            continue
+        content = file.read_bytes()
+        try:
+            open_image(content)
+        except EmosymError as error:
+            what = error.message.removeprefix("the given bytes: ")
+            findings.add("unreadable image", f"{file}: {what}; {error.hint}")
+            continue
+        first = contents.setdefault(hashlib.sha256(content).digest(), (split, path))
+        if first[0] != split:
+            findings.add(
+                "content in two splits",
+                f"{file} ({split}): the same picture as {first[1]} ({first[0]}); keep it in one split",
+            )

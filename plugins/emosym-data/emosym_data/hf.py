@@ -1,0 +1,218 @@
+"""Datasets of the Hugging Face datasets library, from the hub or from a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+from emosym_registry import EmosymError, did_you_mean
+
+from emosym.contracts import SPLITS, Context, Dataset, ImageSource, Sample
+from emosym_data.config import HfConfig
+from emosym_data.findings import Findings
+from emosym_data.labels import Labeller
+from emosym_data.subset import choose, stratified
+
+
+class HfSplit(Sequence[Sample]):
+    """Samples made when they are asked for: pictures stay in the dataset's files, undecoded."""
+
+    def __init__(self, rows: Any, ids: list[str], labels: list[int | None], config: HfConfig) -> None:
+        self._rows, self._ids, self._labels, self._config = rows, ids, labels, config
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Sample]: ...
+    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        row = self._rows[index % len(self)]
+        attributes = {name: row[name] for name in self._config.columns if row[name] is not None}
+        source = _source(row[self._config.image], self._ids[index])
+        return Sample(self._ids[index], (source,), self._labels[index], attributes)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[i] for i in range(len(self)))
+
+    def labels(self) -> set[int | None]:
+        """The labels that occur, without touching a picture."""
+        return set(self._labels)
+
+
+class HfDataset(Dataset):
+    """Images of an image column with emotions of a label column."""
+
+    config: HfConfig
+
+    def __init__(self, config: HfConfig, context: Context) -> None:
+        self.config, self.context = config, context
+        self._loaded: Any = None
+        self._splits: dict[str, HfSplit] = {}
+
+    def split(self, name: str) -> Sequence[Sample]:
+        if name not in SPLITS:
+            raise EmosymError(
+                "data.no-split", f"hf has no split {name!r}", hint=f"splits: {', '.join(SPLITS)}", ours=True
+            )
+        if name not in self._splits:
+            self._splits[name] = self._read(name)
+        return self._splits[name]
+
+    def problems(self) -> list[str]:
+        findings = Findings()
+        for name in SPLITS:
+            try:
+                samples = self.split(name)
+            except EmosymError as error:
+                line = error.message + (f"; {error.hint}" if error.hint else "")
+                if line not in findings.lines():  # a dataset that does not load fails for each split
+                    findings.add(error.id, line)
+                continue
+            if not samples:
+                findings.add(
+                    "empty split", f"{self.config.path}: {name} is empty; every split needs some images"
+                )
+            elif name == "train" and self.config.labelled is None and self.config.label_fraction is None:
+                absent = set(range(len(self.context.labels))) - self._splits[name].labels()
+                findings.extend(
+                    "empty class",
+                    (
+                        f"{self.config.path}: no image of {self.context.labels.names[i]} in train; every emotion needs some"
+                        for i in sorted(absent)
+                    ),
+                )
+        return findings.lines()
+
+    def facts(self) -> Mapping[str, Any]:
+        rows = self._rows(str(self.config.splits["train"]))
+        licence = getattr(rows.info, "license", "")
+        return {"source": self.config.path} | ({"licence": licence} if licence else {})
+
+    def _read(self, name: str) -> HfSplit:
+        theirs = self.config.splits[name]  # type: ignore[index]
+        carved = self.config.splits["val"] is None
+        rows = self._rows(str(theirs if theirs is not None else self.config.splits["train"]))
+        emotions = self._emotions(rows)
+        kept = list(range(len(rows)))
+        if carved and name != "test":
+            val = set(
+                stratified(emotions, round(self.config.val_fraction * len(rows)), self.config.subset_seed)
+            )
+            kept = [i for i in kept if (i in val) == (name == "val")]
+        known = sorted({emotion for emotion in emotions if emotion is not None})
+        label = Labeller(self.context.labels, self._names(rows) or known, self.config.path)
+        chosen = choose([emotions[i] for i in kept], name, self.config)
+        labels: list[int | None] = []
+        for index in chosen.indices:
+            emotion = emotions[kept[index]]
+            labels.append(None if emotion is None or index in chosen.hidden else label(emotion))
+        picked = [kept[i] for i in chosen.indices]
+        ids = [f"{name}/{i}" for i in picked]
+        if self.config.id is not None:
+            column = list(rows[self.config.id])
+            ids = [str(column[i]) for i in picked]
+            if len(set(ids)) != len(ids):
+                raise EmosymError(
+                    "data.duplicate-id",
+                    f"{self.config.path}: column {self.config.id!r} has a value twice in {name}",
+                    hint="leave id out to number the rows",
+                )
+        return HfSplit(rows.select(picked), ids, labels, self.config)
+
+    def _emotions(self, rows: Any) -> list[str | None]:
+        """The emotion of every row, in lower case; None where it has none."""
+        names = self._names(rows)
+        found: list[str | None] = []
+        for number, value in enumerate(rows[self.config.label]):
+            if value is None or (isinstance(value, int) and value < 0):
+                found.append(None)
+            elif isinstance(value, int) and names is not None and value < len(names):
+                found.append(names[value])
+            elif isinstance(value, str):
+                found.append(value.lower())
+            else:
+                raise EmosymError(
+                    "data.no-label-names",
+                    f"{self.config.path}: row {number} has the label {value!r}, and no name for it is known",
+                    hint="list the emotions in data.params.names, in the order of their numbers",
+                )
+        return found
+
+    def _names(self, rows: Any) -> list[str] | None:
+        names = self.config.names or getattr(rows.features[self.config.label], "names", None)
+        return None if names is None else [name.lower() for name in names]
+
+    def _rows(self, theirs: str) -> Any:
+        """Their split, with pictures left undecoded."""
+        from datasets import Image
+
+        loaded = self._load()
+        if theirs not in loaded:
+            near = did_you_mean(theirs, loaded)
+            raise EmosymError(
+                "data.no-split",
+                f"{self.config.path} has no split {theirs!r}" + (f"; {near}" if near else ""),
+                hint=f"it has {', '.join(loaded)}: name them in data.params.splits",
+            )
+        rows = loaded[theirs]
+        wanted = [
+            self.config.image,
+            self.config.label,
+            *self.config.columns,
+            *([self.config.id] if self.config.id else []),
+        ]
+        for column in wanted:
+            if column not in rows.features:
+                near = did_you_mean(column, rows.features)
+                raise EmosymError(
+                    "data.no-column",
+                    f"{self.config.path} has no column {column!r}" + (f"; {near}" if near else ""),
+                    hint=f"columns: {', '.join(rows.features)}",
+                )
+        if isinstance(rows.features[self.config.image], Image):
+            rows = rows.cast_column(self.config.image, Image(decode=False))
+        return rows
+
+    def _load(self) -> Any:
+        if self._loaded is not None:
+            return self._loaded
+        import datasets
+
+        folder = Path(self.config.path).expanduser()
+        try:
+            if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
+                loaded = datasets.load_from_disk(str(folder))
+            else:
+                source = str(folder) if folder.is_dir() else self.config.path
+                loaded = datasets.load_dataset(source, self.config.subset, revision=self.config.revision)
+        except Exception as error:  # the library raises its own, fsspec's, the hub's and pyarrow's errors
+            raise EmosymError(
+                "data.cannot-load",
+                f"{self.config.path} cannot be loaded: {(str(error).strip() or type(error).__name__).splitlines()[0]}",
+                hint="check data.params.path; a hub dataset needs the network once",
+            ) from error
+        self._loaded = loaded if isinstance(loaded, datasets.DatasetDict) else {"train": loaded}
+        return self._loaded
+
+
+def _source(cell: Any, id: str) -> ImageSource:
+    """The picture of a cell: undecoded bytes, a path, or a decoded image."""
+    if isinstance(cell, Mapping):
+        cell = cell["bytes"] if cell.get("bytes") is not None else cell.get("path")
+    if isinstance(cell, str):
+        return Path(cell)
+    if cell is None:
+        raise EmosymError(
+            "data.missing-image",
+            f"sample {id} has no picture",
+            hint="drop the row, or choose another image column",
+        )
+    source: ImageSource = cell
+    return source

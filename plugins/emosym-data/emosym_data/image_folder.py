@@ -1,0 +1,199 @@
+"""Folders of pictures by emotion: FI (You et al., AAAI 2016) and your own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emosym_registry import EmosymError, did_you_mean
+
+from emosym.contracts import MIKELS_8, SPLITS, Context, Dataset, LabelSet, Sample
+from emosym_data.config import ImageFolderConfig
+from emosym_data.files import check_pictures
+from emosym_data.findings import Findings
+from emosym_data.labels import BINARY, Labeller
+from emosym_data.subset import choose, class_orders
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A file and the emotion of its folder; ``path`` is relative to the root, with forward slashes."""
+
+    path: str
+    emotion: str
+
+
+class ImageFolder(Dataset):
+    """ROOT/EMOTION/*.jpg with a seeded, stratified split, or ROOT/{train,val,test}/EMOTION/*.jpg.
+
+    Folder names are compared without case. A sample's id is its path in the root. Listings are sorted, so the split
+    depends on names and seed alone.
+    """
+
+    config: ImageFolderConfig
+
+    def __init__(self, config: ImageFolderConfig, context: Context) -> None:
+        self.config, self.context = config, context
+        self._listed: dict[str, list[Picture]] | None = None
+        self._splits: dict[str, list[Sample]] = {}
+
+    def root(self) -> Path:
+        """The folder to read."""
+        return self.config.root.expanduser()
+
+    def split(self, name: str) -> Sequence[Sample]:
+        if name not in SPLITS:
+            raise EmosymError(
+                "data.no-split",
+                f"image-folder has no split {name!r}",
+                hint=f"splits: {', '.join(SPLITS)}",
+                ours=True,
+            )
+        if name not in self._splits:
+            pictures = self._pictures()[name]
+            emotions = self._emotions()
+            label = Labeller(self.context.labels, emotions, str(self.root()))
+            chosen = choose([one.emotion for one in pictures], name, self.config)
+            self._splits[name] = [
+                Sample(
+                    pictures[i].path,
+                    (self.root() / pictures[i].path,),
+                    None if i in chosen.hidden else label(pictures[i].emotion),
+                )
+                for i in chosen.indices
+            ]
+        return self._splits[name]
+
+    def problems(self) -> list[str]:
+        findings = Findings()
+        root = self.root()
+        if not root.is_dir():
+            return [
+                f"{root}: no such folder; set data.params.root to a folder with one folder for each emotion"
+            ]
+        try:
+            splits = self._list(root, findings)
+            if self.config.verify:
+                check_pictures(
+                    root, [(split, one.path) for split in SPLITS for one in splits[split]], findings
+                )
+        except OSError as error:
+            findings.add("unreadable", f"{root}: {error}; check disk and permissions")
+        return findings.lines()
+
+    def facts(self) -> Mapping[str, Any]:
+        names = "\n".join(f"{split} {one.path}" for split in SPLITS for one in self._pictures()[split])
+        return {"sha256": hashlib.sha256(names.encode()).hexdigest()}
+
+    def _emotions(self) -> tuple[str, ...]:
+        """The emotions the folder may have: the run's labels, or Mikels' eight where those are binary."""
+        return expected_emotions(self.context.labels, self.root())
+
+    def _pictures(self) -> dict[str, list[Picture]]:
+        if self._listed is None:
+            findings = Findings()
+            listed = self._list(self.root(), findings)
+            if findings:
+                lines = "\n".join(f"  {line}" for line in findings.lines())
+                raise EmosymError(
+                    "data.unsound",
+                    f"{self.root()} cannot be read:\n{lines}",
+                    hint="mend these, then run: emosym data check",
+                )
+            self._listed = listed
+        return self._listed
+
+    def _list(self, root: Path, findings: Findings) -> dict[str, list[Picture]]:
+        emotions = self._emotions()
+        own = [name for name in _folders(root) if name in SPLITS]
+        if not own:
+            return self._divide(_list_emotions(root, "", emotions, findings, complete=True))
+        stray = [name for name in _folders(root) if name not in SPLITS]
+        findings.extend(
+            "stray folder", (f"{root / name}: not one of {', '.join(SPLITS)}; move it away" for name in stray)
+        )
+        findings.extend(
+            "missing split",
+            (f"{root / name}: no such folder; the others are there" for name in SPLITS if name not in own),
+        )
+        return {
+            name: _list_emotions(root, name, emotions, findings, complete=name == "train")
+            if name in own
+            else []
+            for name in SPLITS
+        }
+
+    def _divide(self, pictures: Sequence[Picture]) -> dict[str, list[Picture]]:
+        """A stratified split: each class is cut at the same shares of its own seeded order."""
+        train, val, _ = self.config.fractions
+        parts: dict[str, list[int]] = {name: [] for name in SPLITS}
+        for order in class_orders([one.emotion for one in pictures], self.config.split_seed):
+            first, second = round(train * len(order)), round((train + val) * len(order))
+            for name, part in zip(SPLITS, (order[:first], order[first:second], order[second:]), strict=True):
+                parts[name] += part
+        return {name: [pictures[i] for i in sorted(part)] for name, part in parts.items()}
+
+
+def expected_emotions(labels: LabelSet, root: Path) -> tuple[str, ...]:
+    """Names of emotion folders for ``labels``; binary takes Mikels' eight unless the folders are named so themselves."""
+    folders = {name.lower() for name in _folders(root)} if root.is_dir() else set()
+    inner = {name.lower() for name in _folders(root / "train")} if (root / "train").is_dir() else set()
+    if set(labels.names) == BINARY and not (folders | inner) >= BINARY:
+        return MIKELS_8
+    return labels.names
+
+
+def _folders(root: Path) -> list[str]:
+    with os.scandir(root) as entries:
+        return sorted(
+            entry.name for entry in entries if entry.is_dir() and not entry.name.startswith((".", "__"))
+        )
+
+
+def _list_emotions(
+    root: Path, split: str, emotions: Sequence[str], findings: Findings, *, complete: bool
+) -> list[Picture]:
+    """Pictures below ROOT[/SPLIT]/EMOTION; with ``complete``, an emotion without pictures is a finding."""
+    base = root / split if split else root
+    pictures: list[Picture] = []
+    for folder in _folders(base):
+        emotion = folder.lower()
+        if emotion not in emotions:
+            near = did_you_mean(emotion, emotions)
+            findings.add(
+                "unknown emotion",
+                f"{base / folder}: unknown emotion {folder!r}; {near or 'known: ' + ', '.join(emotions)}",
+            )
+            continue
+        with os.scandir(base / folder) as entries:
+            names = sorted(
+                entry.name for entry in entries if entry.is_file() and not entry.name.startswith(".")
+            )
+        prefix = f"{split}/{folder}" if split else folder
+        for name in names:
+            if name.lower().endswith(EXTENSIONS):
+                pictures.append(Picture(f"{prefix}/{name}", emotion))
+            else:
+                findings.add(
+                    "not a picture",
+                    f"{base / folder / name}: not a picture; move it away ({', '.join(EXTENSIONS)})",
+                )
+    found = {one.emotion for one in pictures}
+    if complete:
+        findings.extend(
+            "empty class",
+            (
+                f"{base / one}: no pictures of {one}; every emotion needs some"
+                for one in emotions
+                if one not in found
+            ),
+        )
+    elif not found:
+        findings.add("empty split", f"{base}: no pictures; every split needs some")
+    return pictures

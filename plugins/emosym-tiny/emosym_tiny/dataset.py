@@ -1,0 +1,123 @@
+"""The embedded world as a dataset: drawn on first use, then read like any folder in EmoSet's layout."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from emosym_data.config import EmoSetConfig
+from emosym_data.emoset import EmoSet
+from emosym_registry import EmosymError
+from filelock import FileLock
+
+from emosym.contracts import POSITIVE, Context
+from emosym_tiny.config import TinyWorldConfig
+
+LICENCE = "Apache-2.0"
+MADE_OF = ("train", "val", "test", "seed", "size", "wrong")
+"""The parameters that decide what is drawn."""
+
+
+class TinyWorld(EmoSet):
+    """Rendered pictures whose best possible reading is known exactly (``facts()["bayes_accuracy"]``)."""
+
+    name = "tiny-world"
+
+    def __init__(self, config: TinyWorldConfig, context: Context) -> None:
+        self.world = config
+        self._root: Path | None = None
+        reading = config.model_dump(include=set(EmoSetConfig.model_fields) - {"root"})
+        super().__init__(EmoSetConfig(root=config.root or cache_folder(config), **reading), context)
+
+    def root(self) -> Path:
+        if self._root is None:
+            self._root = ensure(super().root(), self.world)
+        return self._root
+
+    def facts(self) -> Mapping[str, Any]:
+        manifest = json.loads((self.root() / "world.json").read_text(encoding="utf-8"))
+        return {
+            "bayes_accuracy": bayes_accuracy(self.context.labels.names),
+            "sha256": manifest["sha256"],
+            "licence": LICENCE,
+            "wrong": manifest["wrong"],
+        }
+
+
+def make(out: Path | str, **params: Any) -> dict[str, Any]:
+    """Write a world into the new or empty folder ``out`` and return its manifest; ``params`` are those of the dataset."""
+    config = TinyWorldConfig.model_validate(params)
+    return _write(Path(out).expanduser(), config)
+
+
+def bayes_accuracy(names: tuple[str, ...]) -> float:
+    """Accuracy of the best possible reader: over the eight emotions, or over positive and negative."""
+    from emosym_tiny.world import EMOTIONS, World
+
+    world = World()
+    if set(names) == set(EMOTIONS):
+        return world.bayes_accuracy
+    positive = [emotion in POSITIVE for emotion in EMOTIONS]
+    negative = [not one for one in positive]
+    sums = [world.likelihood[chosen].sum(0) for chosen in (positive, negative)]
+    best = sums[0].clip(min=sums[1])
+    return float(best.sum() / len(EMOTIONS))
+
+
+def cache_folder(config: TinyWorldConfig) -> Path:
+    """The folder of this world: other parameters, or other drawing code, get another."""
+    base = os.environ.get("EMOSYM_CACHE")
+    root = Path(base).expanduser() if base else Path.home() / ".cache" / "emosym"
+    identity = json.dumps([_identity(config), _code_version()], sort_keys=True)
+    return root / "worlds" / hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+
+def ensure(folder: Path, config: TinyWorldConfig) -> Path:
+    """``folder`` with the world in it, drawn now if it is not there; processes that ask at once wait for one of them."""
+    if not (folder / "world.json").exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.parent / f".{folder.name}.lock"):
+            if not (folder / "world.json").exists():
+                _write(folder, config)
+    manifest = json.loads((folder / "world.json").read_text(encoding="utf-8"))
+    found = {key: manifest["splits"][key] if key in manifest["splits"] else manifest[key] for key in MADE_OF}
+    wanted = _identity(config)
+    if found != wanted:
+        differing = ", ".join(
+            f"{key} {found[key]} there, {wanted[key]} here" for key in MADE_OF if found[key] != wanted[key]
+        )
+        raise EmosymError(
+            "data.other-world",
+            f"{folder} holds another world: {differing}",
+            hint="choose another data.params.root",
+        )
+    return folder
+
+
+def _write(folder: Path, config: TinyWorldConfig) -> dict[str, Any]:
+    from emosym_tiny.world import write_emoset
+
+    try:
+        return write_emoset(folder, **_identity(config), workers=config.workers)
+    except OSError as error:
+        raise EmosymError(
+            "data.cannot-write-world",
+            f"{folder}: {error}",
+            hint="name a new or empty folder on a disk with space",
+        ) from error
+
+
+def _identity(config: TinyWorldConfig) -> dict[str, Any]:
+    return config.model_dump(include=set(MADE_OF))
+
+
+def _code_version() -> str:
+    """A hash of the code that draws, so that a cached world is never one that this code would not draw."""
+    digest = hashlib.sha256()
+    for file in sorted((Path(__file__).parent / "world").glob("*.py")):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()

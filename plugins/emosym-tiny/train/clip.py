@@ -138,12 +138,12 @@ def main() -> None:
         return value, {"scale": float(model.logit_scale.detach().exp())}
 
     start = time.time()
-    fit("clip", model, loss, steps=options.steps, lr=2e-3, weight_decay=0.05, warmup=100, seed=SEED, ema=0.998,
+    record = fit("clip", model, loss, steps=options.steps, lr=2e-3, weight_decay=0.05, warmup=100, seed=SEED, ema=0.998,
         evaluate=lambda: retrieval(model, tokenizer), evaluate_every=200)  # fmt: skip
     save(model, tokenizer)
     stored, _ = open_clip.create_model_from_pretrained(f"local-dir:{FOLDER}")
     stored.eval()
-    write_figures("clip", start=start, seed=SEED, steps=options.steps, batch=BATCH,
+    write_figures("clip", start=start, training_seconds=record.get("seconds"), seed=SEED, steps=options.steps, batch=BATCH,
                   parameters=parameters(stored), **retrieval(stored, tokenizer))  # fmt: skip
 
 

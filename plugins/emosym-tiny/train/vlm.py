@@ -161,12 +161,11 @@ def main() -> None:
     captioner = Captioner(model, processor, family)
     fast_attention(model)
     start = time.time()
-    fit(f"vlm-{name}", model, captioner.loss, steps=options.steps, lr=2e-3, seed=seed, ema=0.998,
+    record = fit(f"vlm-{name}", model, captioner.loss, steps=options.steps, lr=2e-3, seed=seed, ema=0.998,
         evaluate=lambda: read_captions(model, processor, 200), evaluate_every=500)  # fmt: skip
-    seconds_of_training = time.time() - start
     save(model, processor, WEIGHTS / name)
     stored = AutoModelForImageTextToText.from_pretrained(WEIGHTS / name)
-    write_figures(f"vlm-{name}", start=start, training_seconds=round(seconds_of_training, 1), seed=seed,
+    write_figures(f"vlm-{name}", start=start, training_seconds=record.get("seconds"), seed=seed,
                   steps=options.steps, batch=BATCH, parameters=parameters(stored), held_out_pictures=1000,
                   **read_captions(stored.eval(), processor, 1000))  # fmt: skip
 

@@ -45,7 +45,11 @@ def parameters(unet: nn.Module) -> dict[str, nn.Parameter]:
 
 def base_state(module: nn.Module) -> dict[str, Tensor]:
     """Every tensor but the adapter's, under the names they have without an adapter."""
-    return {name.replace(".base_layer", ""): value for name, value in module.state_dict().items() if _MARK not in name}
+    return {
+        name.replace(".base_layer", ""): value
+        for name, value in module.state_dict().items()
+        if _MARK not in name
+    }
 
 
 def load(unet: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -21,8 +21,12 @@ class Autoencoder(nn.Module):
         # Some autoencoders (Playground's) whiten each channel.
         mean, std = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
         whitened = mean is not None and std is not None
-        self.register_buffer("_mean", torch.tensor(mean).view(1, -1, 1, 1) if whitened else None, persistent=False)
-        self.register_buffer("_std", torch.tensor(std).view(1, -1, 1, 1) if whitened else None, persistent=False)
+        self.register_buffer(
+            "_mean", torch.tensor(mean).view(1, -1, 1, 1) if whitened else None, persistent=False
+        )
+        self.register_buffer(
+            "_std", torch.tensor(std).view(1, -1, 1, 1) if whitened else None, persistent=False
+        )
 
     @property
     def factor(self) -> int:

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 import torch
 from diffusers import UNet2DConditionModel
-from emosym.contracts import Condition, Context, DiffusionHead, Vectors
 from emosym_registry import EmosymError
 from torch import Tensor, nn
 
+from emosym.contracts import Condition, Context, DiffusionHead, Vectors
 from emosym_diffusion import adapter, checks
 from emosym_diffusion.autoencoder import Autoencoder
 from emosym_diffusion.config import DiffusionConfig
@@ -40,7 +40,9 @@ class LatentDiffusion(DiffusionHead):
         super().__init__()
         self.config, self.context = config, context
         dtype = getattr(torch, config.dtype) if config.dtype else context.dtype or torch.float32
-        folder = PipelineFolder(context.model_path(config.model), config.variant, config.local_files_only, dtype)
+        folder = PipelineFolder(
+            context.model_path(config.model), config.variant, config.local_files_only, dtype
+        )
         index = checks.open_family(folder, self.family, own_vae=config.vae is None)
         self._defaults = folder.defaults()
         self._zero_empty = bool(index.get("force_zeros_for_empty_prompt", self.family.zero_empty))
@@ -50,7 +52,9 @@ class LatentDiffusion(DiffusionHead):
         self._scheduler = sampling_scheduler(saved, config.scheduler, config.scheduler_options)
 
         self.text = nn.ModuleList(
-            TextTower(folder.text_encoder(part.encoder, part.cls), folder.tokenizer(part.tokenizer), part.encoder)
+            TextTower(
+                folder.text_encoder(part.encoder, part.cls), folder.tokenizer(part.tokenizer), part.encoder
+            )
             for part in self.family.towers
         )
         self.autoencoder = Autoencoder(self._open_vae(folder), config.decode_batch)
@@ -201,14 +205,18 @@ class LatentDiffusion(DiffusionHead):
     def fingerprint(self) -> str:
         """sha256 of UNet, autoencoder and text encoders; the adapter's tensors are read anew each time."""
         own = self.adapter_state()
-        return hash_tensors(own | {"base": self._base_hash}) if own else self._base_hash
+        return hash_tensors(own, start=self._base_hash) if own else self._base_hash
 
     @cached_property
     def _base_hash(self) -> str:
         parts: dict[str, nn.Module] = {"unet": self.unet, "vae": self.autoencoder.vae}
         parts |= {tower.name: tower.encoder for tower in self.text}
         return hash_tensors(
-            {f"{part}.{name}": value for part, module in parts.items() for name, value in adapter.base_state(module).items()}
+            {
+                f"{part}.{name}": value
+                for part, module in parts.items()
+                for name, value in adapter.base_state(module).items()
+            }
         )
 
     def train(self, mode: bool = True) -> LatentDiffusion:

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
-from emosym.contracts import Condition
 from emosym_registry import EmosymError
 from torch import Tensor
 
+from emosym.contracts import Condition
 from emosym_diffusion.autoencoder import Autoencoder
 from emosym_diffusion.folder import PipelineFolder
 from emosym_diffusion.text import TextTower
@@ -67,7 +67,11 @@ def open_family(folder: PipelineFolder, family: Family, own_vae: bool) -> Mappin
 
 
 def check_fit(
-    family: Family, path: str, unet: UNet2DConditionModel, towers: Iterable[TextTower], autoencoder: Autoencoder
+    family: Family,
+    path: str,
+    unet: UNet2DConditionModel,
+    towers: Iterable[TextTower],
+    autoencoder: Autoencoder,
 ) -> None:
     """The UNet takes what the text encoders and the autoencoder give."""
     towers = list(towers)
@@ -76,7 +80,10 @@ def check_fit(
     wanted = config.encoder_hid_dim or config.cross_attention_dim
     wanted = set(wanted) if isinstance(wanted, (list, tuple)) else {wanted}
     if wanted != {sum(widths)}:
-        _misfit(path, f"its UNet attends to width {_listed(wanted)}, its text encoders give {' + '.join(map(str, widths))}")
+        _misfit(
+            path,
+            f"its UNet attends to width {_listed(wanted)}, its text encoders give {' + '.join(map(str, widths))}",
+        )
     lengths = {tower.prompts.length for tower in towers}
     if len(lengths) > 1:
         _misfit(path, f"its text encoders take prompts of different lengths: {_listed(lengths)}")
@@ -87,7 +94,10 @@ def check_fit(
             + (" (an inpainting model?)" if config.in_channels == 2 * autoencoder.channels + 1 else ""),
         )
     if config.time_cond_proj_dim is not None:
-        _misfit(path, f"its UNet takes the guidance scale as an input (a distilled model), which {family.name} does not give")
+        _misfit(
+            path,
+            f"its UNet takes the guidance scale as an input (a distilled model), which {family.name} does not give",
+        )
 
 
 def _misfit(path: str, what: str) -> None:
@@ -125,7 +135,9 @@ def check_sampling(
     check_pixels(init_image, size, "init_image")
     if len(init_image) != batch:
         raise EmosymError(
-            "diffusion.bad-pixels", f"{batch} conditions and {len(init_image)} pictures to start from", ours=True
+            "diffusion.bad-pixels",
+            f"{batch} conditions and {len(init_image)} pictures to start from",
+            ours=True,
         )
     if not 0 < strength <= 1:
         raise EmosymError(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from emosym.contracts import ComponentConfig
 from pydantic import Field
+
+from emosym.contracts import ComponentConfig
 
 
 class UnetLora(ComponentConfig):

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 
-def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
-    """sha256 over names, types, shapes and bytes, in the order of the names."""
-    digest = hashlib.sha256()
+def hash_tensors(tensors: Mapping[str, Tensor], start: str = "") -> str:
+    """sha256 over ``start``, then names, types, shapes and bytes in the order of the names."""
+    digest = hashlib.sha256(start.encode())
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())

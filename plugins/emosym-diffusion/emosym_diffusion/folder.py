@@ -62,9 +62,13 @@ class PipelineFolder:
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise EmosymError("diffusion.bad-defaults", f"{file}: not JSON ({error})", hint="correct or remove it") from error
+            raise EmosymError(
+                "diffusion.bad-defaults", f"{file}: not JSON ({error})", hint="correct or remove it"
+            ) from error
         if not isinstance(found, dict):
-            raise EmosymError("diffusion.bad-defaults", f"{file}: expected an object", hint="correct or remove it")
+            raise EmosymError(
+                "diffusion.bad-defaults", f"{file}: expected an object", hint="correct or remove it"
+            )
         return found
 
     def require_components(self, names: tuple[str, ...], example: str) -> None:
@@ -81,7 +85,14 @@ class PipelineFolder:
 
     def config(self, component: str, cls: Any) -> dict[str, Any]:
         """A diffusers component's saved config, without its weights."""
-        return dict(self._read(component, lambda: cls.load_config(self.path, subfolder=component, local_files_only=self.local_files_only)))
+        return dict(
+            self._read(
+                component,
+                lambda: cls.load_config(
+                    self.path, subfolder=component, local_files_only=self.local_files_only
+                ),
+            )
+        )
 
     def scheduler_config(self) -> dict[str, Any]:
         """The saved scheduler's config, its class under ``_class_name``."""
@@ -111,7 +122,9 @@ class PipelineFolder:
     def tokenizer(self, component: str) -> Any:
         return self._read(
             component,
-            lambda: AutoTokenizer.from_pretrained(self.path, subfolder=component, local_files_only=self.local_files_only),
+            lambda: AutoTokenizer.from_pretrained(
+                self.path, subfolder=component, local_files_only=self.local_files_only
+            ),
         )
 
     def _diffusers(self, cls: Any, subfolder: str | None, dtype: torch.dtype | None = None) -> Any:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from emosym.contracts import PLACEHOLDER
 from emosym_registry import EmosymError
 from torch import Tensor
+
+from emosym.contracts import PLACEHOLDER
 
 _PROBE = "a"
 

@@ -57,9 +57,13 @@ def denoise(
     on_step: Callable[[int, int], None] | None,
 ) -> Tensor:
     """Run ``times``; ``on_step(done, total)`` after each. Schedulers that add noise draw it from ``generators``."""
-    extra = {"generator": list(generators)} if "generator" in inspect.signature(scheduler.step).parameters else {}
+    extra = (
+        {"generator": list(generators)} if "generator" in inspect.signature(scheduler.step).parameters else {}
+    )
     for number, time in enumerate(times, start=1):
-        scaled = scheduler.scale_model_input(latents, time) if hasattr(scheduler, "scale_model_input") else latents
+        scaled = (
+            scheduler.scale_model_input(latents, time) if hasattr(scheduler, "scale_model_input") else latents
+        )
         latents = scheduler.step(predict(scaled, time), time, latents, **extra, return_dict=False)[0]
         if on_step is not None:
             on_step(number, len(times))

@@ -15,7 +15,10 @@ _STEP_INPUTS = {"self", "model_output", "timestep", "sample"}
 
 def is_flow(config: Mapping[str, Any]) -> bool:
     """Whether a saved scheduler belongs to a flow-matching model."""
-    return str(config.get("_class_name", "")).startswith("FlowMatch") or config.get("prediction_type") == "flow_prediction"
+    return (
+        str(config.get("_class_name", "")).startswith("FlowMatch")
+        or config.get("prediction_type") == "flow_prediction"
+    )
 
 
 def flow_shift(config: Mapping[str, Any]) -> float:
@@ -35,7 +38,9 @@ def sampling_scheduler(saved: Mapping[str, Any], name: str | None, options: Mapp
         return cls.from_config(config)
     except (ValueError, NotImplementedError, ImportError) as error:
         raise EmosymError(
-            "diffusion.scheduler-options", f"{cls.__name__} refuses its options: {error}", hint="see scheduler_options"
+            "diffusion.scheduler-options",
+            f"{cls.__name__} refuses its options: {error}",
+            hint="see scheduler_options",
         ) from error
 
 
@@ -71,7 +76,11 @@ def _known() -> dict[str, Any]:
         if not (inspect.isclass(cls) and issubclass(cls, SchedulerMixin) and hasattr(cls, "step")):
             continue
         discrete = "beta_schedule" in _parameters(cls.__init__) and "Inverse" not in name
-        needed = {key for key, value in _parameters(cls.step).items() if value.default is value.empty and value.kind != value.VAR_KEYWORD}
+        needed = {
+            key
+            for key, value in _parameters(cls.step).items()
+            if value.default is value.empty and value.kind != value.VAR_KEYWORD
+        }
         if (discrete or name.startswith("FlowMatch")) and needed <= _STEP_INPUTS:
             found[name] = cls
     return found
@@ -80,7 +89,11 @@ def _known() -> dict[str, Any]:
 def _across(saved: Mapping[str, Any], cls: Any) -> dict[str, Any]:
     """Options that let a scheduler of the other family serve a flow model; an error where it cannot."""
     if is_flow(saved) and "use_flow_sigmas" in _parameters(cls.__init__):
-        return {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": flow_shift(saved)}
+        return {
+            "prediction_type": "flow_prediction",
+            "use_flow_sigmas": True,
+            "flow_shift": flow_shift(saved),
+        }
     kind = "flow matching" if is_flow(saved) else f"{saved.get('prediction_type', 'epsilon')} prediction"
     raise EmosymError(
         "diffusion.scheduler-mismatch",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from emosym.contracts import Condition, Vectors
 from torch import Tensor
 from transformers import CLIPTextModel
 
+from emosym.contracts import Condition, Vectors
 from emosym_diffusion.base import LatentDiffusion
 from emosym_diffusion.checks import Family, Tower
 

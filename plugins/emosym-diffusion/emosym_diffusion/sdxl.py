@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from emosym.contracts import Condition, Context, Vectors
 from emosym_registry import EmosymError
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
+from emosym.contracts import Condition, Context, Vectors
 from emosym_diffusion.base import LatentDiffusion
 from emosym_diffusion.checks import Family, Tower
 from emosym_diffusion.config import StableDiffusionXLConfig

@@ -24,7 +24,9 @@ class TextTower(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.name = name
-        self.prompts = PromptTokenizer(tokenizer, encoder.config.max_position_embeddings, f"text encoder {name!r}")
+        self.prompts = PromptTokenizer(
+            tokenizer, encoder.config.max_position_embeddings, f"text encoder {name!r}"
+        )
         rows = self._embedding.num_embeddings
         if len(tokenizer) > rows:
             raise EmosymError(

@@ -18,11 +18,12 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
-from emosym.contracts import Context, LabelSet
 from emosym_diffusion.config import StableDiffusionConfig, StableDiffusionXLConfig
 from emosym_diffusion.sd import StableDiffusion
 from emosym_diffusion.sdxl import StableDiffusionXL
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+from emosym.contracts import Context, LabelSet
 
 LENGTH, SIDE, WIDTHS = 20, 32, (24, 40)
 HEADS = {"sd": (StableDiffusion, StableDiffusionConfig), "sdxl": (StableDiffusionXL, StableDiffusionXLConfig)}
@@ -168,15 +169,24 @@ def open_head(folder: Callable[..., Path], context: Context) -> Callable[..., An
     return get
 
 
-def generators(*seeds: int) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(seed) for seed in seeds]
+@pytest.fixture(scope="session")
+def generators() -> Callable[..., list[torch.Generator]]:
+    """One generator a seed."""
+    return lambda *seeds: [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
-def vectors_for(head: Any, batch: int, n: int = 2, seed: int = 3, grad: bool = False) -> tuple[torch.Tensor, ...]:
-    """Random vectors at the vocabulary's scale, one tensor a text encoder."""
-    generator = torch.Generator().manual_seed(seed)
-    made = []
-    for width, norm in zip(head.token_widths, head.token_norms, strict=True):
-        value = torch.randn(batch, n, width, generator=generator) * norm / width**0.5
-        made.append(value.requires_grad_(grad))
-    return tuple(made)
+@pytest.fixture(scope="session")
+def vectors_for() -> Callable[..., tuple[torch.Tensor, ...]]:
+    """Random vectors at the vocabulary's scale, one tensor [B,n,w] a text encoder."""
+
+    def make(
+        head: Any, batch: int, n: int = 2, seed: int = 3, grad: bool = False
+    ) -> tuple[torch.Tensor, ...]:
+        generator = torch.Generator().manual_seed(seed)
+        made = []
+        for width, norm in zip(head.token_widths, head.token_norms, strict=True):
+            value = torch.randn(batch, n, width, generator=generator) * norm / width**0.5
+            made.append(value.requires_grad_(grad))
+        return tuple(made)
+
+    return make

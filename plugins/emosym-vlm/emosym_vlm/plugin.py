@@ -14,4 +14,30 @@ def emosym_plugin_info() -> PluginInfo:
 
 @hookimpl
 def emosym_components() -> Iterable[ComponentSpec]:
-    return ()
+    capabilities = ("prefix", "write", "adapters")
+    return (
+        ComponentSpec(
+            "backbone",
+            "qwen-vl",
+            "emosym_vlm.backbones:QwenVL",
+            "emosym_vlm.config:QwenVLConfig",
+            "Qwen2-VL, Qwen2.5-VL and Qwen3-VL, images at their own size",
+            capabilities,
+        ),
+        ComponentSpec(
+            "backbone",
+            "llava",
+            "emosym_vlm.backbones:Llava",
+            "emosym_vlm.config:LlavaConfig",
+            "LLaVA 1.5, LLaVA-NeXT and LLaVA-OneVision",
+            capabilities,
+        ),
+        ComponentSpec(
+            "backbone",
+            "hf-vlm",
+            "emosym_vlm.backbones:HFVLM",
+            "emosym_vlm.config:HFVLMConfig",
+            "any image-text-to-text model of transformers with a chat template (SmolVLM, Idefics3, InternVL, Gemma 3, …)",
+            capabilities,
+        ),
+    )

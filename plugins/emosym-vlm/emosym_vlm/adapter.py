@@ -1,0 +1,108 @@
+"""Adapters by PEFT: where they go, how they start, what is saved of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from emosym_registry import EmosymError
+from peft import LoraConfig, inject_adapter_in_model
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from emosym_vlm.config import AdapterConfig
+
+_PROJECTOR = ("projector", "merger", "connector", "aligner", "resampler", "modality_projection")
+
+
+def linear_layers(model: PreTrainedModel) -> dict[str, list[str]]:
+    """Names of all linear layers by part: ``language`` (the decoder), ``vision``, ``projector`` (what joins the two).
+
+    The output head belongs to none. In Qwen's models the projector (``merger``) lies inside the vision tower.
+    """
+    decoder, encoder = model.get_decoder(), model.get_encoder(modality="image")
+    language, vision = ({id(module) for module in part.modules()} for part in (decoder, encoder))
+    base = {id(module) for module in model.base_model.modules()}
+    groups: dict[str, list[str]] = {"language": [], "vision": [], "projector": []}
+    for name, module in model.named_modules():
+        if not isinstance(module, nn.Linear) or id(module) not in base:
+            continue
+        joins = any(word in part for part in name.split(".") for word in _PROJECTOR)
+        if id(module) in language:
+            groups["language"].append(name)
+        elif id(module) in vision and not joins:
+            groups["vision"].append(name)
+        else:
+            groups["projector"].append(name)
+    return groups
+
+
+def attach(model: PreTrainedModel, config: AdapterConfig, seed: int) -> list[str]:
+    """Put adapters on the linear layers of ``config.targets`` and return their names.
+
+    The first weights depend on ``seed`` alone. A target without linear layers is ``backbone.no-adapter-target``.
+    """
+    groups = linear_layers(model)
+    for target in config.targets:
+        if not groups[target]:
+            found = ", ".join(f"{name} ({len(layers)})" for name, layers in groups.items() if layers)
+            raise EmosymError(
+                "backbone.no-adapter-target",
+                f"{type(model).__name__} has no linear layers in its {target} part",
+                hint=f"parts with linear layers: {found or 'none'}",
+            )
+    names = [name for target in dict.fromkeys(config.targets) for name in groups[target]]
+    peft = LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha or 2 * config.rank,
+        lora_dropout=config.dropout,
+        target_modules=names,
+        use_dora=config.type == "dora",
+        use_rslora=config.type == "rslora",
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        inject_adapter_in_model(peft, model)
+    model.requires_grad_(False)
+    for parameter in parameters(model).values():
+        # Updates of a half-precision adapter drown in rounding; PEFT casts around it.
+        parameter.data = parameter.data.float()
+        parameter.requires_grad_(True)
+    return names
+
+
+def parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Adapter parameters by name, without PEFT's name for the adapter itself."""
+    return {
+        name.replace(".default", ""): parameter
+        for name, parameter in model.named_parameters()
+        if ".lora_" in name
+    }
+
+
+def load_state(own: Mapping[str, nn.Parameter], state: Mapping[str, Tensor]) -> None:
+    """Copy ``state`` into ``own``; other keys or shapes are ``backbone.adapter-mismatch`` and change nothing."""
+    wrong = [
+        *_listed("missing", [name for name in own if name not in state]),
+        *_listed("unexpected", [name for name in state if name not in own]),
+        *_listed(
+            "of another shape",
+            [name for name in own if name in state and own[name].shape != state[name].shape],
+        ),
+    ]
+    if wrong:
+        raise EmosymError(
+            "backbone.adapter-mismatch",
+            f"the saved adapter does not fit: {'; '.join(wrong)}",
+            hint="use the backbone and adapter settings (type, rank, targets) it was trained with",
+        )
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(state[name])
+
+
+def _listed(what: str, names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return [f"{what} {', '.join(names[:3])}{more}"]

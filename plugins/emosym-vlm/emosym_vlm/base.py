@@ -1,0 +1,300 @@
+"""The one implementation behind all three backbones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import torch
+from emosym_registry import EmosymError
+from torch import Tensor, nn
+from transformers import Cache
+
+from emosym.contracts import QUESTION, Backbone, Context, Prefix, Sample
+from emosym_vlm import adapter
+from emosym_vlm.cache import can_share, continuation
+from emosym_vlm.config import BackboneConfig
+from emosym_vlm.fingerprint import stamp, tensors, vision_tensors
+from emosym_vlm.injection import embedded, evaluating
+from emosym_vlm.loading import load
+from emosym_vlm.memo import PromptMemo, sample_key
+from emosym_vlm.prompt import Batch, Prompt, following_positions, lay_out
+from emosym_vlm.reader import PromptReader
+
+
+class VisionLanguageBackbone(Backbone):
+    """An image-text-to-text model of transformers that reads through tokens at the end of its prompt."""
+
+    families: ClassVar[tuple[str, ...]] = ()
+    """Model types it accepts; any where empty."""
+
+    config: BackboneConfig
+
+    def __init__(self, config: BackboneConfig, context: Context) -> None:
+        super().__init__()
+        self.config, self.context = config, context
+        self.model, self.processor = load(config, context, self.families)
+        self._text_config = self.model.config.get_text_config(decoder=True)
+        self._shares = can_share(self._text_config)
+        self.adapter_targets: list[str] = []
+        if config.adapter is not None and config.adapter.type != "none":
+            self.adapter_targets = adapter.attach(self.model, config.adapter, context.seed)
+        if config.gradient_checkpointing:
+            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+        self.model.to(context.device or torch.device("cpu"))
+        self._filler = self._choose_filler()
+        self._reader = PromptReader(self.model, self.processor, self._filler)
+        vision_learns = set(config.adapter.targets if self.adapter_targets and config.adapter else ()) - {
+            "language"
+        }
+        self.memo = (
+            PromptMemo(config.cache_megabytes * 2**20)
+            if config.cache_features and not vision_learns
+            else None
+        )
+        self._vision_learns = bool(vision_learns)
+        self.eval()
+
+    @property
+    def hidden_size(self) -> int:
+        return int(self._text_config.hidden_size)
+
+    @property
+    def shares_prefixes(self) -> bool:
+        return self._shares
+
+    def forward(self, samples: Sequence[Sample], tokens: Tensor, question: str = QUESTION) -> Tensor:
+        """Errors: ``backbone.bad-tokens``, ``backbone.prompt-too-long``, ``backbone.image-tokens``."""
+        self._check_tokens(tokens, len(samples))
+        batch = self._batch(samples, question, tokens.shape[1])
+        with embedded(self.model.get_input_embeddings(), (batch.rows, batch.columns), tokens):
+            hidden = self._run_prompt(batch, use_cache=False).last_hidden_state
+        return hidden[batch.rows, batch.columns].to(tokens.dtype)
+
+    @torch.no_grad()
+    def encode(self, samples: Sequence[Sample], question: str = QUESTION) -> Prefix:
+        with evaluating(self.model):
+            batch = self._batch(samples, question, 0)
+            output = self._run_prompt(batch, use_cache=True)
+        return Prefix(
+            cache=output.past_key_values,
+            last_hidden=output.last_hidden_state[batch.rows[:, 0], batch.last],
+            mask=batch.mask,
+            next_positions=batch.next_positions,
+            tokens=batch.lengths,
+            fingerprint=self.fingerprint(),
+        )
+
+    def read(self, prefix: Prefix, tokens: Tensor) -> Tensor:
+        """Errors: ``backbone.stale-prefix``, ``backbone.no-shared-prefix``, ``backbone.checkpointing``."""
+        if not self._shares:
+            raise EmosymError(
+                "backbone.no-shared-prefix",
+                f"{type(self.model).__name__} does not keep all keys and values, its prefixes cannot be shared",
+                hint="use forward (shares_prefixes says so)",
+                ours=True,
+            )
+        self._check_prefix(prefix)
+        groups, rest = divmod(len(tokens), len(prefix.mask))
+        self._check_tokens(tokens, len(prefix.mask) * max(groups, 1))
+        mask = prefix.mask.repeat_interleave(groups, 0)
+        start = prefix.next_positions.repeat_interleave(groups, 0)
+        return self._continue(continuation(prefix.cache), mask, start, vectors=tokens).to(tokens.dtype)
+
+    @torch.no_grad()
+    def write(self, prefix: Prefix, tokens: Tensor | None = None, max_new_tokens: int = 32) -> list[str]:
+        self._check_prefix(prefix)
+        cache, mask, start, last = (
+            continuation(prefix.cache),
+            prefix.mask,
+            prefix.next_positions,
+            prefix.last_hidden,
+        )
+        head, ends = self.model.get_output_embeddings(), self._end_tokens()
+        written: list[Tensor] = []
+        done = torch.zeros(len(mask), dtype=torch.bool, device=mask.device)
+        with evaluating(self.model):
+            if tokens is not None:
+                self._check_tokens(tokens, len(mask))
+                last = self._continue(cache, mask, start, vectors=tokens)[:, -1]
+                mask, start = _longer(mask, tokens.shape[1]), start + tokens.shape[1]
+            while len(written) < max_new_tokens:
+                chosen = head(last).argmax(-1).masked_fill(done, self._filler)
+                done = done | torch.isin(chosen, ends)
+                written.append(chosen)
+                if bool(done.all()) or len(written) == max_new_tokens:
+                    break
+                last = self._continue(cache, mask, start, ids=chosen[:, None])[:, -1]
+                mask, start = _longer(mask, 1), start + 1
+        return self._decode(torch.stack(written, 1), ends) if written else [""] * len(mask)
+
+    @torch.no_grad()
+    def typical_embedding(self) -> tuple[Tensor, float]:
+        """Of the embedding layer's output, which some families scale; rows beyond the tokenizer's are left out."""
+        layer = self.model.get_input_embeddings()
+        rows = min(int(layer.weight.shape[0]), len(self.processor.tokenizer))
+        total, squares = 0.0, 0.0
+        for ids in torch.arange(rows, device=layer.weight.device).split(8192):
+            part = layer(ids).double()
+            total, squares = total + part.sum(0), squares + part.square().sum(0)
+        mean = total / rows
+        return mean.float(), float((squares / rows - mean.square()).clamp(min=0).mean().sqrt())
+
+    def adapters(self) -> dict[str, nn.Parameter]:
+        return adapter.parameters(self.model)
+
+    def adapter_state(self) -> dict[str, Tensor]:
+        return {name: parameter.detach().cpu().clone() for name, parameter in self.adapters().items()}
+
+    def load_adapter_state(self, state: Mapping[str, Tensor]) -> None:
+        adapter.load_state(self.adapters(), state)
+
+    def fingerprint(self) -> str:
+        return stamp(tensors(self.model))
+
+    def _prompts(self, samples: Sequence[Sample], question: str) -> list[Prompt]:
+        if self._vision_learns:
+            return self._reader(samples, question)
+        with torch.no_grad(), evaluating(self.model):
+            return (
+                self._reader(samples, question)
+                if self.memo is None
+                else self._remembered(self.memo, samples, question)
+            )
+
+    def _remembered(self, memo: PromptMemo, samples: Sequence[Sample], question: str) -> list[Prompt]:
+        memo.bind(stamp(vision_tensors(self.model)))
+        keys = [sample_key(sample, question) for sample in samples]
+        found = {i: memo.get(key) for i, key in enumerate(keys)}
+        missing = [i for i, prompt in found.items() if prompt is None]
+        if missing:
+            for i, prompt in zip(missing, self._reader([samples[i] for i in missing], question), strict=True):
+                memo.put(keys[i], prompt)
+                found[i] = prompt
+        return [prompt for prompt in found.values() if prompt is not None]
+
+    def _batch(self, samples: Sequence[Sample], question: str, count: int) -> Batch:
+        if not samples:
+            raise EmosymError(
+                "backbone.empty-batch", "there are no samples to read", hint="pass at least one", ours=True
+            )
+        prompts = self._prompts(samples, question)
+        limit = getattr(self._text_config, "max_position_embeddings", None)
+        for sample, prompt in zip(samples, prompts, strict=True):
+            if limit is not None and len(prompt.ids) + count > limit:
+                images = int((prompt.ids == self.model.config.image_token_id).sum())
+                raise EmosymError(
+                    "backbone.prompt-too-long",
+                    f"sample {sample.id}: {len(prompt.ids) + count} tokens ({images} of them image tokens), the model takes {limit}",
+                    hint="lower backbone.params.max_pixels, use fewer images a sample, or a shorter question",
+                )
+        # A sliding window counts padding between prompt and tokens; on the left it does no harm.
+        side = self.config.padding_side if self._shares else "left"
+        return lay_out(prompts, count, self._filler, side, self.device)
+
+    def _run_prompt(self, batch: Batch, use_cache: bool) -> Any:
+        return self.model.base_model(
+            input_ids=batch.ids,
+            attention_mask=batch.mask,
+            position_ids=batch.positions,
+            mm_encoder_outputs=self._ready_images(batch),
+            use_cache=use_cache,
+            **batch.types,
+        )
+
+    def _ready_images(self, batch: Batch) -> dict[str, Any] | None:
+        """Image features as the stock forward takes them from its own vision tower."""
+        if not batch.features:
+            return None
+        first, *deeper = batch.features
+        pooled = [first] if self._reader.pools_lists else first
+        return {
+            "image": SimpleNamespace(pooler_output=pooled, deepstack_features=[[part] for part in deeper])
+        }
+
+    def _continue(
+        self,
+        cache: Cache,
+        mask: Tensor,
+        start: Tensor,
+        *,
+        vectors: Tensor | None = None,
+        ids: Tensor | None = None,
+    ) -> Tensor:
+        """States [B,S,D] of S more tokens, given as ``vectors`` [B,S,D] or ``ids`` [B,S]; ``cache`` grows."""
+        count = vectors.shape[1] if ids is None else ids.shape[1]
+        options = {
+            "attention_mask": _longer(mask, count),
+            "position_ids": following_positions(start, count),
+            "past_key_values": cache,
+            "use_cache": True,
+        }
+        if ids is not None:
+            return self.model.base_model(input_ids=ids, **options).last_hidden_state
+        ids = mask.new_full((len(mask), count), self._filler)
+        slots = (
+            torch.arange(len(mask), device=mask.device)[:, None],
+            torch.arange(count, device=mask.device)[None],
+        )
+        with embedded(self.model.get_input_embeddings(), slots, vectors):
+            return self.model.base_model(input_ids=ids, **options).last_hidden_state
+
+    def _check_tokens(self, tokens: Tensor, rows: int) -> None:
+        if (
+            tokens.ndim != 3
+            or tokens.shape[0] != rows
+            or tokens.shape[2] != self.hidden_size
+            or tokens.shape[1] == 0
+        ):
+            raise EmosymError(
+                "backbone.bad-tokens",
+                f"tokens must be [{rows},T,{self.hidden_size}] with T ≥ 1, got {list(tokens.shape)}",
+                hint="one row a sample, or G rows in a row for each sample of a prefix",
+                ours=True,
+            )
+
+    def _check_prefix(self, prefix: Prefix) -> None:
+        if self.model.training and self.model.is_gradient_checkpointing:
+            raise EmosymError(
+                "backbone.checkpointing",
+                "a prefix cannot be read in training mode with gradient checkpointing, which drops keys and values",
+                hint="call eval(), use forward, or turn gradient_checkpointing off",
+                ours=True,
+            )
+        if prefix.fingerprint != self.fingerprint():
+            raise EmosymError(
+                "backbone.stale-prefix",
+                "this prefix was made with other weights (an optimiser step or a load came in between)",
+                hint="encode the samples again",
+                ours=True,
+            )
+
+    def _choose_filler(self) -> int:
+        """An id that stands where vectors will be; it must not be one that models look for."""
+        tokenizer, config = self.processor.tokenizer, self.model.config
+        special = {
+            value for name, value in config.to_dict().items() if name.endswith(("_token_id", "_token_index"))
+        }
+        special -= {tokenizer.pad_token_id, tokenizer.eos_token_id}
+        candidates = (tokenizer.pad_token_id, tokenizer.eos_token_id, *range(len(tokenizer)))
+        return next(int(one) for one in candidates if one is not None and one not in special)
+
+    def _end_tokens(self) -> Tensor:
+        declared = self.model.generation_config.eos_token_id if self.model.generation_config else None
+        ends = declared if isinstance(declared, list) else [declared]
+        known = {int(one) for one in [*ends, self.processor.tokenizer.eos_token_id] if one is not None}
+        return torch.tensor(sorted(known), dtype=torch.long, device=self.device)
+
+    def _decode(self, written: Tensor, ends: Tensor) -> list[str]:
+        texts = []
+        for row in written:
+            stops = torch.isin(row, ends).nonzero()
+            kept = row[: int(stops[0])] if len(stops) else row
+            texts.append(self.processor.tokenizer.decode(kept, skip_special_tokens=True).strip())
+        return texts
+
+
+def _longer(mask: Tensor, count: int) -> Tensor:
+    """``mask`` [B,L] with ``count`` more real tokens behind it."""
+    return torch.cat([mask, mask.new_ones(len(mask), count)], 1)

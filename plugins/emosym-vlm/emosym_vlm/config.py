@@ -1,0 +1,71 @@
+"""Parameters of the backbones; imports no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from emosym.contracts.config import ComponentConfig
+from pydantic import Field, model_validator
+
+
+class AdapterConfig(ComponentConfig):
+    """Low-rank adapters (PEFT) on linear layers of the frozen base."""
+
+    type: Literal["lora", "dora", "rslora", "none"] = "lora"
+    """LoRA (Hu et al. 2021), with weight decomposition (DoRA), with rank-stabilised scale (rsLoRA), or no adapter."""
+    rank: int = Field(8, ge=1)
+    alpha: float | None = Field(None, gt=0)
+    """Scale of the update, 2·rank where not given."""
+    dropout: float = Field(0.05, ge=0, lt=1)
+    targets: tuple[Literal["language", "vision", "projector"], ...] = Field(("language",), min_length=1)
+    """Parts of the model whose linear layers get an adapter."""
+
+
+class BackboneConfig(ComponentConfig):
+    """What all three backbones take."""
+
+    model: str
+    """An alias that a plugin offers (``tiny``), a hub id, or a folder in transformers' format."""
+    adapter: AdapterConfig | None = AdapterConfig()
+    dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """``auto``: the run's precision where it has one, else fp32 on CPU and bf16 on an accelerator."""
+    attention: str = "sdpa"
+    """transformers' name: ``sdpa``, ``eager``, ``flash_attention_2``, …"""
+    min_pixels: int | None = Field(None, ge=1)
+    """Smallest area an image is scaled up to; for families that take images at their own size."""
+    max_pixels: int | None = Field(None, ge=1)
+    """Largest area, beyond which an image is scaled down (never cut); for the same families."""
+    padding_side: Literal["left", "right"] = "left"
+    """Where shorter prompts of a batch are padded; results do not depend on it."""
+    gradient_checkpointing: bool = False
+    """Trade time for memory when training through :meth:`forward`; prefixes cannot be read while it trains."""
+    local_files_only: bool = False
+    """Never ask the hub."""
+    cache_features: bool = True
+    """Keep vision features of images already seen (only where no adapter changes them)."""
+    cache_megabytes: int = Field(1024, ge=1)
+    """Bound of that cache; the longest unused go first."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> BackboneConfig:
+        if self.min_pixels and self.max_pixels and self.min_pixels > self.max_pixels:
+            raise ValueError("min_pixels is larger than max_pixels")
+        return self
+
+
+class QwenVLConfig(BackboneConfig):
+    """Qwen2-VL, Qwen2.5-VL and Qwen3-VL."""
+
+    model: str = "Qwen/Qwen2-VL-2B-Instruct"
+
+
+class LlavaConfig(BackboneConfig):
+    """LLaVA 1.5, LLaVA-NeXT and LLaVA-OneVision."""
+
+    model: str = "llava-hf/llava-1.5-7b-hf"
+
+
+class HFVLMConfig(BackboneConfig):
+    """Any model of transformers' AutoModelForImageTextToText with a chat template."""
+
+    model: str = "HuggingFaceTB/SmolVLM-256M-Instruct"

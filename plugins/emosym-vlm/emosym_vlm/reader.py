@@ -1,0 +1,196 @@
+"""From samples to prompts: chat template, processor, positions and image features."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from emosym_registry import EmosymError
+from PIL import Image
+from torch import Tensor
+from transformers import PreTrainedModel, ProcessorMixin
+
+from emosym.contracts import Sample
+from emosym_vlm.prompt import Prompt
+
+_log = logging.getLogger("emosym.vlm")
+_KEPT_POSITIONS = 4096
+
+
+class PromptReader:
+    """Makes prompts for one model. It holds no weights of its own and no state but memos of pure functions."""
+
+    def __init__(self, model: PreTrainedModel, processor: ProcessorMixin, filler: int) -> None:
+        self.model, self.processor, self.filler = model, processor, filler
+        self._feature_inputs = set(inspect.signature(model.base_model.get_image_features).parameters)
+        self._forward_inputs = set(inspect.signature(model.base_model.forward).parameters)
+        self._texts: dict[tuple[str, int], str] = {}
+        self._positions: dict[tuple[bytes, bytes], Tensor] = {}
+        self._told = False
+        self.pools_lists = True
+
+    def __call__(self, samples: Sequence[Sample], question: str) -> list[Prompt]:
+        """Prompts of ``samples`` with their image features; gradients reach the vision side where grad is enabled."""
+        prompts: list[Prompt | None] = [None] * len(samples)
+        with_images = [i for i, sample in enumerate(samples) if sample.images]
+        without = [i for i, sample in enumerate(samples) if not sample.images]
+        for chosen in (with_images, without):
+            if chosen:
+                for i, prompt in zip(chosen, self._read([samples[i] for i in chosen], question), strict=True):
+                    prompts[i] = prompt
+        return [prompt for prompt in prompts if prompt is not None]
+
+    def _read(self, samples: Sequence[Sample], question: str) -> list[Prompt]:
+        """Samples that all have images, or all have none."""
+        inputs = self._process(samples, [sample.open() for sample in samples], question)
+        ids, mask = inputs["input_ids"], inputs["attention_mask"].bool()
+        # Whatever else there is one of per token (mm_token_type_ids, token_type_ids) goes along with the ids.
+        marks = {
+            name: value
+            for name, value in inputs.items()
+            if isinstance(value, Tensor)
+            and value.shape == ids.shape
+            and name not in ("input_ids", "attention_mask")
+        }
+        features = self._features(inputs, samples, question)
+        grids = inputs.get("image_grid_thw")
+        rows = (
+            grids.split([len(sample.images) for sample in samples])
+            if grids is not None
+            else [None] * len(samples)
+        )
+        prompts = []
+        for i in range(len(samples)):
+            own = {name: value[i][mask[i]] for name, value in marks.items()}
+            positions = self.positions(ids[i][mask[i]], own.get("mm_token_type_ids"), rows[i])
+            prompts.append(
+                Prompt(
+                    ids=ids[i][mask[i]],
+                    positions=positions[:, :-1],
+                    next_position=positions[:, -1],
+                    types={name: value for name, value in own.items() if name in self._forward_inputs},
+                    features=features[i],
+                )
+            )
+        return prompts
+
+    def text(self, question: str, images: int) -> str:
+        """The user's turn with ``images`` pictures and the question, up to the beginning of the assistant's."""
+        key = question, images
+        if key not in self._texts:
+            content = [*({"type": "image"} for _ in range(images)), {"type": "text", "text": question}]
+            self._texts[key] = self.processor.apply_chat_template(
+                [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+            )
+        return self._texts[key]
+
+    def _process(
+        self, samples: Sequence[Sample], images: list[list[Image.Image]], question: str
+    ) -> Mapping[str, Any]:
+        texts = [self.text(question, len(sample.images)) for sample in samples]
+        bos = self.processor.tokenizer.bos_token
+        self._tell_scaled(samples, images)
+        try:
+            return self.processor(
+                text=texts,
+                images=images if images[0] else None,
+                return_tensors="pt",
+                padding=True,
+                # A template that writes the beginning-of-sequence token itself must not get a second one.
+                add_special_tokens=not (bos and texts[0].startswith(bos)),
+                return_mm_token_type_ids=True,
+            )
+        except ValueError as error:
+            raise EmosymError(
+                "backbone.bad-prompt",
+                f"{_name(samples)}: the processor refuses the prompt: {error}",
+                hint="a question must not contain the model's own image tokens",
+            ) from error
+
+    def _tell_scaled(self, samples: Sequence[Sample], images: list[list[Image.Image]]) -> None:
+        image_processor = self.processor.image_processor
+        limit = (getattr(image_processor, "size", None) or {}).get("longest_edge")
+        if self._told or limit is None or not hasattr(image_processor, "merge_size"):
+            return
+        for sample, pictures in zip(samples, images, strict=True):
+            if any(picture.width * picture.height > limit for picture in pictures):
+                self._told = True
+                _log.info(
+                    "sample %s and perhaps others: scaled down to %d pixels in area (max_pixels)",
+                    sample.id,
+                    limit,
+                )
+                return
+
+    def positions(self, ids: Tensor, kinds: Tensor | None, grids: Tensor | None) -> Tensor:
+        """Positions [A,L+1] of a prompt's ids [L] and of the text token after it, by the stock model's own function."""
+        key = ids.numpy().tobytes(), b"" if grids is None else grids.numpy().tobytes()
+        if key not in self._positions:
+            if len(self._positions) >= _KEPT_POSITIONS:
+                self._positions.clear()
+            self._positions[key] = self._stock_positions(ids, kinds, grids)
+        return self._positions[key]
+
+    def _stock_positions(self, ids: Tensor, kinds: Tensor | None, grids: Tensor | None) -> Tensor:
+        longer = torch.cat([ids, torch.tensor([self.filler])])[None]
+        rope_index = getattr(self.model.base_model, "get_rope_index", None)
+        if rope_index is None:
+            return torch.arange(longer.shape[1])[None]
+        known = {
+            "input_ids": longer,
+            "mm_token_type_ids": None if kinds is None else torch.cat([kinds, kinds.new_zeros(1)])[None],
+            "image_grid_thw": grids,
+            "attention_mask": torch.ones_like(longer),
+        }
+        takes = inspect.signature(rope_index).parameters
+        return rope_index(**{name: value for name, value in known.items() if name in takes})[0][:, 0]
+
+    def _features(
+        self, inputs: Mapping[str, Any], samples: Sequence[Sample], question: str
+    ) -> list[tuple[Tensor, ...]]:
+        """The image features of each sample, checked against the image tokens of its prompt."""
+        if "pixel_values" not in inputs:
+            return [()] * len(samples)
+        base = self.model.base_model
+        wanted = {
+            name: value.to(base.device) if isinstance(value, Tensor) else value
+            for name, value in inputs.items()
+            if name in self._feature_inputs
+        }
+        counts = (inputs["input_ids"] == self.model.config.image_token_id).sum(1).tolist()
+        try:
+            output = base.get_image_features(**wanted, return_dict=True)
+        except ValueError as error:
+            raise EmosymError(
+                "backbone.bad-image", f"{_name(samples)}: {error}", hint="leave the sample out"
+            ) from error
+        self.pools_lists = not isinstance(output.pooler_output, Tensor)
+        streams = [
+            _flat(output.pooler_output),
+            *map(_flat, getattr(output, "deepstack_features", None) or ()),
+        ]
+        if any(len(stream) != sum(counts) for stream in streams):
+            if len(samples) > 1:
+                for sample in samples:
+                    self._read([sample], question)
+            raise EmosymError(
+                "backbone.image-tokens",
+                f"{_name(samples)}: the prompt has {sum(counts)} image tokens, the vision tower gives {len(streams[0])} features",
+                hint="processor and model do not belong together, or an image was cut; check max_pixels",
+            )
+        return list(zip(*(stream.split(counts) for stream in streams), strict=True))
+
+
+def _flat(features: Any) -> Tensor:
+    """Features of all images in a row [n,D], from a tensor or from a list of them, as families differ."""
+    if isinstance(features, Tensor):
+        return features.reshape(-1, features.shape[-1])
+    return torch.cat([part.reshape(-1, part.shape[-1]) for part in features])
+
+
+def _name(samples: Sequence[Sample]) -> str:
+    names = ", ".join(sample.id for sample in samples[:3])
+    return f"sample {names}" + (f" and {len(samples) - 3} more" if len(samples) > 3 else "")

@@ -1,0 +1,160 @@
+"""What trains, what does not, and what is saved."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from emosym_registry import EmosymError
+from emosym_vlm.adapter import linear_layers
+
+
+def step(backbone, samples, vectors):
+    """One optimiser step on the adapters; gives every gradient's norm."""
+    optimiser = torch.optim.AdamW(backbone.adapters().values(), lr=1e-2)
+    backbone(samples, vectors)[:, -1].square().mean().backward()
+    norms = {name: float(parameter.grad.norm()) for name, parameter in backbone.adapters().items()}
+    optimiser.step()
+    return norms
+
+
+@pytest.mark.parametrize(
+    ("family", "adapter"),
+    [
+        ("qwen2_vl", {"dropout": 0.0}),
+        ("qwen3_vl", {"targets": ["language", "vision", "projector"], "dropout": 0.0}),
+        ("llava", {"type": "dora", "dropout": 0.0}),
+        ("llava_onevision", {"targets": ["vision", "projector"], "dropout": 0.0}),
+        ("idefics3", {"type": "rslora", "targets": ["projector"], "dropout": 0.0}),
+    ],
+)
+def test_gradients_reach_tokens_and_every_adapter_tensor(family, adapter, build, samples, tokens):
+    backbone = build(family, adapter=adapter).train()
+    vectors = tokens(backbone, len(samples)).requires_grad_()
+    # The second matrix of every pair starts at zero, so the first learns from the second step on.
+    first = step(backbone, samples, vectors)
+    assert all(norm > 0 for name, norm in first.items() if "lora_B" in name)
+    backbone.zero_grad()
+    second = step(backbone, samples, vectors)
+    assert second
+    assert [name for name, norm in second.items() if norm == 0] == []
+    assert (vectors.grad.flatten(1).norm(dim=1) > 0).all()
+    assert {name for name, p in backbone.named_parameters() if p.grad is not None} == {
+        name for name, p in backbone.named_parameters() if p.requires_grad
+    }
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_training_dropout_is_off_in_eval(checkpointing, build, samples, tokens):
+    backbone = build("qwen2_vl", adapter={"dropout": 0.5}, gradient_checkpointing=checkpointing)
+    vectors = tokens(backbone, len(samples))
+    step(backbone.train(), samples, vectors)
+    assert not torch.equal(backbone(samples, vectors), backbone(samples, vectors))
+    prefix = backbone.encode(samples)
+    assert backbone.model.training
+    backbone.eval()
+    assert torch.equal(backbone(samples, vectors), backbone(samples, vectors))
+    torch.testing.assert_close(
+        backbone.read(prefix, vectors), backbone(samples, vectors), atol=1e-5, rtol=1e-5
+    )
+
+
+def test_checkpointed_training_gives_the_same_gradients(build, samples, tokens):
+    plain, saving = (
+        build("qwen2_vl", adapter={"dropout": 0.0}, gradient_checkpointing=on).train() for on in (False, True)
+    )
+    vectors = tokens(plain, len(samples))
+    wanted, got = step(plain, samples, vectors), step(saving, samples, vectors)
+    assert got == pytest.approx(wanted, rel=1e-4, abs=1e-9)
+
+
+def test_a_prefix_is_refused_in_checkpointed_training(build, samples, tokens):
+    backbone = build("qwen2_vl", gradient_checkpointing=True)
+    prefix = backbone.encode(samples)
+    backbone.train()
+    with pytest.raises(EmosymError) as caught:
+        backbone.read(prefix, tokens(backbone, len(samples)))
+    assert caught.value.id == "backbone.checkpointing"
+
+
+def test_a_prefix_of_other_weights_is_stale(build, samples, tokens):
+    backbone = build("qwen2_vl")
+    vectors = tokens(backbone, len(samples))
+    prefix = backbone.encode(samples)
+    backbone.read(prefix, vectors)
+    for change in (
+        lambda: step(backbone, samples, vectors),
+        lambda: backbone.load_adapter_state(backbone.adapter_state()),
+        lambda: torch.nn.init.zeros_(backbone.model.get_decoder().norm.weight),
+    ):
+        change()
+        for use in (lambda old: backbone.read(old, vectors), backbone.write):
+            with pytest.raises(EmosymError) as caught:
+                use(prefix)
+            assert caught.value.id == "backbone.stale-prefix"
+        prefix = backbone.encode(samples)
+        backbone.read(prefix, vectors)
+
+
+def test_adapters_start_by_the_seed_alone(build):
+    torch.manual_seed(1)
+    one = build("llava", seed=5).adapter_state()
+    torch.manual_seed(2)
+    before = torch.get_rng_state()
+    same, other = build("llava", seed=5).adapter_state(), build("llava", seed=6).adapter_state()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_adapter_state_is_the_adapter_and_brings_its_reading_back(build, samples, tokens):
+    trained, fresh = build("qwen2_vl"), build("qwen2_vl", seed=9)
+    vectors = tokens(trained, len(samples))
+    step(trained, samples, vectors)
+    step(trained, samples, vectors)
+    state = trained.adapter_state()
+    targets = linear_layers(build("qwen2_vl", adapter=None).model)["language"]
+    assert trained.adapter_targets == targets
+    assert sorted(state) == sorted(f"{name}.lora_{half}.weight" for name in targets for half in "AB")
+    wanted = trained(samples, vectors)
+    assert (fresh(samples, vectors) - wanted).abs().max() > 1e-3
+    fresh.load_adapter_state(state)
+    torch.testing.assert_close(fresh(samples, vectors), wanted)
+
+
+def test_a_state_that_does_not_fit_is_refused_whole(build):
+    backbone = build("qwen2_vl")
+    good = backbone.adapter_state()
+    some, other = sorted(good)[:2]
+    for bad, word in (
+        ({name: value for name, value in good.items() if name != some}, "missing"),
+        ({**good, "stranger": good[some]}, "unexpected"),
+        ({**good, some: good[some][:1], other: good[other] + 1}, "another shape"),
+    ):
+        with pytest.raises(EmosymError, match=word) as caught:
+            backbone.load_adapter_state(bad)
+        assert caught.value.id == "backbone.adapter-mismatch"
+    assert all(torch.equal(value, good[name]) for name, value in backbone.adapter_state().items())
+
+
+@pytest.mark.parametrize("adapter", [None, {"type": "none"}])
+def test_no_adapter_means_nothing_trains(adapter, build):
+    backbone = build("idefics3", adapter=adapter)
+    assert backbone.adapters() == {}
+    assert backbone.adapter_state() == {}
+    assert not any(parameter.requires_grad for parameter in backbone.parameters())
+
+
+def test_adapters_freeze_and_thaw(build):
+    backbone = build("llava")
+    backbone.set_adapters_trainable(False)
+    assert not any(parameter.requires_grad for parameter in backbone.parameters())
+    backbone.set_adapters_trainable(True)
+    assert {id(p) for p in backbone.parameters() if p.requires_grad} == {
+        id(p) for p in backbone.adapters().values()
+    }
+
+
+def test_a_part_without_linear_layers_is_an_error(build):
+    with pytest.raises(EmosymError, match="projector") as caught:
+        build("gemma3", adapter={"targets": ["projector"]})
+    assert caught.value.id == "backbone.no-adapter-target"

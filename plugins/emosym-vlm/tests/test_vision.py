@@ -1,0 +1,137 @@
+"""The vision side: batched attention, and features that are kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import BytesIO
+
+import pytest
+import torch
+from emosym.contracts import QUESTION, Sample
+from emosym_vlm.memo import PromptMemo, image_key
+from emosym_vlm.prompt import Prompt
+from emosym_vlm.segments import NAME, segment_attention
+from PIL import Image
+
+
+@pytest.mark.parametrize("lengths", [[4, 4, 4], [3, 5, 3, 1], [7]])
+def test_segment_attention_is_attention_within_each_segment(lengths):
+    generator = torch.Generator().manual_seed(0)
+    query, key, value = torch.randn(
+        3, 1, 2, sum(lengths), 8, generator=generator, dtype=torch.float64
+    ).unbind()
+    query.requires_grad_()
+    borders = torch.tensor([0, *torch.tensor(lengths).cumsum(0).tolist()])
+    got, _ = segment_attention(torch.nn.Identity(), query, key, value, scaling=0.3, cu_seq_lens_q=borders)
+    wanted = torch.cat(
+        [
+            ((q * 0.3) @ k.mT).softmax(-1) @ v
+            for q, k, v in zip(*(states[0].split(lengths, 1) for states in (query, key, value)), strict=True)
+        ],
+        1,
+    ).transpose(0, 1)[None]
+    torch.testing.assert_close(got, wanted)
+    grads = [torch.autograd.grad(out.square().sum(), query, retain_graph=True)[0] for out in (got, wanted)]
+    torch.testing.assert_close(*grads)
+
+
+@pytest.mark.parametrize(
+    ("family", "packs"), [("qwen2_vl", True), ("qwen2_5_vl", True), ("qwen3_vl", True), ("llava", False)]
+)
+@torch.no_grad()
+def test_only_packing_towers_change_their_attention_and_their_features_do_not(family, packs, build, samples):
+    ours, eager = build(family, cache_features=False), build(family, attention="eager", cache_features=False)
+    assert (ours.model.get_encoder(modality="image").config._attn_implementation == NAME) is packs
+    assert ours.model.get_decoder().config._attn_implementation == "sdpa"
+    for mine, stock in zip(ours._prompts(samples, QUESTION), eager._prompts(samples, QUESTION), strict=True):
+        for got, wanted in zip(mine.features, stock.features, strict=True):
+            torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["qwen3_vl", "llava_next", "idefics3"])
+@torch.no_grad()
+def test_kept_features_read_exactly_as_fresh_ones(family, build, samples, tokens):
+    backbone = build(family)
+    vectors = tokens(backbone, len(samples))
+    first = backbone(samples, vectors)
+    assert (backbone.memo.hits, len(backbone.memo)) == (0, len(samples))
+    again = backbone(samples, vectors)
+    assert backbone.memo.hits == len(samples)
+    assert torch.equal(again, first)
+
+
+@torch.no_grad()
+def test_features_are_kept_by_picture_and_not_by_id(build, samples, tokens):
+    backbone = build("llava")
+    vectors = tokens(backbone, 1)
+    first = backbone(samples[:1], vectors)
+    impostor = replace(samples[1], id=samples[0].id)
+    assert not torch.allclose(backbone([impostor], vectors), first)
+    backbone([replace(samples[0], id="another")], vectors)
+    assert backbone.memo.hits == 1
+    backbone(samples[:1], vectors, question="Describe the picture.")
+    assert backbone.memo.hits == 1
+
+
+@torch.no_grad()
+def test_kept_features_end_with_the_weights_that_made_them(build, samples, tokens):
+    backbone = build("llava")
+    vectors = tokens(backbone, len(samples))
+    before = backbone(samples, vectors)
+    next(backbone.model.get_encoder(modality="image").parameters()).mul_(3)
+    assert not torch.allclose(backbone(samples, vectors), before)
+    assert backbone.memo.hits == 0
+
+
+def test_features_are_not_kept_where_an_adapter_changes_them(build):
+    assert build("llava", adapter={"targets": ["projector"]}).memo is None
+    assert build("llava", adapter={"targets": ["language"]}).memo is not None
+
+
+def test_the_memo_stays_within_its_bound_and_drops_the_oldest():
+    one = Prompt(torch.arange(4), torch.arange(4)[None], torch.tensor([4]), {}, (torch.zeros(10, 5),))
+    memo = PromptMemo(3 * one.bytes)
+    memo.bind("weights")
+    for name in "abc":
+        memo.put(name, one)
+    memo.get("a")
+    memo.put("d", one)
+    assert memo.size == 3 * one.bytes
+    assert [name for name in "abcd" if memo.get(name) is not None] == ["a", "c", "d"]
+    memo.put("huge", replace(one, features=(torch.zeros(1000, 5),)))
+    assert memo.get("huge") is None
+    memo.bind("other weights")
+    assert (len(memo), memo.size) == (0, 0)
+
+
+def test_a_changed_file_is_another_picture(tmp_path, samples):
+    path = tmp_path / "a.png"
+    samples[0].images[0].save(path)
+    before = image_key(path)
+    assert image_key(path) == before
+    samples[1].images[0].save(path)
+    assert image_key(path) != before
+
+
+@torch.no_grad()
+def test_files_bytes_and_pictures_read_alike(tmp_path, shared, samples, tokens):
+    backbone = shared("qwen2_vl")
+    picture = samples[1].images[0]
+    picture.save(tmp_path / "a.png")
+    buffer = BytesIO()
+    picture.save(buffer, "PNG")
+    sources = picture, tmp_path / "a.png", buffer.getvalue(), picture.convert("RGBA")
+    vectors = tokens(backbone, 1)
+    readings = [backbone([Sample("same", (source,))], vectors) for source in sources]
+    for reading in readings[1:]:
+        torch.testing.assert_close(reading, readings[0], atol=1e-5, rtol=1e-5)
+
+
+def test_pixel_limits_scale_and_never_cut(build):
+    large = Sample("large", (Image.new("RGB", (640, 320), "red"),))
+    counts = [
+        int((build("qwen2_vl", max_pixels=limit)._prompts([large], QUESTION)[0].features[0]).shape[0])
+        for limit in (32 * 32, 64 * 64)
+    ]
+    # 2:1 pictures of at most 1024 and 4096 pixels in tokens of 16 x 16 pixels.
+    assert counts == [2, 8]

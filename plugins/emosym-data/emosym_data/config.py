@@ -97,7 +97,7 @@ class HfConfig(SubsetConfig):
     @model_validator(mode="after")
     def _train_and_test_have_names(self) -> HfConfig:
         missing = [split for split in ("train", "val", "test") if split not in self.splits]
-        unnamed = [split for split in ("train", "test") if self.splits.get(split) is None]  # type: ignore[call-overload]
+        unnamed = [split for split in ("train", "test") if self.splits.get(split) is None]
         if missing or unnamed:
             raise ValueError(
                 f"splits must name {', '.join(sorted({*missing, *unnamed}))}; only val may be null"

@@ -56,12 +56,13 @@ def class_orders(labels: Sequence[Hashable], seed: int) -> list[list[int]]:
 
 
 def _shares(sizes: Sequence[int], count: int) -> list[int]:
-    """How many of each class: in proportion by largest remainder, at least one each where ``count`` allows it."""
-    least = 1 if count >= len(sizes) else 0
-    spare = count - least * len(sizes)
-    exact = [spare * (size - least) / max(sum(sizes) - least * len(sizes), 1) for size in sizes]
-    shares = [least + int(part) for part in exact]
-    by_remainder = sorted(range(len(sizes)), key=lambda i: (int(exact[i]) - exact[i], i))
+    """How many of each class: in proportion by largest remainder, and at least one each where ``count`` allows it."""
+    exact = [count * size / sum(sizes) for size in sizes]
+    shares = [int(part) for part in exact]
+    by_remainder = sorted(range(len(sizes)), key=lambda i: (shares[i] - exact[i], i))
     for i in by_remainder[: count - sum(shares)]:
         shares[i] += 1
+    while 0 in shares and max(shares) > 1:
+        shares[shares.index(max(shares))] -= 1
+        shares[shares.index(0)] += 1
     return shares

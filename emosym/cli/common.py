@@ -19,13 +19,17 @@ RUNS = Path("runs")
 SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, or preset:NAME.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a value, as in backbone.name=llava; repeatable."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override a value, as in backbone.name=llava; repeatable."
+    ),
 ]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps …")]
 PrecisionOption = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16.")]
 SystemOption = Annotated[
     Path | None,
-    typer.Option("--system", metavar="FOLDER", help="A run folder or its system/; the newest under runs/ by default."),
+    typer.Option(
+        "--system", metavar="FOLDER", help="A run folder or its system/; the newest under runs/ by default."
+    ),
 ]
 
 
@@ -77,7 +81,9 @@ def saved_runs() -> list[Path]:
 
 def _runs_hint() -> str:
     runs = saved_runs()
-    return f"runs here: {', '.join(map(str, runs))}" if runs else "make one with `emosym run configs/tiny.yaml`"
+    return (
+        f"runs here: {', '.join(map(str, runs))}" if runs else "make one with `emosym run configs/tiny.yaml`"
+    )
 
 
 def existing_run(run: Path) -> Path:

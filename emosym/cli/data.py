@@ -28,28 +28,37 @@ def check(
     context: typer.Context,
     spec: Annotated[str | None, typer.Argument(metavar="[SPEC]", help="Check the data of this spec.")] = None,
     folder: Annotated[
-        list[Path] | None, typer.Option("--folder", metavar="DIR", help="Check this folder instead; repeatable.")
+        list[Path] | None,
+        typer.Option("--folder", metavar="DIR", help="Check this folder instead; repeatable."),
     ] = None,
     layout: Annotated[
-        str | None, typer.Option("--layout", help="Dataset that reads --folder: emoset, image-folder …; guessed by default.")
+        str | None,
+        typer.Option(
+            "--layout", help="Dataset that reads --folder: emoset, image-folder …; guessed by default."
+        ),
     ] = None,
-    labels: Annotated[str, typer.Option("--labels", help="Label set of --folder: mikels-8, binary, or names with commas.")] = (
-        "mikels-8"
-    ),
+    labels: Annotated[
+        str, typer.Option("--labels", help="Label set of --folder: mikels-8, binary, or names with commas.")
+    ] = ("mikels-8"),
     sets: SetOption = None,
 ) -> None:
     """List everything that is wrong with data, before a run would stumble over it."""
     from emosym_registry import EmosymError
 
     if (spec is None) == (not folder):
-        raise EmosymError("cli.what-to-check", "nothing to check, or two things", hint="give a SPEC or --folder DIR")
+        raise EmosymError(
+            "cli.what-to-check", "nothing to check, or two things", hint="give a SPEC or --folder DIR"
+        )
     found = 0
     if spec is not None:
         found += _report(*_from_spec(context, spec, sets))
     for path in folder or ():
         found += _report(*_from_folder(context, path, layout, labels))
     if found:
-        print(f"error: {found} problem{'s' if found > 1 else ''} found; mend the files and check again", file=sys.stderr)
+        print(
+            f"error: {found} problem{'s' if found > 1 else ''} found; mend the files and check again",
+            file=sys.stderr,
+        )
         raise typer.Exit(2)
 
 
@@ -63,7 +72,9 @@ def _from_spec(context: typer.Context, source: str, sets: list[str] | None) -> t
     return resolved.spec.data.name, builder.build("data"), builder.context.labels
 
 
-def _from_folder(context: typer.Context, path: Path, layout: str | None, labels: str) -> tuple[str, Dataset, LabelSet]:
+def _from_folder(
+    context: typer.Context, path: Path, layout: str | None, labels: str
+) -> tuple[str, Dataset, LabelSet]:
     from emosym_registry import EmosymError
 
     if not path.is_dir():
@@ -77,7 +88,9 @@ def _from_folder(context: typer.Context, path: Path, layout: str | None, labels:
     key = next((key for key in ("folder", "root", "path") if key in config.model_fields), None)
     if key is None:
         raise EmosymError(
-            "data.no-folder-parameter", f"dataset {name!r} does not read a folder", hint="use --layout emoset or image-folder"
+            "data.no-folder-parameter",
+            f"dataset {name!r} does not read a folder",
+            hint="use --layout emoset or image-folder",
         )
     given = Context(labels=names, kind="dataset", component=offer.spec.name)
     return f"{path} ({name})", offer.load()(config(**{key: str(path)}), given), names
@@ -85,7 +98,11 @@ def _from_folder(context: typer.Context, path: Path, layout: str | None, labels:
 
 def guess_layout(path: Path) -> str:
     """EmoSet's layout has index files beside its pictures; anything else is read as folders of pictures."""
-    return "emoset" if any((path / name).exists() for name in ("info.json", "train.json", "annotation")) else "image-folder"
+    return (
+        "emoset"
+        if any((path / name).exists() for name in ("info.json", "train.json", "annotation"))
+        else "image-folder"
+    )
 
 
 def _report(name: str, dataset: Dataset, labels: LabelSet) -> int:

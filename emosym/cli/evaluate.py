@@ -16,7 +16,8 @@ def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
     split: Annotated[str | None, typer.Option("--split", help="val or test; the spec's by default.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Where figures and images go; the run folder by default.")
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where figures and images go; the run folder by default."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     device: DeviceOption = None,

@@ -19,7 +19,8 @@ def generate(
     context: typer.Context,
     emotion: Annotated[str | None, typer.Option("--emotion", help="The emotion to evoke.")] = None,
     mixture: Annotated[
-        str | None, typer.Option("--mixture", metavar="A=X,B=Y", help='Several emotions, as in "awe=0.7,fear=0.3".')
+        str | None,
+        typer.Option("--mixture", metavar="A=X,B=Y", help='Several emotions, as in "awe=0.7,fear=0.3".'),
     ] = None,
     number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many pictures.")] = 1,
     prompt: Annotated[
@@ -29,7 +30,8 @@ def generate(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the PNGs go.")] = Path("generated"),
     image: Annotated[Path | None, typer.Option("--image", help="Start from this picture.")] = None,
     strength: Annotated[
-        float | None, typer.Option("--strength", min=0, max=1, help="How far to leave --image: 0 keeps it, 1 forgets it.")
+        float | None,
+        typer.Option("--strength", min=0, max=1, help="How far to leave --image: 0 keeps it, 1 forgets it."),
     ] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Denoising steps.")] = None,
     guidance: Annotated[float | None, typer.Option("--guidance", min=0, help="Guidance scale.")] = None,
@@ -79,16 +81,28 @@ def parse_mixture(text: str) -> dict[str, float]:
 
 
 def _check_request(
-    emotion: str | None, mixture: Mapping[str, float] | None, image: Path | None, strength: float | None, prompt: str | None
+    emotion: str | None,
+    mixture: Mapping[str, float] | None,
+    image: Path | None,
+    strength: float | None,
+    prompt: str | None,
 ) -> None:
     from emosym_registry import EmosymError
 
     if emotion is not None and mixture is not None:
-        raise EmosymError("cli.two-emotions", "--emotion and --mixture were both given", hint="give one of them")
+        raise EmosymError(
+            "cli.two-emotions", "--emotion and --mixture were both given", hint="give one of them"
+        )
     if emotion is None and mixture is None and image is None:
-        raise EmosymError("cli.no-emotion", "nothing to evoke", hint="give --emotion awe or --mixture awe=0.7,fear=0.3")
+        raise EmosymError(
+            "cli.no-emotion", "nothing to evoke", hint="give --emotion awe or --mixture awe=0.7,fear=0.3"
+        )
     if strength is not None and image is None:
-        raise EmosymError("cli.strength-alone", "--strength says how far to leave --image, which is missing", hint="give --image")
+        raise EmosymError(
+            "cli.strength-alone",
+            "--strength says how far to leave --image, which is missing",
+            hint="give --image",
+        )
     if prompt is not None and "{emotion}" not in prompt:
         raise EmosymError(
             "cli.no-placeholder",

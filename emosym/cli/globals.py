@@ -46,4 +46,6 @@ def _plugin_id(word: str) -> str:
         return word
     from emosym_registry import EmosymError
 
-    raise EmosymError("cli.no-plugin-id", "--no-plugin needs a plugin's id", hint="see them with: emosym plugins list")
+    raise EmosymError(
+        "cli.no-plugin-id", "--no-plugin needs a plugin's id", hint="see them with: emosym plugins list"
+    )

@@ -48,11 +48,18 @@ def as_dict(registry: Registry) -> dict[str, Any]:
                 "api_version": info.api_version,
                 "summary": info.summary,
                 "components": [
-                    {"kind": spec.kind, "name": spec.name, "summary": spec.summary, "capabilities": list(spec.capabilities)}
+                    {
+                        "kind": spec.kind,
+                        "name": spec.name,
+                        "summary": spec.summary,
+                        "capabilities": list(spec.capabilities),
+                    }
                     for spec in components
                 ],
                 "aliases": sorted(
-                    f"{alias.kind} {alias.component} {alias.name}" for owner, alias in registry.aliases if owner.id == id
+                    f"{alias.kind} {alias.component} {alias.name}"
+                    for owner, alias in registry.aliases
+                    if owner.id == id
                 ),
                 "presets": sorted(preset.name for owner, preset in registry.presets if owner.id == id),
                 "commands": sorted(command[0] for owner, command in registry.commands if owner.id == id),

@@ -11,12 +11,19 @@ import typer
 from emosym.cli.common import RUNS, DeviceOption, PrecisionOption, SetOption, SpecArgument, resolve
 from emosym.cli.failures import StoppedError
 
-OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Run folder; runs/NAME by default.")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Run folder; runs/NAME by default.")
+]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue the run folder where it stopped.")]
 SmokeOption = Annotated[
-    bool, typer.Option("--smoke", help="Two steps of each stage and a tiny evaluation, into runs/NAME-smoke, made anew.")
+    bool,
+    typer.Option(
+        "--smoke", help="Two steps of each stage and a tiny evaluation, into runs/NAME-smoke, made anew."
+    ),
 ]
-TensorBoardOption = Annotated[bool, typer.Option("--tensorboard", help="Also write event files for TensorBoard.")]
+TensorBoardOption = Annotated[
+    bool, typer.Option("--tensorboard", help="Also write event files for TensorBoard.")
+]
 
 
 def run(
@@ -66,7 +73,9 @@ def _execute(
     resolved, registry = resolve(context.obj, source, sets)
     folder = out if out is not None else _default_folder(resolved.spec.name, smoke, resume)
     try:
-        summary = _train_and_evaluate(resolved, registry, folder, only, smoke, resume, device, precision, tensorboard)
+        summary = _train_and_evaluate(
+            resolved, registry, folder, only, smoke, resume, device, precision, tensorboard
+        )
     except KeyboardInterrupt:
         raise StoppedError(_how_to_resume(source, sets, folder, only, smoke)) from None
     from emosym.cli.tables import print_summary
@@ -98,7 +107,14 @@ def _train_and_evaluate(
     with show_progress() as progress:
         registry.manager.register(progress, name="emosym-progress")
         return run_experiment(
-            resolved, registry, folder, resume=resume, smoke=smoke, only=only, device=device, precision=precision
+            resolved,
+            registry,
+            folder,
+            resume=resume,
+            smoke=smoke,
+            only=only,
+            device=device,
+            precision=precision,
         )
 
 
@@ -122,7 +138,9 @@ def _default_folder(name: str, smoke: bool, resume: bool) -> Path:
     return folder
 
 
-def _how_to_resume(source: str, sets: list[str] | None, folder: Path, only: list[str] | None, smoke: bool) -> str:
+def _how_to_resume(
+    source: str, sets: list[str] | None, folder: Path, only: list[str] | None, smoke: bool
+) -> str:
     import shlex
 
     words = ["emosym", "train" if only else "run", source, "--out", str(folder), "--resume"]

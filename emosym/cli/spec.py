@@ -18,6 +18,8 @@ def _spec() -> None:
 def check(context: typer.Context, spec: SpecArgument, sets: SetOption = None) -> None:
     """Validate a spec against the installed plugins: every problem at once, with its place in the file."""
     resolved, _ = resolve(context.obj, spec, sets)
-    stages = [name for name in ("compress", "reinforce", "unify") if getattr(resolved.spec.stages, name) is not None]
+    stages = [
+        name for name in ("compress", "reinforce", "unify") if getattr(resolved.spec.stages, name) is not None
+    ]
     diffusion = f" · {resolved.spec.diffusion.name}" if resolved.spec.diffusion is not None else ""
     print(f"ok: {resolved.spec.name} ({resolved.spec.backbone.name}{diffusion}; {', '.join(stages)})")

@@ -22,7 +22,11 @@ def print_summary(summary: Mapping[str, Any]) -> None:
 
 def print_figures(figures: Mapping[str, Any]) -> None:
     """Every number of an evaluation by its name."""
-    print(columns(("figure", "value"), [(name, _number(value)) for name, value in _flatten(figures)], numbers=(1,)))
+    print(
+        columns(
+            ("figure", "value"), [(name, _number(value)) for name, value in _flatten(figures)], numbers=(1,)
+        )
+    )
 
 
 def cost_line(summary: Mapping[str, Any]) -> str:
@@ -44,7 +48,9 @@ def _understanding_table(understanding: Mapping[str, Any], seconds: Mapping[str,
         if stage in stages:
             figures = stages[stage]
             took = clock(seconds[stage]) if stage in seconds else ""
-            rows.append((f"after {stage}", _share(figures.get("accuracy")), _share(figures.get("macro_f1")), took))
+            rows.append(
+                (f"after {stage}", _share(figures.get("accuracy")), _share(figures.get("macro_f1")), took)
+            )
     if not stages and "accuracy" in understanding:
         rows.append(("test", _share(understanding["accuracy"]), _share(understanding.get("macro_f1")), ""))
     if understanding.get("bayes") is not None:
@@ -58,7 +64,9 @@ def _generation_table(generation: Mapping[str, Any]) -> str:
         ("diversity", _number(generation.get("diversity")), _number(generation.get("diversity_real"))),
     ]
     known = {"emo_a", "emo_a_real", "diversity", "diversity_real"}
-    rows += [(name.replace("_", " "), _number(generation[name]), "") for name in sorted(set(generation) - known)]
+    rows += [
+        (name.replace("_", " "), _number(generation[name]), "") for name in sorted(set(generation) - known)
+    ]
     return columns(("generation", "generated", "real"), rows, numbers=(1, 2))
 
 

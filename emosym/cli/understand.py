@@ -34,7 +34,11 @@ def understand(
     loaded = System.load(folder, device=device or "auto", precision=precision or "auto", registry=registry)
     readings = loaded.understand(images, batch_size=batch_size)
     if as_json:
-        print(json.dumps([as_dict(path, reading) for path, reading in zip(images, readings, strict=True)], indent=2))
+        print(
+            json.dumps(
+                [as_dict(path, reading) for path, reading in zip(images, readings, strict=True)], indent=2
+            )
+        )
     else:
         _print_table(images, readings)
 

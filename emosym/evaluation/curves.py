@@ -12,7 +12,16 @@ PALETTE = ("#3b82d6", "#e0762f", "#2fa36b", "#b65fc4", "#c9a227", "#d6506b", "#4
 INK = "#010203"
 """Stands for the page's text colour: no curve uses it, and it becomes ``currentColor`` in the file."""
 
-PANELS = ("loss", "accuracy", "reward", "reward spread", "bank", "bank decisions", "gradient norm", "learning rate")
+PANELS = (
+    "loss",
+    "accuracy",
+    "reward",
+    "reward spread",
+    "bank",
+    "bank decisions",
+    "gradient norm",
+    "learning rate",
+)
 IGNORED = frozenset({"stage", "step", "time"})
 
 
@@ -56,7 +65,9 @@ def smoothed(values: Sequence[float]) -> np.ndarray[Any, Any]:
     return np.asarray((sums[high] - sums[low]) / (high - low))
 
 
-def _draw(stage: str, panels: Sequence[str], series: Mapping[str, Mapping[str, list[tuple[int, float]]]]) -> str:
+def _draw(
+    stage: str, panels: Sequence[str], series: Mapping[str, Mapping[str, list[tuple[int, float]]]]
+) -> str:
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -69,8 +80,18 @@ def _draw(stage: str, panels: Sequence[str], series: Mapping[str, Mapping[str, l
         "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "legend.frameon": False,
     }  # fmt: skip
     with mpl.rc_context(settings):
-        figure = Figure(figsize=(3.7 * columns, 2.5 * rows), layout="constrained")
+        width, height = 3.7 * columns, 2.5 * rows
+        figure = Figure(figsize=(width, height))
         FigureCanvasSVG(figure)
+        # Margins in inches, whatever the number of panels; a layout engine would double the time of a report.
+        figure.subplots_adjust(
+            left=0.5 / width,
+            right=1 - 0.1 / width,
+            bottom=0.3 / height,
+            top=1 - 0.3 / height,
+            wspace=0.22,
+            hspace=0.4,
+        )
         for number, panel in enumerate(panels):
             axes = figure.add_subplot(rows, columns, number + 1)
             _panel(axes, panel, series[panel])
@@ -86,7 +107,9 @@ def _panel(axes: Any, panel: str, curves: Mapping[str, list[tuple[int, float]]])
         if len(values) > 80:
             axes.plot(steps, values, color=colour, alpha=0.22, linewidth=0.7)
         marker = "o" if len(values) < 3 else None
-        axes.plot(steps, smoothed(values), color=colour, linewidth=1.5, marker=marker, markersize=3, label=name)
+        axes.plot(
+            steps, smoothed(values), color=colour, linewidth=1.5, marker=marker, markersize=3, label=name
+        )
     axes.set_title(panel, loc="left")
     axes.grid(alpha=0.18, linewidth=0.6)
     axes.locator_params(axis="x", nbins=5, integer=True)

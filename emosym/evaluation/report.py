@@ -20,9 +20,7 @@ def write_report(run: Path) -> Path:
     """Write ``report.html`` from what lies in a run folder, whole or not at all; parts that are missing are left out."""
     import jinja2
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True
-    )
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True)
     environment.filters |= {"share": share, "number": number, "clock": clock}
     page = environment.get_template("report.html.jinja").render(**facts(Path(run)))
     path = Path(run) / "report.html"
@@ -74,7 +72,10 @@ def confusions(run: Path, final: Mapping[str, Any]) -> list[dict[str, Any]]:
         if not figures or "confusion" not in figures:
             continue
         rows = [
-            {"name": name, "cells": [{"count": count, "share": count / max(1, sum(counts))} for count in counts]}
+            {
+                "name": name,
+                "cells": [{"count": count, "share": count / max(1, sum(counts))} for count in counts],
+            }
             for name, counts in zip(figures["names"], figures["confusion"], strict=True)
         ]
         matrices.append({"title": title, "names": figures["names"], "rows": rows})
@@ -95,7 +96,10 @@ def bank_history(path: Path) -> dict[str, Any] | None:
     refusals = Counter(_general(entry["reason"]) for entry in entries if entry["action"] == "refuse")
     return {
         "actions": actions,
-        "steps": [{"step": step, "counts": [counts[action] for action in actions]} for step, counts in sorted(steps.items())],
+        "steps": [
+            {"step": step, "counts": [counts[action] for action in actions]}
+            for step, counts in sorted(steps.items())
+        ],
         "refusals": refusals.most_common(8),
         "undone": [entry["reason"] for entry in entries if entry["action"] in ("rollback", "restore")],
     }
@@ -141,7 +145,9 @@ def tiles(understanding: Mapping[str, Any], generation: Mapping[str, Any]) -> Se
     found = []
     if "accuracy" in understanding:
         bayes = understanding.get("bayes")
-        found.append(("accuracy", share(understanding["accuracy"]), f"optimum {share(bayes)}" if bayes else ""))
+        found.append(
+            ("accuracy", share(understanding["accuracy"]), f"optimum {share(bayes)}" if bayes else "")
+        )
     if "macro_f1" in understanding:
         found.append(("macro-F1", share(understanding["macro_f1"]), ""))
     if "emo_a" in generation:

@@ -26,7 +26,9 @@ def contact_sheet(rows: Mapping[str, Sequence[Image.Image]], scale: float | None
     font = ImageFont.load_default(TEXT)
     margin = max((round(font.getlength(name)) for name in rows), default=0) + 3 * GAP
     most = max((len(row) for row in rows.values()), default=0)
-    sheet = Image.new("RGB", (margin + most * (width + GAP) + GAP, max(1, len(rows)) * (height + GAP) + GAP), PAPER)
+    sheet = Image.new(
+        "RGB", (margin + most * (width + GAP) + GAP, max(1, len(rows)) * (height + GAP) + GAP), PAPER
+    )
     draw = ImageDraw.Draw(sheet)
     for line, (name, pictures) in enumerate(rows.items()):
         top = GAP + line * (height + GAP)
@@ -34,7 +36,10 @@ def contact_sheet(rows: Mapping[str, Sequence[Image.Image]], scale: float | None
         for place in range(most):
             left = margin + place * (width + GAP)
             if place < len(pictures):
-                sheet.paste(pictures[place].convert("RGB").resize((width, height), Image.Resampling.LANCZOS), (left, top))
+                sheet.paste(
+                    pictures[place].convert("RGB").resize((width, height), Image.Resampling.LANCZOS),
+                    (left, top),
+                )
             else:
                 draw.rectangle((left, top, left + width - 1, top + height - 1), fill=EMPTY)
     return sheet

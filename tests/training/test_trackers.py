@@ -14,7 +14,9 @@ def tracked(run: Path, stage: str, first: int, last: int, **values: float) -> No
     registry.manager.register(JsonLines())
     registry.hook.emosym_stage_started(run=run, stage=stage, steps=last, step=first)
     for step in range(first + 1, last + 1):
-        registry.hook.emosym_step_finished(run=run, stage=stage, step=step, values={"loss": 1.0 / step, **values})
+        registry.hook.emosym_step_finished(
+            run=run, stage=stage, step=step, values={"loss": 1.0 / step, **values}
+        )
     registry.hook.emosym_stage_finished(run=run, stage=stage, summary={})
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from emosym.contracts import Context, LabelSet, Rollouts, Sample, States
 
 HIDDEN, WIDTH, TOKENS, CLASSES = 12, 10, 3, 8
@@ -17,7 +18,12 @@ HIDDEN, WIDTH, TOKENS, CLASSES = 12, 10, 3, 8
 def context() -> Context:
     """A context of eight emotions, hidden width 12, text width 10, three context tokens, two text encoders."""
     return Context(
-        LabelSet.of("mikels-8"), seed=5, hidden_size=HIDDEN, text_width=WIDTH, context_tokens=TOKENS, token_widths=(6, 9)
+        LabelSet.of("mikels-8"),
+        seed=5,
+        hidden_size=HIDDEN,
+        text_width=WIDTH,
+        context_tokens=TOKENS,
+        token_widths=(6, 9),
     )
 
 

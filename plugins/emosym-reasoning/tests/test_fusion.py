@@ -6,10 +6,11 @@ import dataclasses
 
 import pytest
 import torch
-from emosym.contracts import States
 from emosym_reasoning.config import FusionConfig
 from emosym_reasoning.fusion import AdditiveFusion, ConcatFusion
 from emosym_registry import EmosymError
+
+from emosym.contracts import States
 
 BOTH = pytest.mark.parametrize("fusion", [AdditiveFusion, ConcatFusion])
 
@@ -47,7 +48,9 @@ def test_calibrated_inputs_do_not_depend_on_the_scale_of_the_states(context, sta
     plain, shifted = fusion(config, context), fusion(config, context)
     plain.calibrate([1, 1], data)
     shifted.calibrate([1, 1], States(data.context * 50 + 7, data.emotion * 0.01 - 2))
-    for one, other in zip(plain(few), shifted(States(few.context * 50 + 7, few.emotion * 0.01 - 2)), strict=True):
+    for one, other in zip(
+        plain(few), shifted(States(few.context * 50 + 7, few.emotion * 0.01 - 2)), strict=True
+    ):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from emosym.contracts import Context, LossTerms, Policy, Reinforcer
 from emosym_reasoning.config import GrpoConfig
-from emosym_reasoning.reinforcers.common import divergence, entropy, figures, rollouts_of
+from emosym_reasoning.reinforcers.common import FLAT, divergence, entropy, figures, rollouts_of
 
 EPSILON = 1e-4
 """Added to a group's standard deviation: rewards in [0,1] that differ by less are noise."""
@@ -19,7 +19,9 @@ SMALLEST_SIGMA = 1e-6
 def advantages(rewards: Tensor, normalise: bool) -> Tensor:
     """(R − mean)/(std + ε) over each group of ``rewards`` [B,G]; centred only unless ``normalise``."""
     centred = rewards - rewards.mean(1, keepdim=True)
-    return centred / (rewards.std(1, correction=0, keepdim=True) + EPSILON) if normalise else centred
+    spread = rewards.std(1, correction=0, keepdim=True)
+    centred = centred * (spread >= FLAT)  # what is left of a flat group is rounding, which ε would enlarge
+    return centred / (spread + EPSILON) if normalise else centred
 
 
 def sample_actions(log_probabilities: Tensor, generator: torch.Generator) -> Tensor:

@@ -67,7 +67,7 @@ class Space(EmotionSpace):
                 "the emotion space has no statistics yet",
                 hint="train the unify stage first",
             )
-        weights = mixture.to(self.mean.device, torch.float32)
+        weights = mixture.to(self.mean)
         if weights.ndim != 2 or weights.shape[1] != len(self.mean):
             raise EmosymError(
                 "emotion-space.mixture",
@@ -105,4 +105,4 @@ class Space(EmotionSpace):
 
 def noise(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
     """Standard normal numbers drawn on the CPU, so that every device draws the same."""
-    return torch.randn(shape, generator=generator).to(like.device)
+    return torch.randn(shape, generator=generator).to(like)

@@ -6,6 +6,10 @@ from collections.abc import Iterable
 
 from emosym_registry import API_VERSION, ComponentSpec, PluginInfo, hookimpl
 
+_CONFIG = "emosym_metrics.config"
+_UNDERSTANDING = "emosym_metrics.metrics.understanding"
+_GENERATION = "emosym_metrics.metrics.generation"
+
 
 @hookimpl
 def emosym_plugin_info() -> PluginInfo:
@@ -14,4 +18,29 @@ def emosym_plugin_info() -> PluginInfo:
 
 @hookimpl
 def emosym_components() -> Iterable[ComponentSpec]:
-    return ()
+    yield ComponentSpec(
+        "text_encoder", "open-clip", "emosym_metrics.text_encoder:OpenClipTextEncoder", f"{_CONFIG}:TextEncoderConfig",
+        "Text features of any open_clip model; long text is split and averaged",
+    )  # fmt: skip
+    yield ComponentSpec(
+        "judge", "open-clip", "emosym_metrics.judges.open_clip:OpenClipJudge", f"{_CONFIG}:OpenClipJudgeConfig",
+        "A head on CLIP image features, EmoGen's classifier included",
+    )  # fmt: skip
+    yield ComponentSpec(
+        "judge", "image-classifier", "emosym_metrics.judges.image_classifier:ImageClassifierJudge",
+        f"{_CONFIG}:ImageClassifierConfig", "Any image classifier of transformers", ("attributes",),
+    )  # fmt: skip
+    yield ComponentSpec("metric", "accuracy", f"{_UNDERSTANDING}:Accuracy", f"{_CONFIG}:MetricConfig",
+                        "Share of images read right, with Wilson's interval")  # fmt: skip
+    yield ComponentSpec("metric", "positive-accuracy", f"{_UNDERSTANDING}:PositiveAccuracy", f"{_CONFIG}:MetricConfig",
+                        "Share of images read right as positive or negative")  # fmt: skip
+    yield ComponentSpec("metric", "f1", f"{_UNDERSTANDING}:MacroF1", f"{_CONFIG}:BootstrapConfig",
+                        "Mean of the emotions' F1")  # fmt: skip
+    yield ComponentSpec("metric", "ece", f"{_UNDERSTANDING}:CalibrationError", f"{_CONFIG}:CalibrationConfig",
+                        "Expected calibration error")  # fmt: skip
+    yield ComponentSpec("metric", "confusion", f"{_UNDERSTANDING}:Confusion", f"{_CONFIG}:MetricConfig",
+                        "How often each emotion is read as each")  # fmt: skip
+    yield ComponentSpec("metric", "emo-a", f"{_GENERATION}:EmotionAccuracy", f"{_CONFIG}:GenerationConfig",
+                        "Share of generated images that the judge reads as meant", ("needs:judge",))  # fmt: skip
+    yield ComponentSpec("metric", "diversity", f"{_GENERATION}:Diversity", f"{_CONFIG}:GenerationConfig",
+                        "How different the images of one emotion are", ("needs:judge",))  # fmt: skip

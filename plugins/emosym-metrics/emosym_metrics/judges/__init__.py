@@ -1,0 +1,1 @@
+"""Emotion classifiers that are independent of the system."""

@@ -1,0 +1,184 @@
+"""Figures against closed forms, slow references and hand-made cases."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from emosym_metrics.config import ImageClassifierConfig
+from emosym_metrics.judges.image_classifier import ImageClassifierJudge
+from emosym_metrics.metrics.generation import within_class
+from emosym_metrics.metrics.understanding import macro_f1
+from emosym_registry import EmosymError, Registry
+from PIL import Image
+from scipy.spatial.distance import pdist
+from sklearn.metrics import f1_score
+
+from emosym.contracts import Context, Evidence, LabelSet, Metric
+
+NAMES = ("awe", "contentment", "fear", "sadness")
+LABELS = LabelSet(NAMES)
+
+
+def _metric(registry: Registry, name: str, labels: LabelSet = LABELS, **params: Any) -> Metric:
+    offer = registry.find("metric", name)
+    return offer.load()(offer.load_config()(**params), Context(labels=labels, kind="metric", component=name))
+
+
+def _evidence(probabilities: Any, labels: Any, **more: Any) -> Evidence:
+    return Evidence(names=NAMES, probabilities=probabilities, labels=labels, **more)
+
+
+@pytest.fixture(scope="module")
+def readings() -> Evidence:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 4, (200,), generator=generator)
+    logits = torch.randn(200, 4, generator=generator)
+    logits[torch.arange(200), labels] += 1.5
+    return _evidence(logits.softmax(-1), labels)
+
+
+def test_accuracy_has_wilsons_interval(registry: Registry) -> None:
+    probabilities = np.eye(4)[[0, 1, 2, 3, 0, 1, 2, 0]]
+    figures = _metric(registry, "accuracy").compute(_evidence(probabilities, [0, 1, 2, 3, 0, 1, 2, 3]))
+    p, n, z = 7 / 8, 8, 1.959963984540054
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    assert set(figures) == {"accuracy", "accuracy_low", "accuracy_high"}
+    assert figures["accuracy"] == p
+    assert figures["accuracy_low"] == pytest.approx(middle - half)
+    assert figures["accuracy_high"] == pytest.approx(middle + half)
+
+
+def test_unlabelled_images_do_not_count(registry: Registry) -> None:
+    figures = _metric(registry, "accuracy").compute(_evidence(np.eye(4)[[0, 1]], [0, -1]))
+    assert figures["accuracy"] == 1.0
+    with pytest.raises(EmosymError, match="no labelled image"):
+        _metric(registry, "accuracy").compute(_evidence(np.eye(4), [-1] * 4))
+    with pytest.raises(EmosymError, match="NaN"):
+        _metric(registry, "accuracy").compute(_evidence(np.full((2, 4), np.nan), [0, 1]))
+
+
+def test_macro_f1_by_hand_and_its_interval(registry: Registry, readings: Evidence) -> None:
+    by_hand = _metric(registry, "f1").compute(_evidence(np.eye(4)[[0, 0, 1, 1]], [0, 1, 1, 1]))
+    assert by_hand["macro_f1"] == pytest.approx((2 / 3 + 4 / 5) / 2)
+    figures = _metric(registry, "f1").compute(readings)
+    assert figures["macro_f1_low"] < figures["macro_f1"] < figures["macro_f1_high"]
+    assert figures == _metric(registry, "f1").compute(readings)
+    labels, read = readings.labels.numpy(), readings.probabilities.argmax(1).numpy()
+    rng = np.random.default_rng(1)
+    slow = [f1_score(labels[i], read[i], average="macro") for i in rng.integers(0, 200, (150, 200))]
+    assert figures["macro_f1_low"] == pytest.approx(np.percentile(slow, 2.5), abs=0.03)
+    assert figures["macro_f1_high"] == pytest.approx(np.percentile(slow, 97.5), abs=0.03)
+
+
+def test_macro_f1_of_counts_is_sklearns() -> None:
+    labels, read = np.array([0, 0, 1, 2, 2, 2]), np.array([0, 1, 1, 2, 0, 2])
+    counts = np.zeros((1, 4, 4))
+    np.add.at(counts[0], (labels, read), 1)
+    assert macro_f1(counts)[0] == pytest.approx(f1_score(labels, read, average="macro"))
+
+
+def test_ece_is_the_weighted_gap_of_each_bin(registry: Registry, readings: Evidence) -> None:
+    figures = _metric(registry, "ece", bins=10, resamples=100).compute(readings)
+    confidence, read = readings.probabilities.max(1)
+    slow = 0.0
+    for low in range(10):
+        inside = (confidence > low / 10) & (confidence <= (low + 1) / 10)
+        if inside.any():
+            accuracy = (read == readings.labels)[inside].float().mean()
+            slow += float(inside.float().mean() * (accuracy - confidence[inside].mean()).abs())
+    assert figures["ece"] == pytest.approx(slow, abs=1e-6)
+    assert figures["ece_low"] <= figures["ece_high"]
+    sure = _metric(registry, "ece", resamples=100).compute(_evidence(np.eye(4), range(4)))
+    assert sure["ece"] == 0.0
+
+
+def test_confusion_counts_labels_by_readings(registry: Registry) -> None:
+    figures = _metric(registry, "confusion").compute(_evidence(np.eye(4)[[2, 2, 0]], [0, 0, 0]))
+    assert len(figures) == 16
+    assert (figures["confusion/awe/fear"], figures["confusion/awe/awe"], figures["confusion/fear/awe"]) == (
+        2.0,
+        1.0,
+        0.0,
+    )
+
+
+def test_positive_accuracy_adds_up_the_positive_emotions(registry: Registry) -> None:
+    probabilities = [[0.3, 0.3, 0.4, 0.0], [0.0, 0.0, 0.4, 0.6]]
+    figures = _metric(registry, "positive-accuracy").compute(_evidence(probabilities, [1, 2]))
+    assert figures["positive_accuracy"] == 1.0
+    assert set(figures) == {"positive_accuracy", "positive_accuracy_low", "positive_accuracy_high"}
+    with pytest.raises(EmosymError, match="none or all"):
+        _metric(registry, "positive-accuracy", LabelSet(("fear", "anger")))
+
+
+@pytest.fixture(scope="module")
+def judge(classifier_folder: Path) -> ImageClassifierJudge:
+    return ImageClassifierJudge(
+        ImageClassifierConfig(model=str(classifier_folder)), Context(labels=LABELS, kind="judge")
+    )
+
+
+def test_emo_a_is_the_share_the_judge_reads_as_meant(
+    registry: Registry, judge: ImageClassifierJudge, images: list[Image.Image]
+) -> None:
+    read = judge.probabilities(images).argmax(1).tolist()
+    wrong = [(label + 1) % 4 for label in read[:2]] + read[2:]
+    evidence = _evidence(
+        None, None, generated=images, generated_labels=wrong, real=images, real_labels=read, judge=judge
+    )
+    figures = _metric(registry, "emo-a", batch_size=4).compute(evidence)
+    assert set(figures) == {f"emo_a{real}{end}" for real in ("", "_real") for end in ("", "_low", "_high")}
+    assert figures["emo_a"] == pytest.approx(4 / 6)
+    assert figures["emo_a_real"] == 1.0
+
+
+@pytest.mark.parametrize("name", ["emo-a", "diversity"])
+def test_what_needs_a_judge_refuses_without(
+    registry: Registry, name: str, images: list[Image.Image], judge: ImageClassifierJudge
+) -> None:
+    metric = _metric(registry, name)
+    assert metric.needs == ("generated", "judge")
+    with pytest.raises(EmosymError, match=f"{name} needs a judge"):
+        metric.compute(_evidence(None, None, generated=images, generated_labels=[0] * 6))
+    with pytest.raises(EmosymError, match="no generated image"):
+        metric.compute(_evidence(None, None, judge=judge))
+    assert "needs:judge" in registry.find("metric", name).spec.capabilities
+
+
+def test_diversity_compares_pairs_within_a_class(
+    registry: Registry, judge: ImageClassifierJudge, images: list[Image.Image]
+) -> None:
+    labels = [0, 0, 0, 1, 1, 2]
+    evidence = _evidence(
+        None,
+        None,
+        generated=images,
+        generated_labels=labels,
+        real=images[:2] * 2,
+        real_labels=[0, 0, 0, 0],
+        judge=judge,
+    )
+    figures = _metric(registry, "diversity").compute(evidence)
+    features = judge.features(images).numpy()
+    slow = np.mean([pdist(features[:3], "cosine").mean(), pdist(features[3:5], "cosine").mean()])
+    assert figures["diversity"] == pytest.approx(slow, rel=1e-3)
+    assert figures["diversity_ratio"] == pytest.approx(figures["diversity"] / figures["diversity_real"])
+
+
+def test_one_picture_again_and_again_has_no_diversity() -> None:
+    assert within_class(np.ones((4, 3)), [0, 0, 1, 1]) == pytest.approx(0.0)
+    assert within_class(np.array([[1.0, 0.0], [-2.0, 0.0]]), [0, 0]) == pytest.approx(2.0)
+    with pytest.raises(EmosymError, match="no emotion has two images"):
+        within_class(np.ones((2, 3)), [0, 1])
+
+
+@pytest.mark.parametrize("name", ["accuracy", "positive-accuracy", "f1", "ece", "confusion"])
+def test_metrics_of_reading_need_probabilities(registry: Registry, name: str) -> None:
+    metric = _metric(registry, name)
+    assert (metric.needs, metric.group) == (("probabilities",), "understanding")

@@ -53,7 +53,7 @@ class JsonlKnowledge(TextKnowledge):
 def read_texts(file: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Texts by id and by image path; every bad line is listed with its number in one error."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise EmosymError(
             "data.no-knowledge-file", f"{file}: cannot be read ({error})", hint="check knowledge.params.path"

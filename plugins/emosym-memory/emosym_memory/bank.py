@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
-import numpy as np
 from emosym_registry import EmosymError
 
 from emosym.contracts import Candidate, Context, LedgerEntry, MemoryBank, Refresh, Sample
+from emosym_memory.candidates import Described, Picture, describe
 from emosym_memory.config import BankConfig
 from emosym_memory.ledger import Held, State, advance, replay
-from emosym_memory.policy import Decision, Features, Offer, Situation, decide
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image to store: PNG bytes and the features it was offered with."""
-
-    id: str
-    digest: str
-    png: bytes
-    features: Features
+from emosym_memory.policy import Decision, Features, Situation, decide
 
 
 @dataclass(frozen=True)
@@ -103,19 +89,19 @@ class Bank(MemoryBank):
         self._usable()
         originals = self._known_originals()
         self._check_confidences(originals, confidences)
-        offered = [self._offer(candidate) for candidate in candidates]
+        offered = [describe(one, index, self.context.labels) for index, one in enumerate(candidates)]
         situation = Situation(
-            self.config, originals, confidences, self._state,
-            self._features([one.id for one in self._state.held]), self.context.labels.names,
-        )  # fmt: skip
-        decisions = decide(situation, [offer for offer, _ in offered])
-        described = {
-            offer.id: (candidate, picture)
-            for (offer, picture), candidate in zip(offered, candidates, strict=True)
-        }
-        lines = list(self._refresh_lines(step, decisions, {id: one for id, (one, _) in described.items()}))
+            self.config,
+            originals,
+            confidences,
+            self._state,
+            self._features([one.id for one in self._state.held]),
+            self.context.labels.names,
+        )
+        decisions = decide(situation, [one.offer for one in offered])
         admitted = [one for one in decisions if one.replaced is not None]
-        self._append(lines, [described[one.offer.id][1] for one in admitted])
+        lines = list(self._refresh_lines(step, decisions, offered))
+        self._append(lines, [offered[one.offer.index].picture for one in admitted])
         size = len(self._state.held)
         return Refresh(
             step=step,
@@ -157,7 +143,7 @@ class Bank(MemoryBank):
             raise EmosymError(
                 "memory.unknown-snapshot",
                 f"the bank has no snapshot {snapshot!r}",
-                hint=f"snapshots: {', '.join(known) or 'none'}",
+                hint=f"snapshots: {', '.join(known) or 'none; only a bank in a database outlives its process'}",
             )
         self._return("restore", known[snapshot], f"restored {snapshot}", {"snapshot": snapshot})
 
@@ -233,27 +219,8 @@ class Bank(MemoryBank):
                     ours=True,
                 )
 
-    def _offer(self, candidate: Candidate) -> tuple[Offer, Picture]:
-        generated, names = candidate.generated, self.context.labels.names
-        if not 0 <= generated.label < len(names):
-            raise _bad_candidate(f"label {generated.label} is not one of {len(names)}")
-        if "model" not in candidate.scores:
-            raise _bad_candidate('the score "model" is missing')
-        for name, score in candidate.scores.items():
-            if not (math.isfinite(score) and 0 <= score <= 1):
-                raise _bad_candidate(f"the score {name!r} is {score}, not within [0, 1]")
-        features = np.asarray(candidate.features, dtype=np.float32).reshape(-1)
-        if not np.isfinite(features).all():
-            raise _bad_candidate("its features are not finite")
-        buffer = BytesIO()
-        generated.image.convert("RGB").save(buffer, "PNG")
-        digest = hashlib.sha256(buffer.getvalue()).hexdigest()
-        id = f"bank/{digest[:12]}"
-        scores = {name: float(score) for name, score in sorted(candidate.scores.items())}
-        return Offer(id, generated.label, scores, features), Picture(id, digest, buffer.getvalue(), features)
-
     def _refresh_lines(
-        self, step: int, decisions: Sequence[Decision], candidates: Mapping[str, Candidate]
+        self, step: int, decisions: Sequence[Decision], offered: Sequence[Described]
     ) -> Iterator[LedgerEntry]:
         numbers = iter(range(self._next, self._next + 1 + 3 * len(decisions)))
         ordinal = len(self._state.refreshes) + 1
@@ -263,7 +230,7 @@ class Bank(MemoryBank):
         )
         for one in decisions:
             id, label = one.offer.id, one.offer.label
-            detail = {**_provenance(candidates[id]), "scores": dict(one.offer.scores), "score": one.score}
+            detail = {**offered[one.offer.index].provenance, "score": one.score}
             if one.replaced is None:
                 yield LedgerEntry(next(numbers), step, "refuse", id, label, one.reason, detail)
                 continue
@@ -323,34 +290,6 @@ def check_live(state: State, ledger: Sequence[LedgerEntry]) -> None:
             "the bank's images are not what its ledger says",
             hint="it was changed by another program: restore a copy, or start the run again in a new folder",
         )
-
-
-def _provenance(candidate: Candidate) -> dict[str, Any]:
-    """How the image was made, as plain JSON, so that every storage gives back the same."""
-    generated = candidate.generated
-    content = {
-        "seed": int(generated.seed),
-        "prompt": generated.prompt,
-        "generator": candidate.generator,
-        "settings": dict(generated.settings),
-        "attributes": dict(candidate.attributes),
-    }
-    plain: dict[str, Any] = json.loads(json.dumps(content, default=_plain))
-    return plain
-
-
-def _plain(value: Any) -> Any:
-    """NumPy and torch scalars as numbers, anything else in words."""
-    return value.item() if hasattr(value, "item") and getattr(value, "size", 1) in (1, ()) else str(value)
-
-
-def _bad_candidate(what: str) -> EmosymError:
-    return EmosymError(
-        "memory.bad-candidate",
-        f"a candidate for the bank cannot be used: {what}",
-        hint="score it again",
-        ours=True,
-    )
 
 
 def _examples(ids: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +18,10 @@ Features = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Offer:
-    """A candidate as the policy sees it; ``features`` may be empty."""
+    """A candidate as the policy sees it: its place among the candidates, and its id, which is that of its content.
+    ``features`` may be empty."""
 
+    index: int
     id: str
     label: int
     scores: Mapping[str, float]
@@ -82,7 +84,7 @@ def _paper(situation: Situation, offers: Sequence[Offer]) -> list[Decision]:
     room = situation.capacity - len(situation.state.held)
     taken = {one.id for one in situation.state.held}
     decisions = []
-    for offer in _ranked(offers, {offer.id: offer.scores["model"] for offer in offers}):
+    for offer in _ranked(offers, lambda offer: offer.scores["model"]):
         score = offer.scores["model"]
         if offer.id in taken:
             decisions.append(Decision(offer, "the very same image is in the bank", score))
@@ -137,7 +139,7 @@ class _Class:
         self.situation, self.config = situation, situation.config
         self.name = situation.names[label]
         self.scores = {offer.id: combined(self.config, offer) for offer in offers}
-        self.offers = _ranked(offers, self.scores)
+        self.offers = _ranked(offers, lambda offer: self.scores[offer.id])
         self.quota = quota(situation, label)
         self.weakest = [id for id in situation.weakest() if situation.originals[id] == label]
         self.old = [one for one in situation.state.held if one.label == label]
@@ -209,9 +211,9 @@ class _Class:
         )
 
 
-def _ranked(offers: Sequence[Offer], scores: Mapping[str, float]) -> list[Offer]:
+def _ranked(offers: Sequence[Offer], score: Callable[[Offer], float]) -> list[Offer]:
     """Best first; ties in order of id, so that the order of the candidates does not matter."""
-    return sorted(offers, key=lambda offer: (-scores[offer.id], offer.id))
+    return sorted(offers, key=lambda offer: (-score(offer), offer.id, offer.label))
 
 
 def _mean_distance(features: Sequence[Features]) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from emosym.contracts import Context, LedgerEntry
-from emosym_memory.bank import Bank, Picture
+from emosym_memory.bank import Bank
+from emosym_memory.candidates import Picture
 from emosym_memory.config import RingConfig
 from emosym_memory.ledger import State
 from emosym_memory.policy import Features

@@ -16,7 +16,8 @@ from sqlalchemy.schema import CreateSchema
 
 from emosym.contracts import Context, LedgerEntry
 from emosym_memory import tables
-from emosym_memory.bank import Bank, Contents, Picture, check_live, opening
+from emosym_memory.bank import Bank, Contents, check_live, opening
+from emosym_memory.candidates import Picture
 from emosym_memory.config import SqlConfig
 from emosym_memory.ledger import Held, State
 from emosym_memory.policy import Features

@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -51,34 +52,35 @@ Make = Callable[..., Bank]
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """A PostgreSQL server of our own, gone after the tests."""
     pytest.importorskip("psycopg", reason="psycopg is not installed (emosym[postgres])")
     if not (shutil.which("initdb") and shutil.which("pg_ctl")):
         pytest.skip("no initdb and pg_ctl on this machine")
     user = "nobody" if os.geteuid() == 0 else None  # the server refuses to run as root
-    folder = tmp_path_factory.mktemp("postgres")
-    if user:
-        shutil.chown(folder, user)
-        for parent in folder.parents[:3]:
-            parent.chmod(parent.stat().st_mode | 0o011)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    # Not in pytest's folder, which only its owner may enter.
+    with tempfile.TemporaryDirectory(prefix="emosym-postgres-") as name:
+        folder = Path(name)
+        if user:
+            shutil.chown(folder, user)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        data = ["-D", str(folder / "data")]
 
-    def call(*command: str) -> None:
-        done = subprocess.run(command, user=user, cwd=folder, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stdout + done.stderr
+        def call(*command: str) -> None:
+            # Output goes to a file: the server would keep a pipe open.
+            with (folder / "out").open("a") as out:
+                done = subprocess.run(command, user=user, cwd=folder, stdout=out, stderr=out, timeout=120)
+            assert done.returncode == 0, (folder / "out").read_text()
 
-    data = str(folder / "data")
-    call("initdb", "-D", data, "-U", "emosym", "-A", "trust", "--no-sync")
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-    subprocess.run(
-        ["pg_ctl", "-D", data, "-o", options, "-l", str(folder / "log"), "-w", "start"],
-        user=user, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=60,
-    )  # fmt: skip
-    yield f"postgresql://emosym@127.0.0.1:{port}/postgres"
-    call("pg_ctl", "-D", data, "-m", "immediate", "stop")
+        call("initdb", *data, "-U", "emosym", "-A", "trust", "--no-sync")
+        call("pg_ctl", *data, "-o", options, "-w", "start")
+        try:
+            yield f"postgresql://emosym@127.0.0.1:{port}/postgres"
+        finally:
+            call("pg_ctl", *data, "-m", "immediate", "stop")
 
 
 @pytest.fixture(params=["ring", "sqlite", "postgres"])
@@ -471,3 +473,13 @@ def test_urls_that_cannot_be(url: str, id: str) -> None:
     with pytest.raises(EmosymError) as caught:
         SqlBank(SqlConfig(url=url), Context(LABELS))
     assert caught.value.id == id
+
+
+def test_one_image_offered_under_two_labels_enters_once_with_its_own_story(make: Make) -> None:
+    bank = make(policy="paper", fraction=0.4)
+    fear = candidate(1, 1, 0.9)
+    awe = replace(fear, generated=replace(fear.generated, label=0, seed=77), scores={"model": 0.4})
+    done = bank.refresh(1, [fear, awe], CONFIDENCES)
+    assert len(done.admitted) == 1
+    assert [(held.label, held.detail["seed"]) for held in bank.state().held] == [(1, 1)]
+    assert done.refused == [(done.admitted[0], "the very same image is in the bank")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from typing import Any
 
 import typer
@@ -12,35 +13,47 @@ from typer.core import TyperGroup
 class PluginGroup(TyperGroup):
     """A group whose own verbs come first; plugins are discovered only when a word is none of them.
 
-    A plugin's command named ``"data make"`` extends the group ``data``, one named ``"serve"`` the top level.
+    A plugin's command named ``"data make"`` extends the group ``data``, one named ``"serve"`` the top level. The top
+    level's own help leaves discovery out, so that it stays instant.
     """
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         own = super().get_command(ctx, cmd_name)
-        return own if own is not None else _plugin_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        for word, target, summary, plugin in _offers(ctx):
+            if word == cmd_name:
+                return _load(target, word, summary, plugin)
+        return None
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        own = super().list_commands(ctx)
+        offered = [word for word, *_ in _offers(ctx)] if ctx.parent is not None else []
+        return [*own, *sorted(set(offered) - set(own))]
 
 
-def _plugin_command(context: Any, word: str) -> Any:
+def _offers(context: Any) -> Iterator[tuple[str, str, str, str]]:
+    """Word, target, summary and plugin of each command that plugins offer to this group."""
     from emosym.cli.common import registry_for
 
-    wanted = " ".join([*context.command_path.split()[1:], word])
+    group = context.command_path.split()[1:]
     for plugin, (name, target, summary) in registry_for(context.obj).commands:
-        if name == wanted:
-            return _load(target, name, plugin.id, summary)
-    return None
+        *before, word = name.split()
+        if before == group:
+            yield word, target, summary, plugin.id
 
 
-def _load(target: str, name: str, plugin: str, summary: str) -> Any:
+def _load(target: str, word: str, summary: str, plugin: str) -> Any:
     module, _, attribute = target.partition(":")
     try:
-        command = typer.main.get_command(getattr(importlib.import_module(module), attribute))
+        command: Any = typer.main.get_command(getattr(importlib.import_module(module), attribute))
     except Exception as error:
         from emosym_registry import EmosymError
 
         raise EmosymError(
             "plugin.bad-command",
-            f"command {name!r} of plugin {plugin} cannot be loaded: {type(error).__name__}: {error}",
+            f"command {word!r} of plugin {plugin} cannot be loaded: {type(error).__name__}: {error}",
             hint=f"go on without it: emosym --no-plugin {plugin} …",
         ) from error
-    command.name, command.short_help = name.split()[-1], summary
+    command.name, command.short_help, command.rich_markup_mode = word, summary, None
     return command

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +66,7 @@ class Situation:
         """How many originals may be masked in all: ⌊α·N⌋, of the N labelled ones."""
         return math.floor(self.config.fraction * self.labelled + 1e-9)
 
+    @cached_property
     def weakest(self) -> list[str]:
         """Unmasked labelled originals, the least confident first; ties in order of id."""
         masked = self.state.masked
@@ -80,7 +82,7 @@ def decide(situation: Situation, offers: Sequence[Offer]) -> list[Decision]:
 
 def _paper(situation: Situation, offers: Sequence[Offer]) -> list[Decision]:
     """The model's confidence in the target ranks the whole set; the least confident originals go first."""
-    weakest = situation.weakest()
+    weakest = list(situation.weakest)
     room = situation.capacity - len(situation.state.held)
     taken = {one.id for one in situation.state.held}
     decisions = []
@@ -141,7 +143,7 @@ class _Class:
         self.scores = {offer.id: combined(self.config, offer) for offer in offers}
         self.offers = _ranked(offers, lambda offer: self.scores[offer.id])
         self.quota = quota(situation, label)
-        self.weakest = [id for id in situation.weakest() if situation.originals[id] == label]
+        self.weakest = [id for id in situation.weakest if situation.originals[id] == label]
         self.old = [one for one in situation.state.held if one.label == label]
         self.features: dict[str, Features] = {
             one.id: situation.features[one.id] for one in self.old if one.id in situation.features

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -138,16 +139,49 @@ class Registry:
 
     def _unknown(self, kind: str, name: str) -> str:
         known = [offer.spec.name for offer in self.components(kind)]
-        suggestion = did_you_mean(name, known)
+        suggestion = did_you_mean(name, known) or did_you_mean(name, _carded(kind))
         return f"unknown {kind} {name!r}" + (f"; {suggestion}" if suggestion else "")
 
     def _unknown_hint(self, kind: str, name: str) -> str:
+        """Who provides it (or what was perhaps meant) and how to get it, or what there is instead."""
+        from emosym_registry.cards import find_card
+
         known = sorted({offer.spec.name for offer in self.components(kind)})
+        near = [] if _near(name, known) else _near(name, _carded(kind))
+        for meant in (name, *near):
+            card = find_card(kind, meant)
+            if card is None:
+                continue
+            if card.plugin in self.blocked:
+                return (
+                    f"plugin {card.plugin} provides {meant!r} but is blocked by {self.blocked[card.plugin]}"
+                )
+            if card.plugin not in self.plugins:
+                return f"package {card.distribution} provides {meant!r}: {card.install}"
+            version = self.plugins[card.plugin].version
+            return (
+                f"plugin {card.plugin} {version} has no {meant!r}: pip install --upgrade {card.distribution}"
+            )
         blocked = f"; blocked plugins: {', '.join(sorted(self.blocked))}" if self.blocked else ""
         return f"installed {kind}s: {', '.join(known) or 'none'}{blocked}"
 
     def _card_plugin(self, kind: str, name: str) -> str | None:
-        return None
+        """Who provides a component, by the catalogue."""
+        from emosym_registry.cards import find_card
+
+        card = find_card(kind, name)
+        return card.plugin if card is not None else None
+
+
+def _carded(kind: str) -> list[str]:
+    """Names of all known components of a kind, installed or not."""
+    from emosym_registry.cards import load_cards
+
+    return [one.name for card in load_cards() for one in card.components if one.kind == kind]
+
+
+def _near(name: str, known: Iterable[str]) -> list[str]:
+    return difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
 
 
 def package_path(package: str) -> Path:
@@ -225,7 +259,13 @@ def _register(registry: Registry, plugin: Found) -> None:
             f"pip install --upgrade {plugin.distribution}, or uninstall it",
         ) from error
     _check_hooks(module)
-    registry.manager.register(module, name=plugin.id)
+    try:
+        registry.manager.register(module, name=plugin.id)
+    except pluggy.PluginValidationError as error:
+        cause = "; ".join(str(error).split("\n")[1:]) or str(error)
+        raise _StagedError(
+            "register", cause, "the arguments of each hook are in emosym_registry.hookspecs"
+        ) from error
     info = _own(registry, plugin, "emosym_plugin_info")
     if not isinstance(info, PluginInfo):
         raise _StagedError(
@@ -283,12 +323,18 @@ def _own(registry: Registry, plugin: Found, hook: str) -> Any:
         for name, other in registry.manager.list_name_plugin()
         if name != plugin.id and other is not None
     ]
-    results = registry.manager.subset_hook_caller(hook, remove_plugins=others)()
-    return results[0] if results else None
+    try:
+        results = registry.manager.subset_hook_caller(hook, remove_plugins=others)()
+        found = results[0] if results else None
+        return found if found is None or isinstance(found, PluginInfo) else list(found)
+    except Exception as error:  # what a plugin's own hook raises
+        raise _StagedError(
+            "spec", f"{hook}: {_first_line(error)}", f"report it to the authors of {plugin.distribution}"
+        ) from error
 
 
 def _list_of(registry: Registry, plugin: Found, hook: str, kind: type) -> list[Any]:
-    items = list(_own(registry, plugin, hook) or ())
+    items = _own(registry, plugin, hook) or []
     for item in items:
         if not isinstance(item, kind):
             raise _StagedError(
@@ -296,7 +342,7 @@ def _list_of(registry: Registry, plugin: Found, hook: str, kind: type) -> list[A
                 f"{hook} must yield {kind.__name__}, got {type(item).__name__}",
                 "see the plugin author's page",
             )
-    return items
+    return list(items)
 
 
 def _first_line(error: BaseException) -> str:

@@ -42,3 +42,8 @@ class ReasoningCompressor(nn.Module, ABC):
     @abstractmethod
     def project(self, states: States) -> Tensor | None:
         """Context states in the text encoder's space [B,W], or None where there is no knowledge space."""
+
+    def knowledge_parameters(self) -> dict[str, nn.Parameter]:
+        """Parameters by name that :meth:`loss` alone reaches (a projection). Stages after compress, which have no
+        knowledge loss, leave them frozen; all other parameters are the tokens."""
+        return {}

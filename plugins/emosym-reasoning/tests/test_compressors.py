@@ -122,6 +122,15 @@ def test_every_trainable_tensor_receives_a_gradient(context, draw, side):
     assert bool((compressor.table.grad.abs().sum(1) > 0).all())
 
 
+def test_the_projection_is_told_from_the_tokens(context):
+    compressor = Contrastive(ContrastiveConfig(), context)
+    own = dict(compressor.named_parameters())
+    knowledge = compressor.knowledge_parameters()
+    assert set(own) - set(knowledge) == {"table"}
+    assert all(own[name] is parameter for name, parameter in knowledge.items())
+    assert TokensOnly(TokensConfig(), context).knowledge_parameters() == {}
+
+
 def test_without_knowledge_there_is_no_projection_and_the_loss_says_so(context, states):
     compressor = Contrastive(ContrastiveConfig(), dataclasses.replace(context, text_width=0))
     terms = compressor.loss(states(2), None, None, torch.zeros(2).long())

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from emosym import __version__
 from emosym.assembly import Builder, Core, build_core, choose_device, choose_precision
 from emosym.contracts import PLACEHOLDER, Generated, ImageSource, LabelSet, Reading, Sample, States, Vectors
-from emosym.spec import Resolved, load_spec
 from emosym.files import write_json, written_whole
+from emosym.spec import Resolved, load_spec
 
 HEAD_WIDTH = 256
 PROMPT = f"a picture of {PLACEHOLDER}"
-GROUPS = ("adapters", "tokens", "head", "fusion", "diffusion")
+GROUPS = ("adapters", "tokens", "knowledge", "head", "fusion", "diffusion")
 
 
 class System:
@@ -86,8 +86,13 @@ class System:
             return dict(self.core.backbone.adapters())
         if name == "diffusion":
             return dict(self.core.diffusion.adapters()) if self.core.diffusion is not None else {}
+        knowledge = self.core.compressor.knowledge_parameters()
+        if name == "knowledge":
+            return dict(knowledge)
         module = {"tokens": self.core.compressor, "head": self.head, "fusion": self.core.fusion}[name]
-        return dict(module.named_parameters()) if module is not None else {}
+        parameters = module.named_parameters() if module is not None else ()
+        own = set(knowledge) if name == "tokens" else set()
+        return {key: parameter for key, parameter in parameters if key not in own}
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterable[None]:  # type: ignore[misc]

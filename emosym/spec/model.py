@@ -7,7 +7,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 PresetName = Literal["paper", "official", "emosym"]
-Group = Literal["adapters", "tokens", "head", "fusion", "diffusion"]
+Group = Literal["adapters", "tokens", "knowledge", "head", "fusion", "diffusion"]
+"""What a stage may train; ``knowledge`` is the compressor's projection, which only its knowledge loss reaches."""
 
 
 class Section(BaseModel):
@@ -129,9 +130,9 @@ class UnifyStage(_Stage):
 
 STAGE_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "compress": {
-        "paper": {"train": ["adapters", "tokens", "head"], "ce_weight": 0.5, "knowledge_weight": 0.5, "epochs": 3, "batch_size": 128},
-        "official": {"train": ["adapters", "tokens", "head"], "ce_weight": 0.5, "knowledge_weight": 0.5, "epochs": 5, "batch_size": 128},
-        "emosym": {"train": ["adapters", "tokens", "head"], "ce_weight": 1.0, "knowledge_weight": 0.5, "epochs": 3, "batch_size": 32},
+        "paper": {"train": ["adapters", "tokens", "knowledge", "head"], "ce_weight": 0.5, "knowledge_weight": 0.5, "epochs": 3, "batch_size": 128},
+        "official": {"train": ["adapters", "tokens", "knowledge", "head"], "ce_weight": 0.5, "knowledge_weight": 0.5, "epochs": 5, "batch_size": 128},
+        "emosym": {"train": ["adapters", "tokens", "knowledge", "head"], "ce_weight": 1.0, "knowledge_weight": 0.5, "epochs": 3, "batch_size": 32},
     },
     "reinforce": {
         "paper": {"train": ["adapters", "tokens", "head"], "ce_weight": 1.0, "epochs": 1, "batch_size": 32},

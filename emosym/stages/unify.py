@@ -17,9 +17,9 @@ from torch import Tensor
 
 from emosym.assembly import Surroundings
 from emosym.contracts import Candidate, LossTerms, Sample, States
+from emosym.evaluation.generation import paint_labels
 from emosym.spec.model import UnifyStage
 from emosym.stages.compress import classification, labels_of
-from emosym.evaluation.generation import paint_labels
 from emosym.system import System
 from emosym.training.loop import Shuffle, Stage, steps_for
 

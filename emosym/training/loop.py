@@ -59,7 +59,6 @@ class Stage(nn.Module, ABC):
 
     def finish(self) -> None:
         """Called once after the last step, before the weights are saved."""
-        return None
 
     def extra_state(self) -> dict[str, Any]:
         """State beyond weights that a checkpoint must hold."""
@@ -145,6 +144,9 @@ def train(
     checkpoint = Checkpoint(run, stage, optimizer)
     first = checkpoint.load() if resume else 0
     stage.before()
+    if first == 0 and accelerator.is_main_process:
+        # What a stage starts from is kept too, so that a stop before the first periodic checkpoint is undone by --resume.
+        checkpoint.save(0)
     prefetch = Prefetch(workers)
     reach = Reachability(
         {f"{group}/{name}": p for group, params in groups.items() for name, p in params.items()}

@@ -37,7 +37,7 @@ def test_every_trainable_tensor_receives_a_gradient(run: Path, stage: str) -> No
     gradients = json.loads((run / "evaluation" / f"gradients-{stage}.json").read_text())
     groups = {name.split("/")[0] for name in gradients}
     expected = {
-        "compress": {"adapters", "tokens", "head"},
+        "compress": {"adapters", "tokens", "knowledge", "head"},
         "reinforce": {"tokens", "head"},
         "unify": {"tokens", "head", "fusion"},
     }

@@ -113,7 +113,7 @@ def retrieval(model: open_clip.CLIP, tokenizer: PreTrainedTokenizerFast) -> dict
 def main() -> None:
     """Build, train, measure and save."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--draft", action="store_true", help="save it untrained, for developing against")
     options = parser.parse_args()
     torch.manual_seed(SEED)

@@ -28,7 +28,8 @@ from train.loop import fit
 from train.renders import held_out_renders, train_renders
 
 SEEDS = {"qwen-vl": 20_240_310, "llava": 20_240_320, "smolvlm": 20_240_330}
-LONGEST = 64
+STEPS = {"qwen-vl": 1600, "llava": 700, "smolvlm": 700}
+LONGEST, BATCH = 64, 48
 
 
 def prompt_inputs(processor: ProcessorMixin, pictures: np.ndarray, prompt: str) -> dict[str, Tensor]:
@@ -98,9 +99,6 @@ class Captioner:
         return value, {"full" if prompt == DESCRIBE else "free": float(value.detach())}
 
 
-BATCH = 48
-
-
 @torch.no_grad()
 def describe(model: PreTrainedModel, processor: ProcessorMixin, pictures: np.ndarray) -> list[str]:
     """Greedy answers to the canonical prompt through the stock processor and generate()."""
@@ -144,11 +142,12 @@ def main() -> None:
     """Build, warm-start, train, measure and save the family that is named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("family", choices=sorted(FAMILIES))
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, help="1600 for qwen-vl, 700 for those that start from it")
     parser.add_argument("--draft", action="store_true", help="save it untrained, for developing against")
     options = parser.parse_args()
     logging.set_verbosity_error()
     name, family, seed = options.family, FAMILIES[options.family], SEEDS[options.family]
+    steps = options.steps or STEPS[name]
     torch.manual_seed(seed)
     processor = family.processor()
     model = family.build(processor)
@@ -161,12 +160,12 @@ def main() -> None:
     captioner = Captioner(model, processor, family)
     fast_attention(model)
     start = time.time()
-    record = fit(f"vlm-{name}", model, captioner.loss, steps=options.steps, lr=2e-3, seed=seed, ema=0.998,
+    record = fit(f"vlm-{name}", model, captioner.loss, steps=steps, lr=2e-3, seed=seed, ema=0.998,
         evaluate=lambda: read_captions(model, processor, 200), evaluate_every=500)  # fmt: skip
     save(model, processor, WEIGHTS / name)
     stored = AutoModelForImageTextToText.from_pretrained(WEIGHTS / name)
     write_figures(f"vlm-{name}", start=start, training_seconds=record.get("seconds"), seed=seed,
-                  steps=options.steps, batch=BATCH, parameters=parameters(stored), held_out_pictures=1000,
+                  steps=steps, batch=BATCH, parameters=parameters(stored), held_out_pictures=1000,
                   **read_captions(stored.eval(), processor, 1000))  # fmt: skip
 
 

@@ -59,6 +59,11 @@ class Contrastive(TokensOnly):
             return None
         return F.normalize(self.projection(states.context.mean(-2)).float(), dim=-1)
 
+    def knowledge_parameters(self) -> dict[str, nn.Parameter]:
+        if self.projection is None:
+            return {}
+        return {f"projection.{name}": parameter for name, parameter in self.projection.named_parameters()}
+
     def loss(
         self, states: States, knowledge: Tensor | None, present: Tensor | None, labels: Tensor
     ) -> LossTerms:

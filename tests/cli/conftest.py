@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from emosym.cli import main
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def emosym(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run ``emosym`` in this process, so that a test costs no start-up."""
+
+    def run(*words: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["emosym", *map(str, words)])
+        status = main()
+        out, err = capfd.readouterr()
+        return Outcome(status, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def process() -> Command:
+    """Run ``emosym`` in a process of its own, as a shell does."""
+
+    def run(*words: object, folder: Path | None = None) -> Outcome:
+        done = subprocess.run(
+            [sys.executable, "-c", "import sys; from emosym.cli import main; sys.exit(main())", *map(str, words)],
+            capture_output=True, text=True, cwd=folder, env=os.environ | {"NO_COLOR": "1"}, timeout=300, check=False,
+        )  # fmt: skip
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return run

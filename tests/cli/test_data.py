@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from .conftest import Command
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small folder in EmoSet's layout, written by the command itself."""
+    from emosym.cli import main
+
+    folder = tmp_path_factory.mktemp("data") / "world"
+    assert (
+        main(["data", "make", str(folder), "--train", "24", "--val", "8", "--test", "8", "--workers", "1"])
+        == 0
+    )
+    return folder
+
+
+def test_a_folder_that_was_made_is_sound(emosym: Command, world: Path) -> None:
+    checked = emosym("data", "check", "--folder", world)
+    assert checked.status == 0
+    assert f"ok: {world} (emoset): train 24, val 8, test 8" in checked.out
+
+
+def test_folders_by_emotion_are_recognised(emosym: Command, world: Path) -> None:
+    checked = emosym("data", "check", "--folder", world / "image")
+    assert checked.status == 0
+    assert "(image-folder)" in checked.out
+
+
+def test_every_problem_of_a_broken_folder_is_listed(emosym: Command, world: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(world, tmp_path / "broken")
+    missing = json.loads((broken / "train.json").read_text())[:3]
+    for row in missing:
+        (broken / row[-2]).unlink()
+    (broken / "val.json").write_text("[[")
+    checked = emosym("data", "check", "--folder", broken)
+    assert checked.status == 2
+    for row in missing:
+        assert Path(row[-2]).name in checked.err
+    assert "val.json" in checked.err
+    assert checked.out == ""
+
+
+def test_labels_other_than_mikels_can_be_checked(emosym: Command, tmp_path: Path) -> None:
+    for name in ("calm", "tense"):
+        (tmp_path / name).mkdir()
+        for number in range(10):
+            Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / name / f"{number}.png")
+    assert emosym("data", "check", "--folder", tmp_path, "--labels", "calm,tense").status == 0
+    assert emosym("data", "check", "--folder", tmp_path).status == 2

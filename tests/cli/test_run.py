@@ -1,0 +1,181 @@
+"""The verbs over one smoke run of the embedded example."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from .conftest import Command, Outcome
+
+CHEAP = ("--set", "data.params.train=96", "--set", "data.params.val=16", "--set", "data.params.test=32")
+
+
+@pytest.fixture(scope="module")
+def smoke(process: Command, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+    folder = tmp_path_factory.mktemp("work")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMOSYM_CACHE", str(folder / "cache"))
+        done = process("run", "preset:tiny", "--smoke", "--device", "cpu", *CHEAP, folder=folder)
+    assert done.status == 0, done.err
+    return folder / "runs" / "tiny-smoke", done
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("photo") / "photo.jpg"
+    Image.linear_gradient("L").convert("RGB").resize((120, 90)).save(path)
+    return path
+
+
+def test_a_smoke_run_leaves_a_whole_run_folder(smoke: tuple[Path, Outcome]) -> None:
+    run, done = smoke
+    for name in (
+        "spec.yaml",
+        "provenance.json",
+        "metrics.jsonl",
+        "summary.json",
+        "report.html",
+        "system/system.json",
+    ):
+        assert (run / name).is_file(), name
+    steps = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["stage"], line["step"]) for line in steps] == [
+        (stage, step) for stage in ("compress", "reinforce", "unify") for step in (1, 2)
+    ]
+    for shown in (
+        "after compress",
+        "after unify",
+        "Bayes optimum",
+        "Emo-A",
+        "peak memory",
+        "report: runs/tiny-smoke/report.html",
+    ):
+        assert shown in done.out
+    assert "compress: done in" in done.err
+
+
+def test_the_summary_has_its_promised_shape(smoke: tuple[Path, Outcome]) -> None:
+    summary = json.loads((smoke[0] / "summary.json").read_text())
+    assert {"accuracy", "macro_f1", "bayes", "stages"} <= set(summary["understanding"])
+    assert {"emo_a", "emo_a_real", "diversity", "diversity_real"} <= set(summary["generation"])
+    assert {"compress", "reinforce", "unify", "evaluate", "total"} <= set(summary["seconds"])
+    assert summary["peak_memory_bytes"] > 0
+
+
+def test_a_run_that_is_there_is_refused_without_resume(smoke: tuple[Path, Outcome], emosym: Command) -> None:
+    before = {path: path.read_bytes() for path in smoke[0].rglob("*.json*")}
+    refused = emosym("run", "preset:tiny", *CHEAP, "--out", smoke[0])
+    assert refused.status == 2
+    assert "--resume" in refused.err
+    assert {path: path.read_bytes() for path in smoke[0].rglob("*.json*")} == before
+
+
+def test_a_photo_is_read_as_a_table_and_as_json(
+    smoke: tuple[Path, Outcome], photo: Path, emosym: Command
+) -> None:
+    table = emosym("understand", photo, "--system", smoke[0], "--device", "cpu")
+    assert table.status == 0
+    assert str(photo) in table.out
+    reading = json.loads(emosym("understand", photo, "--system", smoke[0] / "system", "--json").out)[0]
+    assert reading["image"] == str(photo)
+    assert reading["emotion"] in reading["probabilities"]
+    assert sum(reading["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+    assert reading["emotion"] in table.out
+
+
+def test_the_newest_run_is_used_and_named(
+    smoke: tuple[Path, Outcome], photo: Path, emosym: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(smoke[0].parent.parent)
+    read = emosym("understand", photo, "--json")
+    assert read.status == 0
+    assert read.err.startswith("system: runs/tiny-smoke/system")
+
+
+def test_the_same_seed_gives_the_same_bytes_with_the_recipe_inside(
+    smoke: tuple[Path, Outcome], emosym: Command, tmp_path: Path
+) -> None:
+    words = (
+        "generate",
+        "--emotion",
+        "awe",
+        "--prompt",
+        "a {emotion} street",
+        "--steps",
+        "2",
+        "--system",
+        smoke[0],
+    )
+    first = emosym(*words, "-n", "2", "--seed", "3", "--out", tmp_path / "a")
+    assert first.out.split() == [str(tmp_path / "a" / "awe-3.png"), str(tmp_path / "a" / "awe-4.png")]
+    again = emosym(*words, "-n", "1", "--seed", "3", "--out", tmp_path / "b")
+    digests = [
+        hashlib.sha256(Path(out.split()[0]).read_bytes()).hexdigest() for out in (first.out, again.out)
+    ]
+    assert digests[0] == digests[1]
+    with Image.open(tmp_path / "a" / "awe-4.png") as picture:
+        recipe = json.loads(picture.text["emosym"])
+    assert {"emotion": "awe", "prompt": "a {emotion} street", "seed": 4}.items() <= recipe.items()
+
+
+def test_another_picture_of_the_same_name_is_kept(
+    smoke: tuple[Path, Outcome], emosym: Command, tmp_path: Path
+) -> None:
+    words = (
+        "generate",
+        "--mixture",
+        "awe=0.7,fear=0.3",
+        "--steps",
+        "2",
+        "--system",
+        smoke[0],
+        "--out",
+        tmp_path,
+    )
+    names = [Path(emosym(*words, *more).out.strip()).name for more in ((), ("--guidance", "9"), ())]
+    assert names == ["awe-fear-0.png", "awe-fear-0-2.png", "awe-fear-0.png"]
+
+
+def test_a_run_is_measured_again(smoke: tuple[Path, Outcome], emosym: Command, tmp_path: Path) -> None:
+    before = (smoke[0] / "summary.json").read_bytes()
+    figures = json.loads(
+        emosym("evaluate", smoke[0], "--split", "val", "--out", tmp_path / "again", "--json").out
+    )
+    assert figures["split"] == "val"
+    assert 0 <= figures["understanding"]["accuracy"] <= 1
+    assert (smoke[0] / "summary.json").read_bytes() == before
+
+
+SHORT = (
+    "stages.compress.steps=40", "stages.reinforce.steps=2", "stages.unify.steps=2",
+    "evaluation.per_class=2", "evaluation.sampling_steps=2",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_ctrl_c_prints_the_command_that_finishes_the_run(process: Command, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    sets = [*CHEAP, *(word for value in SHORT for word in ("--set", value))]
+    code = "import sys; from emosym.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "run", "preset:tiny", *sets, "--out", str(run)]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and not (run / "metrics.jsonl").exists():
+        time.sleep(0.2)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "Traceback" not in err
+    shown = shlex.split(err.strip().splitlines()[-1])
+    assert shown[0] == "emosym"
+    assert process(*shown[1:]).status == 0
+    assert (run / "report.html").is_file()

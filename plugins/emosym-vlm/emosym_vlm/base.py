@@ -88,15 +88,9 @@ class VisionLanguageBackbone(Backbone):
 
     def read(self, prefix: Prefix, tokens: Tensor) -> Tensor:
         """Errors: ``backbone.stale-prefix``, ``backbone.no-shared-prefix``, ``backbone.checkpointing``."""
-        if not self._shares:
-            raise EmosymError(
-                "backbone.no-shared-prefix",
-                f"{type(self.model).__name__} does not keep all keys and values, its prefixes cannot be shared",
-                hint="use forward (shares_prefixes says so)",
-                ours=True,
-            )
-        self._check_prefix(prefix)
-        groups, rest = divmod(len(tokens), len(prefix.mask))
+        self._check_readable()
+        self._check_fresh(prefix)
+        groups = len(tokens) // len(prefix.mask)
         self._check_tokens(tokens, len(prefix.mask) * max(groups, 1))
         mask = prefix.mask.repeat_interleave(groups, 0)
         start = prefix.next_positions.repeat_interleave(groups, 0)
@@ -104,7 +98,7 @@ class VisionLanguageBackbone(Backbone):
 
     @torch.no_grad()
     def write(self, prefix: Prefix, tokens: Tensor | None = None, max_new_tokens: int = 32) -> list[str]:
-        self._check_prefix(prefix)
+        self._check_fresh(prefix)
         cache, mask, start, last = (
             continuation(prefix.cache),
             prefix.mask,
@@ -254,19 +248,28 @@ class VisionLanguageBackbone(Backbone):
                 ours=True,
             )
 
-    def _check_prefix(self, prefix: Prefix) -> None:
-        if self.model.training and self.model.is_gradient_checkpointing:
-            raise EmosymError(
-                "backbone.checkpointing",
-                "a prefix cannot be read in training mode with gradient checkpointing, which drops keys and values",
-                hint="call eval(), use forward, or turn gradient_checkpointing off",
-                ours=True,
-            )
+    def _check_fresh(self, prefix: Prefix) -> None:
         if prefix.fingerprint != self.fingerprint():
             raise EmosymError(
                 "backbone.stale-prefix",
                 "this prefix was made with other weights (an optimiser step or a load came in between)",
                 hint="encode the samples again",
+                ours=True,
+            )
+
+    def _check_readable(self) -> None:
+        if not self._shares:
+            raise EmosymError(
+                "backbone.no-shared-prefix",
+                f"{type(self.model).__name__} does not keep all keys and values, its prefixes cannot be shared",
+                hint="use forward (shares_prefixes says so)",
+                ours=True,
+            )
+        if self.model.training and self.model.is_gradient_checkpointing:
+            raise EmosymError(
+                "backbone.checkpointing",
+                "a prefix cannot be read in training mode with gradient checkpointing, which drops keys and values",
+                hint="call eval(), use forward, or turn gradient_checkpointing off",
                 ours=True,
             )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from emosym.contracts.config import ComponentConfig
 from pydantic import Field, model_validator
+
+from emosym.contracts.config import ComponentConfig
 
 
 class AdapterConfig(ComponentConfig):

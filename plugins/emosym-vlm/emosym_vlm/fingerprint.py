@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 
-def tensors(module: nn.Module) -> Iterator[Tensor]:
-    """Parameters and buffers."""
-    yield from module.parameters()
-    yield from module.buffers()
+def tensors(module: nn.Module) -> Iterable[Tensor]:
+    """Parameters and the buffers that are saved; tables a model derives as it goes (rotary frequencies) are not weights."""
+    return module.state_dict(keep_vars=True).values()
 
 
-def vision_tensors(model: PreTrainedModel) -> Iterator[Tensor]:
+def vision_tensors(model: PreTrainedModel) -> Iterable[Tensor]:
     """Every tensor that image features can depend on: all of the base but the decoder, adapters included."""
     language = {id(tensor) for tensor in tensors(model.get_decoder())}
     return (tensor for tensor in tensors(model.base_model) if id(tensor) not in language)

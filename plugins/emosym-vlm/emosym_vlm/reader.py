@@ -101,7 +101,6 @@ class PromptReader:
                 padding=True,
                 # A template that writes the beginning-of-sequence token itself must not get a second one.
                 add_special_tokens=not (bos and texts[0].startswith(bos)),
-                return_mm_token_type_ids=True,
             )
         except ValueError as error:
             raise EmosymError(

@@ -11,17 +11,38 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
-from emosym.contracts import Context, Sample
-from emosym.contracts.labels import MIKELS_8, LabelSet
+from emosym_vlm import backbones
+from emosym_vlm import config as configs
 from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers.models.idefics3.configuration_idefics3 import Idefics3VisionConfig
 
-from emosym_vlm import backbones
-from emosym_vlm import config as configs
+from emosym.contracts import Context, Sample
+from emosym.contracts.labels import MIKELS_8, LabelSet
 
 STOP, START, PAD = "<|im_end|>", "<|im_start|>", "<|endoftext|>"
-WORDS = "user assistant system what is the emotion of image ? answer in one word . describe picture a dog forest".split()
+WORDS = [
+    "user",
+    "assistant",
+    "system",
+    "what",
+    "is",
+    "the",
+    "emotion",
+    "of",
+    "image",
+    "?",
+    "answer",
+    "in",
+    "one",
+    "word",
+    ".",
+    "describe",
+    "picture",
+    "a",
+    "dog",
+    "forest",
+]
 TEXT = {
     "hidden_size": 32,
     "intermediate_size": 48,

@@ -7,12 +7,13 @@ import shutil
 
 import pytest
 import torch
-from emosym.contracts import Sample
 from emosym_registry import EmosymError
 from emosym_vlm import backbones
 from emosym_vlm.config import BackboneConfig, HFVLMConfig, LlavaConfig, QwenVLConfig
 from PIL import Image
 from pydantic import ValidationError
+
+from emosym.contracts import Sample
 
 
 def refused(call, id):

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 
@@ -19,15 +18,17 @@ from torch import Tensor, nn
 from transformers import ResNetForImageClassification
 
 from train import pipelines, vae
-from train.figures import FIGURES, WEIGHTS, parameters
+from train.figures import WEIGHTS, parameters
 from train.loop import fit
 from train.prompts import WIDTH, tokenize, training_prompts
+from train.records import record, trained
 from train.renders import Renders, held_out_renders, train_renders
 
 SEEDS = {"sd": 20_240_310, "sdxl": 20_240_320}
-STEPS = {"sd": 5_600, "sdxl": 1_300}
+STEPS = {"sd": 3_400, "sdxl": 1_000}
 RATES = {"sd": 1.2e-3, "sdxl": 5e-4}
 BATCH = 48
+EVERY = 600
 SAMPLE_SEED, SAMPLES = 20_240_330, 280
 
 
@@ -140,34 +141,29 @@ def train(name: str, steps: int, folder: Path) -> None:
         pipelines.save(parts, shared, folder)
         return measure(pipelines.pipeline(parts, shared), 70)
 
-    record = fit(name, parts, Objective(parts, cached_latents(shared), renders), steps=steps, lr=RATES[name],
-                 seed=SEEDS[name], ema=0.999, warmup=100, evaluate=evaluate, evaluate_every=650)  # fmt: skip
+    fit(name, parts, Objective(parts, cached_latents(shared), renders), steps=steps, lr=RATES[name],
+        seed=SEEDS[name], ema=0.999, warmup=100, evaluate=evaluate, evaluate_every=EVERY)  # fmt: skip
     pipelines.save(parts, shared, folder)
-    kind = StableDiffusionXLPipeline if xl else StableDiffusionPipeline
-    pipe = kind.from_pretrained(folder, torch_dtype=torch.float32)
-    report(name, parts, record, measure(pipe, SAMPLES))
+    pipe = load(name, folder)
+    record(
+        name,
+        command=f"python -m train.diffusion {name}",
+        **trained(name),
+        batch=BATCH,
+        seed=SEEDS[name],
+        parameters={key: parameters(part) for key, part in parts.items()},
+        guidance_scale=pipelines.GUIDANCE,
+        sampling_steps=pipelines.SAMPLING_STEPS,
+        samples=SAMPLES,
+        sample_seed=SAMPLE_SEED,
+        read_from_samples={key: round(value, 4) for key, value in measure(pipe, SAMPLES).items()},
+    )
 
 
-def report(name: str, parts: nn.ModuleDict, record: dict[str, float], measured: dict[str, float]) -> None:
-    """Add this model's figures to those of the autoencoder and of the other model."""
-    FIGURES.mkdir(exist_ok=True)
-    path = FIGURES / "diffusion.json"
-    figures = json.loads(path.read_text()) if path.exists() else {}
-    figures[name] = {
-        "command": f"python -m train.diffusion {name}",
-        "training_seconds": record["seconds"],
-        "training_steps": record["step"],
-        "batch": BATCH,
-        "seed": SEEDS[name],
-        "parameters": {key: parameters(part) for key, part in parts.items()},
-        "guidance_scale": pipelines.GUIDANCE,
-        "sampling_steps": pipelines.SAMPLING_STEPS,
-        "samples": SAMPLES,
-        "sample_seed": SAMPLE_SEED,
-        "read_from_samples": {key: round(value, 4) for key, value in measured.items()},
-    }
-    path.write_text(json.dumps(figures, indent=2) + "\n")
-    print(json.dumps(figures[name]), flush=True)
+def load(name: str, folder: Path) -> pipelines.Pipeline:
+    """The saved pipeline, as a user loads it."""
+    kind = StableDiffusionXLPipeline if name == "sdxl" else StableDiffusionPipeline
+    return kind.from_pretrained(folder, torch_dtype=torch.float32)
 
 
 def main() -> None:

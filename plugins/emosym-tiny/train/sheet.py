@@ -22,7 +22,7 @@ from train.renders import held_out_renders
 
 def sheet(pictures: Tensor, columns: int, scale: int = 2) -> Image.Image:
     """Pictures [N,3,H,W] in [0,1] in rows of ``columns``, without gaps."""
-    count, _, height, width = pictures.shape
+    count, width = len(pictures), pictures.shape[-1]
     grid = pictures.unflatten(0, (count // columns, columns)).permute(0, 3, 1, 4, 2)
     pixels = grid.flatten(2, 3).flatten(0, 1).clamp(0, 1).mul(255).round().byte().numpy()
     return Image.fromarray(pixels).resize(

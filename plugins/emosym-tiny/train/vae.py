@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 
 import numpy as np
 import torch
@@ -14,11 +13,12 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from train.figures import parameters, write_figures
+from train.figures import parameters
 from train.loop import WORK, fit
+from train.records import record, trained
 from train.renders import Renders, held_out_renders, train_renders
 
-SEED, STEPS, BATCH = 20_240_300, 3_600, 16
+SEED, STEPS, BATCH = 20_240_300, 2_800, 16
 CHANNELS, PATCH = 16, 8
 LOG_VARIANCE = -6.0
 """Where the posterior starts: at zero its noise would drown the latents before they say anything."""
@@ -138,14 +138,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=STEPS)
     steps = parser.parse_args().steps
-    start = time.time()
     vae = train(steps)
     standardize(vae, train_renders())
     vae.half().float().save_pretrained(FOLDER)
     LATENTS.unlink(missing_ok=True)
-    write_figures("vae", start=start, parameters=parameters(vae), seed=SEED, steps=steps, batch=BATCH,
-                  psnr_held_out=round(decibels(vae, held_out_renders()), 2),
-                  scaling_factor=vae.config.scaling_factor)  # fmt: skip
+    record(
+        "vae",
+        command="python -m train.vae",
+        **trained("vae"),
+        batch=BATCH,
+        seed=SEED,
+        parameters=parameters(vae),
+        psnr_held_out=round(decibels(vae, held_out_renders()), 2),
+        scaling_factor=vae.config.scaling_factor,
+    )
 
 
 if __name__ == "__main__":

@@ -92,6 +92,19 @@ class LatentDiffusion(DiffusionHead):
         return tuple(tower.token_norm for tower in self.text)
 
     @property
+    def default_steps(self) -> int:
+        """Sampling steps where a call names none: the spec's, the folder's, or the paper's."""
+        return self.config.steps or self._defaults.steps or STEPS
+
+    @property
+    def default_guidance_scale(self) -> float:
+        """Guidance where a call names none; 0 is a value of its own."""
+        for value in (self.config.guidance_scale, self._defaults.guidance_scale):
+            if value is not None:
+                return value
+        return GUIDANCE_SCALE
+
+    @property
     def device(self) -> torch.device:
         return next(self.unet.parameters()).device
 
@@ -166,21 +179,17 @@ class LatentDiffusion(DiffusionHead):
         on_step: Callable[[int, int], None] | None = None,
     ) -> Tensor:
         checks.check_sampling(len(condition), generators, init_image, strength, self.image_size)
-        steps = steps or self.config.steps or int(self._defaults.get("steps", STEPS))
         scheduler = fresh(self._scheduler)
-        times = schedule(scheduler, steps, self.device, None if init_image is None else strength)
+        times = schedule(
+            scheduler, steps or self.default_steps, self.device, None if init_image is None else strength
+        )
         side = self.image_size // self.autoencoder.factor
         noise = draw_noise(generators, (self.autoencoder.channels, side, side), self.device)
         pictures = None if init_image is None else self.autoencoder.encode(init_image, None)
         latents = start(scheduler, noise, times, pictures)
-        predict = self._guided(condition, self._guidance(guidance_scale))
+        scale = self.default_guidance_scale if guidance_scale is None else guidance_scale
+        predict = self._guided(condition, scale)
         return self.autoencoder.decode(denoise(scheduler, predict, latents, times, generators, on_step))
-
-    def _guidance(self, asked: float | None) -> float:
-        if asked is not None:
-            return asked
-        own = self.config.guidance_scale
-        return float(self._defaults.get("guidance_scale", GUIDANCE_SCALE)) if own is None else own
 
     def _guided(self, condition: Condition, scale: float) -> Predict:
         """Classifier-free guidance (Ho and Salimans 2022) in one batch of both branches; none at 0 and 1."""

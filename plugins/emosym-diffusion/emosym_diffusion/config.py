@@ -67,3 +67,10 @@ class StableDiffusionConfig(DiffusionConfig):
 
 class StableDiffusionXLConfig(DiffusionConfig):
     """Head ``sdxl``: Stable Diffusion XL base."""
+
+
+class SamplingDefaults(ComponentConfig):
+    """What a model's folder says in ``emosym.json`` about how it samples best."""
+
+    steps: int | None = Field(default=None, ge=1)
+    guidance_scale: float | None = Field(default=None, ge=0)

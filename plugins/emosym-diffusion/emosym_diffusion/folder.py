@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,11 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, DiffusionPipeline, UNet2DConditionModel
 from emosym_registry import EmosymError
+from pydantic import ValidationError
 from transformers import AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from emosym_diffusion.config import SamplingDefaults
 
 DEFAULTS_FILE = "emosym.json"
 _HUB_ID = re.compile(r"^[\w-][\w.-]*(/[\w-][\w.-]*)?$")
@@ -54,22 +58,22 @@ class PipelineFolder:
                 hint=_download(example),
             ) from error
 
-    def defaults(self) -> Mapping[str, Any]:
-        """Sampling defaults (``steps``, ``guidance_scale``) of the folder's ``emosym.json``; empty without one."""
+    def defaults(self) -> SamplingDefaults:
+        """What the folder's ``emosym.json`` says of sampling; nothing without one."""
         file = None if self.local is None else self.local / DEFAULTS_FILE
         if file is None or not file.is_file():
-            return {}
+            return SamplingDefaults()
         try:
-            found = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise EmosymError(
-                "diffusion.bad-defaults", f"{file}: not JSON ({error})", hint="correct or remove it"
-            ) from error
-        if not isinstance(found, dict):
-            raise EmosymError(
-                "diffusion.bad-defaults", f"{file}: expected an object", hint="correct or remove it"
+            return SamplingDefaults.model_validate_json(file.read_bytes())
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, one['loc'])) or 'file'}: {one['msg']}" for one in error.errors()
             )
-        return found
+            raise EmosymError(
+                "diffusion.bad-defaults",
+                f"{file}: {problems}",
+                hint='{"steps": 20, "guidance_scale": 3.0}, or no file',
+            ) from error
 
     def require_components(self, names: tuple[str, ...], example: str) -> None:
         """Name every component that a local folder lacks."""
@@ -107,17 +111,18 @@ class PipelineFolder:
         return self._weights("vae", lambda: self._diffusers(AutoencoderKL, "vae" if nested else None, dtype))
 
     def text_encoder(self, component: str, cls: Any) -> Any:
-        return self._weights(
-            component,
-            lambda: cls.from_pretrained(
-                self.path,
-                subfolder=component,
-                variant=self.variant,
-                dtype=self.dtype,
-                local_files_only=self.local_files_only,
-                output_loading_info=True,
-            ),
-        )
+        def load() -> Any:
+            with _no_progress_bar():
+                return cls.from_pretrained(
+                    self.path,
+                    subfolder=component,
+                    variant=self.variant,
+                    dtype=self.dtype,
+                    local_files_only=self.local_files_only,
+                    output_loading_info=True,
+                )
+
+        return self._weights(component, load)
 
     def tokenizer(self, component: str) -> Any:
         return self._read(
@@ -160,6 +165,18 @@ class PipelineFolder:
                 f"{self.path}: {component}{variant} cannot be loaded: {_first_line(error)}",
                 hint=f"check the files under {component}/" + (" and the variant" if self.variant else ""),
             ) from error
+
+
+@contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    """A run has its own progress; transformers' bar for each part of a model would bury it."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
 
 
 def _download(example: str) -> str:

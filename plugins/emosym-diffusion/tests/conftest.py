@@ -25,7 +25,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from emosym.contracts import Context, LabelSet
 
-LENGTH, SIDE, WIDTHS = 20, 32, (24, 40)
+LENGTH, SIDE, WIDTHS = 20, 16, (24, 40)
 HEADS = {"sd": (StableDiffusion, StableDiffusionConfig), "sdxl": (StableDiffusionXL, StableDiffusionXLConfig)}
 
 

@@ -19,8 +19,8 @@ LORA = {"rank": 2, "alpha": 4.0}
 def adapted(folder, context):
     """A fresh head with a LoRA, for a test to train."""
 
-    def make(seed: int = 5, **lora) -> StableDiffusion:
-        config = StableDiffusionConfig(model=str(folder("sd")), unet_lora=LORA | lora)
+    def make(seed: int = 5, dtype: str | None = None, **lora) -> StableDiffusion:
+        config = StableDiffusionConfig(model=str(folder("sd")), dtype=dtype, unet_lora=LORA | lora)
         return StableDiffusion(config, replace(context, component="sd", seed=seed))
 
     return make
@@ -28,7 +28,7 @@ def adapted(folder, context):
 
 def _train(head, steps=3):
     optimizer = torch.optim.Adam(head.adapters().values(), lr=1e-2)
-    latents = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     condition = head.condition(None, ["a red street"] * 2)
     losses = []
     for _ in range(steps):
@@ -54,8 +54,21 @@ def test_only_the_adapter_trains_and_it_lowers_the_loss(adapted):
     assert all(torch.equal(after[name], value) for name, value in base.items())
 
 
+def test_the_adapter_of_a_half_precision_base_trains_in_float32(adapted):
+    head = adapted(dtype="bfloat16")
+    before = head.adapter_state()[
+        "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.lora_B.default.weight"
+    ].clone()
+    _train(head, steps=1)
+    assert {parameter.dtype for parameter in head.adapters().values()} == {torch.float32}
+    after = head.adapter_state()[
+        "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.lora_B.default.weight"
+    ]
+    assert not torch.equal(before, after)
+
+
 def test_a_new_adapter_changes_no_prediction(adapted, open_head):
-    latents = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     losses = [
         head.loss(latents, head.condition(None, ["a street"] * 2), torch.Generator().manual_seed(0))
         for head in (adapted(), open_head("sd"))

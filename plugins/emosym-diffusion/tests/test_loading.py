@@ -61,32 +61,45 @@ def test_the_plugin_offers_both_heads():
 def test_facts_of_the_heads(open_head):
     assert open_head("sd").token_widths == (24,)
     assert open_head("sdxl").token_widths == (24, 40)
-    assert open_head("sd").image_size == 32
-    assert open_head("sd", image_size=48).image_size == 48
+    assert open_head("sd").image_size == 16
+    assert open_head("sd", image_size=24).image_size == 24
 
 
 def test_an_alias_of_the_component_names_a_folder(folder, context):
     aliased = replace(context, component="sd", aliases={("diffusion", "sd", "tiny"): folder("sd")})
-    assert StableDiffusion(StableDiffusionConfig(model="tiny"), aliased).image_size == 32
+    assert StableDiffusion(StableDiffusionConfig(model="tiny"), aliased).image_size == 16
 
 
 def test_defaults_come_from_the_config_then_the_folder_then_the_paper(copied, folder, context):
     path = copied()
-    (path / "emosym.json").write_text(json.dumps({"steps": 15, "guidance_scale": 3.0}))
-    steps = []
+    (path / "emosym.json").write_text(json.dumps({"steps": 3, "guidance_scale": 2.0}))
 
-    def run(model, **params):
+    def defaults(model, **params):
         head = StableDiffusion(StableDiffusionConfig(model=str(model), **params), context)
-        condition = head.condition(None, ["a street"])
-        steps.clear()
-        head.sample(
-            condition, generators=[torch.Generator()], on_step=lambda done, total: steps.append(total)
-        )
-        return len(steps), head._guidance(None)
+        return head.default_steps, head.default_guidance_scale
 
-    assert run(folder("sd")) == (50, 7.5)
-    assert run(path) == (15, 3.0)
-    assert run(path, steps=2, guidance_scale=0) == (2, 0.0)
+    assert defaults(folder("sd")) == (50, 7.5)
+    assert defaults(path) == (3, 2.0)
+    assert defaults(path, steps=2, guidance_scale=0) == (2, 0.0)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"steps": "many"}', '{"guidance_scale": -1}'])
+def test_defaults_that_make_no_sense_are_refused(copied, refused, text):
+    path = copied()
+    (path / "emosym.json").write_text(text)
+    error = refused(StableDiffusion, model=str(path))
+    assert error.id == "diffusion.bad-defaults"
+    assert "emosym.json" in str(error)
+
+
+def test_sampling_takes_the_defaults(copied, context, generators):
+    path = copied()
+    (path / "emosym.json").write_text(json.dumps({"steps": 3, "guidance_scale": 2.0}))
+    head = StableDiffusion(StableDiffusionConfig(model=str(path)), context)
+    condition = head.condition(None, ["a street"])
+    silent = head.sample(condition, generators=generators(1))
+    spoken = head.sample(condition, generators=generators(1), steps=3, guidance_scale=2.0)
+    assert torch.equal(silent, spoken)
 
 
 def test_another_autoencoder_takes_the_place_of_the_folders_own(copied, folder, context):
@@ -110,7 +123,7 @@ def test_half_precision_keeps_float32_at_the_edges(open_head, vectors_for, gener
     assert head.unet.dtype == torch.bfloat16
     vectors = vectors_for(head, 1, grad=True)
     condition = head.condition(vectors, ["a {emotion}"])
-    loss = head.loss(head.latents(torch.zeros(1, 3, 32, 32)), condition, torch.Generator().manual_seed(0))
+    loss = head.loss(head.latents(torch.zeros(1, 3, 16, 16)), condition, torch.Generator().manual_seed(0))
     loss.sum().backward()
     assert loss.dtype == torch.float32
     assert vectors[0].grad.norm() > 0

@@ -12,7 +12,7 @@ B = 3
 
 
 def _inputs(head, vectors_for, seed=11):
-    latents = torch.randn(B, 4, 16, 16, generator=torch.Generator().manual_seed(seed))
+    latents = torch.randn(B, 4, 8, 8, generator=torch.Generator().manual_seed(seed))
     return latents, head.condition(vectors_for(head, B), ["a {emotion} street"] * B)
 
 
@@ -145,7 +145,7 @@ def test_the_base_stays_frozen_and_in_eval_mode(open_head):
 
 def test_latents_are_the_posteriors_mean_and_decode_to_the_autoencoders_own_picture(open_head):
     head = open_head("sd")
-    pixels = torch.rand(10, 3, 32, 32, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    pixels = torch.rand(10, 3, 16, 16, generator=torch.Generator().manual_seed(2)) * 2 - 1
     latents = head.latents(pixels)
     vae = head.autoencoder.vae
     with torch.no_grad():
@@ -157,7 +157,7 @@ def test_latents_are_the_posteriors_mean_and_decode_to_the_autoencoders_own_pict
 
 def test_a_generator_draws_latents_from_the_posterior(open_head):
     head = open_head("sd")
-    pixels = torch.zeros(2, 3, 32, 32)
+    pixels = torch.zeros(2, 3, 16, 16)
     drawn, again = (head.latents(pixels, torch.Generator().manual_seed(1)) for _ in range(2))
     assert torch.equal(drawn, again)
     posterior = head.autoencoder.vae.encode(pixels).latent_dist

@@ -31,7 +31,7 @@ def _pipeline(cls, path, head):
 
 def _noise(seeds):
     return torch.cat(
-        [torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        [torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     )
 
 
@@ -50,10 +50,10 @@ def test_it_samples_what_diffusers_own_pipeline_samples(
 ):
     head = open_head(family, prediction, scheduler=scheduler)
     condition = head.condition(None, PROMPTS)
-    ours = head.sample(condition, generators=generators(1, 2), steps=5, guidance_scale=guidance)
+    ours = head.sample(condition, generators=generators(1, 2), steps=3, guidance_scale=guidance)
     pipeline = _pipeline(PIPELINES[family], folder(family, prediction), head)
     theirs = pipeline(
-        PROMPTS, latents=_noise((1, 2)), num_inference_steps=5, guidance_scale=guidance, output_type="pt"
+        PROMPTS, latents=_noise((1, 2)), num_inference_steps=3, guidance_scale=guidance, output_type="pt"
     ).images
     torch.testing.assert_close(ours, theirs, **CLOSE)
 
@@ -84,11 +84,11 @@ def test_pictures_from_vectors_are_those_of_a_word_with_that_embedding(
 )
 def test_img2img_is_diffusers_img2img(open_head, folder, generators, family, scheduler, strength):
     head = open_head(family, scheduler=scheduler)
-    pixels = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(8)) * 2 - 1
+    pixels = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(8)) * 2 - 1
     ours = head.sample(
         head.condition(None, PROMPTS),
         generators=generators(1, 2),
-        steps=6,
+        steps=4,
         guidance_scale=4.0,
         init_image=pixels,
         strength=strength,
@@ -99,7 +99,7 @@ def test_img2img_is_diffusers_img2img(open_head, folder, generators, family, sch
         image=head.latents(pixels),
         strength=strength,
         generator=generators(1, 2),
-        num_inference_steps=6,
+        num_inference_steps=4,
         guidance_scale=4.0,
         output_type="pt",
     ).images
@@ -108,7 +108,7 @@ def test_img2img_is_diffusers_img2img(open_head, folder, generators, family, sch
 
 def test_a_weak_img2img_stays_nearer_to_its_picture(open_head, generators):
     head = open_head("sd", "v_prediction")
-    pixels = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(8)) * 2 - 1
+    pixels = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(8)) * 2 - 1
     kept = head.autoencoder.decode(head.latents(pixels))
     condition = head.condition(None, ["a street"] * 4)
     distances = [
@@ -146,12 +146,12 @@ def test_a_picture_does_not_depend_on_its_batch(
 ):
     head = open_head(family, prediction, scheduler=scheduler)
     condition = head.condition(vectors_for(head, 8), ["a {emotion} street"] * 8)
-    eight = head.sample(condition, generators=generators(*range(8)), steps=4, guidance_scale=3.0)
-    assert eight.shape == (8, 3, 32, 32)
+    eight = head.sample(condition, generators=generators(*range(8)), steps=3, guidance_scale=3.0)
+    assert eight.shape == (8, 3, 16, 16)
     assert eight.dtype == torch.float32
     assert eight.std() > 0.01
     for i in (0, 5):
-        alone = head.sample(condition[i : i + 1], generators=generators(i), steps=4, guidance_scale=3.0)
+        alone = head.sample(condition[i : i + 1], generators=generators(i), steps=3, guidance_scale=3.0)
         # Batched matrix products sum in another order.
         torch.testing.assert_close(alone[0], eight[i], rtol=0, atol=1e-4)
 
@@ -225,10 +225,10 @@ def test_sampling_keeps_no_graph(open_head, vectors_for, generators):
 def test_wrong_inputs_are_refused(open_head, generators):
     head = open_head("sd")
     condition = head.condition(None, PROMPTS)
-    picture = torch.zeros(2, 3, 32, 32)
+    picture = torch.zeros(2, 3, 16, 16)
     for error, inputs in (
         ("diffusion.bad-generators", {"generators": generators(1)}),
-        ("diffusion.bad-pixels", {"generators": generators(1, 2), "init_image": picture[:, :, :16]}),
+        ("diffusion.bad-pixels", {"generators": generators(1, 2), "init_image": picture[:, :, :8]}),
         ("diffusion.bad-pixels", {"generators": generators(1, 2), "init_image": picture[:1]}),
         ("diffusion.bad-strength", {"generators": generators(1, 2), "init_image": picture, "strength": 0.0}),
     ):

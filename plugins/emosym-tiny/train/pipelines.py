@@ -114,9 +114,18 @@ def save(parts: nn.ModuleDict, vae: AutoencoderKL, folder: Path) -> None:
     for part in halves.values():
         part.eval()
     pipeline(halves, copy.deepcopy(vae).half()).save_pretrained(folder, safe_serialization=True)
+    for path in sorted(folder.glob("*/config.json")):
+        _tidy(path)
+
+
+def _tidy(path: Path) -> None:
+    """Rewrite a saved configuration so that it loads as float32 by default and names no folder of this machine."""
+    known = json.loads(path.read_text())
+    known.pop("_name_or_path", None)
     # Unless told a dtype, transformers loads what the configuration names and diffusers float32: they must agree.
-    for path in sorted(folder.glob("text_encoder*/config.json")):
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
+    if path.parent.name.startswith("text_encoder"):
+        known["dtype"] = "float32"
+    path.write_text(json.dumps(known, indent=2) + "\n")
 
 
 @torch.no_grad()

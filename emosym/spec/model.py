@@ -99,6 +99,10 @@ class CompressStage(_Stage):
 class ReinforceStage(_Stage):
     """Stage 2: sharpen the tokens with verifiable rewards."""
 
+    share_prefix: bool = True
+    """Encode the prompt of a batch once for all its rollouts. Where adapters train too, their gradient then comes from
+    the reasoning tokens' positions alone; false passes every rollout through the whole prompt."""
+
 
 class Refreshing(Section):
     """When and how the memory bank takes in generated images."""
@@ -135,9 +139,9 @@ STAGE_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "emosym": {"train": ["adapters", "tokens", "knowledge", "head"], "ce_weight": 1.0, "knowledge_weight": 0.5, "epochs": 3, "batch_size": 32},
     },
     "reinforce": {
-        "paper": {"train": ["adapters", "tokens", "head"], "ce_weight": 1.0, "epochs": 1, "batch_size": 32},
-        "official": {"train": ["adapters", "tokens", "head"], "ce_weight": 1.0, "epochs": 1, "batch_size": 32},
-        "emosym": {"train": ["tokens", "head"], "ce_weight": 0.5, "epochs": 1, "batch_size": 32},
+        "paper": {"train": ["adapters", "tokens", "head"], "ce_weight": 1.0, "epochs": 1, "batch_size": 32, "share_prefix": False},
+        "official": {"train": ["adapters", "tokens", "head"], "ce_weight": 1.0, "epochs": 1, "batch_size": 32, "share_prefix": False},
+        "emosym": {"train": ["adapters", "tokens", "head"], "ce_weight": 0.5, "epochs": 1, "batch_size": 32},
     },
     "unify": {
         "paper": {
@@ -151,7 +155,7 @@ STAGE_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "refresh": {"guidance_scale": 7.5, "sampling_steps": 50},
         },
         "emosym": {
-            "train": ["tokens", "head", "fusion"], "ce_weight": 1.0, "diffusion_weight": 1.0, "token_gradient": 0.1,
+            "train": ["adapters", "tokens", "head", "fusion"], "ce_weight": 1.0, "diffusion_weight": 1.0, "token_gradient": 0.1,
             "epochs": 1, "batch_size": 32, "lr": {"fusion": 1e-3}, "refresh": {"tolerance": 0.02},
         },
     },

@@ -2,8 +2,8 @@
 
     L = ce_weight · CE(head(e), y) + reinforcer.loss(policy)
 
-The reference of the KL term is the model as stage 1 left it. Where the adapters are frozen, the prompt and the image of
-a batch are encoded once and every rollout reads the shared prefix.
+The reference of the KL term is the model as stage 1 left it. With ``share_prefix`` the prompt and the image of a batch
+are encoded once, with the current weights and without gradient, and every rollout reads that prefix.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Reinforce(Stage):
     def reader(self, batch: Sequence[Sample]) -> Callable[[Tensor], tuple[States, Tensor]]:
         """``read(context [B,G,K,D])`` → (states, logits [B,G,C]) for this batch."""
         backbone = self.system.core.backbone
-        shared = backbone.shares_prefixes and "adapters" not in self.settings.train
+        shared = backbone.shares_prefixes and self.settings.share_prefix
         prefix = backbone.encode(batch) if shared else None
 
         def read(context: Tensor) -> tuple[States, Tensor]:

@@ -38,8 +38,8 @@ def test_every_trainable_tensor_receives_a_gradient(run: Path, stage: str) -> No
     groups = {name.split("/")[0] for name in gradients}
     expected = {
         "compress": {"adapters", "tokens", "knowledge", "head"},
-        "reinforce": {"tokens", "head"},
-        "unify": {"tokens", "head", "fusion"},
+        "reinforce": {"adapters", "tokens", "head"},
+        "unify": {"adapters", "tokens", "head", "fusion"},
     }
     assert groups == expected[stage]
     assert all(value > 0 for value in gradients.values())

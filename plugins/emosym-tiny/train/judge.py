@@ -14,7 +14,7 @@ import numpy as np
 import open_clip
 import torch
 import torch.nn.functional as F
-from emosym_tiny.world.distribution import World
+from emosym_tiny.world.distribution import Attributes, World
 from emosym_tiny.world.vocabulary import EMOTIONS, OBJECTS, SCENES
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -94,11 +94,12 @@ def train_resnet(steps: int, draft: bool) -> None:
 
         start = time.time()
         record = fit("judge-resnet", model, loss, steps=steps, lr=3e-3, weight_decay=0.02, seed=RESNET_SEED,
-            evaluate=evaluate, evaluate_every=500)  # fmt: skip
+                     evaluate=evaluate, evaluate_every=500)  # fmt: skip
         model.load_state_dict({k: v.half().float() if v.is_floating_point() else v
                                for k, v in model.state_dict().items()})  # fmt: skip
         write_figures("judge-resnet", parameters=parameters(model), seed=RESNET_SEED, steps=steps,
-                      labelled_pictures=LABELLED, start=start, training_seconds=record.get("seconds"), **_world_figures(), **evaluate())  # fmt: skip
+                      labelled_pictures=LABELLED, start=start, training_seconds=record.get("seconds"),
+                      **_world_figures(), **evaluate())  # fmt: skip
     model.save_pretrained(folder, state_dict=half(model))
     ViTImageProcessor(size={"height": SIZE, "width": SIZE}, image_mean=MEAN, image_std=STD).save_pretrained(
         folder
@@ -112,7 +113,7 @@ def _logits(model: nn.Module) -> Tensor:
     return torch.cat([model(renders.images(batch)).logits.float() for batch in batches])
 
 
-def attribute_targets(attributes: list) -> Tensor:
+def attribute_targets(attributes: list[Attributes]) -> Tensor:
     """[N,3] with -100 where the emotion is not known."""
     return torch.tensor([[-100, item.scene, item.object] for item in attributes])
 
@@ -151,10 +152,11 @@ def train_clip_head(steps: int, draft: bool) -> None:
             }
 
         record = fit("judge-clip", layers, loss, steps=steps, lr=5e-3, weight_decay=0.05, seed=CLIP_SEED,
-            evaluate=evaluate, evaluate_every=500)  # fmt: skip
+                     evaluate=evaluate, evaluate_every=500)  # fmt: skip
         layers.load_state_dict({k: v.half().float() for k, v in layers.state_dict().items()})
         write_figures("judge-clip", parameters=parameters(layers), seed=CLIP_SEED, steps=steps,
-                      labelled_pictures=LABELLED, start=start, training_seconds=record.get("seconds"), **_world_figures(), **evaluate())  # fmt: skip
+                      labelled_pictures=LABELLED, start=start, training_seconds=record.get("seconds"),
+                      **_world_figures(), **evaluate())  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     save_file({f"layers.{k}": v for k, v in half(layers).items()}, folder / "head.safetensors")
     described = {

@@ -20,7 +20,7 @@ def locate(model: str, context: Context) -> str:
 
     A name that is no folder, no hub model and none of open_clip's is refused.
     """
-    path = context.model_path(model)
+    path: str = context.model_path(model)
     if Path(path).is_dir():
         return f"local-dir:{path}"
     if path.startswith(("hf-hub:", "local-dir:")) or path in open_clip.list_models():
@@ -36,7 +36,7 @@ def locate(model: str, context: Context) -> str:
 
 def load_clip(
     model: str, pretrained: str | None, context: Context
-) -> tuple[nn.Module, Callable[[Image.Image], Tensor], str]:
+) -> tuple[Any, Callable[[Image.Image], Tensor], str]:
     """The frozen model in float32, its image transform, and its name for :func:`open_clip.get_tokenizer`."""
     name = locate(model, context)
     if ":" not in name and pretrained is None:

@@ -31,7 +31,7 @@ class OpenClipTextEncoder(TextEncoder):
         super().__init__()
         self.config, self.context = config, context
         model, _, name = load_clip(config.model, config.pretrained, context)
-        self.model: Any = model
+        self.model = model
         if hasattr(self.model, "visual"):
             del self.model.visual  # never used here, and most of the memory
         self.tokenizer: Any = open_clip.get_tokenizer(name)

@@ -12,6 +12,8 @@ from typing import Any, TextIO
 
 from emosym_registry import hookimpl
 
+from emosym.evaluation.wording import clock
+
 EVERY = 10.0
 """Seconds between plain lines."""
 
@@ -133,13 +135,6 @@ def show_progress(stream: TextIO | None = None) -> Iterator[Any]:
     )
     with Progress(*columns, console=Console(file=stream)) as bars:
         yield BarProgress(bars)
-
-
-def clock(seconds: float) -> str:
-    """``65`` as ``1:05``, an hour and more as ``1:00:00``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def bank_line(step: int, refresh: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emosym.cli.columns import columns
-from emosym.cli.progress import clock
+from emosym.evaluation.wording import clock, interval, number, share
 
 STAGES = ("compress", "reinforce", "unify")
 
@@ -24,7 +24,7 @@ def print_figures(figures: Mapping[str, Any]) -> None:
     """Every number of an evaluation by its name."""
     print(
         columns(
-            ("figure", "value"), [(name, _number(value)) for name, value in _flatten(figures)], numbers=(1,)
+            ("figure", "value"), [(name, number(value)) for name, value in _flatten(figures)], numbers=(1,)
         )
     )
 
@@ -46,28 +46,34 @@ def _understanding_table(understanding: Mapping[str, Any], seconds: Mapping[str,
     stages = understanding.get("stages") or {}
     for stage in STAGES:
         if stage in stages:
-            figures = stages[stage]
             took = clock(seconds[stage]) if stage in seconds else ""
             rows.append(
-                (f"after {stage}", _share(figures.get("accuracy")), _share(figures.get("macro_f1")), took)
+                (
+                    f"after {stage}",
+                    *(interval(stages[stage], name) for name in ("accuracy", "macro_f1")),
+                    took,
+                )
             )
     if not stages and "accuracy" in understanding:
-        rows.append(("test", _share(understanding["accuracy"]), _share(understanding.get("macro_f1")), ""))
+        rows.append(
+            ("held out", interval(understanding, "accuracy"), interval(understanding, "macro_f1"), "")
+        )
     if understanding.get("bayes") is not None:
-        rows.append(("Bayes optimum", _share(understanding["bayes"]), "", ""))
-    return columns(("understanding", "accuracy", "macro-F1", "time"), rows, numbers=(1, 2, 3))
+        rows.append(("Bayes optimum", share(understanding["bayes"]), "", ""))
+    return columns(("understanding", "accuracy", "macro-F1", "time"), rows, numbers=(3,))
 
 
 def _generation_table(generation: Mapping[str, Any]) -> str:
     rows = [
-        ("Emo-A", _share(generation.get("emo_a")), _share(generation.get("emo_a_real"))),
-        ("diversity", _number(generation.get("diversity")), _number(generation.get("diversity_real"))),
+        ("Emo-A", interval(generation, "emo_a"), interval(generation, "emo_a_real")),
+        ("diversity", number(generation.get("diversity")), number(generation.get("diversity_real"))),
     ]
-    known = {"emo_a", "emo_a_real", "diversity", "diversity_real"}
-    rows += [
-        (name.replace("_", " "), _number(generation[name]), "") for name in sorted(set(generation) - known)
+    shown = ("emo_a", "diversity")
+    more = [
+        name for name in generation if not name.startswith(shown) and not name.endswith(("_low", "_high"))
     ]
-    return columns(("generation", "generated", "real"), rows, numbers=(1, 2))
+    rows += [(name.replace("_", " "), number(generation[name]), "") for name in more]
+    return columns(("generation", "generated", "real"), rows)
 
 
 def _flatten(figures: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -79,13 +85,3 @@ def _flatten(figures: Mapping[str, Any], prefix: str = "") -> list[tuple[str, An
         elif isinstance(value, (int, float, str)) and not isinstance(value, bool):
             rows.append((f"{prefix}{name}", value))
     return rows
-
-
-def _share(value: Any) -> str:
-    return f"{100 * value:.1f} %" if isinstance(value, (int, float)) else "–"
-
-
-def _number(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "–" if value is None else str(value)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from emosym.evaluation.curves import stage_curves
+from emosym.evaluation.wording import clock, interval, number, share
 from emosym.files import written_whole
 
 STAGES = ("compress", "reinforce", "unify")
@@ -21,7 +22,7 @@ def write_report(run: Path) -> Path:
     import jinja2
 
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True)
-    environment.filters |= {"share": share, "number": number, "clock": clock}
+    environment.filters |= {"share": share, "number": number, "clock": clock, "interval": interval}
     page = environment.get_template("report.html.jinja").render(**facts(Path(run)))
     path = Path(run) / "report.html"
     with written_whole(path) as partial:
@@ -120,24 +121,6 @@ def inlined(path: Path) -> str | None:
 def read_json(path: Path) -> Any:
     """What a JSON file holds, None where there is no file."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-
-def share(value: Any) -> str:
-    """A share as per cent."""
-    return f"{100 * value:.1f} %" if isinstance(value, (int, float)) else "–"
-
-
-def number(value: Any) -> str:
-    """A number to three digits."""
-    return f"{value:.3g}" if isinstance(value, float) else ("–" if value is None else str(value))
-
-
-def clock(seconds: Any) -> str:
-    """Seconds as minutes and seconds."""
-    if not isinstance(seconds, (int, float)):
-        return "–"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
 
 
 def tiles(understanding: Mapping[str, Any], generation: Mapping[str, Any]) -> Sequence[tuple[str, str, str]]:

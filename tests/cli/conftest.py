@@ -44,7 +44,7 @@ def process() -> Command:
     def run(*words: object, folder: Path | None = None) -> Outcome:
         done = subprocess.run(
             [sys.executable, "-c", "import sys; from emosym.cli import main; sys.exit(main())", *map(str, words)],
-            capture_output=True, text=True, cwd=folder, env=os.environ | {"NO_COLOR": "1"}, timeout=300, check=False,
+            capture_output=True, text=True, cwd=folder, env=os.environ | {"NO_COLOR": "1"}, timeout=550, check=False,
         )  # fmt: skip
         return Outcome(done.returncode, done.stdout, done.stderr)
 

@@ -17,7 +17,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("data") / "world"
     assert (
-        main(["data", "make", str(folder), "--train", "24", "--val", "8", "--test", "8", "--workers", "1"])
+        main(["data", "make", str(folder), "--train", "96", "--val", "8", "--test", "8", "--workers", "1"])
         == 0
     )
     return folder
@@ -26,7 +26,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_folder_that_was_made_is_sound(emosym: Command, world: Path) -> None:
     checked = emosym("data", "check", "--folder", world)
     assert checked.status == 0
-    assert f"ok: {world} (emoset): train 24, val 8, test 8" in checked.out
+    assert f"ok: {world} (emoset): train 96, val 8, test 8" in checked.out
 
 
 def test_folders_by_emotion_are_recognised(emosym: Command, world: Path) -> None:

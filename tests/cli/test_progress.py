@@ -6,13 +6,8 @@ from pathlib import Path
 import pytest
 
 from emosym.cli import progress
-from emosym.cli.progress import PlainProgress, Rate, clock, show_progress
+from emosym.cli.progress import PlainProgress, Rate, show_progress
 from emosym.contracts import Refresh
-
-
-@pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (65, "1:05"), (3600, "1:00:00"), (59.6, "1:00")])
-def test_time_is_shown_as_a_clock(seconds: float, shown: str) -> None:
-    assert clock(seconds) == shown
 
 
 def test_the_rate_is_that_of_the_last_steps() -> None:

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from emosym.cli.tables import print_figures, print_summary
+
+SUMMARY = {
+    "understanding": {
+        "accuracy": 0.84,
+        "bayes": 0.8694,
+        "stages": {
+            "compress": {"accuracy": 0.7, "macro_f1": 0.69},
+            "unify": {"accuracy": 0.84, "accuracy_low": 0.82, "accuracy_high": 0.86, "macro_f1": 0.83},
+        },
+    },
+    "generation": {
+        "emo_a": 0.75,
+        "emo_a_real": 0.85,
+        "diversity": 0.6,
+        "diversity_real": 0.8,
+        "fid": 31.5,
+        "fid_low": 30.0,
+    },
+    "seconds": {"compress": 61.0, "unify": 130.0, "total": 200.0},
+    "peak_memory_bytes": 2 * 2**30,
+    "device": "cpu",
+    "seed": 7,
+}
+
+
+def test_the_summary_shows_each_stage_beside_the_optimum(capsys: pytest.CaptureFixture[str]) -> None:
+    print_summary(SUMMARY)
+    assert capsys.readouterr().out.splitlines() == [
+        "understanding   accuracy            macro-F1  time",
+        "after compress  70.0 %              69.0 %    1:01",
+        "after unify     84.0 % (82.0–86.0)  83.0 %    2:10",
+        "Bayes optimum   86.9 %",
+        "",
+        "generation  generated  real",
+        "Emo-A       75.0 %     85.0 %",
+        "diversity   0.6        0.8",
+        "fid         31.5",
+        "",
+        "3:20 in all, peak memory 2.0 GiB, device cpu, seed 7",
+    ]
+
+
+def test_a_run_that_only_understands_has_no_table_of_generation(capsys: pytest.CaptureFixture[str]) -> None:
+    print_summary({"understanding": {"accuracy": 0.5, "macro_f1": 0.4}})
+    out = capsys.readouterr().out
+    assert "held out       50.0 %    40.0 %" in out
+    assert "generation" not in out
+
+
+def test_figures_are_named_by_their_place(capsys: pytest.CaptureFixture[str]) -> None:
+    print_figures({"split": "val", "understanding": {"accuracy": 0.5, "confusion": [[1]]}})
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "split                     val",
+        "understanding.accuracy    0.5",
+    ]

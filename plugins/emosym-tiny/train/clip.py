@@ -23,6 +23,7 @@ from transformers import PreTrainedTokenizerFast
 from train.figures import WEIGHTS, half, parameters, write_figures
 from train.languages import CLIP_CONTEXT, MEAN, PATCH, SIZE, STD, clip_tokenizer
 from train.loop import fit
+from train.records import trained
 from train.renders import held_out_renders, train_renders
 
 FOLDER = WEIGHTS / "clip"
@@ -68,7 +69,7 @@ def save(model: open_clip.CLIP, tokenizer: PreTrainedTokenizerFast) -> None:
 
 
 def encode_text(model: open_clip.CLIP, tokens: Tensor) -> Tensor:
-    """As ``model.encode_text``, for token rows shorter than the context; causal attention makes them equal."""
+    """As ``model.encode_text``, on rows shorter than the context; causal attention makes them equal."""
     length = tokens.shape[1]
     states = model.token_embedding(tokens) + model.positional_embedding[:length]
     states = model.ln_final(model.transformer(states, attn_mask=model.attn_mask[:length, :length]))
@@ -138,12 +139,12 @@ def main() -> None:
         return value, {"scale": float(model.logit_scale.detach().exp())}
 
     start = time.time()
-    record = fit("clip", model, loss, steps=options.steps, lr=2e-3, weight_decay=0.05, warmup=100, seed=SEED, ema=0.998,
-        evaluate=lambda: retrieval(model, tokenizer), evaluate_every=200)  # fmt: skip
+    fit("clip", model, loss, steps=options.steps, lr=2e-3, weight_decay=0.05, warmup=100, seed=SEED,
+        ema=0.998, evaluate=lambda: retrieval(model, tokenizer), evaluate_every=200)  # fmt: skip
     save(model, tokenizer)
     stored, _ = open_clip.create_model_from_pretrained(f"local-dir:{FOLDER}")
     stored.eval()
-    write_figures("clip", start=start, training_seconds=record.get("seconds"), seed=SEED, steps=options.steps, batch=BATCH,
+    write_figures("clip", start=start, seed=SEED, batch=BATCH, **trained("clip"),
                   parameters=parameters(stored), **retrieval(stored, tokenizer))  # fmt: skip
 
 

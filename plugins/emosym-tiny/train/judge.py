@@ -24,6 +24,7 @@ from train.figures import WEIGHTS, half, parameters, write_figures
 from train.labelled import labelled_renders
 from train.languages import MEAN, SIZE, STD
 from train.loop import fit
+from train.records import trained
 from train.renders import train_renders
 
 RESNET_SEED, CLIP_SEED, TEST_SEED = 20_240_210, 20_240_220, 20_240_230
@@ -93,12 +94,12 @@ def train_resnet(steps: int, draft: bool) -> None:
             return _accuracies(_logits(model), labelled_renders(TEST, TEST_SEED).targets())
 
         start = time.time()
-        record = fit("judge-resnet", model, loss, steps=steps, lr=3e-3, weight_decay=0.02, seed=RESNET_SEED,
-                     evaluate=evaluate, evaluate_every=500)  # fmt: skip
+        fit("judge-resnet", model, loss, steps=steps, lr=3e-3, weight_decay=0.02, seed=RESNET_SEED,
+            evaluate=evaluate, evaluate_every=500)  # fmt: skip
         model.load_state_dict({k: v.half().float() if v.is_floating_point() else v
                                for k, v in model.state_dict().items()})  # fmt: skip
-        write_figures("judge-resnet", parameters=parameters(model), seed=RESNET_SEED, steps=steps,
-                      labelled_pictures=LABELLED, start=start, training_seconds=record.get("seconds"),
+        write_figures("judge-resnet", parameters=parameters(model), seed=RESNET_SEED, start=start,
+                      labelled_pictures=LABELLED, **trained("judge-resnet"),
                       **_world_figures(), **evaluate())  # fmt: skip
     model.save_pretrained(folder, state_dict=half(model))
     ViTImageProcessor(size={"height": SIZE, "width": SIZE}, image_mean=MEAN, image_std=STD).save_pretrained(
@@ -151,11 +152,11 @@ def train_clip_head(steps: int, draft: bool) -> None:
                 )
             }
 
-        record = fit("judge-clip", layers, loss, steps=steps, lr=5e-3, weight_decay=0.05, seed=CLIP_SEED,
-                     evaluate=evaluate, evaluate_every=500)  # fmt: skip
+        fit("judge-clip", layers, loss, steps=steps, lr=5e-3, weight_decay=0.05, seed=CLIP_SEED,
+            evaluate=evaluate, evaluate_every=500)  # fmt: skip
         layers.load_state_dict({k: v.half().float() for k, v in layers.state_dict().items()})
-        write_figures("judge-clip", parameters=parameters(layers), seed=CLIP_SEED, steps=steps,
-                      labelled_pictures=LABELLED, start=start, training_seconds=record.get("seconds"),
+        write_figures("judge-clip", parameters=parameters(layers), seed=CLIP_SEED, start=start,
+                      labelled_pictures=LABELLED, **trained("judge-clip"),
                       **_world_figures(), **evaluate())  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     save_file({f"layers.{k}": v for k, v in half(layers).items()}, folder / "head.safetensors")

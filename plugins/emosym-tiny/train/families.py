@@ -51,7 +51,7 @@ ROPE = {"rope_type": "default", "rope_theta": 10_000.0}
 
 @dataclass(frozen=True)
 class Family:
-    """One model class: ``build`` from its processor, ``pixels`` from uint8 pictures, ``warm_start`` from qwen-vl."""
+    """One model class: built for a processor, fed by ``pixels`` from uint8 pictures, started from qwen-vl."""
 
     processor: Callable[[], ProcessorMixin]
     build: Callable[[ProcessorMixin], PreTrainedModel]

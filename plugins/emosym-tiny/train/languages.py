@@ -96,7 +96,7 @@ def _base() -> str:
 
 
 def chat_tokenizer(*extra: str, **named: str) -> PreTrainedTokenizerFast:
-    """The language models' byte-level BPE with the family's own special tokens behind the shared vocabulary."""
+    """The language models' byte-level BPE with its family's own special tokens behind the common ones."""
     return PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(_base()),
         eos_token=STOP,
@@ -111,7 +111,7 @@ def chat_tokenizer(*extra: str, **named: str) -> PreTrainedTokenizerFast:
 
 
 def clip_tokenizer() -> PreTrainedTokenizerFast:
-    """Lower-case byte-level BPE that frames each text in <|start|> … <|end|>, as open_clip's HF wrapper expects."""
+    """Lower-case byte-level BPE that frames each text in a start and an end token, which CLIP reads it at."""
     pad, start, end = "<|pad|>", "<|start|>", "<|end|>"
     tokenizer = _bpe(CLIP_VOCABULARY, lowercase=True, specials=(pad, start, end))
     tokenizer.post_processor = processors.TemplateProcessing(

@@ -1,7 +1,7 @@
-"""Pretrain one small vision-language model by captioning: ``python -m train.vlm qwen-vl`` (then llava, smolvlm).
+"""Pretrain a small vision-language model by captioning: ``python -m train.vlm qwen-vl``, then llava, smolvlm.
 
-The loss is on the assistant's tokens alone; no emotion label and no affect word is ever seen. ``--draft`` saves
-the model untrained, for developing against.
+The loss is on the assistant's tokens alone; no emotion label and no affect word is ever seen. ``--draft``
+saves the model untrained, for developing against.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from train.families import FAMILIES, Family, fast_attention
 from train.figures import WEIGHTS, half, parameters, write_figures
 from train.languages import CAPTION, DESCRIBE, STOP
 from train.loop import fit
+from train.records import trained
 from train.renders import held_out_renders, train_renders
 
 SEEDS = {"qwen-vl": 20_240_310, "llava": 20_240_320, "smolvlm": 20_240_330}
@@ -76,7 +77,7 @@ class Captioner:
         return torch.tensor([row + [-100] * (length - len(row)) for row in rows])
 
     def logits(self, pictures: Tensor, prompt: str, answers: Tensor) -> Tensor:
-        """Predictions of every answer token [B,L,V]; padding is on the right, where causal attention ignores it."""
+        """Predictions of every answer token [B,L,V]; padding is on the right, which causal attention skips."""
         prefix = self.prefixes[prompt]
         ids = torch.cat([prefix.expand(len(answers), -1), answers[:, :-1].clamp(min=0)], 1)
         extra: dict[str, Any] = self.family.pixels(pictures)
@@ -160,11 +161,11 @@ def main() -> None:
     captioner = Captioner(model, processor, family)
     fast_attention(model)
     start = time.time()
-    record = fit(f"vlm-{name}", model, captioner.loss, steps=steps, lr=2e-3, seed=seed, ema=0.998,
+    fit(f"vlm-{name}", model, captioner.loss, steps=steps, lr=2e-3, seed=seed, ema=0.998,
         evaluate=lambda: read_captions(model, processor, 200), evaluate_every=500)  # fmt: skip
     save(model, processor, WEIGHTS / name)
     stored = AutoModelForImageTextToText.from_pretrained(WEIGHTS / name)
-    write_figures(f"vlm-{name}", start=start, training_seconds=record.get("seconds"), seed=seed,
+    write_figures(f"vlm-{name}", start=start, **trained(f"vlm-{name}"), seed=seed,
                   steps=steps, batch=BATCH, parameters=parameters(stored), held_out_pictures=1000,
                   **read_captions(stored.eval(), processor, 1000))  # fmt: skip
 

@@ -10,7 +10,9 @@ from torch import nn
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     """A linear layer that starts as torch's own does: uniform within ±1/√inputs."""
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    # Not skip_init: its detour over the meta device imports sympy, seconds of every start.
+    with torch.random.fork_rng(devices=[]):
+        layer = nn.Linear(inputs, outputs)
     bound = 1 / math.sqrt(inputs)
     with torch.no_grad():
         layer.weight.uniform_(-bound, bound, generator=generator)

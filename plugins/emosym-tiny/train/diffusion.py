@@ -25,10 +25,10 @@ from train.records import record, trained
 from train.renders import Renders, held_out_renders, train_renders
 
 SEEDS = {"sd": 20_240_310, "sdxl": 20_240_320}
-STEPS = {"sd": 3_400, "sdxl": 1_000}
+STEPS = {"sd": 3_400, "sdxl": 800}
 RATES = {"sd": 1.2e-3, "sdxl": 5e-4}
 BATCH = 48
-EVERY = 600
+EVERY = 400
 SAMPLE_SEED, SAMPLES = 20_240_330, 280
 
 

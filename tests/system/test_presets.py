@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from emosym_registry import Registry
+
 from emosym.spec import Resolved, load_spec
 from emosym.stages.run import run_experiment
-from emosym_registry import Registry
 
 FORM = (
     "compressor.params={symmetric: false, mask_identical: false}",

@@ -242,9 +242,7 @@ class LatentDiffusion(DiffusionHead):
             path = self.context.model_path(self.config.vae)
             folder = PipelineFolder(path, self.config.variant, self.config.local_files_only, folder.dtype)
             folder.require(self.family.example)
-        vae = folder.vae(folder.dtype)
-        # SDXL's autoencoder overflows in half precision, and says so.
-        return vae.float() if folder.dtype == torch.float16 and vae.config.get("force_upcast") else vae
+        return folder.vae()
 
     def _picture_size(self) -> int:
         own = self.unet.config.sample_size

@@ -36,6 +36,10 @@ class PipelineFolder:
         """The folder, None for a hub id."""
         return Path(self.path) if Path(self.path).is_dir() else None
 
+    @property
+    def _where(self) -> dict[str, Any]:
+        return {"local_files_only": self.local_files_only}
+
     def require(self, example: str) -> None:
         """Refuse a path that is neither a folder nor can be a hub id; ``example`` is a hub id of the family."""
         if self.local is None and not _HUB_ID.match(self.path):
@@ -50,7 +54,7 @@ class PipelineFolder:
         if self.local is not None and not (self.local / "model_index.json").is_file():
             return {}
         try:
-            return dict(DiffusionPipeline.load_config(self.path, local_files_only=self.local_files_only))
+            return dict(DiffusionPipeline.load_config(self.path, **self._where))
         except (OSError, ValueError) as error:
             raise EmosymError(
                 "diffusion.missing-model",
@@ -92,9 +96,7 @@ class PipelineFolder:
         return dict(
             self._read(
                 component,
-                lambda: cls.load_config(
-                    self.path, subfolder=component, local_files_only=self.local_files_only
-                ),
+                lambda: cls.load_config(self.path, subfolder=component, **self._where),
             )
         )
 
@@ -103,12 +105,18 @@ class PipelineFolder:
         return self.config("scheduler", DDPMScheduler)
 
     def unet(self) -> UNet2DConditionModel:
-        return self._weights("unet", lambda: self._diffusers(UNet2DConditionModel, "unet"))
+        return self._weights("unet", lambda: self._diffusers(UNet2DConditionModel, "unet", self.dtype))
 
-    def vae(self, dtype: torch.dtype) -> AutoencoderKL:
+    def vae(self) -> AutoencoderKL:
         """The autoencoder of a pipeline folder, or of a folder that is an autoencoder itself."""
-        nested = self.local is None or (self.local / "vae").is_dir()
-        return self._weights("vae", lambda: self._diffusers(AutoencoderKL, "vae" if nested else None, dtype))
+        subfolder = "vae" if self.local is None or (self.local / "vae").is_dir() else None
+        config = self._read(
+            "vae", lambda: AutoencoderKL.load_config(self.path, subfolder=subfolder, **self._where)
+        )
+        # SDXL's autoencoder overflows in half precision; those that do not say force_upcast: false.
+        overflows = self.dtype == torch.float16 and config.get("force_upcast", True)
+        dtype = torch.float32 if overflows else self.dtype
+        return self._weights("vae", lambda: self._diffusers(AutoencoderKL, subfolder, dtype))
 
     def text_encoder(self, component: str, cls: Any) -> Any:
         def load() -> Any:
@@ -118,7 +126,7 @@ class PipelineFolder:
                     subfolder=component,
                     variant=self.variant,
                     dtype=self.dtype,
-                    local_files_only=self.local_files_only,
+                    **self._where,
                     output_loading_info=True,
                 )
 
@@ -127,18 +135,16 @@ class PipelineFolder:
     def tokenizer(self, component: str) -> Any:
         return self._read(
             component,
-            lambda: AutoTokenizer.from_pretrained(
-                self.path, subfolder=component, local_files_only=self.local_files_only
-            ),
+            lambda: AutoTokenizer.from_pretrained(self.path, subfolder=component, **self._where),
         )
 
-    def _diffusers(self, cls: Any, subfolder: str | None, dtype: torch.dtype | None = None) -> Any:
+    def _diffusers(self, cls: Any, subfolder: str | None, dtype: torch.dtype) -> Any:
         return cls.from_pretrained(
             self.path,
             subfolder=subfolder,
             variant=self.variant,
-            torch_dtype=dtype or self.dtype,
-            local_files_only=self.local_files_only,
+            torch_dtype=dtype,
+            **self._where,
             low_cpu_mem_usage=False,
             output_loading_info=True,
         )

@@ -29,7 +29,8 @@ def flow_shift(config: Mapping[str, Any]) -> float:
 def sampling_scheduler(saved: Mapping[str, Any], name: str | None, options: Mapping[str, Any]) -> Any:
     """The scheduler to sample with; ``saved`` is the folder's scheduler config. Copy it with :func:`fresh` per call."""
     cls = _scheduler_class(name or _default_name(saved))
-    config = dict(saved)
+    # What another class saved and this one has no use for would only make diffusers warn.
+    config = {key: value for key, value in saved.items() if key in _parameters(cls.__init__)}
     if is_flow(saved) != cls.__name__.startswith("FlowMatch"):
         config.update(_across(saved, cls))
     _check_options(cls, options)

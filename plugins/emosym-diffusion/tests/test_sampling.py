@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-
+import diffusers
 import pytest
 import torch
 from diffusers import (
@@ -24,7 +23,8 @@ CLOSE = {"rtol": 0, "atol": 2e-5}
 
 def _pipeline(cls, path, head):
     pipeline = cls.from_pretrained(path)
-    pipeline.scheduler = copy.deepcopy(head._scheduler)
+    if head.config.scheduler is not None:
+        pipeline.scheduler = getattr(diffusers, head.config.scheduler).from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

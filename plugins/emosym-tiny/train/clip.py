@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PreTrainedTokenizerFast
 
-from train.figures import WEIGHTS, half, parameters, write_figures
+from train.figures import WEIGHTS, compact_tokenizer, half, parameters, write_figures
 from train.languages import CLIP_CONTEXT, MEAN, PATCH, SIZE, STD, clip_tokenizer
 from train.loop import fit
 from train.records import trained
@@ -66,6 +66,7 @@ def save(model: open_clip.CLIP, tokenizer: PreTrainedTokenizerFast) -> None:
     described = {"model_cfg": clip_config(tokenizer), "preprocess_cfg": preprocess}
     (FOLDER / "open_clip_config.json").write_text(json.dumps(described, indent=2) + "\n")
     tokenizer.save_pretrained(FOLDER)
+    compact_tokenizer(FOLDER)
 
 
 def encode_text(model: open_clip.CLIP, tokens: Tensor) -> Tensor:

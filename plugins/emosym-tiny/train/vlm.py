@@ -22,7 +22,7 @@ from transformers import AutoModelForImageTextToText, PreTrainedModel, Processor
 from transformers.utils import logging
 
 from train.families import FAMILIES, Family, fast_attention
-from train.figures import WEIGHTS, half, parameters, write_figures
+from train.figures import WEIGHTS, compact_tokenizer, half, parameters, write_figures
 from train.languages import CAPTION, DESCRIBE, STOP
 from train.loop import fit
 from train.records import trained
@@ -137,6 +137,7 @@ def save(model: PreTrainedModel, processor: ProcessorMixin, folder: Path) -> Non
     """Weights in fp16, config in float32: loading gives a float32 model."""
     model.save_pretrained(folder, state_dict=half(model))
     processor.save_pretrained(folder)
+    compact_tokenizer(folder)
 
 
 def main() -> None:

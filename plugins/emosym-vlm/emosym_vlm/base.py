@@ -145,7 +145,7 @@ class VisionLanguageBackbone(Backbone):
         adapter.load_state(self.adapters(), state)
 
     def fingerprint(self) -> str:
-        return stamp(tensors(self.model))
+        return stamp(tensors(self.model), self.adapters().values())
 
     def _prompts(self, samples: Sequence[Sample], question: str) -> list[Prompt]:
         if self._vision_learns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -19,9 +20,13 @@ def vision_tensors(model: PreTrainedModel) -> Iterable[Tensor]:
     return (tensor for tensor in tensors(model.base_model) if id(tensor) not in language)
 
 
-def stamp(parts: Iterable[Tensor]) -> str:
-    """Changes when any of ``parts`` is written to or replaced; does no arithmetic on them.
+def stamp(parts: Iterable[Tensor], trained: Iterable[Tensor] = ()) -> str:
+    """Changes when any of ``parts`` is written to or replaced, or the values of ``trained`` change.
 
-    It rests on PyTorch's version counters, which writes through ``.data`` escape.
+    PyTorch's version counters cost nothing, but fused optimisers (and writes through ``.data``) escape them; so what
+    an optimiser trains is measured too, which is little: adapters are small.
     """
-    return f"{hash(tuple((part.data_ptr(), part._version) for part in parts)) & (2**64 - 1):016x}"
+    versions = tuple((part.data_ptr(), part._version) for part in parts)
+    norms = [torch.linalg.vector_norm(part.detach(), dtype=torch.float64) for part in trained]
+    values = tuple(torch.stack(norms).tolist()) if norms else ()
+    return f"{hash((versions, values)) & (2**64 - 1):016x}"

@@ -79,9 +79,7 @@ class Unify(Stage):
         assert fusion is not None
         assert diffusion is not None
         states, _ = self.system.read(self.originals[:1024], batch_size=64)
-        fusion.calibrate(
-            diffusion.token_norms, States(states.context * self.settings.context_scale, states.emotion)
-        )
+        fusion.calibrate(diffusion.token_norms, states)
         self.calibrated = True
 
     def extra_state(self) -> dict[str, Any]:

@@ -114,6 +114,8 @@ def save(parts: nn.ModuleDict, vae: AutoencoderKL, folder: Path) -> None:
     for part in halves.values():
         part.eval()
     pipeline(halves, copy.deepcopy(vae).half()).save_pretrained(folder, safe_serialization=True)
+    defaults = {"steps": SAMPLING_STEPS, "guidance_scale": GUIDANCE}
+    (folder / "emosym.json").write_text(json.dumps(defaults) + "\n")
     for path in sorted(folder.glob("*/config.json")):
         _tidy(path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from emosym.cli.failures import report_failure
@@ -14,16 +15,19 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 (our fault), 2 (the user's mistake) or 130 (stopped)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # a bar in a log is a thousand lines
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not debug:
+        warnings.simplefilter("ignore", FutureWarning)  # libraries speaking to their callers, not to ours
     try:
         settings, words = split(words)
         from emosym.cli.app import app
 
         status = app(args=words, prog_name="emosym", standalone_mode=False, obj=settings)
     except (Exception, KeyboardInterrupt) as error:
-        return report_failure(error, debug="--debug" in sys.argv or "--debug" in (arguments or ()))
+        return report_failure(error, debug=debug)
     status = status if isinstance(status, int) else 0
     if status == 130:
         print("stopped", file=sys.stderr)

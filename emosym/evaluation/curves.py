@@ -22,6 +22,7 @@ PANELS = (
     "gradient norm",
     "learning rate",
 )
+FROM_ZERO = frozenset({"accuracy", "bank", "bank decisions", "gradient norm", "learning rate"})
 IGNORED = frozenset({"stage", "step", "time"})
 
 
@@ -74,7 +75,7 @@ def _draw(
 
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    settings = {
+    settings: Any = {
         "svg.fonttype": "none", "svg.hashsalt": stage, "font.size": 9, "font.family": "sans-serif",
         "text.color": INK, "axes.edgecolor": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
         "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "legend.frameon": False,
@@ -111,6 +112,9 @@ def _panel(axes: Any, panel: str, curves: Mapping[str, list[tuple[int, float]]])
             steps, smoothed(values), color=colour, linewidth=1.5, marker=marker, markersize=3, label=name
         )
     axes.set_title(panel, loc="left")
+    axes.ticklabel_format(useOffset=False)
+    if panel in FROM_ZERO:
+        axes.set_ylim(bottom=0)
     axes.grid(alpha=0.18, linewidth=0.6)
     axes.locator_params(axis="x", nbins=5, integer=True)
     if len(curves) > 1 or panel not in curves:

@@ -174,15 +174,15 @@ class System:
         steps: int | None = None,
         guidance_scale: float | None = None,
         strength: float | None = None,
-        batch_size: int = 16,
+        batch_size: int = 1,
         on_step: Callable[[int, int], None] | None = None,
     ) -> list[Generated]:
         """Make ``n`` images that evoke an emotion.
 
         The emotion comes from its name, from a ``mixture`` of names with weights ("70 % awe, 30 % fear"), or from an
         ``image`` whose reading drives the new ones; with ``strength`` (0 to 1) that image is also where the denoising
-        starts. ``prompt`` may say what to show (``"a {emotion} street"``). Picture i of seed s is the same whatever n
-        and the batch size are.
+        starts. ``prompt`` may say what to show (``"a {emotion} street"``). Picture i has seed ``seed + i`` and is the
+        same bytes whatever ``n`` is; a larger ``batch_size`` is faster, and may round the last bit otherwise.
         """
         self._must_generate()
         prompt = prompt or PROMPT

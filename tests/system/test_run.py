@@ -74,9 +74,23 @@ class _StopAt:
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize(("stage", "step"), [("compress", 4), ("unify", 5)])
+@pytest.mark.parametrize(
+    ("stage", "step", "tolerance"),
+    [
+        ("compress", 4, 0.0),
+        # Features that a long process remembers were computed in other batches than those a resumed one computes, which
+        # rounds their last bits otherwise; a step more or less would be ten times this tolerance.
+        ("unify", 5, 1e-4),
+    ],
+)
 def test_an_interrupted_run_continues_to_the_same_weights(
-    run: Path, registry: Registry, sets: tuple[str, ...], tmp_path: Path, stage: str, step: int
+    run: Path,
+    registry: Registry,
+    sets: tuple[str, ...],
+    tmp_path: Path,
+    stage: str,
+    step: int,
+    tolerance: float,
 ) -> None:
     out = tmp_path / "stopped"
     often = load_spec("preset:tiny", registry=registry, sets=[*sets, "compute.checkpoint_minutes=1e-9"])
@@ -89,10 +103,13 @@ def test_an_interrupted_run_continues_to_the_same_weights(
         registry.manager.unregister(name="stopper")
     run_experiment(often, registry, out, resume=True)
     expected, got = read_state(run / "system"), read_state(out / "system")
-    assert expected.keys() == got.keys()
-    for part, tensors in expected.items():
-        for name, value in tensors.items():
-            torch.testing.assert_close(got[part][name], value, rtol=0, atol=0, msg=f"{part}/{name}")
+    assert {part: set(tensors) for part, tensors in expected.items()} == {p: set(t) for p, t in got.items()}
+    worst = max(
+        float((got[part][name].double() - value.double()).abs().max())
+        for part, tensors in expected.items()
+        for name, value in tensors.items()
+    )
+    assert worst <= tolerance
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     steps = [(line["stage"], line["step"]) for line in lines if "step" in line]
     assert len(steps) == len(set(steps))

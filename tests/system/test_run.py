@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 from emosym_registry import EmosymError, Registry, hookimpl
 
 from emosym.spec import Resolved, load_spec

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
-from diffusers import UNet2DConditionModel
 from emosym_registry import EmosymError
 from peft import LoraConfig
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from emosym_diffusion.config import UnetLora
 _MARK = "lora_"
 
 
-def add(unet: UNet2DConditionModel, config: UnetLora, seed: int) -> None:
+def add(unet: Any, config: UnetLora, seed: int) -> None:
     """Add the adapter; its start is drawn from ``seed`` and changes no prediction. It trains in float32."""
     lora = LoraConfig(
         r=config.rank,

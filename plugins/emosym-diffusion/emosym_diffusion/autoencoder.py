@@ -11,6 +11,9 @@ from torch import Tensor, nn
 class Autoencoder(nn.Module):
     """Encodes and decodes a few pictures at a time; the latents it speaks of are scaled as the denoiser wants them."""
 
+    _mean: Tensor | None
+    _std: Tensor | None
+
     def __init__(self, vae: Any, batch: int) -> None:
         super().__init__()
         self.vae = vae
@@ -43,7 +46,7 @@ class Autoencoder(nn.Module):
         chunks = pixels.to(self.vae.device, self.vae.dtype).split(self._batch)
         parts = [self._posterior(chunk, generator) for chunk in chunks]
         latents = torch.cat(parts).float()
-        if self._mean is not None:
+        if self._mean is not None and self._std is not None:
             return (latents - self._mean) / self._std * self._scale
         return (latents - self._shift) * self._scale
 
@@ -51,7 +54,10 @@ class Autoencoder(nn.Module):
     def decode(self, latents: Tensor) -> Tensor:
         """Pictures float32 [B,3,H,W] in [0,1]."""
         latents = latents.float() / self._scale
-        latents = latents + self._shift if self._mean is None else latents * self._std + self._mean
+        if self._mean is not None and self._std is not None:
+            latents = latents * self._std + self._mean
+        else:
+            latents = latents + self._shift
         chunks = latents.to(self.vae.dtype).split(self._batch)
         pixels = torch.cat([self.vae.decode(chunk, return_dict=False)[0].float() for chunk in chunks])
         return (pixels / 2 + 0.5).clamp(0, 1).contiguous()

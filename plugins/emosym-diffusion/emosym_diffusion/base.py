@@ -5,10 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
-from diffusers import UNet2DConditionModel
 from emosym_registry import EmosymError
 from torch import Tensor, nn
 
@@ -58,8 +57,8 @@ class LatentDiffusion(DiffusionHead):
             for part in self.family.towers
         )
         self.autoencoder = Autoencoder(self._open_vae(folder), config.decode_batch)
-        self.unet: UNet2DConditionModel = folder.unet()
-        checks.check_fit(self.family, folder.path, self.unet, self.text, self.autoencoder)
+        self.unet: Any = folder.unet()
+        checks.check_fit(self.family, folder.path, self.unet, self.towers, self.autoencoder)
         self._size = self._picture_size()
         self._freeze()
         self._tune()
@@ -80,8 +79,13 @@ class LatentDiffusion(DiffusionHead):
     # Facts.
 
     @property
+    def towers(self) -> tuple[TextTower, ...]:
+        """The text encoders, in the order of ``token_widths``."""
+        return tuple(cast(TextTower, tower) for tower in self.text)
+
+    @property
     def token_widths(self) -> tuple[int, ...]:
-        return tuple(tower.token_width for tower in self.text)
+        return tuple(tower.token_width for tower in self.towers)
 
     @property
     def image_size(self) -> int:
@@ -89,7 +93,7 @@ class LatentDiffusion(DiffusionHead):
 
     @property
     def token_norms(self) -> tuple[float, ...]:
-        return tuple(tower.token_norm for tower in self.text)
+        return tuple(tower.token_norm for tower in self.towers)
 
     @property
     def default_steps(self) -> int:
@@ -219,7 +223,7 @@ class LatentDiffusion(DiffusionHead):
     @cached_property
     def _base_hash(self) -> str:
         parts: dict[str, nn.Module] = {"unet": self.unet, "vae": self.autoencoder.vae}
-        parts |= {tower.name: tower.encoder for tower in self.text}
+        parts |= {tower.name: tower.encoder for tower in self.towers}
         return hash_tensors(
             {
                 f"{part}.{name}": value
@@ -267,8 +271,7 @@ class LatentDiffusion(DiffusionHead):
         """Speed and memory: nothing here changes what is computed, up to rounding."""
         self.unet.to(memory_format=torch.channels_last)
         self.autoencoder.vae.to(memory_format=torch.channels_last)
-        if self.config.attention == "xformers":
-            checks.use_xformers(self.unet)
+        checks.set_attention(self.unet, self.config.attention)
         if self.config.vae_slicing:
             self.autoencoder.vae.enable_slicing()
         if self.config.vae_tiling:

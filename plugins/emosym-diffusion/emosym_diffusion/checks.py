@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from emosym_registry import EmosymError
 from torch import Tensor
 
@@ -69,7 +70,7 @@ def open_family(folder: PipelineFolder, family: Family, own_vae: bool) -> Mappin
 def check_fit(
     family: Family,
     path: str,
-    unet: UNet2DConditionModel,
+    unet: Any,
     towers: Iterable[TextTower],
     autoencoder: Autoencoder,
 ) -> None:
@@ -156,8 +157,13 @@ def join(first: Condition, second: Condition) -> Condition:
     return Condition(torch.cat([first.hidden, second.hidden]), pooled, extra)
 
 
-def use_xformers(unet: UNet2DConditionModel) -> None:
-    """Attention by xformers; an error where it is not installed or has no kernel for this device."""
+def set_attention(unet: Any, kind: str) -> None:
+    """Choose how the UNet attends; xformers where it is not installed or has no kernel is an error."""
+    if kind == "sdpa":
+        return
+    if kind == "plain":
+        unet.set_attn_processor(AttnProcessor())
+        return
     try:
         unet.enable_xformers_memory_efficient_attention()
     except (ImportError, ValueError, NotImplementedError) as error:

@@ -54,7 +54,8 @@ class DiffusionConfig(ComponentConfig):
     gradient_checkpointing: bool = False
     """Recompute the denoiser's activations in the backward pass: less memory, a third more time."""
 
-    attention: Literal["sdpa", "xformers"] = "sdpa"
+    attention: Literal["sdpa", "plain", "xformers"] = "sdpa"
+    """How the denoiser attends. ``plain`` matrix products train faster than ``sdpa`` in bfloat16 on a CPU."""
     vae_slicing: bool = False
     vae_tiling: bool = False
     compile: bool = False

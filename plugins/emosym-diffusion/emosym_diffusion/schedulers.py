@@ -10,6 +10,8 @@ import diffusers
 from diffusers import SchedulerMixin
 from emosym_registry import EmosymError, did_you_mean
 
+_OWN_MODEL = {"CogVideoXDDIMScheduler", "UnCLIPScheduler"}
+"""Schedulers that fit one model of their own."""
 _STEP_INPUTS = {"self", "model_output", "timestep", "sample"}
 
 
@@ -76,7 +78,8 @@ def _known() -> dict[str, Any]:
         cls = getattr(diffusers, name) if name.endswith("Scheduler") else None
         if not (inspect.isclass(cls) and issubclass(cls, SchedulerMixin) and hasattr(cls, "step")):
             continue
-        discrete = "beta_schedule" in _parameters(cls.__init__) and "Inverse" not in name
+        exchangeable = name not in _OWN_MODEL and "beta_schedule" in _parameters(cls.__init__)
+        discrete = exchangeable and "Inverse" not in name
         needed = {
             key
             for key, value in _parameters(cls.step).items()

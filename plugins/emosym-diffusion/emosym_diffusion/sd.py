@@ -24,7 +24,7 @@ class StableDiffusion(LatentDiffusion):
     )
 
     def _encode(self, prompts: Sequence[str], vectors: Vectors | None) -> Condition:
-        output = self.text[0](prompts, None if vectors is None else vectors[0])
+        output = self.towers[0](prompts, None if vectors is None else vectors[0])
         return Condition(output.last_hidden_state)
 
     def _added(self, condition: Condition) -> dict[str, Tensor] | None:

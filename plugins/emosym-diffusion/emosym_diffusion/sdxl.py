@@ -35,8 +35,8 @@ class StableDiffusionXL(LatentDiffusion):
 
     def __init__(self, config: StableDiffusionXLConfig, context: Context) -> None:
         super().__init__(config, context)
-        self.text[1].require_pooling()
-        pooled = int(self.text[1].encoder.config.projection_dim)
+        self.towers[1].require_pooling()
+        pooled = int(self.towers[1].encoder.config.projection_dim)
         given = pooled + TIME_IDS * self.unet.config.addition_time_embed_dim
         wanted = self.unet.config.projection_class_embeddings_input_dim
         if given != wanted:
@@ -49,7 +49,7 @@ class StableDiffusionXL(LatentDiffusion):
     def _encode(self, prompts: Sequence[str], vectors: Vectors | None) -> Condition:
         outputs = [
             tower(prompts, None if vectors is None else vectors[number], hidden_states=True)
-            for number, tower in enumerate(self.text)
+            for number, tower in enumerate(self.towers)
         ]
         hidden = torch.cat([output.hidden_states[-2] for output in outputs], dim=-1)
         side = float(self.image_size)

@@ -22,7 +22,7 @@ class TextTower(nn.Module):
 
     def __init__(self, encoder: nn.Module, tokenizer: Any, name: str) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder: Any = encoder
         self.name = name
         self.prompts = PromptTokenizer(
             tokenizer, encoder.config.max_position_embeddings, f"text encoder {name!r}"
@@ -81,7 +81,7 @@ class TextTower(nn.Module):
             "attention_mask": tokens.mask.to(device) if masked else None,
             "output_hidden_states": hidden_states,
         }
-        if vectors is None:
+        if vectors is None or tokens.slots is None:
             with torch.no_grad():
                 return self.encoder(**inputs)
         with self._replaced(tokens.slots.to(device), vectors):

@@ -233,11 +233,16 @@ def test_xformers_without_xformers_says_what_to_install(refused, folder):
         pytest.skip("xformers is installed")
 
 
-def test_slicing_and_tiling_change_no_picture(open_head, generators):
+def test_ways_to_save_memory_or_time_change_no_picture(open_head, generators):
     plain = open_head("sd")
     condition = plain.condition(None, ["a street"] * 2)
     pictures = [
         head.sample(condition, generators=generators(1, 2), steps=1)
-        for head in (plain, open_head("sd", vae_slicing=True, vae_tiling=True, decode_batch=1))
+        for head in (
+            plain,
+            open_head("sd", vae_slicing=True, vae_tiling=True, decode_batch=1),
+            open_head("sd", attention="plain"),
+        )
     ]
-    torch.testing.assert_close(*pictures, rtol=0, atol=1e-5)
+    torch.testing.assert_close(pictures[1], pictures[0], rtol=0, atol=1e-5)
+    torch.testing.assert_close(pictures[2], pictures[0], rtol=0, atol=1e-5)

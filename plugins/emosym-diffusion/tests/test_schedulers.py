@@ -21,7 +21,7 @@ def test_the_usual_names_are_known():
     assert {"DDIMScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler", "LCMScheduler"} <= set(
         _known()
     )
-    assert not {"RePaintScheduler", "DDIMInverseScheduler", "VQDiffusionScheduler"} & set(_known())
+    assert not {"RePaintScheduler", "DDIMInverseScheduler", "UnCLIPScheduler"} & set(_known())
 
 
 @pytest.mark.parametrize("name", REPRODUCIBLE)

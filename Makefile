@@ -9,7 +9,7 @@ INSTALLED := .venv/.installed
 RUN ?= runs/tiny
 
 # glibc returns large blocks to the system after each convolution and asks for them again; keeping them saves a quarter
-# of the time. Elsewhere these variables mean nothing.
+# of the time of convolutions. Elsewhere these variables mean nothing.
 KEEP_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456
 
 .PHONY: help setup demo test test-all lint bench docs

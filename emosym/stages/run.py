@@ -13,8 +13,10 @@ from accelerate import Accelerator
 from emosym_registry import EmosymError, Registry
 
 from emosym.assembly import Builder, Surroundings, build_surroundings, choose_device, choose_precision
+from emosym.contracts import Sample
 from emosym.evaluation.evaluate import evaluate_system, understanding
 from emosym.evaluation.report import write_report
+from emosym.evaluation.sheet import contact_sheet
 from emosym.files import write_json, written_whole
 from emosym.spec import Resolved
 from emosym.spec.model import Spec
@@ -28,6 +30,7 @@ from emosym.training.trackers import JsonLines
 
 STAGES = ("compress", "reinforce", "unify")
 SMOKE_SAMPLES, SMOKE_STEPS = 64, 2
+SHEET_COLUMNS = 12
 
 
 def run_experiment(
@@ -213,8 +216,13 @@ def finish(
         path = run.path / "evaluation" / f"{name}.json"
         if path.exists():
             stages[name] = scalars(json.loads(path.read_text(encoding="utf-8")))
-    if around.memory is not None:
+    if around.memory is not None and "unify" in done:
         write_ledger(around.memory, run.path / "ledger.jsonl")
+        originals = [
+            sample for sample in limited(around.dataset.split("train"), smoke) if sample.label is not None
+        ]
+        admitted = [sample for sample in around.memory.view(originals) if sample.generated]
+        write_sheet(admitted, system.labels.names, run.path / "sheets" / "bank.png")
     seconds = {name: round(facts["seconds"], 1) for name, facts in done.items()}
     summary = {
         "name": system.resolved.spec.name,
@@ -241,6 +249,18 @@ def scalars(figures: dict[str, Any]) -> dict[str, Any]:
     return {
         key: value for key, value in figures.items() if isinstance(value, (int, float)) and "/" not in key
     }
+
+
+def write_sheet(samples: Sequence[Sample], names: Sequence[str], path: Path) -> None:
+    """Contact sheet of samples by label, where there are any."""
+    rows = {
+        name: [sample.open()[0] for sample in samples if sample.label == i][:SHEET_COLUMNS]
+        for i, name in enumerate(names)
+    }
+    shown = {name: row for name, row in rows.items() if row}
+    if shown:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        contact_sheet(shown).save(path)
 
 
 def write_ledger(memory: Any, path: Path) -> None:

@@ -131,22 +131,12 @@ class Unify(Stage):
         """VAE latents [B,…] of the first pictures, each computed once (up to a bound)."""
         diffusion = self.system.core.diffusion
         assert diffusion is not None
+        if len(self.latents) + len(batch) > LATENT_CACHE:
+            self.latents.clear()
         new = [sample for sample in batch if sample.id not in self.latents]
         if new:
-            fresh = dict(
-                zip(
-                    (s.id for s in new), diffusion.latents(self.system.pixels(new)).float().cpu(), strict=True
-                )
-            )
-            if len(self.latents) + len(fresh) > LATENT_CACHE:
-                self.latents.clear()
-                fresh |= {
-                    s.id: x
-                    for s, x in zip(
-                        batch, diffusion.latents(self.system.pixels(batch)).float().cpu(), strict=True
-                    )
-                }
-            self.latents |= fresh
+            fresh = diffusion.latents(self.system.pixels(new)).float().cpu()
+            self.latents |= dict(zip((sample.id for sample in new), fresh, strict=True))
         return torch.stack([self.latents[sample.id] for sample in batch]).to(self.system.device)
 
     # ---- feeding back

@@ -9,17 +9,9 @@ from emosym_vlm.prompt import lay_out
 
 from emosym.contracts import QUESTION, Sample
 
-FAMILIES = (
-    "qwen2_vl",
-    "qwen2_5_vl",
-    "qwen3_vl",
-    "llava",
-    "llava_next",
-    "llava_onevision",
-    "idefics3",
-    "gemma3",
-)
-SHARING = FAMILIES[:-1]
+from .conftest import picture
+from .families import FAMILIES, SHARING
+
 # float32 sums in another order: states have unit variance, so this is a handful of roundings.
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
 
@@ -75,6 +67,19 @@ def test_a_sample_reads_the_same_in_any_batch(family, build, samples, tokens):
     torch.testing.assert_close(right(samples, vectors), together, **CLOSE)
     for i, sample in enumerate(samples):
         torch.testing.assert_close(left([sample], vectors[i : i + 1])[0], together[i], **CLOSE)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@torch.no_grad()
+def test_very_different_sizes_share_a_batch_whole(family, shared, tokens):
+    """A thumbnail, a panorama and a large picture: each reads as it does alone, so nothing of it was cut."""
+    backbone = shared(family)
+    sizes = {"thumbnail": (9, 7), "panorama": (480, 12), "large": (400, 300)}
+    extremes = [Sample(id, (picture(*size, seed),)) for seed, (id, size) in enumerate(sizes.items())]
+    vectors = tokens(backbone, len(extremes))
+    together = backbone(extremes, vectors)
+    for i, sample in enumerate(extremes):
+        torch.testing.assert_close(backbone([sample], vectors[i : i + 1])[0], together[i], **CLOSE)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

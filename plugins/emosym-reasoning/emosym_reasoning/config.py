@@ -140,12 +140,15 @@ class GrpoConfig(ComponentConfig):
 
 
 class FusionConfig(ComponentConfig):
-    """Fused vectors for the diffusion prompt. ``paper``: vectors 1, norm free, standardise false."""
+    """Fused vectors for the diffusion prompt. ``paper``: vectors 1, norm free, standardise false; ``official``: the
+    same with activation relu."""
 
     vectors: int = Field(default=4, ge=1)
     """n, placeholder tokens in a prompt."""
     hidden: int = Field(default=1024, ge=1)
     """Width of the hidden layer."""
+    activation: Literal["gelu", "relu"] = "gelu"
+    """What follows the hidden layer."""
     context: Literal["mean", "flatten"] = "mean"
     """How K context states enter: their mean, or one after the other."""
     standardise: bool = True

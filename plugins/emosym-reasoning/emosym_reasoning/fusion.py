@@ -104,8 +104,9 @@ class AdditiveFusion(_Fusion):
 
     def _build(self, generator: torch.Generator) -> None:
         width = sum(self.widths)
-        self.from_emotion = mlp(self.context.hidden_size, self.config.hidden, width, generator)
-        self.from_context = mlp(self.context_inputs, self.config.hidden, width, generator)
+        hidden, activation = self.config.hidden, self.config.activation
+        self.from_emotion = mlp(self.context.hidden_size, hidden, width, generator, activation)
+        self.from_context = mlp(self.context_inputs, hidden, width, generator, activation)
 
     def _mix(self, emotion: Tensor, context: Tensor) -> Tensor:
         return self.from_emotion(emotion) + self.from_context(context)
@@ -116,7 +117,8 @@ class ConcatFusion(_Fusion):
 
     def _build(self, generator: torch.Generator) -> None:
         inputs = self.context.hidden_size + self.context_inputs
-        self.from_both = mlp(inputs, self.config.hidden, sum(self.widths), generator)
+        hidden, activation = self.config.hidden, self.config.activation
+        self.from_both = mlp(inputs, hidden, sum(self.widths), generator, activation)
 
     def _mix(self, emotion: Tensor, context: Tensor) -> Tensor:
         return self.from_both(torch.cat([emotion, context], -1))

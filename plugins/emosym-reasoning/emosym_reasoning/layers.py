@@ -20,6 +20,9 @@ def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     return layer
 
 
-def mlp(inputs: int, hidden: int, outputs: int, generator: torch.Generator) -> nn.Sequential:
-    """Linear, GELU, Linear."""
-    return nn.Sequential(linear(inputs, hidden, generator), nn.GELU(), linear(hidden, outputs, generator))
+def mlp(
+    inputs: int, hidden: int, outputs: int, generator: torch.Generator, activation: str = "gelu"
+) -> nn.Sequential:
+    """Linear, GELU or ReLU, Linear."""
+    between = {"gelu": nn.GELU, "relu": nn.ReLU}[activation]()
+    return nn.Sequential(linear(inputs, hidden, generator), between, linear(hidden, outputs, generator))

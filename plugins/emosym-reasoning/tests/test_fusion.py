@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 import torch
+import torch.nn.functional as F
 from emosym_reasoning.config import FusionConfig
 from emosym_reasoning.fusion import AdditiveFusion, ConcatFusion
 from emosym_registry import EmosymError
@@ -68,6 +69,14 @@ def test_paper_form_is_the_sum_of_two_mlps(context, states):
     batch = states(4)
     wanted = module.from_emotion(batch.emotion) + module.from_context(batch.context.mean(1))
     torch.testing.assert_close(torch.cat([part[:, 0] for part in module(batch)], -1), wanted)
+
+
+@pytest.mark.parametrize(("activation", "between"), [("gelu", F.gelu), ("relu", F.relu)])
+def test_the_activation_stands_between_the_two_layers(context, states, activation, between):
+    config = FusionConfig(vectors=1, norm="free", standardise=False, activation=activation)
+    module, rows = AdditiveFusion(config, context), states(4).emotion
+    first, _, second = module.from_emotion
+    torch.testing.assert_close(module.from_emotion(rows), second(between(first(rows))))
 
 
 @BOTH

@@ -45,7 +45,8 @@ class ComponentSpec:
 
     ``target`` is ``"package.module:Class"`` of the implementation and ``config`` that of its pydantic model, which must
     import no torch. ``capabilities`` are words the framework asks for (``"prefix"``, ``"attributes"``); ``requires``
-    names distributions that must be installed beside the plugin's own requirements.
+    names distributions that must be installed beside the plugin's own requirements. ``conformance`` is the suite (a
+    subclass of one in ``emosym.testing``) that `emosym plugins check` runs; the kind's own with default parameters where empty.
     """
 
     kind: str
@@ -55,6 +56,7 @@ class ComponentSpec:
     summary: str = ""
     capabilities: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
+    conformance: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -66,7 +68,7 @@ class ComponentSpec:
                 "plugin.bad-name",
                 f"component name {self.name!r} must be lower case letters, digits, dots and dashes",
             )
-        for field in (self.target, self.config):
+        for field in (self.target, self.config, *filter(None, [self.conformance])):
             if not _TARGET.match(field):
                 raise EmosymError("plugin.bad-target", f"{field!r} is not of the form 'package.module:Class'")
 

@@ -51,6 +51,10 @@ class Offer:
         """Import the pydantic model of the component's parameters (no torch)."""
         return self._import(self.spec.config)
 
+    def load_conformance(self) -> Any:
+        """Import the conformance suite that the component names."""
+        return self._import(self.spec.conformance)
+
     def _import(self, target: str) -> Any:
         module, _, name = target.partition(":")
         try:

@@ -1,0 +1,79 @@
+"""Checks that hold for a component of any kind."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import BaseModel, ValidationError
+from torch import nn
+
+from emosym.testing.checks import NotApplicable, check, require
+from emosym.testing.suite import ConformanceSuite
+
+
+class ComponentSuite(ConformanceSuite):
+    """What every kind's suite starts from."""
+
+    @check("component.contract", "the class to implement the contract of its kind wholly")
+    def test_contract(self) -> None:
+        """The core calls every method of the contract; one that is missing would stop a run hours into it."""
+        implementation, _ = self.classes()
+        require(
+            isinstance(implementation, type) and issubclass(implementation, self.contract),
+            f"{getattr(implementation, '__name__', implementation)!r}, which is no {self.contract.__name__}",
+        )
+        missing = sorted(getattr(implementation, "__abstractmethods__", ()))
+        require(not missing, f"no {', '.join(missing)}")
+        require(isinstance(self.subject, self.contract), f"an instance of {type(self.subject).__name__}")
+
+    @check("component.keeps-config", "`config` and `context` to be what the component was built with")
+    def test_keeps_config(self) -> None:
+        """A saved system writes the parameters back; reports and errors name the component by its context."""
+        _, model = self.classes()
+        require(
+            isinstance(getattr(self.subject, "config", None), model),
+            f"config = {getattr(self.subject, 'config', None)!r}",
+        )
+        context = getattr(self.subject, "context", None)
+        require(getattr(context, "kind", None) == self.kind, f"context = {context!r}")
+
+    @check("component.strict-config", "the config to be a pydantic model that refuses unknown parameters")
+    def test_strict_config(self) -> None:
+        """A misspelt parameter that is silently ignored is an experiment that was not run."""
+        _, model = self.classes()
+        require(
+            isinstance(model, type) and issubclass(model, BaseModel), f"{model!r}, which is no pydantic model"
+        )
+        try:
+            model.model_validate({**self.parameters(), "no_such_parameter": 1})
+        except ValidationError:
+            return
+        require(False, "that no_such_parameter is accepted")
+
+    @check("component.round-trip-config", "the config to survive being written to YAML and read again")
+    def test_round_trip_config(self) -> None:
+        """A run folder holds the resolved spec, and --resume and System.load build the component from it."""
+        _, model = self.classes()
+        config = model.model_validate(dict(self.parameters()))
+        again = model.model_validate(config.model_dump(mode="json"))
+        require(again == config, f"{again!r} after {config!r}")
+
+    @check("component.seeded", "two components of one seed to start with the same weights", tier="capability")
+    def test_seeded(self) -> None:
+        """Without it no run can be repeated, and no ablation compares like with like."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(1)
+            first = self.make()
+            torch.manual_seed(2)
+            second = self.make()
+        if not isinstance(first, nn.Module) or not list(first.parameters()):
+            raise NotApplicable("the component has no weights")
+        pairs = zip(first.named_parameters(), second.named_parameters(), strict=True)
+        different = [name for (name, a), (_, b) in pairs if not torch.equal(a, b)]
+        require(not different, f"other values in {', '.join(different[:3])}")
+
+    @check("component.leaves-random-state", "building the component to leave the global random state alone")
+    def test_leaves_random_state(self) -> None:
+        """A component that draws from the global generator changes every component that is built after it."""
+        before = torch.random.get_rng_state()
+        self.make()
+        require(torch.equal(before, torch.random.get_rng_state()), "that torch's generator has moved")

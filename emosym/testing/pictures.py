@@ -1,0 +1,97 @@
+"""What suites show to components: seeded pictures and samples, an untrained judge, a text encoder without a vocabulary."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from emosym.contracts import Context, Judge, Sample, TextEncoder
+
+SCENES = ("beach", "forest", "street", "bedroom", "mountain", "kitchen")
+OBJECTS = ("dog", "lamp", "boat", "flower", "ball", "cake")
+
+
+def picture(number: int, size: tuple[int, int] = (64, 64)) -> Image.Image:
+    """An RGB picture of soft coloured blobs that depends on ``number`` alone."""
+    chance = np.random.default_rng(number)
+    coarse = chance.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+
+
+def samples(count: int, *, labels: int = 8, sizes: Sequence[tuple[int, int]] = ((64, 64),)) -> list[Sample]:
+    """Labelled and annotated samples; sample i is the same whatever ``count`` is."""
+    return [
+        Sample(
+            id=f"sample-{number}",
+            images=(picture(number, sizes[number % len(sizes)]),),
+            label=number % labels,
+            attributes=annotations(number),
+        )
+        for number in range(count)
+    ]
+
+
+def annotations(number: int) -> Mapping[str, Any]:
+    """What is annotated of a sample: scene, object, brightness, colorfulness, reasoning."""
+    scene, thing = SCENES[number % len(SCENES)], OBJECTS[(number // 2) % len(OBJECTS)]
+    return {
+        "scene": scene,
+        "object": [thing],
+        "brightness": (number % 5) / 4,
+        "colorfulness": (number % 3) / 2,
+        "reasoning": f"A {thing} in a {scene}; number {number}.",
+    }
+
+
+class ProjectionJudge(Judge):
+    """A real, untrained judge: a fixed random projection of the picture's pixels. Independent of any system."""
+
+    SIDE = 8
+
+    def __init__(self, context: Context, seed: int = 0) -> None:
+        super().__init__()
+        self.config, self.context = None, context
+        drawn = torch.randn(
+            3 * self.SIDE**2, len(context.labels), generator=torch.Generator().manual_seed(seed)
+        )
+        self.register_buffer("weight", drawn)
+
+    @property
+    def identity(self) -> str:
+        return hashlib.sha256(self.weight.numpy().tobytes()).hexdigest()
+
+    def features(self, images: Sequence[Image.Image]) -> Tensor:
+        small = [np.asarray(image.convert("RGB").resize((self.SIDE, self.SIDE))) for image in images]
+        return torch.from_numpy(np.stack(small)).float().div(127.5).sub(1).flatten(1)
+
+    def probabilities(self, images: Sequence[Image.Image]) -> Tensor:
+        return (self.features(images) @ self.weight).softmax(-1)
+
+
+class HashingTextEncoder(TextEncoder):
+    """A real text encoder without training: the sum of a random vector for each word, drawn from the word's hash."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self.config, self.context = None, context
+
+    @property
+    def width(self) -> int:
+        return self.context.text_width
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        rows = [
+            sum((self._word(word) for word in text.lower().split()), torch.zeros(self.width))
+            for text in texts
+        ]
+        return torch.nn.functional.normalize(torch.stack(rows), dim=-1)
+
+    def _word(self, word: str) -> Tensor:
+        seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
+        return torch.randn(self.width, generator=torch.Generator().manual_seed(seed))

@@ -1,0 +1,60 @@
+"""Makes pytest speak of conformance checks: the slow tier as a marker, expected failures as such, a line at the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+_ENDED = pytest.StashKey[Counter[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes minutes; leave out with -m 'not slow'")
+    config.stash[_ENDED] = Counter()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow tier before -m chooses."""
+    for item in items:
+        promise = _promise(item)
+        if promise is not None and promise.tier == "slow":
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+    if _promise(pyfuncitem) is None:
+        return (yield)
+    from emosym.testing.checks import ExpectedFailure
+
+    try:
+        return (yield)
+    except ExpectedFailure as outcome:
+        pytest.xfail(str(outcome))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    report = yield
+    if report.when == "call" and _promise(item) is not None:
+        word = "expected failures" if hasattr(report, "wasxfail") else report.outcome
+        item.config.stash[_ENDED][word] += 1
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Skipped checks are never silent: how many held, failed, and did not apply."""
+    ended = config.stash[_ENDED]
+    if ended:
+        words = {"skipped": "not applicable"}
+        counts = ", ".join(f"{ended[word]} {words.get(word, word)}" for word in sorted(ended))
+        terminalreporter.write_line(f"emosym conformance: {counts}")
+
+
+def _promise(item: Any) -> Any:
+    promise = getattr(getattr(item, "function", None), "check", None)
+    return promise if hasattr(promise, "anchor") else None

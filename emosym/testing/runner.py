@@ -1,0 +1,81 @@
+"""Running suites without pytest: what ``emosym plugins check`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from emosym_registry import EmosymError, Offer, Registry
+
+from emosym.testing.checks import Check, ConformanceError, ExpectedFailure, NotApplicable
+from emosym.testing.suite import ConformanceSuite
+
+Outcome = Literal["passed", "failed", "expected failure", "not applicable"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one check ended for one component; ``detail`` is what was seen, or why it was not looked at."""
+
+    component: str
+    check: Check
+    outcome: Outcome
+    detail: str = ""
+
+
+def suite_for(offer: Offer) -> type[ConformanceSuite]:
+    """The suite that a component's plugin names (``ComponentSpec.conformance``), or its kind's with default parameters."""
+    from emosym.testing import SUITES
+
+    if not offer.spec.conformance:
+        return type(offer.spec.name, (SUITES[offer.spec.kind],), {"component": offer.qualified})
+    suite = offer.load_conformance()
+    if not (isinstance(suite, type) and issubclass(suite, SUITES[offer.spec.kind])):
+        raise EmosymError(
+            "conformance.wrong-suite",
+            f"{offer.spec.conformance} of {offer.qualified} is no {SUITES[offer.spec.kind].__name__}",
+            hint=f"subclass emosym.testing.{SUITES[offer.spec.kind].__name__}",
+        )
+    return suite
+
+
+def run_suite(
+    suite: type[ConformanceSuite],
+    *,
+    tiers: Collection[str] = ("core", "capability"),
+    only: Collection[str] = (),
+) -> Iterator[Result]:
+    """The result of every check of the tiers (or of those in ``only``), each as soon as it is known."""
+    name = suite.component or suite.__name__
+    made = suite()
+    try:
+        for method, promise in suite.methods():
+            if promise.id in only if only else promise.tier in tiers:
+                yield Result(name, promise, *_end_of(getattr(made, method)))
+    finally:
+        suite.teardown_class()
+
+
+def _end_of(method: Callable[[], Any]) -> tuple[Outcome, str]:
+    try:
+        method()
+    except NotApplicable as outcome:
+        return "not applicable", str(outcome)
+    except ExpectedFailure as outcome:
+        return "expected failure", str(outcome).partition(": ")[2]
+    except ConformanceError as error:
+        return "failed", error.seen
+    return "passed", ""
+
+
+def offers_named(registry: Registry, name: str) -> list[Offer]:
+    """The components that NAME means: those of a plugin or a distribution, or one by its (qualified) name."""
+    offers = registry.components()
+    ways: tuple[Callable[[Offer], bool], ...] = (
+        lambda offer: offer.plugin.id == name,
+        lambda offer: offer.plugin.distribution == name,
+        lambda offer: name in (offer.qualified, f"{offer.spec.kind}/{offer.spec.name}"),
+        lambda offer: offer.spec.name == name,
+    )
+    return next((found for way in ways if (found := [offer for offer in offers if way(offer)])), [])

@@ -1,0 +1,144 @@
+"""What all conformance suites share: how the component under test is made, and the checks that fit every kind."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from emosym_registry import EmosymError, Registry, did_you_mean, load_registry
+from pydantic import BaseModel
+
+from emosym.contracts import Context, LabelSet
+from emosym.testing.checks import Check
+
+SIZES = {"hidden_size": 32, "text_width": 24, "context_tokens": 3, "token_widths": (16, 20)}
+"""D, W, K and the widths of two text encoders: small, and all different so that a mix-up shows."""
+
+
+@cache
+def installed() -> Registry:
+    """The installed plugins, loaded once."""
+    return load_registry()
+
+
+class ConformanceSuite:
+    """Subclass the suite of your component's kind and name the component; each ``test_`` method is a check.
+
+    ``component`` is a registered name; ``params`` are its parameters, or override :meth:`parameters` where they need
+    files (write them to ``self.folder``). A component that is not registered is given as ``implementation`` and ``config``.
+    ``expected_failures`` maps a check's id to the reason why it fails; a check that then holds is a failure.
+    """
+
+    kind: ClassVar[str] = ""
+    contract: ClassVar[type] = object
+    component: ClassVar[str] = ""
+    implementation: ClassVar[type | None] = None
+    config: ClassVar[type[BaseModel] | None] = None
+    params: ClassVar[Mapping[str, Any]] = {}
+    labels: ClassVar[str | tuple[str, ...]] = "mikels-8"
+    expected_failures: ClassVar[Mapping[str, str]] = {}
+
+    _kept: ClassVar[dict[str, Any]] = {}
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        cls._kept = {}
+        known = [promise.id for promise in cls.checks()]
+        for id, reason in cls.expected_failures.items():
+            if id not in known:
+                raise EmosymError(
+                    "conformance.unknown-check",
+                    f"{cls.__name__}.expected_failures: no check {id!r}",
+                    hint=did_you_mean(id, known) or f"checks: {', '.join(known)}",
+                )
+            if not reason.strip():
+                raise EmosymError(
+                    "conformance.no-reason",
+                    f"{cls.__name__}.expected_failures: {id} needs a reason",
+                    hint="say why the component cannot keep this promise",
+                )
+
+    # ---- the component under test
+
+    def parameters(self) -> Mapping[str, Any]:
+        """The component's parameters."""
+        return self.params
+
+    def context(self) -> Context:
+        """What the component is told when it is built; the sizes are those of :data:`SIZES`."""
+        found = {
+            (alias.kind, alias.component, alias.name): path
+            for _, alias in installed().aliases
+            if (path := installed().alias(alias.kind, alias.component, alias.name)) is not None
+        }
+        labels = self.labels if isinstance(self.labels, str) else list(self.labels)
+        return Context(
+            labels=LabelSet.of(labels), device=torch.device("cpu"), run=self.folder, kind=self.kind,
+            component=self.component.rpartition("/")[2], aliases=found, **SIZES,
+        )  # fmt: skip
+
+    def classes(self) -> tuple[Any, Any]:
+        """The implementation and its config model."""
+        if self.implementation is not None and self.config is not None:
+            return self.implementation, self.config
+        if not self.component:
+            raise EmosymError(
+                "conformance.no-component",
+                f"{type(self).__name__} names no component",
+                hint='write component = "name" in the class, as it is registered',
+            )
+        offer = installed().find(self.kind, self.component)
+        return offer.load(), offer.load_config()
+
+    def make(self, **changes: Any) -> Any:
+        """A new component with :meth:`parameters`, some of them changed."""
+        implementation, config = self.classes()
+        return implementation(config.model_validate({**self.parameters(), **changes}), self.context())
+
+    @property
+    def subject(self) -> Any:
+        """One component, made once for the checks that leave it as it is."""
+        return self.keep("subject", self.make)
+
+    @property
+    def folder(self) -> Path:
+        """A folder for the suite's files; it goes when the suite is done."""
+        return Path(self.keep("folder", lambda: tempfile.TemporaryDirectory(prefix="emosym-")).name)
+
+    @classmethod
+    def keep(cls, name: str, make: Any) -> Any:
+        """What ``make`` gives, made once for the class."""
+        if name not in cls._kept:
+            cls._kept[name] = make()
+        return cls._kept[name]
+
+    @classmethod
+    def teardown_class(cls) -> None:
+        """Close what can be closed and remove the suite's files."""
+        for kept in reversed(list(cls._kept.values())):
+            getattr(kept, "close", lambda: None)()
+        folder = cls._kept.get("folder")
+        cls._kept = {}
+        if folder is not None:
+            folder.cleanup()
+
+    # ---- the checks
+
+    @classmethod
+    def methods(cls) -> Iterator[tuple[str, Check]]:
+        """Names of the check methods with what they promise, in the order of their ids."""
+        found = {
+            name: promise
+            for name in dir(cls)
+            if (promise := getattr(getattr(cls, name, None), "check", None)) is not None
+        }
+        yield from sorted(found.items(), key=lambda item: item[1].id)
+
+    @classmethod
+    def checks(cls) -> list[Check]:
+        """What the suite checks."""
+        return [promise for _, promise in cls.methods()]

@@ -1,0 +1,184 @@
+"""Conformance of rewards."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from emosym_registry import EmosymError
+from torch import Tensor
+
+from emosym.contracts import LabelSet, RewardVerifier, Rollouts, Sample, States
+from emosym.testing.checks import NotApplicable, check, require
+from emosym.testing.generic import ComponentSuite
+from emosym.testing.pictures import HashingTextEncoder, ProjectionJudge, samples
+from emosym.testing.suite import SIZES
+
+BATCH, TRIES = 6, 5
+
+
+class RewardSuite(ComponentSuite):
+    """Scores of :meth:`rollouts`, 6 samples with 5 tries each; :meth:`resources` is what the reward is bound to."""
+
+    kind = "reward"
+    contract: ClassVar[type] = RewardVerifier
+
+    def resources(self) -> Mapping[str, Any]:
+        """An untrained judge, a text encoder of the kit, and a second reading that depends on the picture."""
+        judge = ProjectionJudge(self.context())
+        read = ProjectionJudge(self.context(), seed=1)
+        return {
+            "judge": judge,
+            "text_encoder": HashingTextEncoder(self.context()),
+            "read": lambda batch: read.probabilities([sample.open()[0] for sample in batch]),
+        }
+
+    def make(self, **changes: Any) -> Any:
+        """A new reward, bound."""
+        reward = super().make(**changes)
+        reward.bind(self.resources())
+        return reward
+
+    def rollouts(self, batch: Sequence[Sample] | None = None) -> Rollouts:
+        """Random tries of labelled samples (or of ``batch``), the same each time."""
+        batch = samples(BATCH, labels=len(self.context().labels)) if batch is None else batch
+        draw = torch.Generator().manual_seed(0)
+        shape, classes = (len(batch), TRIES), len(self.context().labels)
+        context = torch.randn(*shape, SIZES["context_tokens"], SIZES["hidden_size"], generator=draw)
+        return Rollouts(
+            samples=batch,
+            labels=torch.tensor([-1 if sample.label is None else sample.label for sample in batch]),
+            actions=torch.randint(classes, shape, generator=draw),
+            probabilities=torch.randn(*shape, classes, generator=draw).softmax(-1),
+            states=States(context, torch.randn(*shape, SIZES["hidden_size"], generator=draw)),
+            context_features=torch.randn(*shape, SIZES["text_width"], generator=draw),
+        )
+
+    def scores(self) -> Tensor:
+        """Those of :meth:`rollouts`."""
+        return self.subject.score(self.rollouts())
+
+    @check("reward.shape", "scores of shape [B,G], float32, without gradient")
+    def test_shape(self) -> None:
+        """The reinforcer subtracts the mean of each row of G tries; any other shape would broadcast silently."""
+        scores = self.scores()
+        require(isinstance(scores, Tensor), f"a {type(scores).__name__}")
+        require(tuple(scores.shape) == (BATCH, TRIES), f"shape {list(scores.shape)} for B={BATCH}, G={TRIES}")
+        require(scores.dtype == torch.float32, f"{scores.dtype}")
+        require(not scores.requires_grad, "scores with a gradient")
+
+    @check("reward.range", "finite scores inside the declared `range`")
+    def test_range(self) -> None:
+        """Weights of several rewards only mean something when each keeps its scale; NaN poisons the whole batch."""
+        low, high = self.subject.range
+        require(math.isfinite(low) and math.isfinite(high) and low < high, f"range = ({low}, {high})")
+        scores = self.scores()
+        require(bool(torch.isfinite(scores).all()), "a score that is not finite")
+        least, most = float(scores.min()), float(scores.max())
+        require(
+            low <= least and most <= high, f"scores from {least:.4g} to {most:.4g} for range ({low}, {high})"
+        )
+
+    @check("reward.deterministic", "the same scores for the same rollouts")
+    def test_deterministic(self) -> None:
+        """A reward is a measurement: noise in it is noise in the gradient, and no run could be repeated."""
+        require(torch.equal(self.scores(), self.scores()), "other scores the second time")
+        require(
+            torch.equal(self.scores(), self.make().score(self.rollouts())), "other scores from a new reward"
+        )
+
+    @check("reward.spread", "different scores for different tries or samples")
+    def test_spread(self) -> None:
+        """A constant reward has no advantage: it costs time and teaches nothing."""
+        scores = self.scores()
+        require(
+            float(scores.max() - scores.min()) > 0, f"{float(scores.max()):.4g} for every try of every sample"
+        )
+
+    @check("reward.order", "scores that follow the samples when the batch is put in another order")
+    def test_order(self) -> None:
+        """Batches are shuffled; a reward that looks at a sample's place in its batch scores the wrong image."""
+        rollouts = self.rollouts()
+        order = torch.arange(BATCH - 1, -1, -1)
+        turned = dataclasses.replace(
+            rollouts,
+            samples=[rollouts.samples[i] for i in order.tolist()],
+            labels=rollouts.labels[order],
+            actions=rollouts.actions[order],
+            probabilities=rollouts.probabilities[order],
+            states=rollouts.states[order],
+            context_features=None if rollouts.context_features is None else rollouts.context_features[order],
+        )
+        gap = float((self.subject.score(turned) - self.subject.score(rollouts)[order]).abs().max())
+        require(gap < 1e-5, f"scores that differ by {gap:.3g}")
+
+    @check("reward.leaves-rollouts", "rollouts that are as they were before")
+    def test_leaves_rollouts(self) -> None:
+        """Several rewards score the same rollouts, and the reinforcer reads them afterwards."""
+        rollouts, untouched = self.rollouts(), self.rollouts()
+        self.subject.score(rollouts)
+        for name in ("labels", "actions", "probabilities", "context_features"):
+            same = torch.equal(getattr(rollouts, name), getattr(untouched, name))
+            require(same, f"other {name} after scoring")
+
+    @check(
+        "reward.verifiable", "scores that depend on the sample, not on the policy alone", tier="capability"
+    )
+    def test_verifiable(self) -> None:
+        """A verifiable reward is computed from the annotation or by an independent model. One that only looks at the
+        policy's own probabilities rewards confidence; it must say `verifiable = False`."""
+        if not self.subject.verifiable:
+            raise NotApplicable("the reward says that it is not verifiable")
+        rollouts = self.rollouts()
+        others = samples(2 * BATCH + 1, labels=len(self.context().labels))[BATCH + 1 :]
+        labels = torch.tensor([sample.label for sample in others])
+        swapped = dataclasses.replace(rollouts, samples=others, labels=labels)
+        same = torch.equal(self.subject.score(swapped), self.subject.score(rollouts))
+        require(not same, "the same scores for other samples with other labels and pictures")
+
+    @check("reward.unlabelled", "no advantage between the tries of an unlabelled sample", tier="capability")
+    def test_unlabelled(self) -> None:
+        """Most images of a real set have no label. Scoring them as label -1 would reward the last emotion."""
+        if not self.subject.needs.labels:
+            raise NotApplicable("the reward needs no labels")
+        first, *rest = samples(BATCH, labels=len(self.context().labels))
+        batch = [dataclasses.replace(first, label=None), *rest]
+        spread = float(self.subject.score(self.rollouts(batch))[0].std())
+        require(spread == 0.0, f"a spread of {spread:.4g} among its tries")
+
+    @check(
+        "reward.resources",
+        "an error that can be acted on where a needed resource is missing",
+        tier="capability",
+    )
+    def test_resources(self) -> None:
+        """The run is refused before the first step, not after an hour."""
+        needs = self.subject.needs
+        wanted = {"judge": needs.judge, "text_encoder": needs.text, "read": needs.augmentation}
+        if not any(wanted.values()):
+            raise NotApplicable("the reward needs no resource")
+        unbound = ComponentSuite.make(self)
+        try:
+            unbound.bind(dict.fromkeys(wanted))
+            unbound.score(self.rollouts())
+        except EmosymError:
+            return
+        require(False, f"scores without {', '.join(name for name, need in wanted.items() if need)}")
+
+    @check("reward.labels-fit", "other label sets to be scored, or refused when the reward is built")
+    def test_labels_fit(self) -> None:
+        """Mikels' wheel has eight emotions; a spec with other labels must be told so at once."""
+        for names in (("negative", "positive"), tuple("abcdefghij")):
+            other = type(self)()
+            other.context = lambda names=names: dataclasses.replace(  # type: ignore[method-assign]
+                ComponentSuite.context(self), labels=LabelSet(names)
+            )
+            try:
+                reward = other.make()
+            except EmosymError:
+                continue
+            shape = list(reward.score(other.rollouts()).shape)
+            require(shape == [BATCH, TRIES], f"shape {shape} with {len(names)} labels")

@@ -1,0 +1,72 @@
+"""Components that break what every kind promises, shown on fusions and rewards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pydantic import BaseModel
+from torch import nn
+
+from emosym.contracts import Context
+from emosym.testing import RewardSuite
+
+from .reward import Config, Right, suite
+
+
+class Unrelated:
+    """No reward at all."""
+
+    def __init__(self, config: Config, context: Context) -> None:
+        self.config, self.context = config, context
+
+    def bind(self, resources: Any) -> None:
+        self.resources = resources
+
+
+class Forgetful(Right):
+    def __init__(self, config: Config, context: Context) -> None:
+        super().__init__(config, context)
+        self.config = None
+
+
+class LooseConfig(BaseModel):
+    """Takes any key."""
+
+
+class LossyConfig(Config):
+    """Writes itself in another way than it reads."""
+
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        return {"scale": self.scale + 1}
+
+
+class Weighty(Right, nn.Module):
+    """Starts from the global random state instead of the context's seed."""
+
+    def __init__(self, config: Config, context: Context) -> None:
+        nn.Module.__init__(self)
+        super().__init__(config, context)
+        with torch.random.fork_rng(devices=[]):
+            self.weight = nn.Parameter(torch.randn(3))
+
+
+class Drawing(Right):
+    def __init__(self, config: Config, context: Context) -> None:
+        super().__init__(config, context)
+        torch.rand(1)
+
+
+GOOD = suite(Right)
+BROKEN = {
+    "component.contract": suite(Unrelated),
+    "component.keeps-config": suite(Forgetful),
+    "component.strict-config": type(
+        "Loose", (RewardSuite,), {"implementation": Right, "config": LooseConfig}
+    ),
+    "component.round-trip-config": type(
+        "Lossy", (RewardSuite,), {"implementation": Right, "config": LossyConfig}
+    ),
+    "component.seeded": suite(Weighty),
+    "component.leaves-random-state": suite(Drawing),
+}

@@ -1,0 +1,104 @@
+"""A correct reward, and one broken reward for each check."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from emosym.contracts import ComponentConfig, Context, Needs, RewardVerifier, Rollouts
+from emosym.testing import RewardSuite
+
+
+class Config(ComponentConfig):
+    """Parameters of the rewards below."""
+
+    scale: float = 1.0
+
+
+class Right(RewardVerifier):
+    """1 where the action is the annotated emotion."""
+
+    needs: ClassVar[Needs] = Needs(labels=True)
+
+    def __init__(self, config: Config, context: Context) -> None:
+        self.config, self.context = config, context
+
+    def score(self, rollouts: Rollouts) -> Tensor:
+        return (rollouts.actions == rollouts.labels[:, None]).float()
+
+
+class Flat(Right):
+    def score(self, rollouts: Rollouts) -> Tensor:
+        return super().score(rollouts).mean(1)
+
+
+class Loud(Right):
+    def score(self, rollouts: Rollouts) -> Tensor:
+        return super().score(rollouts) * 3 - 1
+
+
+class Moody(Right):
+    def score(self, rollouts: Rollouts) -> Tensor:
+        return super().score(rollouts) * torch.rand(())
+
+
+class Constant(Right):
+    def score(self, rollouts: Rollouts) -> Tensor:
+        return torch.ones(rollouts.actions.shape)
+
+
+class FirstBest(Right):
+    def score(self, rollouts: Rollouts) -> Tensor:
+        place = torch.arange(len(rollouts.samples))[:, None]
+        return super().score(rollouts) / (1 + place)
+
+
+class Grabbing(Right):
+    def score(self, rollouts: Rollouts) -> Tensor:
+        scores = super().score(rollouts)
+        rollouts.probabilities.zero_()
+        return scores
+
+
+class SelfSatisfied(Right):
+    needs: ClassVar[Needs] = Needs()
+
+    def score(self, rollouts: Rollouts) -> Tensor:
+        return rollouts.probabilities.max(-1).values
+
+
+class LastEmotion(Right):
+    def score(self, rollouts: Rollouts) -> Tensor:
+        return (rollouts.actions - rollouts.labels[:, None]).abs() / (1.0 + len(self.context.labels))
+
+
+class Careless(Right):
+    needs: ClassVar[Needs] = Needs(judge=True)
+
+
+class EightOnly(Right):
+    def score(self, rollouts: Rollouts) -> Tensor:
+        table = torch.eye(8)
+        return table[rollouts.labels[:, None], rollouts.actions]
+
+
+def suite(reward: type[Any]) -> type[RewardSuite]:
+    """The suite of one reward."""
+    return type(reward.__name__, (RewardSuite,), {"implementation": reward, "config": Config})
+
+
+GOOD = suite(Right)
+BROKEN = {
+    "reward.shape": suite(Flat),
+    "reward.range": suite(Loud),
+    "reward.deterministic": suite(Moody),
+    "reward.spread": suite(Constant),
+    "reward.order": suite(FirstBest),
+    "reward.leaves-rollouts": suite(Grabbing),
+    "reward.verifiable": suite(SelfSatisfied),
+    "reward.unlabelled": suite(LastEmotion),
+    "reward.resources": suite(Careless),
+    "reward.labels-fit": suite(EightOnly),
+}

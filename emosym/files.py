@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,30 +14,57 @@ from typing import Any
 
 from emosym_registry import EmosymError
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What a full disk and a spent quota say."""
+
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Write to the yielded temporary file or folder; it takes ``path``'s place only when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def written_whole(path: Path, size: int = 0) -> Iterator[Path]:
+    """Write to the yielded temporary file or folder; it takes ``path``'s place only when the block ends well.
+
+    ``size`` in bytes, where it is known, lets the error of a full disk say how much is missing. Errors:
+    ``files.disk-full``, ``run.cannot-write``.
+    """
     partial = path.parent / f".{path.name}.{os.getpid()}.partial"
     old = path.parent / f".{path.name}.{os.getpid()}.old"
-    _remove(partial)
     try:
-        yield partial
-        if path.is_dir():
-            path.replace(old)
-        partial.replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _remove(partial)
+            yield partial
+            if path.is_dir():
+                path.replace(old)
+            partial.replace(path)
+        finally:
+            if old.exists() and not path.exists():
+                old.replace(path)
+            _remove(partial)
+            _remove(old)
     except OSError as error:
-        raise EmosymError(
+        raise _explained(path, size, error) from error
+
+
+def _explained(path: Path, size: int, error: OSError) -> EmosymError:
+    if error.errno not in FULL:
+        return EmosymError(
             "run.cannot-write",
             f"{path}: {error.strerror or error}",
-            hint="free some space or choose another --out; nothing was changed",
-        ) from error
-    finally:
-        if old.exists() and not path.exists():
-            old.replace(path)
-        _remove(partial)
-        _remove(old)
+            hint="mend that or choose another --out; nothing was changed",
+        )
+    where = next(folder for folder in path.absolute().parents if folder.exists())
+    free = shutil.disk_usage(where).free
+    needs = f"it needs {megabytes(size)}, " if size else ""
+    missing = f"at least {megabytes(size - free)}" if size > free else "some space"
+    return EmosymError(
+        "files.disk-full",
+        f"{path}: {error.strerror or 'no space left'} ({needs}{megabytes(free)} of the disk are free)",
+        hint=f"free {missing} or choose another --out; what was there before is untouched",
+    )
+
+
+def megabytes(size: int) -> str:
+    """Bytes for people, rounded up."""
+    return f"{math.ceil(size / 1e5) / 10} MB"
 
 
 def _remove(path: Path) -> None:
@@ -48,7 +77,12 @@ def _remove(path: Path) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON whole or not at all."""
     with written_whole(path) as partial:
-        partial.write_text(json.dumps(value, indent=2, default=_plain) + "\n", encoding="utf-8")
+        partial.write_text(json_text(value), encoding="utf-8")
+
+
+def json_text(value: Any) -> str:
+    """JSON as :func:`write_json` writes it, for a file in a folder that is itself written whole."""
+    return json.dumps(value, indent=2, default=_plain) + "\n"
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 
 from emosym.contracts import Generated
-from emosym.system import System, to_image
+from emosym.pictures import to_image
+from emosym.system import System
 
 
 def paint_labels(

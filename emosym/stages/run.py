@@ -23,7 +23,8 @@ from emosym.spec.model import Spec
 from emosym.stages.compress import Compress
 from emosym.stages.reinforce import Reinforce
 from emosym.stages.unify import Unify
-from emosym.system import System, read_state
+from emosym.storage import read_state
+from emosym.system import System
 from emosym.training.loop import Stage, train
 from emosym.training.run_folder import RunFolder, peak_memory_bytes, provenance
 from emosym.training.trackers import JsonLines

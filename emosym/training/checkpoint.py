@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import torch
 from emosym_registry import EmosymError
-from safetensors.torch import save_file
 
-from emosym.files import write_json, written_whole
-from emosym.system import read_state
+from emosym.files import json_text, written_whole
+from emosym.storage import read_state, size_of, write_state
 from emosym.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -27,16 +28,16 @@ class Checkpoint:
 
     def save(self, step: int) -> None:
         """Replace the last checkpoint, whole or not at all."""
-        with written_whole(self.folder) as partial:
+        parts = self.stage.system.state()
+        # Through memory and not torch's own writer, whose errors do not say what the system said.
+        optimizer = io.BytesIO()
+        torch.save(self.optimizer.state_dict(), optimizer)
+        facts = {"stage": self.stage.name, "step": step, "extra": self.stage.extra_state()}
+        with written_whole(self.folder, size_of(parts) + optimizer.tell()) as partial:
             partial.mkdir(parents=True)
-            for name, tensors in self.stage.system.state().items():
-                if tensors:
-                    save_file(tensors, partial / f"{name}.safetensors")
-            torch.save(self.optimizer.state_dict(), partial / "optimizer.pt")
-            write_json(
-                partial / "state.json",
-                {"stage": self.stage.name, "step": step, "extra": self.stage.extra_state()},
-            )
+            write_state(partial, parts)
+            (partial / "optimizer.pt").write_bytes(optimizer.getbuffer())
+            (partial / "state.json").write_text(json_text(facts), encoding="utf-8")
 
     def load(self) -> int:
         """Load the last checkpoint if it is of this stage; returns the step to go on with, 0 where there is none."""
@@ -46,16 +47,22 @@ class Checkpoint:
         self.stage.system.load_state(read_state(self.folder))
         try:
             self.optimizer.load_state_dict(torch.load(self.folder / "optimizer.pt", weights_only=True))
-        except (OSError, RuntimeError, ValueError) as error:
-            raise EmosymError(
-                "run.damaged-checkpoint",
-                f"{self.folder} is damaged: {error}",
-                hint="delete that folder to restart its stage",
-            ) from error
+        except (OSError, RuntimeError, ValueError, KeyError, EOFError, UnpicklingError) as error:
+            raise self._damaged("optimizer.pt", error) from error
         self.stage.load_extra_state(state["extra"])
         return int(state["step"])
 
     def state(self) -> dict[str, Any] | None:
         """The checkpoint's own facts, None where there is none."""
         path = self.folder / "state.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        try:
+            return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        except (OSError, ValueError) as error:
+            raise self._damaged(path.name, error) from error
+
+    def _damaged(self, name: str, error: Exception) -> EmosymError:
+        return EmosymError(
+            "run.damaged-checkpoint",
+            f"{self.folder / name} is damaged: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+            hint=f"delete {self.folder} to restart its stage",
+        )

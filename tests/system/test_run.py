@@ -10,7 +10,7 @@ from emosym_registry import EmosymError, Registry, hookimpl
 
 from emosym.spec import Resolved, load_spec
 from emosym.stages.run import run_experiment
-from emosym.system import read_state
+from emosym.storage import read_state
 
 
 def test_a_run_folder_holds_what_the_docs_say(run: Path) -> None:

@@ -1,0 +1,125 @@
+"""What training changes, on disk: one safetensors file for each part of a system, nothing of the frozen bases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from emosym_registry import EmosymError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from emosym.contracts import Backbone, DiffusionHead
+
+State = Mapping[str, Mapping[str, Tensor]]
+"""Tensors by part and name."""
+
+_PART = {"backbone": "adapters"}
+"""Name of a module's part where it differs from the module's own."""
+
+
+def gather(modules: Mapping[str, nn.Module]) -> dict[str, dict[str, Tensor]]:
+    """Every tensor that training changes, by part, as copies on the CPU."""
+    parts = {}
+    for name, module in modules.items():
+        adapted = isinstance(module, (Backbone, DiffusionHead))
+        own = module.adapter_state() if adapted else module.state_dict()
+        parts[_PART.get(name, name)] = {
+            key: value.detach().cpu().clone().contiguous() for key, value in own.items()
+        }
+    return parts
+
+
+def spread(modules: Mapping[str, nn.Module], parts: State) -> None:
+    """The inverse of :func:`gather`; a missing or foreign part or tensor is an error."""
+    named = {_PART.get(name, name): module for name, module in modules.items()}
+    _check_parts(named, parts)
+    try:
+        for name, module in named.items():
+            if isinstance(module, (Backbone, DiffusionHead)):
+                module.load_adapter_state(parts.get(name, {}))
+            else:
+                module.load_state_dict(parts.get(name, {}))
+    except (RuntimeError, KeyError) as error:
+        raise EmosymError(
+            "system.does-not-fit",
+            f"the saved weights do not fit this spec: {error}",
+            hint="use the spec they were saved with",
+        ) from error
+
+
+def _check_parts(modules: Mapping[str, nn.Module], parts: State) -> None:
+    foreign = sorted(set(parts) - set(modules))
+    if foreign:
+        raise EmosymError(
+            "system.does-not-fit",
+            f"the saved weights do not fit this spec: it has no part {', '.join(foreign)}",
+            hint="use the spec they were saved with",
+        )
+    missing = sorted(name for name in set(modules) - set(parts) if _learns(modules[name]))
+    if missing:
+        raise EmosymError(
+            "system.missing-part",
+            f"the saved weights are not whole: {', '.join(f'{name}.safetensors' for name in missing)} is missing",
+            hint="copy the whole folder again, or restore it from a checkpoint of the run",
+        )
+
+
+def _learns(module: nn.Module) -> bool:
+    """Whether a module has anything to save."""
+    adapted = isinstance(module, (Backbone, DiffusionHead))
+    return bool(module.adapters() if adapted else module.state_dict())
+
+
+def find_saved(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """The folder of a saved system (a ``system/`` folder, or a run folder that holds one) and its ``system.json``."""
+    try:
+        places = [place for place in (folder / "system", folder) if (place / "system.json").is_file()]
+        if not places:
+            raise EmosymError(
+                "system.not-found",
+                f"{folder} holds no saved system",
+                hint="run a spec first: emosym run configs/tiny.yaml",
+            )
+        return places[0], json.loads((places[0] / "system.json").read_text(encoding="utf-8"))
+    except PermissionError as error:
+        raise EmosymError(
+            "system.unreadable",
+            f"{error.filename or folder}: {error.strerror}",
+            hint="check the permissions of the folder and its files",
+        ) from error
+    except ValueError as error:
+        raise _damaged(places[0] / "system.json", error) from error
+
+
+def write_state(folder: Path, parts: State) -> None:
+    """``<part>.safetensors`` in an existing folder for each part with tensors."""
+    for name, tensors in parts.items():
+        if tensors:
+            # Through Python and not safetensors' own writer, whose errors do not say what the system said.
+            (folder / f"{name}.safetensors").write_bytes(save(dict(tensors)))
+
+
+def size_of(parts: State) -> int:
+    """Bytes of all tensors: what :func:`write_state` needs, up to its headers."""
+    return sum(value.nbytes for tensors in parts.values() for value in tensors.values())
+
+
+def read_state(folder: Path) -> dict[str, dict[str, Tensor]]:
+    """The tensors that :func:`write_state` wrote; a damaged file is an error that names it."""
+    parts = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            parts[path.stem] = load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise _damaged(path, error) from error
+    return parts
+
+
+def _damaged(path: Path, error: Exception) -> EmosymError:
+    return EmosymError(
+        "system.damaged", f"{path} is damaged: {error}", hint="restore it from a checkpoint of the run"
+    )

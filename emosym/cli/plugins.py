@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from emosym.cli import plugins_check, plugins_new
 from emosym.cli.columns import columns
 from emosym.cli.common import registry_for
 
@@ -19,6 +20,10 @@ app = typer.Typer(help="Who offers what.", no_args_is_help=True)
 @app.callback()
 def _plugins() -> None:
     """Who offers what."""
+
+
+app.command("check")(plugins_check.check)
+app.command("new")(plugins_new.new)
 
 
 @app.command("list")

@@ -37,6 +37,11 @@ class _Suites(Mapping[str, Any]):
     def __getitem__(self, kind: str) -> Any:
         return __getattr__(_SUITES[kind])
 
+    @staticmethod
+    def name(kind: str) -> str:
+        """The name of a kind's suite, without importing it."""
+        return _SUITES[kind]
+
     def __iter__(self) -> Iterator[str]:
         return iter(_SUITES)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,10 +18,20 @@ SIZES = {"hidden_size": 32, "text_width": 24, "context_tokens": 3, "token_widths
 """D, W, K and the widths of two text encoders: small, and all different so that a mix-up shows."""
 
 
-@cache
+_registry: Registry | None = None
+
+
 def installed() -> Registry:
-    """The installed plugins, loaded once."""
-    return load_registry()
+    """The plugins whose components are checked: what :func:`use` was given, or all that are installed, loaded once."""
+    global _registry
+    _registry = _registry or load_registry()
+    return _registry
+
+
+def use(registry: Registry) -> None:
+    """Check components of this registry."""
+    global _registry
+    _registry = registry
 
 
 class ConformanceSuite:

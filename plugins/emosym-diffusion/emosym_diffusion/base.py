@@ -154,8 +154,12 @@ class LatentDiffusion(DiffusionHead):
         """
         noised = self._objective.draw(latents.to(self.device), generator)
         predicted = self._predict(noised.noisy, noised.times, condition)
-        error = (predicted - noised.target).square().mean(dim=(1, 2, 3)) * noised.weight
+        error = self.error(predicted, noised.target) * noised.weight
         return error if weights is None else error * weights.to(error)
+
+    def error(self, predicted: Tensor, target: Tensor) -> Tensor:
+        """[B] from [B,c,h,w]: the mean squared error. A head with another loss overrides this."""
+        return (predicted - target).square().mean(dim=(1, 2, 3))
 
     def _predict(self, latents: Tensor, times: Tensor, condition: Condition) -> Tensor:
         dtype = self.unet.dtype

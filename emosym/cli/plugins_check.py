@@ -1,0 +1,175 @@
+"""``emosym plugins check``: does a component keep the promises of its kind?"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from emosym.cli.common import registry_for
+
+if TYPE_CHECKING:
+    from emosym_registry import Offer, Registry
+
+    from emosym.testing import Result
+
+
+def check(
+    context: typer.Context,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="A plugin, its package, its folder (./my-plugin), or one component: qwen-vl."
+        ),
+    ] = None,
+    slow: Annotated[bool, typer.Option("--slow", help="The slow checks too.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="ID", help="This check alone; repeatable.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="A line for every check.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: one object a check.")] = False,
+    explain: Annotated[
+        str | None, typer.Option("--explain", metavar="ID", help="Say what a check is for, and stop.")
+    ] = None,
+) -> None:
+    """Run the conformance checks of a component, or of all that a plugin offers. Exit status 1 where one fails."""
+    if explain is not None:
+        print(explanation(explain))
+        return
+    _known(only or ())
+    offers = from_folder(context, name) if _is_folder(name) else chosen(registry_for(context.obj), name)
+    from emosym.testing import run_suite, suite_for
+
+    tiers = ("core", "capability", "slow") if slow else ("core", "capability")
+    results: list[Result] = []
+    for offer in offers:
+        title = f"{offer.spec.kind} {offer.qualified}"
+        own = [
+            dataclasses.replace(result, component=title)
+            for result in run_suite(suite_for(offer), tiers=tiers, only=only or ())
+        ]
+        results += own
+        if not as_json:
+            print(report(title, own, verbose=verbose))
+    if as_json:
+        print(json.dumps([as_dict(result) for result in results], indent=2))
+    else:
+        print(f"\n{len(offers)} component{'s' if len(offers) > 1 else ''}: {_counts(results)}")
+    if any(result.outcome == "failed" for result in results):
+        raise typer.Exit(1)
+
+
+def _is_folder(name: str | None) -> bool:
+    """A path as a shell writes one; a bare word is a name even where a folder is called the same."""
+    return name is not None and ("/" in name or name == ".") and (name[0] in "./~" or Path(name).is_dir())
+
+
+def from_folder(context: typer.Context, name: str | None) -> list[Offer]:
+    """The components of a plugin that is not installed, beside those that are."""
+    from emosym_registry import load_registry
+    from emosym_registry.discovery import discover
+
+    from emosym.testing.runner import found_in
+    from emosym.testing.suite import use
+
+    own = found_in(Path(str(name)).expanduser())
+    ids = {one.id for one in own}
+    others = [one for one in discover() if one.id not in ids]
+    registry = load_registry(found=[*others, *own], disabled=context.obj.no_plugin)
+    use(registry)
+    return [offer for one in own for offer in chosen(registry, one.id)]
+
+
+def chosen(registry: Registry, name: str | None) -> list[Offer]:
+    """The components that NAME means; what failed, or is not there, is an error that says so."""
+    from emosym_registry import EmosymError, did_you_mean
+
+    from emosym.testing.runner import offers_named
+
+    known = sorted({*registry.plugins, *(offer.spec.name for offer in registry.components())})
+    if name is None:
+        raise EmosymError(
+            "cli.what-to-check",
+            "no component to check",
+            hint=f"plugins: {', '.join(sorted(registry.plugins))}",
+        )
+    offers = offers_named(registry, name)
+    if offers:
+        return offers
+    for failure in registry.failures:
+        if name in (failure.plugin.id, failure.plugin.distribution):
+            raise EmosymError("plugin.failed", str(failure), hint=failure.hint) from failure.error
+    if name in registry.plugins:
+        raise EmosymError("plugin.nothing-to-check", f"plugin {name} offers no component")
+    raise EmosymError(
+        "plugin.unknown",
+        f"no installed plugin or component {name!r}",
+        hint=did_you_mean(name, known) or "see them with: emosym plugins list",
+    )
+
+
+def report(title: str, results: Sequence[Result], *, verbose: bool) -> str:
+    """One component: the counts, then what failed and what did not apply, or every check."""
+    lines = [f"{title}: {_counts(results)}"]
+    for result in results:
+        if result.outcome == "failed":
+            lines += [
+                f"  FAILED {result.check.id}: expected {result.check.expects}",
+                f"         saw {result.detail}",
+                f"         {result.check.anchor}",
+            ]
+        elif result.outcome != "passed" or verbose:
+            lines.append(
+                f"  {result.outcome}: {result.check.id}" + (f": {result.detail}" if result.detail else "")
+            )
+    return "\n".join(lines)
+
+
+def as_dict(result: Result) -> dict[str, Any]:
+    """A result as JSON shows it."""
+    return {
+        "component": result.component,
+        "check": result.check.id,
+        "tier": result.check.tier,
+        "outcome": result.outcome,
+        "expected": result.check.expects,
+        "detail": result.detail,
+    }
+
+
+def explanation(id: str) -> str:
+    """What a check promises and why."""
+    promise = _known([id])[0]
+    return f"{promise.id} ({promise.tier})\nexpected: {promise.expects}\nwhy: {promise.why}\nsee: {promise.anchor}"
+
+
+def _known(ids: Sequence[str]) -> list[Any]:
+    if not ids:
+        return []
+    from emosym_registry import EmosymError, did_you_mean
+
+    from emosym.testing import SUITES
+
+    checks = {promise.id: promise for suite in SUITES.values() for promise in suite.checks()}
+    for id in ids:
+        if id not in checks:
+            raise EmosymError(
+                "conformance.unknown-check",
+                f"no check {id!r}",
+                hint=did_you_mean(id, checks) or "they are listed in docs/reference/conformance.md",
+            )
+    return [checks[id] for id in ids]
+
+
+def _counts(results: Sequence[Result]) -> str:
+    counts = Counter(result.outcome for result in results)
+    order = ("passed", "failed", "expected failure", "not applicable")
+    return (
+        ", ".join(f"{counts[outcome]} {outcome}" for outcome in order if counts[outcome])
+        or "nothing to check"
+    )

@@ -84,11 +84,6 @@ class Builder:
         precision: str,
         trust_remote_code: bool = False,
     ) -> Builder:
-        aliases = {
-            (alias.kind, alias.component, alias.name): path
-            for _, alias in registry.aliases
-            if (path := registry.alias(alias.kind, alias.component, alias.name)) is not None
-        }
         dtype = torch.bfloat16 if device.type == "cuda" and precision == "bf16" else torch.float32
         context = Context(
             labels=LabelSet.of(resolved.spec.labels),
@@ -96,7 +91,7 @@ class Builder:
             device=device,
             dtype=dtype,
             run=run,
-            aliases=aliases,
+            aliases=registry.folders,
             trust_remote_code=trust_remote_code,
         )
         return cls(resolved, registry, context)

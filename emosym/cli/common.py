@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from emosym_registry import Failure, Registry
+    from emosym_registry import Registry
 
     from emosym.cli.globals import Globals
 
@@ -34,21 +34,24 @@ SystemOption = Annotated[
 
 
 def registry_for(settings: Globals, only: Iterable[str] | None = None) -> Registry:
-    """The installed plugins. One that is broken costs one line on stderr and stops nothing."""
-    from emosym_registry import load_registry
+    """The installed plugins, loaded once a command. One that is broken costs one line on stderr and stops nothing."""
+    key = None if only is None else tuple(only)
+    if key not in settings.registries:
+        from emosym_registry import load_registry
 
-    def complain(failure: Failure) -> None:
-        print(f"warning: {failure}; {failure.hint}", file=sys.stderr)
-
-    return load_registry(only=only, disabled=settings.no_plugin, on_failure=complain)
+        registry = settings.registries[key] = load_registry(only=key, disabled=settings.no_plugin)
+        for sentence in registry.unknown:
+            print(f"warning: {sentence}", file=sys.stderr)
+    return settings.registries[key]
 
 
 def resolve(settings: Globals, source: str, sets: Sequence[str] | None) -> tuple[Any, Registry]:
     """The validated spec and the registry it is for. Everything wrong with it is one error that lists all."""
     from emosym.spec import load_spec, plugins_only
 
-    registry = registry_for(settings, plugins_only(source))
-    resolved = load_spec(source, registry=registry, sets=tuple(sets or ()))
+    overrides = tuple(sets or ())
+    registry = registry_for(settings, plugins_only(source, overrides))
+    resolved = load_spec(source, registry=registry, sets=overrides)
     for message in resolved.messages:
         print(f"note: {message}", file=sys.stderr)
     return resolved, registry

@@ -6,7 +6,11 @@ They are read here and not by typer, whose parameters with values load pydantic:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emosym_registry import Registry
 
 HELP = """\b
 Anywhere on the line:
@@ -17,10 +21,14 @@ Anywhere on the line:
 
 @dataclass(frozen=True)
 class Globals:
-    """``debug`` shows tracebacks; ``no_plugin`` are ids of plugins that are not even imported."""
+    """``debug`` shows tracebacks; ``no_plugin`` are ids of plugins that are not even imported.
+
+    ``registries`` are those loaded so far by their allow-list, so that a command asks no plugin twice.
+    """
 
     debug: bool = False
     no_plugin: tuple[str, ...] = ()
+    registries: dict[tuple[str, ...] | None, Registry] = field(default_factory=dict, compare=False)
 
 
 def split(words: Sequence[str]) -> tuple[Globals, list[str]]:

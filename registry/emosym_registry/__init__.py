@@ -3,7 +3,9 @@
 from emosym_registry.descriptors import API_VERSION, KINDS, Alias, ComponentSpec, PluginInfo, Preset
 from emosym_registry.errors import EmosymError, did_you_mean
 from emosym_registry.hookspecs import hookimpl
-from emosym_registry.manager import Failure, Offer, Registry, load_registry
+from emosym_registry.loading import PluginDeprecationWarning, load_registry
+from emosym_registry.manager import Registry
+from emosym_registry.offers import Failure, Offer
 
 __version__ = "0.1.0"
 
@@ -15,6 +17,7 @@ __all__ = [
     "EmosymError",
     "Failure",
     "Offer",
+    "PluginDeprecationWarning",
     "PluginInfo",
     "Preset",
     "Registry",

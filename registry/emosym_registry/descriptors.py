@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from emosym_registry.errors import EmosymError
+from emosym_registry.errors import EmosymError, did_you_mean
 
 API_VERSION = "1.0"
 """Version of the plugin API. Same major: compatible; a plugin asking for a newer minor than this is refused."""
@@ -26,8 +26,9 @@ KINDS = (
     "metric",
 )
 
-_TARGET = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")
+TARGET = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")
 _NAME = re.compile(r"^[a-z0-9][a-z0-9.-]*$")
+_VERSION = re.compile(r"^\d+\.\d+$")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,14 @@ class PluginInfo:
     name: str
     api_version: str
     summary: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.api_version, str) or not _VERSION.match(self.api_version):
+            raise EmosymError(
+                "plugin.bad-api-version",
+                f"api_version {self.api_version!r} is not 'major.minor'",
+                hint=f"give the version that the plugin was written for, such as {API_VERSION!r}",
+            )
 
 
 @dataclass(frozen=True)
@@ -59,17 +68,21 @@ class ComponentSpec:
     conformance: str = ""
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise EmosymError(
-                "plugin.unknown-kind", f"unknown kind {self.kind!r}", hint=f"kinds: {', '.join(KINDS)}"
-            )
+        _check_kind(self.kind)
+        for words in (self.capabilities, self.requires):
+            if not isinstance(words, tuple) or not all(isinstance(word, str) for word in words):
+                raise EmosymError(
+                    "plugin.bad-words",
+                    f"{self.kind} {self.name!r}: capabilities and requires are tuples of strings, found {words!r}",
+                    hint='a tuple of one has a comma: ("prefix",)',
+                )
         if not _NAME.match(self.name):
             raise EmosymError(
                 "plugin.bad-name",
                 f"component name {self.name!r} must be lower case letters, digits, dots and dashes",
             )
         for field in (self.target, self.config, *filter(None, [self.conformance])):
-            if not _TARGET.match(field):
+            if not TARGET.match(field):
                 raise EmosymError("plugin.bad-target", f"{field!r} is not of the form 'package.module:Class'")
 
 
@@ -88,6 +101,9 @@ class Alias:
     licence: str = ""
     summary: str = ""
 
+    def __post_init__(self) -> None:
+        _check_kind(self.kind)
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -97,3 +113,12 @@ class Preset:
     package: str
     path: str
     summary: str = ""
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise EmosymError(
+            "plugin.unknown-kind",
+            f"unknown kind {kind!r}",
+            hint=did_you_mean(str(kind), KINDS) or f"kinds: {', '.join(KINDS)}",
+        )

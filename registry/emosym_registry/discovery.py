@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import configparser
+import re
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import entrypoints
@@ -12,12 +17,16 @@ GROUP = "emosym.plugins"
 
 @dataclass(frozen=True)
 class Found:
-    """An entry point: ``id`` is its name, ``distribution`` and ``version`` those of the package that declares it."""
+    """An entry point: ``id`` is its name, ``distribution`` and ``version`` those of the package that declares it.
+
+    ``problem`` says why it cannot even be tried, as when it is not of the form ``id = "package.module"``.
+    """
 
     id: str
     module: str
     distribution: str
     version: str
+    problem: str = ""
 
     def load(self) -> Any:
         """Import the plugin's light module."""
@@ -25,15 +34,65 @@ class Found:
 
 
 def discover() -> list[Found]:
-    """All plugins installed on ``sys.path``, sorted by id, each once."""
-    found: dict[tuple[str, str], Found] = {}
-    for point in entrypoints.get_group_all(GROUP):
-        owner = point.distro
-        one = Found(
-            point.name,
-            point.module_name,
-            owner.name if owner else "unknown",
-            owner.version if owner else "unknown",
-        )
-        found.setdefault((one.id, one.module), one)
+    """All plugins installed on ``sys.path``, sorted by id, each once.
+
+    A distribution that is found on several folders of the path counts where Python would import it from: the first.
+    """
+    found: dict[tuple[str, str, str], Found] = {}
+    seen: set[str] = set()
+    for folder in dict.fromkeys(sys.path):
+        here = sorted(_declared(folder), key=lambda one: one.version, reverse=True)
+        for one in here:
+            if one.distribution not in seen:
+                found.setdefault((one.id, one.module, one.distribution), one)
+        seen |= {one.distribution for one in here}
     return sorted(found.values(), key=lambda one: (one.id, one.distribution))
+
+
+def canonical(distribution: str) -> str:
+    """A distribution's name as package indexes write it: ``Emosym_VLM`` is ``emosym-vlm``."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def _declared(folder: str) -> Iterator[Found]:
+    try:
+        files = list(entrypoints.iter_files_distros(path=[folder], repeated_distro="all"))
+    except (configparser.Error, UnicodeDecodeError):
+        yield from _one_by_one(Path(folder))
+        return
+    for config, owner in files:
+        yield from _points(config, owner)
+
+
+def _one_by_one(folder: Path) -> Iterator[Found]:
+    """The same where some package of the folder has an unreadable file: the others must not suffer."""
+    for path in sorted(folder.glob("*-info/entry_points.txt")):
+        owner = entrypoints.Distribution.from_name_version(path.parent.stem)
+        config = entrypoints.CaseSensitiveConfigParser(delimiters=("=",))
+        try:
+            config.read([path], encoding="utf-8")
+        except (configparser.Error, UnicodeDecodeError) as error:
+            if GROUP in path.read_text(encoding="utf-8", errors="replace"):
+                reason = " ".join(str(error).split())
+                yield _found(owner, owner.name, "", f"entry_points.txt cannot be read: {reason}")
+            continue
+        yield from _points(config, owner)
+
+
+def _points(config: Any, owner: Any) -> Iterator[Found]:
+    if GROUP not in config:
+        return
+    for id, text in config.items(GROUP, raw=True):
+        try:
+            point = entrypoints.EntryPoint.from_string(text, id)
+        except entrypoints.BadEntryPoint:
+            yield _found(owner, id, text, f"the entry point {text!r} is no module's name")
+            continue
+        problem = (
+            f"the entry point {text!r} names an object, not a module" if point.object_name is not None else ""
+        )
+        yield _found(owner, id, point.module_name, problem)
+
+
+def _found(owner: Any, id: str, module: str, problem: str) -> Found:
+    return Found(id, module, canonical(owner.name), owner.version or "unknown", problem)

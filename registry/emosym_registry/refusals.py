@@ -1,0 +1,96 @@
+"""What a plugin is refused for; each refusal names the stage, the cause and what to do."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from emosym_registry import hookspecs
+from emosym_registry.descriptors import API_VERSION, TARGET, PluginInfo
+from emosym_registry.discovery import Found
+from emosym_registry.errors import did_you_mean
+
+AUTHORS = "see the page for plugin authors, or report it to them"
+
+
+class Refused(Exception):  # noqa: N818
+    def __init__(self, stage: str, cause: str, hint: str) -> None:
+        super().__init__(cause)
+        self.stage, self.cause, self.hint = stage, cause, hint
+
+
+def check_entry_point(plugins: Mapping[str, Found], plugin: Found) -> None:
+    if plugin.problem:
+        raise Refused(
+            "discover", plugin.problem, f'{mend(plugin)}; an entry point reads: id = "package.module"'
+        )
+    if plugin.id not in plugins:
+        return
+    other = plugins[plugin.id]
+    if other.distribution == plugin.distribution:
+        cause = f"{plugin.distribution} is installed twice, as {other.version} and {plugin.version}"
+        raise Refused("discover", cause, mend(plugin))
+    cause = f"{other.distribution} already has a plugin {plugin.id!r}"
+    raise Refused("discover", cause, f"pip uninstall {plugin.distribution}, or {other.distribution}")
+
+
+def mend(plugin: Found) -> str:
+    """For metadata that does not fit the code, as an editable installation keeps it after a rename."""
+    return f"pip install --force-reinstall {plugin.distribution}, or pip uninstall {plugin.distribution}"
+
+
+def check_hooks(module: Any) -> None:
+    known = {name for name in vars(hookspecs) if name.startswith("emosym_")}
+    for name, options in _hooks(module):
+        if options is None:
+            raise Refused(
+                "register", f"function {name} is not marked with @hookimpl", "write @hookimpl above it"
+            )
+        if name not in known:
+            hint = did_you_mean(name, known) or f"hooks: {', '.join(sorted(known))}"
+            raise Refused("register", f"unknown hook {name}", hint)
+        if options.get("wrapper") or options.get("hookwrapper"):
+            cause = f"{name} is a wrapper around other plugins' hooks, which each stand alone here"
+            raise Refused("register", cause, "write it as a plain @hookimpl")
+
+
+def _hooks(module: Any) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """Hook implementations of a module and their options, None for one that somebody forgot to mark."""
+    for name, value in vars(module).items():
+        options = getattr(value, f"{hookspecs.PROJECT}_impl", None)
+        if isinstance(options, dict):
+            yield options.get("specname") or name, options
+        elif name.startswith(f"{hookspecs.PROJECT}_") and inspect.isfunction(value):
+            yield name, None
+
+
+def check_version(plugin: Found, info: PluginInfo) -> None:
+    wanted, ours = (tuple(int(part) for part in text.split(".")) for text in (info.api_version, API_VERSION))
+    if wanted[0] != ours[0] or wanted > ours:
+        older = "emosym emosym-registry" if wanted > ours else plugin.distribution
+        raise Refused(
+            "version",
+            f"written for plugin API {info.api_version}, this is {API_VERSION}",
+            f"pip install --upgrade {older}",
+        )
+
+
+def version_clash(plugin: Found, refused: Refused) -> Refused | None:
+    """Another cause where the plugin asks for another registry than this: that explains whatever went wrong."""
+    if refused.stage in ("discover", "version"):
+        return None
+    from emosym_registry.requirements import unmet_of_ours
+
+    for clash in unmet_of_ours(plugin.distribution):
+        cause = f"{plugin.distribution} {plugin.version} {clash.words} ({refused.cause})"
+        hint = f"pip install {clash.quoted}, or another version of {plugin.distribution}"
+        return Refused("version", cause, hint)
+    return None
+
+
+def check_command(command: tuple[Any, ...]) -> None:
+    fits = len(command) == 3 and all(isinstance(word, str) for word in command)
+    if not fits or not command[0].split() or not TARGET.match(command[1]):
+        hint = 'for example: ("data make", "package.module:typer_app", "Make data.")'
+        raise Refused("spec", f"emosym_commands: {command!r} is not (name, target, help)", hint)

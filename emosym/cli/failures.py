@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 import traceback
 
 
@@ -22,6 +24,8 @@ def report_failure(error: BaseException, *, debug: bool) -> int:
         return _show_usage(error)
     from emosym_registry import EmosymError
 
+    if len(getattr(error, "problems", ())) > 1:
+        return _list_problems(error)
     if isinstance(error, EmosymError):
         return _say(f"error: {error}", 1 if error.ours else 2)
     if isinstance(error, BrokenPipeError):
@@ -33,6 +37,20 @@ def report_failure(error: BaseException, *, debug: bool) -> int:
 def _say(message: str, status: int) -> int:
     print(message, file=sys.stderr)
     return status
+
+
+def _list_problems(error: BaseException) -> int:
+    """Every mistake of a spec on a line of its own, as tools that jump to places read them; wrapped on a terminal."""
+    lines = str(error).splitlines()
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        lines = [
+            textwrap.fill(
+                line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+            )
+            for line in lines
+        ]
+    return _say("\n".join([f"error: {len(lines)} mistakes in the spec", *lines]), 2)
 
 
 def _is_usage(error: BaseException) -> bool:

@@ -1,25 +1,91 @@
-"""``emosym spec``: read a spec without running it."""
+"""``emosym spec``: write, check and read a spec without running it."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-from emosym.cli.common import SetOption, SpecArgument, resolve
+from emosym.cli.common import SetOption, SpecArgument, registry_for, resolve
+from emosym.cli.spec_new import new
 
-app = typer.Typer(help="Read a spec without running it.", no_args_is_help=True)
+app = typer.Typer(help="Write, check and read a spec without running it.", no_args_is_help=True)
+app.command("new")(new)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback()
 def _spec() -> None:
-    """Read a spec without running it."""
+    """Write, check and read a spec without running it."""
 
 
 @app.command("check")
 def check(context: typer.Context, spec: SpecArgument, sets: SetOption = None) -> None:
     """Validate a spec against the installed plugins: every problem at once, with its place in the file."""
+    from emosym.cli.spec_explain import headline
+
     resolved, _ = resolve(context.obj, spec, sets)
-    stages = [
-        name for name in ("compress", "reinforce", "unify") if getattr(resolved.spec.stages, name) is not None
+    print(f"ok: {headline(resolved)}")
+
+
+@app.command("show")
+def show(
+    context: typer.Context, spec: SpecArgument, sets: SetOption = None, as_json: JsonOption = False
+) -> None:
+    """Print the complete spec, every default filled in; what is printed is a spec itself."""
+    resolved, _ = resolve(context.obj, spec, sets)
+    if as_json:
+        print(json.dumps(resolved.document(), indent=2, ensure_ascii=False))
+    else:
+        print(resolved.to_yaml(), end="")
+
+
+@app.command("explain")
+def explain(
+    context: typer.Context,
+    spec: SpecArgument,
+    sets: SetOption = None,
+    every: Annotated[bool, typer.Option("--all", help="Also list values that nobody set.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say where every value came from, what differs from the paper, and which plugins, weights and licences are used."""
+    from emosym.cli.spec_explain import (
+        components_section,
+        deviations_section,
+        headline,
+        values_section,
+    )
+
+    resolved, registry = resolve(context.obj, spec, sets)
+    sections = [
+        values_section(resolved, every),
+        deviations_section(resolved, registry),
+        components_section(resolved, registry),
     ]
-    diffusion = f" · {resolved.spec.diffusion.name}" if resolved.spec.diffusion is not None else ""
-    print(f"ok: {resolved.spec.name} ({resolved.spec.backbone.name}{diffusion}; {', '.join(stages)})")
+    if as_json:
+        data = {"name": resolved.spec.name, **{section.key: section.data for section in sections}}
+        print(json.dumps(data, indent=2, ensure_ascii=False))
+    else:
+        print("\n\n".join([headline(resolved), *(section.text for section in sections)]))
+
+
+@app.command("schema")
+def schema(
+    context: typer.Context,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write it there instead of printing it.")
+    ] = None,
+) -> None:
+    """Write a JSON Schema of specs for the installed plugins, with which an editor completes and checks."""
+    from emosym.files import write_json
+    from emosym.spec import schema as schema_of
+
+    document = schema_of(registry_for(context.obj))
+    if out is None:
+        print(json.dumps(document, indent=2))
+    else:
+        write_json(out, document)
+        print(f"written: {out}")

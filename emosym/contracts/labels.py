@@ -12,6 +12,9 @@ MIKELS_8 = ("amusement", "awe", "contentment", "excitement", "anger", "disgust",
 MIKELS_WHEEL = ("amusement", "excitement", "awe", "contentment", "sadness", "disgust", "fear", "anger")
 """The same eight around Mikels' wheel (Zhao et al. 2016): neighbours on the wheel are one step apart."""
 
+LABEL_SETS = {"mikels-8": MIKELS_8, "binary": ("negative", "positive")}
+"""Label sets that have a name."""
+
 POSITIVE = frozenset(
     {"amusement", "awe", "contentment", "excitement", "positive", "joy", "love", "happiness", "surprise"}
 )
@@ -26,11 +29,9 @@ class LabelSet:
     @classmethod
     def of(cls, value: str | list[str] | tuple[str, ...]) -> LabelSet:
         """``"mikels-8"``, ``"binary"``, or a list of two or more different names."""
-        if value == "mikels-8":
-            return cls(MIKELS_8)
-        if value == "binary":
-            return cls(("negative", "positive"))
         if isinstance(value, str):
+            if value in LABEL_SETS:
+                return cls(LABEL_SETS[value])
             raise EmosymError(
                 "spec.unknown-labels",
                 f"unknown label set {value!r}",

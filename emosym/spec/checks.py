@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from emosym.contracts.labels import LabelSet
 from emosym.spec.errors import Problem
 from emosym.spec.nodes import Node, Path, dotted
+from emosym.spec.reader import found
 from emosym.spec.shape import LISTS
 
 PLACEHOLDER = "{emotion}"
@@ -24,6 +25,7 @@ def cross_checks(
     root = _bank_without_memory(root, messages)
     problems = [
         *_labels(root),
+        *_plugins(root),
         *_judges(root, configs),
         *_stages(root),
         *_bank(root),
@@ -40,9 +42,10 @@ def _given(root: Node, *path: str) -> bool:
     return node is not None and node.value not in (None, [])
 
 
-def _missing(root: Node, path: Path, what: str, hint: str) -> Problem:
-    """Something that ``path`` wants is not there; the place is the nearest that somebody wrote."""
-    written = path
+def _missing(root: Node, path: Path, wanted: Path, what: str, hint: str) -> Problem:
+    """``path`` wants something at ``wanted`` that is not there. The place is where that was set to nothing, else the nearest
+    to ``path`` that somebody wrote."""
+    written = wanted if root.at(wanted) is not None else path
     node = root.at(written)
     while written and (node is None or not (node.where.line or node.where.kind == "set")):
         written = written[:-1]
@@ -63,6 +66,14 @@ def _labels(root: Node) -> Iterator[Problem]:
         LabelSet.of(value)
     except EmosymError as error:
         yield Problem.at(node.origin, "labels", error.message, error.hint)
+
+
+def _plugins(root: Node) -> Iterator[Problem]:
+    """An allow-list is read before any plugin loads, so it cannot come from a preset, which a plugin brings."""
+    only = root.at(("plugins", "only"))
+    if only is not None and only.value is not None and only.where.kind == "preset":
+        yield Problem.at(only.where, "plugins.only", f"expected null in a preset, found {found(only.plain())}",
+                         "write plugins: {only: …} in your own spec")  # fmt: skip
 
 
 def _judges(root: Node, configs: Mapping[str, BaseModel]) -> Iterator[Problem]:
@@ -94,15 +105,16 @@ def _stages(root: Node) -> Iterator[Problem]:
     if _given(root, "stages", "reinforce"):
         off = "or leave the stage out with stages: {reinforce: null}"
         if not _given(root, "reinforcer"):
-            yield _missing(root, ("stages", "reinforce"), "a reinforcer", f"add one, {off}")
+            yield _missing(root, ("stages", "reinforce"), ("reinforcer",), "a reinforcer", f"add one, {off}")
         if not _given(root, "rewards"):
-            yield _missing(root, ("stages", "reinforce"), "rewards", f"add at least one, {off}")
+            yield _missing(root, ("stages", "reinforce"), ("rewards",), "rewards", f"add at least one, {off}")
     if _given(root, "stages", "unify"):
         for key in ("diffusion", "fusion", "emotion_space"):
             if not _given(root, key):
                 yield _missing(
                     root,
                     ("stages", "unify"),
+                    (key,),
                     f"{key} for the unify stage",
                     "add it, or leave the stage out with stages: {unify: null}",
                 )
@@ -112,6 +124,7 @@ def _stages(root: Node) -> Iterator[Problem]:
         yield _missing(
             root,
             ("knowledge",),
+            ("text_encoder",),
             "a text_encoder for the knowledge",
             "add one, or set stages.compress.knowledge_weight: 0",
         )
@@ -144,6 +157,7 @@ def _bank(root: Node) -> Iterator[Problem]:
         yield _missing(
             root,
             ("stages", "unify", "refresh"),
+            ("memory",),
             "a memory to refresh",
             "add memory: {name: sql}, or set refresh: null",
         )
@@ -156,7 +170,7 @@ def _prompts(root: Node) -> Iterator[Problem]:
     for path in paths:
         node = root.at(path)
         if node is not None and isinstance(node.value, str) and node.value.count(PLACEHOLDER) != 1:
-            yield Problem.at(node.origin, dotted(path), f'expected {PLACEHOLDER} once, found "{node.value}"',
+            yield Problem.at(node.origin, dotted(path), f"expected {PLACEHOLDER} once, found {found(node.value)}",
                              f'the fused vectors go there: "a picture of {PLACEHOLDER}"')  # fmt: skip
 
 
@@ -174,6 +188,7 @@ def _needs(root: Node, offers: Mapping[str, Offer]) -> Iterator[Problem]:
                 yield _missing(
                     root,
                     parts,
+                    places[capability],
                     f"{what} for {offer.spec.name}",
                     f"add {dotted(places[capability])}, or leave {offer.spec.name} out",
                 )

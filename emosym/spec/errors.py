@@ -29,7 +29,12 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         key = f" {self.path}" if self.path else ""
-        return f"{place}{key}: {self.message}" + (f"; {self.hint}" if self.hint else "")
+        return _visible(f"{place}{key}: {self.message}" + (f"; {self.hint}" if self.hint else ""))
+
+
+def _visible(text: str) -> str:
+    """Line breaks and control characters of a spec written out, so that a message stays a line and moves no cursor."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class SpecErrors(EmosymError):  # noqa: N818 - there are several in it

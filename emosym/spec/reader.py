@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -40,7 +42,16 @@ _TAGS = "tag:yaml.org,2002:"
 def read_file(path: Path, origin: Origin) -> Node:
     """The mapping in a YAML file. ``origin`` gives the kind and the name of the file in messages."""
     try:
-        size = path.stat().st_size
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
+            _fail(
+                origin,
+                "spec.unreadable",
+                f"cannot be read: expected a file, found {what}",
+                "name a YAML file",
+            )
+        size = status.st_size
         if size > LARGEST:
             _fail(
                 origin,
@@ -115,7 +126,7 @@ def found(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = f'"{value}"' if isinstance(value, str) else str(value)
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else text[:57] + "…" + ('"' if isinstance(value, str) else "")
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from emosym_registry import EmosymError, Offer, Registry, did_you_mean
 from pydantic import BaseModel
-from ruamel.yaml import YAML
 
 from emosym.spec.layers import PRESET, apply_sets, fill_stages, read_source
 from emosym.spec.model import STAGE_PRESETS, Spec
 from emosym.spec.nodes import Node, Origin, dotted
 from emosym.spec.reader import read_file
+from emosym.spec.text import block
 from emosym.spec.validate import validate
 
 
@@ -50,20 +50,17 @@ class Resolved:
         """Plain dicts, lists and scalars; validates again to the same spec."""
         return self.spec.model_dump(mode="json")
 
-    def to_yaml(self) -> str:
-        """A complete spec that loads again to the same thing."""
+    def document(self) -> dict[str, Any]:
+        """:meth:`data` as it has to be written down to load again to the same thing."""
         data = self.data()
         for name, stage in data["stages"].items():
             if stage is not None:
                 _keep_removed(STAGE_PRESETS[name][stage["preset"]], stage)
-        yaml: Any = YAML(typ="safe", pure=True)
-        yaml.default_flow_style = False
-        yaml.sort_base_mapping_type_on_output = False
-        yaml.allow_unicode = True
-        yaml.width = 10_000
-        stream = StringIO()
-        yaml.dump(data, stream)
-        return stream.getvalue()
+        return data
+
+    def to_yaml(self) -> str:
+        """A complete spec that loads again to the same thing."""
+        return block(self.document())
 
 
 def _keep_removed(preset: dict[str, Any], given: dict[str, Any]) -> None:
@@ -98,28 +95,34 @@ def plugins_only(source: Path | str, sets: Sequence[str] = (), base: Path | None
 
     Follows ``extends`` through files; a preset belongs to a plugin, so what it says of plugins cannot count here.
     """
-    for text in reversed(sets):
-        if text.partition("=")[0].strip() in ("plugins.only", "plugins"):
-            value = apply_sets(Node({}, Origin("set", "--set")), [text]).at(("plugins", "only"))
-            return _words(value.plain() if value else None)
+    root = apply_sets(_written(source, base or Path()), [text for text in sets if _about_plugins(text)])
+    only = root.at(("plugins", "only"))
+    return _words(only.plain()) if only is not None else None
+
+
+def _written(source: Path | str, folder: Path) -> Node:
+    """What the nearest of the files of a spec says of plugins. A file that is missing or extends itself ends the search:
+    load_spec says so, with the place."""
     name, seen = str(source), set[Path]()
-    folder = base or Path()
     while not name.startswith(PRESET):
-        file = (folder / name).resolve()
-        if file in seen:
-            return None  # load_spec says so, with the place
-        seen.add(file)
-        root = read_file(file, Origin("file", str(folder / name)))
-        only = root.at(("plugins", "only"))
-        if only is not None:
-            return _words(only.plain())
+        file = folder / name
+        if file.resolve() in seen or (seen and not file.is_file()):
+            break
+        seen.add(file.resolve())
+        root = read_file(file, Origin("file", os.path.normpath(folder / name)))
+        plugins = root.fields.get("plugins")
+        if plugins is not None and (plugins.value is None or "only" in plugins.fields):
+            return Node({"plugins": plugins}, root.origin)
         extends = root.fields.get("extends")
         if extends is None or not isinstance(extends.value, str):
-            return None
+            break
         name, folder = extends.value, file.parent
-        if not name.startswith(PRESET) and not (folder / name).is_file():
-            return None
-    return None
+    return Node({}, Origin("default"))
+
+
+def _about_plugins(text: str) -> bool:
+    key = text.partition("=")[0].strip()
+    return key == "plugins" or key.startswith("plugins.")
 
 
 def _words(value: Any) -> list[str] | None:

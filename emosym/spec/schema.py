@@ -6,9 +6,18 @@ from typing import Any
 
 from emosym_registry import EmosymError, Registry
 
-from emosym.spec.model import COMPONENT_KEYS, Judges, Spec
+from emosym.contracts.labels import LABEL_SETS
+from emosym.spec.model import COMPONENT_KEYS, Component, Judges, Reward, Spec
 from emosym.spec.shape import LISTS
 
+_LABELS = {
+    "anyOf": [
+        {"enum": list(LABEL_SETS)},
+        {"type": "array", "items": {"type": "string"}, "minItems": 2, "uniqueItems": True},
+        {"type": "null"},
+    ]
+}
+_ABOUT = ("title", "description", "default", "examples")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -16,7 +25,7 @@ def schema(registry: Registry) -> dict[str, Any]:
     """A JSON Schema (draft 2020-12).
 
     Nothing inside a section is required, because a spec that extends another may leave it out: that a value is missing
-    altogether is for ``spec check`` to say. Without ``extends`` the required sections are required.
+    altogether is for ``spec check`` to say, and so is a null that removes nothing. Without ``extends`` the required sections are required.
     """
     document = Spec.model_json_schema(mode="validation")
     needed = [key for key in document.get("required", []) if key != "emosym"]
@@ -24,18 +33,26 @@ def schema(registry: Registry) -> dict[str, Any]:
     _relax(document)
     for definition in definitions.values():
         _relax(definition)
+    for definition in (document, *definitions.values()):
+        _nullable(definition)
     kinds = sorted({*COMPONENT_KEYS.values(), *LISTS.values(), "judge"})
     for kind in kinds:
         definitions.update(_parameters(registry, kind))
         definitions[f"component.{kind}"] = _component(registry, kind)
     properties = document["properties"]
     for key, kind in COMPONENT_KEYS.items():
-        properties[key] = _described(properties[key], {"anyOf": [_ref(kind), {"type": "null"}]})
+        properties[key] = _described(properties[key], _or_null(_ref(kind)))
     for key, kind in LISTS.items():
-        properties[key] = _described(properties[key], {"type": "array", "items": _ref(kind)})
+        properties[key] = _described(properties[key], {"type": ["array", "null"], "items": _ref(kind)})
     judges = definitions["Judges"]["properties"]
     for role in Judges.model_fields:
-        judges[role] = _described(judges[role], {"anyOf": [_ref("judge"), {"type": "null"}]})
+        judges[role] = _described(judges[role], _or_null(_ref("judge")))
+    for key in ("emosym", "name"):
+        properties[key] = Spec.model_json_schema()["properties"][key]  # these two nothing can remove
+    properties["labels"] = _described(properties["labels"], _LABELS)
+    definitions["Plugins"]["properties"]["only"]["examples"] = [
+        sorted({*registry.plugins, *registry.blocked})
+    ]
     properties["extends"] = {"type": ["string", "null"], "description": "A file, relative to this one, or preset:NAME.",
                              "examples": [f"preset:{preset.name}" for _, preset in registry.presets]}  # fmt: skip
     extending = {"required": ["extends"], "properties": {"extends": {"type": "string"}}}
@@ -63,9 +80,10 @@ def _component(registry: Registry, kind: str) -> dict[str, Any]:
     bare = [offer.spec.name for offer in offers]
     names = [name for name in bare if bare.count(name) == 1]
     names += [offer.qualified for offer in offers]
-    properties: dict[str, Any] = {"name": {"enum": names}, "params": {"type": "object"}}
-    if kind == LISTS["rewards"]:
-        properties["weight"] = {"type": "number", "minimum": 0, "default": 1.0}
+    owner = Reward if kind == LISTS["rewards"] else Component
+    properties: dict[str, Any] = owner.model_json_schema()["properties"]
+    properties["name"] |= {"enum": names}
+    properties["params"]["type"] = ["object", "null"]
     choices = [
         {
             "if": {
@@ -73,7 +91,9 @@ def _component(registry: Registry, kind: str) -> dict[str, Any]:
                 "required": ["name"],
             },
             "then": {
-                "properties": {"params": {"$ref": f"#/$defs/{kind}.{offer.plugin.id}.{offer.spec.name}"}}
+                "properties": {
+                    "params": _or_null({"$ref": f"#/$defs/{kind}.{offer.plugin.id}.{offer.spec.name}"})
+                }
             },
         }
         for offer in offers
@@ -101,11 +121,34 @@ def _parameters(registry: Registry, kind: str) -> dict[str, Any]:
             }
         for name, definition in document.pop("$defs", {}).items():
             _relax(definition)
+            _nullable(definition)
             definitions[f"{own}.{name}"] = definition
         _relax(document)
+        _nullable(document)
         definitions[own] = {"description": offer.spec.summary, **document}
     return definitions
 
 
 def _relax(definition: dict[str, Any]) -> None:
     definition.pop("required", None)
+
+
+def _nullable(definition: dict[str, Any]) -> None:
+    """Let every key be null: that removes what a spec inherits."""
+    for key, value in definition.get("properties", {}).items():
+        definition["properties"][key] = _or_null(value)
+    if isinstance(definition.get("additionalProperties"), dict):
+        definition["additionalProperties"] = _or_null(definition["additionalProperties"])
+
+
+def _or_null(value: dict[str, Any]) -> dict[str, Any]:
+    _nullable(value)
+    if isinstance(value.get("type"), str) and not {"enum", "const"} & set(value):
+        return {**value, "type": [value["type"], "null"]} if value["type"] != "null" else value
+    branches = value.get("anyOf") or [{key: item for key, item in value.items() if key not in _ABOUT}]
+    if {"type": "null"} in branches:
+        return value
+    return {
+        **{key: item for key, item in value.items() if key in _ABOUT},
+        "anyOf": [*branches, {"type": "null"}],
+    }

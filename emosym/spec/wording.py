@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import types
-import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,6 +10,7 @@ from emosym_registry import did_you_mean
 from pydantic import BaseModel, ValidationError
 
 from emosym.spec.errors import Problem
+from emosym.spec.keys import known_keys
 from emosym.spec.nodes import Node, Origin, Path, dotted
 from emosym.spec.reader import found
 
@@ -65,13 +64,17 @@ def _words(one: Mapping[str, Any], local: Path, node: Node, model: type[BaseMode
     if type_ == "extra_forbidden":
         known = known_keys(model, local[:-1])
         key = str(local[-1]) if local else ""
-        return f"unknown key {key!r}", did_you_mean(key, known) or _list("keys here", known)
+        return f"unknown key {key!r}", did_you_mean(key, known) or (
+            _list("keys here", known) if known else "nothing can be set here"
+        )
     if type_ == "missing":
         return "expected a value, found nothing", ""
     value = node.plain()
     if type_ in ("literal_error", "enum"):
         choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
         return f"expected {context.get('expected')}, found {found(value)}", did_you_mean(str(value), choices)
+    if type_ == "string_pattern_mismatch":
+        return f"expected text like {context.get('pattern')}, found {found(value)}", ""
     if type_ == "value_error":
         return message.removeprefix("Value error, "), ""
     wanted = re.sub(r"^Input should be ", "", message)
@@ -98,39 +101,3 @@ def _join(messages: list[str]) -> str:
 
 def _list(what: str, words: Iterable[str]) -> str:
     return f"{what}: {', '.join(words)}"
-
-
-def known_keys(model: type[BaseModel], path: Path) -> list[str]:
-    """Keys that the model allows at a path below it, sorted."""
-    here: list[Any] = [model]
-    for part in path:
-        here = [
-            below for annotation in here for member in _members(annotation) for below in _below(member, part)
-        ]
-    models = [member for annotation in here for member in _members(annotation) if _is_model(member)]
-    return sorted({name for member in models for name in member.model_fields})
-
-
-def _members(annotation: Any) -> list[Any]:
-    """The annotation itself, or the branches of a union."""
-    origin = typing.get_origin(annotation)
-    if origin is typing.Annotated:
-        return _members(typing.get_args(annotation)[0])
-    if origin in (typing.Union, types.UnionType):
-        return [member for item in typing.get_args(annotation) for member in _members(item)]
-    return [annotation]
-
-
-def _below(annotation: Any, part: str | int) -> list[Any]:
-    """What stands behind a key or an index."""
-    if _is_model(annotation):
-        field = annotation.model_fields.get(part)
-        return [] if field is None else [field.annotation]
-    arguments = [item for item in typing.get_args(annotation) if item is not Ellipsis]
-    return arguments[-1:]
-
-
-def _is_model(value: Any) -> bool:
-    return (
-        isinstance(value, type) and not isinstance(value, types.GenericAlias) and issubclass(value, BaseModel)
-    )

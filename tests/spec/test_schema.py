@@ -44,8 +44,8 @@ def test_what_loads_fits_the_schema(
         ({"backbone": {"name": "qwen-vl", "model": "tiny"}}, ["backbone"]),
         ({"rewards": [{"name": "label", "weight": -1}]}, ["rewards", 0]),
         ({"rewards": [{"name": "grpo"}]}, ["rewards", 0]),
-        ({"judges": {"bank": "three"}}, ["judges", "bank"]),
-        ({"stages": {"compress": {"preset": "papr"}}}, ["stages", "compress"]),
+        ({"judges": {"bank": "three"}}, ["judges"]),
+        ({"stages": {"compress": {"preset": "papr"}}}, ["stages"]),
         ({"emosym": 2}, ["emosym"]),
     ],
 )

@@ -1,0 +1,147 @@
+"""What ``emosym spec explain`` prints: sections, each a text for people and data for programs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from emosym.cli.columns import columns
+
+if TYPE_CHECKING:
+    from emosym_registry import Registry
+
+    from emosym.spec import Origin, Resolved
+    from emosym.spec.uses import Use
+
+WIDEST = 46
+"""Characters of a value that a terminal shows; a pipe gets all of them."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the explanation. ``key`` names ``data`` in the JSON."""
+
+    key: str
+    text: str
+    data: Any
+
+
+def headline(resolved: Resolved) -> str:
+    """A spec in one line: name, backbone, diffusion head, stages."""
+    spec = resolved.spec
+    stages = [name for name in ("compress", "reinforce", "unify") if getattr(spec.stages, name) is not None]
+    diffusion = f" · {spec.diffusion.name}" if spec.diffusion is not None else ""
+    return f"{spec.name} ({spec.backbone.name}{diffusion}; {', '.join(stages)})"
+
+
+def values_section(resolved: Resolved, every: bool) -> Section:
+    """Every value and where it was written; those that nobody wrote only with ``every``."""
+    from emosym.spec import explain
+
+    rows = explain(resolved)
+    shown = [row for row in rows if every or row.source.kind != "default"]
+    table = columns(
+        ("key", "value", "from"), [(row.path, _shown(row.value), _place(row.source)) for row in shown]
+    )
+    count = ", ".join(f"{n} {said}" for said, n in Counter(_layer(row.source) for row in rows).items())
+    left = len(rows) - len(shown)
+    more = f"\n{_count(left, 'untouched default')} left out; --all lists them" if left else ""
+    files = sorted(
+        {(row.source.name, _relative(row.source.file)) for row in rows if row.source.kind == "preset"}
+    )
+    where = "".join(f"\npreset:{name} is {file}" for name, file in files)
+    data = [{"path": row.path, "value": row.value, "from": asdict(row.source)} for row in shown]
+    return Section("values", f"{_count(len(rows), 'value')}: {count}\n{table}{more}{where}", data)
+
+
+def deviations_section(resolved: Resolved, registry: Registry) -> Section:
+    """What differs from the paper's form of the method."""
+    from emosym.spec import deviations
+
+    found = deviations(resolved, registry)
+    rows = [(one.path, _shown(one.value), _shown(one.paper), _place(one.source)) for one in found]
+    table = columns(("key", "value", "paper", "from"), rows)
+    text = (
+        f"{_count(len(found), 'deviation')} from the paper\n{table}"
+        if found
+        else "no deviation from the paper"
+    )
+    data = [
+        {"path": one.path, "value": one.value, "paper": one.paper, "from": asdict(one.source)}
+        for one in found
+    ]
+    return Section("deviations", text, data)
+
+
+def components_section(resolved: Resolved, registry: Registry) -> Section:
+    """Plugins, versions and licences, those of weights too."""
+    from emosym.spec.uses import uses
+
+    found = uses(resolved, registry)
+    rows = [
+        (
+            use.path,
+            use.component,
+            f"{use.plugin} {use.version}",
+            use.licence or "not known",
+            _weights(use),
+        )
+        for use in found
+    ]
+    plugins = sorted({use.plugin for use in found})
+    text = f"{_count(len(found), 'component')} of {_count(len(plugins), 'plugin')}\n" + columns(
+        ("key", "component", "plugin", "licence", "weights"), rows
+    )
+    if any(use.weights and not use.weights_from for use in found):
+        text += "\nLicences of weights that no plugin brings are on their model cards."
+    return Section("components", text, [asdict(use) for use in found])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _weights(use: Use) -> str:
+    if not use.weights_from:
+        return use.weights
+    return f"{use.weights} ({use.weights_licence or 'licence not known'}, {use.weights_from})"
+
+
+def _shown(value: Any) -> str:
+    from emosym.spec.text import inline
+
+    text = inline(value)
+    return text if len(text) <= WIDEST or not sys.stdout.isatty() else text[: WIDEST - 1] + "…"
+
+
+def _place(origin: Origin) -> str:
+    match origin.kind:
+        case "preset":
+            return f"preset:{origin.name}:{origin.line}:{origin.column}"
+        case "file":
+            return f"{_relative(origin.file)}:{origin.line}:{origin.column}"
+        case "set":
+            return "--set"
+    return str(origin)
+
+
+def _layer(origin: Origin) -> str:
+    match origin.kind:
+        case "preset":
+            return f"from preset:{origin.name}"
+        case "file":
+            return f"from {_relative(origin.file)}"
+        case "set":
+            return "from --set"
+        case "stage-preset":
+            return f"from {origin}"
+    return "defaults"
+
+
+def _relative(file: str) -> str:
+    """The file as seen from here, where that is not longer."""
+    near = os.path.relpath(file)
+    return near if len(near) < len(file) else file

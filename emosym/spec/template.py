@@ -1,0 +1,195 @@
+"""A new spec to begin with: a short one that extends a preset, or one with everything written out and explained."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from io import StringIO
+from typing import Any
+
+from emosym_registry import EmosymError, Registry
+from pydantic import BaseModel
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.representer import RoundTripRepresenter
+
+from emosym.spec.keys import Key, keys_of
+from emosym.spec.layers import PRESET
+from emosym.spec.model import COMPONENT_KEYS, Spec
+from emosym.spec.nodes import Path, dotted
+from emosym.spec.resolved import Resolved, load_spec
+from emosym.spec.shape import LISTS, kind_at
+from emosym.spec.text import inline
+
+WIDTH = 110
+_NARROW = 60
+"""Longer lines have their alternatives below them."""
+_STAGE_KEYS = ("preset", "epochs", "steps", "batch_size")
+_NAME = next(rule.pattern for rule in Spec.model_fields["name"].metadata if hasattr(rule, "pattern"))
+
+
+def new_spec(
+    preset: str, name: str, registry: Registry, *, file: str = "", full: bool = False, schema: str = ""
+) -> str:
+    """The text of a spec called ``name``.
+
+    It extends ``preset``, or with ``full`` has all of the preset's values written out, each with what it means. ``file``
+    is what the commands in its first lines call it; ``schema``, a path or an address, is what an editor looks it up in.
+    """
+    if not re.match(_NAME, name):
+        raise EmosymError(
+            "spec.bad-name",
+            f"{name!r} cannot be a spec's name",
+            hint="letters, digits, dots, dashes and underscores, a letter or digit first; give one with --name",
+        )
+    resolved = load_spec(f"{PRESET}{preset}", registry=registry, sets=(f"name={inline(name)}",))
+    first = f"# yaml-language-server: $schema={schema}\n" if schema else ""
+    body = _Full(resolved, registry).text() if full else _short(preset, resolved, registry)
+    return first + _head(preset, name, file or f"{name}.yaml", full) + body
+
+
+def installed(registry: Registry, kind: str) -> list[str]:
+    """The names by which a spec can name the components of a kind, sorted."""
+    offers = registry.components(kind)
+    bare = [offer.spec.name for offer in offers]
+    return [offer.spec.name if bare.count(offer.spec.name) == 1 else offer.qualified for offer in offers]
+
+
+def _head(preset: str, name: str, file: str, full: bool) -> str:
+    what = (
+        f"everything of preset:{preset} written out; nothing is inherited"
+        if full
+        else f"starts from preset:{preset}; what is written here replaces what the preset has"
+    )
+    verbs = (("check", "is it sound?"), ("explain", "where does every value come from?"))
+    commands = [(f"emosym spec {verb} {file}", why) for verb, why in verbs]
+    commands.append((f"emosym run {file}", f"train, evaluate and report, into runs/{name}"))
+    wide = max(len(command) for command, _ in commands)
+    lines = [f"# {name}: {what}", *(f"#   {command:{wide}}  {why}" for command, why in commands)]
+    return "\n".join(lines) + "\n"
+
+
+def _short(preset: str, resolved: Resolved, registry: Registry) -> str:
+    data = resolved.data()
+    written = {
+        "emosym": data["emosym"],
+        "extends": f"{PRESET}{preset}",
+        "name": data["name"],
+        "seed": data["seed"],
+    }
+    lines = [f"{key}: {inline(value)}" for key, value in written.items()]
+    lines += ["", f"# Shown is what preset:{preset} has, and what else is installed. Take out a # to change a line.",
+              "# Mappings merge into what they replace, lists take its place, null removes.",
+              f"# Every key with its meaning: emosym spec new --preset {preset} --full"]  # fmt: skip
+    offered = [(f"# {line}", others) for line, others in _sections(data, registry)]
+    wide = max(len(line) for line, others in offered if others and len(line) <= _NARROW)
+    for line, others in offered:
+        fits = len(line) <= _NARROW or not others
+        lines += (
+            [f"{line:{wide}}  # or {others}".rstrip() if others else line]
+            if fits
+            else [line, f"#   # or {others}"]
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _sections(data: Mapping[str, Any], registry: Registry) -> Iterator[tuple[str, str]]:
+    """A line that says again what the preset says, and the names that could stand there instead."""
+    yield f"labels: {inline(data['labels'])}", "binary, or a list of names"
+    for key, kind in COMPONENT_KEYS.items():
+        current = data[key]["name"] if data[key] else None
+        others = [name for name in installed(registry, kind) if name != current]
+        yield f"{key}: {inline({'name': current} if current else None)}", ", ".join(others)
+    for key, kind in LISTS.items():
+        items = [{part: item[part] for part in ("name", "weight") if part in item} for item in data[key]]
+        value = [item["name"] if set(item) == {"name"} else item for item in items]
+        used = {item["name"] for item in items}
+        yield f"{key}: {inline(value)}", ", ".join(n for n in installed(registry, kind) if n not in used)
+    yield f"optim: {inline({'lr': data['optim']['lr']})}", ""
+    yield "stages:", ""
+    for stage, values in data["stages"].items():
+        shown = {key: values[key] for key in _STAGE_KEYS if values[key] is not None} if values else None
+        yield f"  {stage}: {inline(shown)}", ""
+    yield f"evaluation: {inline({'per_class': data['evaluation']['per_class']})}", ""
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes null as a word: an empty value looks forgotten."""
+
+
+_Representer.add_representer(
+    type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
+)
+
+
+class _Full:
+    """Everything of a resolved spec, with a comment above every key."""
+
+    def __init__(self, resolved: Resolved, registry: Registry) -> None:
+        self.resolved, self.registry = resolved, registry
+        self.said: set[tuple[str | int, str]] = set()
+
+    def text(self) -> str:
+        """The YAML."""
+        yaml: Any = YAML()
+        yaml.Representer = _Representer
+        yaml.indent(mapping=2, sequence=4, offset=2)
+        yaml.width = 10_000
+        stream = StringIO()
+        yaml.dump(self._mapping(self.resolved.document(), Spec, (), 0), stream)
+        return stream.getvalue()
+
+    def _mapping(
+        self,
+        data: Mapping[str, Any],
+        model: type[BaseModel] | None,
+        path: Path,
+        indent: int,
+        first: bool = True,
+    ) -> CommentedMap:
+        """``first``: whether the first key may have a comment (that of a list's item stands behind its dash)."""
+        keys = {key.name: key for key in keys_of(model)} if model else {}
+        mapping = CommentedMap()
+        for name, value in data.items():
+            if name == "params" and not value:
+                continue
+            key, at = keys.get(name), (*path, name)
+            mapping[name] = self._value(value, key, at, indent)
+            comment = self._comment(key, at, indent)
+            if comment and (first or len(mapping) > 1):
+                before = comment if path else f"\n{comment}"
+                mapping.yaml_set_comment_before_after_key(name, before=before, indent=indent)
+        return mapping
+
+    def _value(self, value: Any, key: Key | None, path: Path, indent: int) -> Any:
+        config = self.resolved.configs.get(dotted(path[:-1])) if path[-1] == "params" else None
+        model = type(config) if config is not None else (key.models[0] if key and key.models else None)
+        if isinstance(value, dict) and value:
+            return self._mapping(value, model, path, indent + 2)
+        if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            return CommentedSeq(
+                self._mapping(item, model, (*path, place), indent + 4, first=False)
+                for place, item in enumerate(value)
+            )
+        if isinstance(value, list):
+            flow = CommentedSeq(value)
+            flow.fa.set_flow_style()
+            return flow
+        return value
+
+    def _comment(self, key: Key | None, path: Path, indent: int) -> str:
+        if key is None or (len(path) > 1 and path[-1] in ("name", "params", "weight")):
+            return ""
+        words = [key.description.replace("`", "")] if key.description else []
+        kind = kind_at(path) or (LISTS.get(str(path[0])) if len(path) == 1 else None)
+        if kind:
+            words.append(f"Installed: {', '.join(installed(self.registry, kind)) or 'none'}.")
+        elif len(path) > 1 and key.limits:
+            words.append(f"({key.limits})")
+        comment = "\n".join(textwrap.wrap(" ".join(words), WIDTH - indent - 2))
+        if path[0] == "stages":  # what the stages share is said at the first
+            said = (path[-1], comment)
+            comment = "" if said in self.said else comment
+            self.said.add(said)
+        return comment

@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from emosym_registry import Registry
+    from emosym_registry.discovery import Found
 
     from emosym.cli.globals import Globals
 
@@ -43,6 +44,16 @@ def registry_for(settings: Globals, only: Iterable[str] | None = None) -> Regist
         for sentence in registry.unknown:
             print(f"warning: {sentence}", file=sys.stderr)
     return settings.registries[key]
+
+
+def registry_with(settings: Globals, extra: Sequence[Found]) -> Registry:
+    """The installed plugins and ``extra`` ones that are not installed, which take the place of those of the same id."""
+    from emosym_registry import load_registry
+    from emosym_registry.discovery import discover
+
+    ids = {one.id for one in extra}
+    installed = [one for one in discover() if one.id not in ids]
+    return load_registry(found=[*installed, *extra], disabled=settings.no_plugin)
 
 
 def resolve(settings: Globals, source: str, sets: Sequence[str] | None) -> tuple[Any, Registry]:

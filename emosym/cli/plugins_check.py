@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emosym.cli.common import registry_for
+from emosym.cli.common import registry_for, registry_with
 
 if TYPE_CHECKING:
     from emosym_registry import Offer, Registry
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 def check(
     context: typer.Context,
-    name: Annotated[
-        str | None,
+    names: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="NAME", help="A plugin, its package, its folder (./my-plugin), or one component: qwen-vl."
+            metavar="NAME…",
+            help="A plugin, its package, its folder (./my-plugin), or one component: qwen-vl.",
         ),
     ] = None,
     slow: Annotated[bool, typer.Option("--slow", help="The slow checks too.")] = False,
@@ -42,7 +43,7 @@ def check(
         print(explanation(explain))
         return
     _known(only or ())
-    offers = from_folder(context, name) if _is_folder(name) else chosen(registry_for(context.obj), name)
+    offers = chosen(context, names or ())
     from emosym.testing import run_suite, suite_for
 
     tiers = ("core", "capability", "slow") if slow else ("core", "capability")
@@ -64,40 +65,38 @@ def check(
         raise typer.Exit(1)
 
 
-def _is_folder(name: str | None) -> bool:
-    """A path as a shell writes one; a bare word is a name even where a folder is called the same."""
-    return name is not None and ("/" in name or name == ".") and (name[0] in "./~" or Path(name).is_dir())
-
-
-def from_folder(context: typer.Context, name: str | None) -> list[Offer]:
-    """The components of a plugin that is not installed, beside those that are."""
-    from emosym_registry import load_registry
-    from emosym_registry.discovery import discover
+def chosen(context: typer.Context, names: Sequence[str]) -> list[Offer]:
+    """The components that the names mean; folders are plugins that need not be installed."""
+    from emosym_registry import EmosymError
 
     from emosym.testing.runner import found_in
     from emosym.testing.suite import use
 
-    own = found_in(Path(str(name)).expanduser())
-    ids = {one.id for one in own}
-    others = [one for one in discover() if one.id not in ids]
-    registry = load_registry(found=[*others, *own], disabled=context.obj.no_plugin)
+    own = {name: found_in(Path(name).expanduser()) for name in names if _is_folder(name)}
+    extra = [one for found in own.values() for one in found]
+    registry = registry_with(context.obj, extra) if extra else registry_for(context.obj)
+    if not names:
+        known = ", ".join(sorted(registry.plugins))
+        raise EmosymError("cli.what-to-check", "no component to check", hint=f"name a plugin: {known}")
     use(registry)
-    return [offer for one in own for offer in chosen(registry, one.id)]
+    offers: list[Offer] = []
+    for name in names:
+        ids = [one.id for one in own[name]] if name in own else [name]
+        offers += [offer for id in ids for offer in named(registry, id) if offer not in offers]
+    return offers
 
 
-def chosen(registry: Registry, name: str | None) -> list[Offer]:
-    """The components that NAME means; what failed, or is not there, is an error that says so."""
+def _is_folder(name: str) -> bool:
+    """A path as a shell writes one; a bare word is a name even where a folder is called the same."""
+    return name.startswith((".", "/", "~")) or ("/" in name and Path(name).is_dir())
+
+
+def named(registry: Registry, name: str) -> list[Offer]:
+    """The components of one name; what failed, or is not there, is an error that says so."""
     from emosym_registry import EmosymError, did_you_mean
 
     from emosym.testing.runner import offers_named
 
-    known = sorted({*registry.plugins, *(offer.spec.name for offer in registry.components())})
-    if name is None:
-        raise EmosymError(
-            "cli.what-to-check",
-            "no component to check",
-            hint=f"plugins: {', '.join(sorted(registry.plugins))}",
-        )
     offers = offers_named(registry, name)
     if offers:
         return offers
@@ -106,6 +105,7 @@ def chosen(registry: Registry, name: str | None) -> list[Offer]:
             raise EmosymError("plugin.failed", str(failure), hint=failure.hint) from failure.error
     if name in registry.plugins:
         raise EmosymError("plugin.nothing-to-check", f"plugin {name} offers no component")
+    known = sorted({*registry.plugins, *(offer.spec.name for offer in registry.components())})
     raise EmosymError(
         "plugin.unknown",
         f"no installed plugin or component {name!r}",

@@ -32,10 +32,21 @@ class Kind:
 
 
 TINY = '{"model": "tiny"}'
+WEIGHTED = "{{name: {0}, params: {{model: tiny}}}}"
 KINDS: Mapping[str, Kind] = {
-    "backbone": Kind("A backbone of the SmolVLM family", "backbone: {{name: {0}, params: {{model: tiny}}}}", ("emosym-vlm", "emosym-tiny"), "smolvlm", TINY),
-    "diffusion": Kind("Stable Diffusion with Huber's loss", "diffusion: {{name: {0}, params: {{model: tiny}}}}", ("emosym-diffusion", "emosym-tiny"), "sd", TINY),
+    "backbone": Kind("A backbone of the SmolVLM family", f"backbone: {WEIGHTED}", ("emosym-vlm", "emosym-tiny"), "smolvlm", TINY),
+    "compressor": Kind("A compressor by cosine distance", "compressor: {{name: {0}, params: {{tokens: 4}}}}"),
     "reward": Kind("A reward that knows positive from negative emotions", "rewards: [{{name: {0}, weight: 0.5}}]"),
+    "diffusion": Kind("Stable Diffusion with Huber's loss", f"diffusion: {WEIGHTED}", ("emosym-diffusion", "emosym-tiny"), "sd", TINY),
+    "memory": Kind("A memory bank that minds contrast", "memory: {{name: {0}}}", ("emosym-memory",)),
+    "dataset": Kind("A dataset listed in a CSV file", "data: {{name: {0}, params: {{folder: pictures}}}}"),
+    "knowledge": Kind("Sentences from annotated attributes", "knowledge: {{name: {0}}}"),
+    "text_encoder": Kind("An open_clip text encoder with a template", f"text_encoder: {WEIGHTED}", ("emosym-metrics", "emosym-tiny"), "clip", TINY),
+    "judge": Kind("An image classifier with a temperature", f"judges: {{{{evaluate: {WEIGHTED}}}}}", ("emosym-metrics", "emosym-tiny"), "judge-resnet", TINY),
+    "reinforcer": Kind("REINFORCE with a baseline", "reinforcer: {{name: {0}, params: {{tries: 8}}}}"),
+    "fusion": Kind("A gated fusion", "fusion: {{name: {0}, params: {{vectors: 2}}}}"),
+    "emotion_space": Kind("Round Gaussians", "emotion_space: {{name: {0}}}"),
+    "metric": Kind("Accuracy among the k likeliest emotions", "metrics: [accuracy, {{name: {0}, params: {{k: 2}}}}]"),
 }  # fmt: skip
 
 
@@ -51,7 +62,7 @@ def new(
     from emosym.files import written_whole
 
     folder = Path(name)
-    files = render(name, kind, component or name)
+    files = render(name, kind.replace("-", "_"), component or name)
     _check_free(context, folder, name)
     with written_whole(folder) as partial:
         for path, text in files.items():

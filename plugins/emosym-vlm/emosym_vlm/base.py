@@ -7,20 +7,22 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import torch
-from emosym_registry import EmosymError
 from torch import Tensor, nn
 from transformers import Cache
 
 from emosym.contracts import QUESTION, Backbone, Context, Prefix, Sample
 from emosym_vlm import adapter
 from emosym_vlm.cache import can_share, continuation
+from emosym_vlm.checks import check_fresh, check_lengths, check_readable, check_samples, check_tokens
 from emosym_vlm.config import BackboneConfig
 from emosym_vlm.fingerprint import stamp, tensors, vision_tensors
 from emosym_vlm.injection import embedded, evaluating
 from emosym_vlm.loading import load
 from emosym_vlm.memo import PromptMemo, sample_key
+from emosym_vlm.placing import is_placed
 from emosym_vlm.prompt import Batch, Prompt, following_positions, lay_out
 from emosym_vlm.reader import PromptReader
+from emosym_vlm.writing import choose_filler, decode, end_tokens
 
 
 class VisionLanguageBackbone(Backbone):
@@ -42,8 +44,10 @@ class VisionLanguageBackbone(Backbone):
             self.adapter_targets = adapter.attach(self.model, config.adapter, context.seed)
         if config.gradient_checkpointing:
             self.model.gradient_checkpointing_enable({"use_reentrant": False})
-        self.model.to(context.device or torch.device("cpu"))
-        self._filler = self._choose_filler()
+        self._placed = is_placed(config)
+        if not self._placed:
+            self.model.to(context.device or torch.device("cpu"))
+        self._filler = choose_filler(self.model.config, self.processor.tokenizer)
         self._reader = PromptReader(self.model, self.processor, self._filler)
         vision_learns = set(config.adapter.targets if self.adapter_targets and config.adapter else ()) - {
             "language"
@@ -61,12 +65,21 @@ class VisionLanguageBackbone(Backbone):
         return int(self._text_config.hidden_size)
 
     @property
+    def device(self) -> torch.device:
+        """Where prompts enter; a device map may keep other layers elsewhere."""
+        return self.model.get_input_embeddings().weight.device
+
+    def to(self, *args: Any, **kwargs: Any) -> VisionLanguageBackbone:
+        """As any module's, but weights that a device map or quantization has placed stay where they are."""
+        return self if self._placed else super().to(*args, **kwargs)
+
+    @property
     def shares_prefixes(self) -> bool:
         return self._shares
 
     def forward(self, samples: Sequence[Sample], tokens: Tensor, question: str = QUESTION) -> Tensor:
         """Errors: ``backbone.bad-tokens``, ``backbone.prompt-too-long``, ``backbone.image-tokens``."""
-        self._check_tokens(tokens, len(samples))
+        check_tokens(tokens, len(samples), self.hidden_size)
         batch = self._batch(samples, question, tokens.shape[1])
         with embedded(self.model.get_input_embeddings(), (batch.rows, batch.columns), tokens):
             hidden = self._run_prompt(batch, use_cache=False).last_hidden_state
@@ -88,29 +101,30 @@ class VisionLanguageBackbone(Backbone):
 
     def read(self, prefix: Prefix, tokens: Tensor) -> Tensor:
         """Errors: ``backbone.stale-prefix``, ``backbone.no-shared-prefix``, ``backbone.checkpointing``."""
-        self._check_readable()
-        self._check_fresh(prefix)
+        check_readable(self.model, self._shares)
+        check_fresh(prefix, self.fingerprint())
         groups = len(tokens) // len(prefix.mask)
-        self._check_tokens(tokens, len(prefix.mask) * max(groups, 1))
+        check_tokens(tokens, len(prefix.mask) * max(groups, 1), self.hidden_size)
         mask = prefix.mask.repeat_interleave(groups, 0)
         start = prefix.next_positions.repeat_interleave(groups, 0)
         return self._continue(continuation(prefix.cache), mask, start, vectors=tokens).to(tokens.dtype)
 
     @torch.no_grad()
     def write(self, prefix: Prefix, tokens: Tensor | None = None, max_new_tokens: int = 32) -> list[str]:
-        self._check_fresh(prefix)
+        check_fresh(prefix, self.fingerprint())
         cache, mask, start, last = (
             continuation(prefix.cache),
             prefix.mask,
             prefix.next_positions,
             prefix.last_hidden,
         )
-        head, ends = self.model.get_output_embeddings(), self._end_tokens()
+        tokenizer = self.processor.tokenizer
+        head, ends = self.model.get_output_embeddings(), end_tokens(self.model, tokenizer, self.device)
         written: list[Tensor] = []
         done = torch.zeros(len(mask), dtype=torch.bool, device=mask.device)
         with evaluating(self.model):
             if tokens is not None:
-                self._check_tokens(tokens, len(mask))
+                check_tokens(tokens, len(mask), self.hidden_size)
                 last = self._continue(cache, mask, start, vectors=tokens)[:, -1]
                 mask, start = _longer(mask, tokens.shape[1]), start + tokens.shape[1]
             while len(written) < max_new_tokens:
@@ -121,7 +135,7 @@ class VisionLanguageBackbone(Backbone):
                     break
                 last = self._continue(cache, mask, start, ids=chosen[:, None])[:, -1]
                 mask, start = _longer(mask, 1), start + 1
-        return self._decode(torch.stack(written, 1), ends) if written else [""] * len(mask)
+        return decode(torch.stack(written, 1), ends, tokenizer) if written else [""] * len(mask)
 
     @torch.no_grad()
     def typical_embedding(self) -> tuple[Tensor, float]:
@@ -169,20 +183,10 @@ class VisionLanguageBackbone(Backbone):
         return [prompt for prompt in found.values() if prompt is not None]
 
     def _batch(self, samples: Sequence[Sample], question: str, count: int) -> Batch:
-        if not samples:
-            raise EmosymError(
-                "backbone.empty-batch", "there are no samples to read", hint="pass at least one", ours=True
-            )
+        check_samples(samples)
         prompts = self._prompts(samples, question)
         limit = getattr(self._text_config, "max_position_embeddings", None)
-        for sample, prompt in zip(samples, prompts, strict=True):
-            if limit is not None and len(prompt.ids) + count > limit:
-                images = int((prompt.ids == self.model.config.image_token_id).sum())
-                raise EmosymError(
-                    "backbone.prompt-too-long",
-                    f"sample {sample.id}: {len(prompt.ids) + count} tokens ({images} of them image tokens), the model takes {limit}",
-                    hint="lower backbone.params.max_pixels, use fewer images a sample, or a shorter question",
-                )
+        check_lengths(samples, prompts, count, limit, self.model.config.image_token_id)
         # A sliding window counts padding between prompt and tokens; on the left it does no harm.
         side = self.config.padding_side if self._shares else "left"
         return lay_out(prompts, count, self._filler, side, self.device)
@@ -233,69 +237,6 @@ class VisionLanguageBackbone(Backbone):
         )
         with embedded(self.model.get_input_embeddings(), slots, vectors):
             return self.model.base_model(input_ids=ids, **options).last_hidden_state
-
-    def _check_tokens(self, tokens: Tensor, rows: int) -> None:
-        if (
-            tokens.ndim != 3
-            or tokens.shape[0] != rows
-            or tokens.shape[2] != self.hidden_size
-            or tokens.shape[1] == 0
-        ):
-            raise EmosymError(
-                "backbone.bad-tokens",
-                f"tokens must be [{rows},T,{self.hidden_size}] with T ≥ 1, got {list(tokens.shape)}",
-                hint="one row a sample, or G rows in a row for each sample of a prefix",
-                ours=True,
-            )
-
-    def _check_fresh(self, prefix: Prefix) -> None:
-        if prefix.fingerprint != self.fingerprint():
-            raise EmosymError(
-                "backbone.stale-prefix",
-                "this prefix was made with other weights (an optimiser step or a load came in between)",
-                hint="encode the samples again",
-                ours=True,
-            )
-
-    def _check_readable(self) -> None:
-        if not self._shares:
-            raise EmosymError(
-                "backbone.no-shared-prefix",
-                f"{type(self.model).__name__} does not keep all keys and values, its prefixes cannot be shared",
-                hint="use forward (shares_prefixes says so)",
-                ours=True,
-            )
-        if self.model.training and self.model.is_gradient_checkpointing:
-            raise EmosymError(
-                "backbone.checkpointing",
-                "a prefix cannot be read in training mode with gradient checkpointing, which drops keys and values",
-                hint="call eval(), use forward, or turn gradient_checkpointing off",
-                ours=True,
-            )
-
-    def _choose_filler(self) -> int:
-        """An id that stands where vectors will be; it must not be one that models look for."""
-        tokenizer, config = self.processor.tokenizer, self.model.config
-        special = {
-            value for name, value in config.to_dict().items() if name.endswith(("_token_id", "_token_index"))
-        }
-        special -= {tokenizer.pad_token_id, tokenizer.eos_token_id}
-        candidates = (tokenizer.pad_token_id, tokenizer.eos_token_id, *range(len(tokenizer)))
-        return next(int(one) for one in candidates if one is not None and one not in special)
-
-    def _end_tokens(self) -> Tensor:
-        declared = self.model.generation_config.eos_token_id if self.model.generation_config else None
-        ends = declared if isinstance(declared, list) else [declared]
-        known = {int(one) for one in [*ends, self.processor.tokenizer.eos_token_id] if one is not None}
-        return torch.tensor(sorted(known), dtype=torch.long, device=self.device)
-
-    def _decode(self, written: Tensor, ends: Tensor) -> list[str]:
-        texts = []
-        for row in written:
-            stops = torch.isin(row, ends).nonzero()
-            kept = row[: int(stops[0])] if len(stops) else row
-            texts.append(self.processor.tokenizer.decode(kept, skip_special_tokens=True).strip())
-        return texts
 
 
 def _longer(mask: Tensor, count: int) -> Tensor:

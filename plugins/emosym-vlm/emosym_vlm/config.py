@@ -30,6 +30,12 @@ class BackboneConfig(ComponentConfig):
     adapter: AdapterConfig | None = AdapterConfig()
     dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """``auto``: the run's precision where it has one, else fp32 on CPU and bf16 on an accelerator."""
+    quantization: Literal["none", "nf4", "int8"] = "none"
+    """Frozen linear layers in 4 bits (NF4, as QLoRA) or 8 by bitsandbytes, ``pip install 'emosym-vlm[4bit]'``."""
+    device_map: Literal["auto", "balanced", "balanced_low_0", "sequential"] | dict[str, int | str] | None = (
+        None
+    )
+    """Spread a large model over several devices (accelerate's names, or module → device); nothing may stay on disk."""
     attention: str = "sdpa"
     """transformers' name: ``sdpa``, ``eager``, ``flash_attention_2``, …"""
     min_pixels: int | None = Field(None, ge=1)

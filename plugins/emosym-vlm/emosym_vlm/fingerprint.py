@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 
-def tensors(module: nn.Module) -> Iterable[Tensor]:
-    """Parameters and the buffers that are saved; tables a model derives as it goes (rotary frequencies) are not weights."""
-    return module.state_dict(keep_vars=True).values()
+def tensors(module: nn.Module) -> Iterator[Tensor]:
+    """Parameters and the buffers that are saved; tables a model derives as it goes (rotary frequencies) are not weights.
+
+    Not from ``state_dict``, which packs the scales of quantized layers anew on every call.
+    """
+    for part in module.modules():
+        yield from part.parameters(recurse=False)
+        kept = (name for name in part._buffers if name not in part._non_persistent_buffers_set)
+        yield from (buffer for name in kept if (buffer := part._buffers[name]) is not None)
 
 
 def vision_tensors(model: PreTrainedModel) -> Iterable[Tensor]:

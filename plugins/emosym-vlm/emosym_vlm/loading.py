@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Any
 
 import torch
 from emosym_registry import EmosymError
 from transformers import (
     AutoConfig,
     AutoModelForImageTextToText,
-    AutoProcessor,
     PretrainedConfig,
     PreTrainedModel,
     ProcessorMixin,
@@ -22,8 +22,12 @@ from transformers.utils import logging as transformers_logging
 
 from emosym.contracts import Context
 from emosym_vlm.config import BackboneConfig
+from emosym_vlm.failures import LOADING, check_complete, downloaded, explained
+from emosym_vlm.placing import check_on_device, placement
+from emosym_vlm.processor import load_processor
 from emosym_vlm.segments import use_segments
 
+_log = logging.getLogger("emosym.vlm")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -40,81 +44,77 @@ def choose_dtype(config: BackboneConfig, context: Context) -> torch.dtype:
 def load(
     config: BackboneConfig, context: Context, families: Sequence[str]
 ) -> tuple[PreTrainedModel, ProcessorMixin]:
-    """The model in eval mode on the CPU with frozen weights, and its processor.
+    """The model in eval mode with frozen weights, and its processor.
 
-    Errors: ``backbone.missing-model``, ``backbone.wrong-family``, ``backbone.unsupported-model``,
-    ``backbone.no-processor``, ``backbone.no-chat-template``, ``backbone.no-pixel-limits``.
+    The model lies on the CPU, or where ``device_map`` and ``quantization`` put it. Errors: ``backbone.missing-model``,
+    ``backbone.missing-shard``, ``backbone.damaged-weights``, ``backbone.incomplete-weights``,
+    ``backbone.weights-mismatch``, ``backbone.unsafe-pickle``, ``backbone.untrusted-code``, ``backbone.wrong-family``,
+    ``backbone.unsupported-model``, ``backbone.bad-model``, and those of the processor and of the placement.
     """
     path = context.model_path(config.model)
+    if config.local_files_only:
+        # From the folder itself: for a hub id transformers asks for an adapter all the same.
+        path = str(downloaded(path) or path)
     options = {"local_files_only": config.local_files_only, "trust_remote_code": context.trust_remote_code}
-    declared = _load_config(path, config, context, options)
-    _check_family(declared, config.model, context, families)
-    processor = _load_processor(path, config, options)
     try:
-        with _quiet():
-            model = AutoModelForImageTextToText.from_pretrained(
-                path, dtype=choose_dtype(config, context), attn_implementation=config.attention, **options
-            )
-    except OSError as error:
-        raise _missing(config, context, error) from error
-    except (ImportError, ValueError) as error:
-        raise EmosymError(
-            "backbone.bad-model",
-            f"{config.model}: cannot be loaded: {error}",
-            hint="check `attention` and the files",
-        ) from error
+        declared = AutoConfig.from_pretrained(path, **options)
+    except LOADING as error:
+        raise explained(config.model, context, error) from error
+    _check_family(declared, config.model, context, families)
+    processor = load_processor(path, config, context, declared, options)
+    model = _read_weights(path, config, context, options)
     _check_forward(model, config.model)
+    check_on_device(model, config.model)
     model.requires_grad_(False)
     if config.attention == "sdpa":
         use_segments(model.get_encoder(modality="image"))
     return model.eval(), processor
 
 
+def _read_weights(
+    path: str, config: BackboneConfig, context: Context, options: dict[str, Any]
+) -> PreTrainedModel:
+    """The model with every weight from its files; pickles are opened for tensors alone."""
+    dtype = choose_dtype(config, context)
+    placed = placement(config, context, dtype)
+    try:
+        with _quiet():
+            model, info = AutoModelForImageTextToText.from_pretrained(
+                path,
+                dtype=dtype,
+                attn_implementation=config.attention,
+                weights_only=True,
+                ignore_mismatched_sizes=True,  # They are listed in `info`, and refused with their names.
+                output_loading_info=True,
+                **placed,
+                **options,
+            )
+    except LOADING as error:
+        raise explained(config.model, context, error) from error
+    check_complete(config.model, info)
+    if info["unexpected_keys"]:
+        stray = sorted(info["unexpected_keys"])
+        _log.warning(
+            "%s: %d weights in its files have no place in the model, such as %s",
+            config.model,
+            len(stray),
+            stray[0],
+        )
+    return model
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No loading bar: it is noise in a run's log."""
-    shown = transformers_logging.is_progress_bar_enabled()
+    """No loading bar and no table of keys: both are noise in a run's log, and what matters of them is our error."""
+    bar, level = transformers_logging.is_progress_bar_enabled(), transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
     try:
         yield
     finally:
-        if shown:
+        transformers_logging.set_verbosity(level)
+        if bar:
             transformers_logging.enable_progress_bar()
-
-
-def _load_config(
-    path: str, config: BackboneConfig, context: Context, options: dict[str, bool]
-) -> PretrainedConfig:
-    try:
-        return AutoConfig.from_pretrained(path, **options)
-    except (OSError, ValueError) as error:
-        if "trust_remote_code" in str(error):
-            raise EmosymError(
-                "backbone.untrusted-code",
-                f"{config.model} brings its own Python code, which would run on this machine",
-                hint="read that code first, then allow it for this run; models of transformers itself need none",
-            ) from error
-        raise _missing(config, context, error) from error
-
-
-def _missing(config: BackboneConfig, context: Context, error: Exception) -> EmosymError:
-    path = context.model_path(config.model)
-    aliases = sorted(
-        name
-        for kind, component, name in context.aliases
-        if (kind, component) == (context.kind, context.component)
-    )
-    known = f"; aliases of {context.component}: {', '.join(aliases)}" if aliases else ""
-    if Path(path).is_dir():
-        what = f"folder {path} holds no complete model ({str(error).splitlines()[0]})"
-        todo = "it needs config.json, *.safetensors and the processor's files, as save_pretrained writes them"
-    else:
-        what = f"model {config.model!r} is neither an alias, nor a folder, nor a hub id that can be reached{known}"
-        todo = (
-            f"download it once where there is a network (`hf download {config.model} --local-dir DIR`) and set"
-            " backbone.params.model to DIR"
-        )
-    return EmosymError("backbone.missing-model", what, hint=todo)
 
 
 def _check_family(declared: PretrainedConfig, model: str, context: Context, families: Sequence[str]) -> None:
@@ -142,45 +142,3 @@ def _check_forward(model: PreTrainedModel, name: str) -> None:
             f"{name}: {type(model).__name__} does not take ready image features (mm_encoder_outputs)",
             hint="models that attend to images by cross-attention, or transformers older than 5.23, are not supported",
         )
-
-
-def _load_processor(path: str, config: BackboneConfig, options: dict[str, bool]) -> ProcessorMixin:
-    try:
-        processor = AutoProcessor.from_pretrained(path, **options)
-    except (OSError, ValueError, ImportError) as error:
-        raise EmosymError(
-            "backbone.no-processor",
-            f"{config.model}: its processor cannot be loaded: {error}",
-            hint="complete the folder",
-        ) from error
-    if not isinstance(processor, ProcessorMixin) or not hasattr(processor, "image_processor"):
-        raise EmosymError(
-            "backbone.no-processor",
-            f"{config.model} has no image processor (found {type(processor).__name__})",
-            hint="add preprocessor_config.json or processor_config.json",
-        )
-    if processor.chat_template is None and processor.tokenizer.chat_template is None:
-        raise EmosymError(
-            "backbone.no-chat-template",
-            f"{config.model}: the processor has no chat template, so there is no assistant's turn to put tokens in",
-            hint="add chat_template.jinja to the model's folder, or use an instruction-tuned model",
-        )
-    _limit_pixels(processor, config)
-    return processor
-
-
-def _limit_pixels(processor: ProcessorMixin, config: BackboneConfig) -> None:
-    if config.min_pixels is None and config.max_pixels is None:
-        return
-    image = processor.image_processor
-    if not hasattr(image, "merge_size") or "longest_edge" not in (image.size or {}):
-        raise EmosymError(
-            "backbone.no-pixel-limits",
-            f"{config.model}: {type(image).__name__} scales every image to one size, min_pixels and max_pixels mean nothing",
-            hint="remove them from backbone.params",
-        )
-    # Both are areas: transformers 5 keeps the names of the edges.
-    image.size = {
-        "shortest_edge": config.min_pixels or image.size["shortest_edge"],
-        "longest_edge": config.max_pixels or image.size["longest_edge"],
-    }

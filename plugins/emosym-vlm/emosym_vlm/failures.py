@@ -1,0 +1,144 @@
+"""What can go wrong while a model loads, as one message that says what and what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+from emosym_registry import EmosymError
+from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError, safe_open
+
+from emosym.contracts import Context
+
+LOADING = (
+    OSError, ImportError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, EOFError,
+    SafetensorError, StrictDataclassError, UnpicklingError,
+)  # fmt: skip
+"""What transformers, safetensors and torch raise for files that are missing, damaged or of another kind."""
+
+_INDEXES = "model.safetensors.index.json", "pytorch_model.bin.index.json"
+_TORN = "PytorchStreamReader", "unexpected EOF", "storage has wrong byte size"
+
+
+def explained(model: str, context: Context, error: Exception) -> EmosymError:
+    """The error to raise in place of ``error``, which came up while ``model`` was read."""
+    text = str(error)
+    if "trust_remote_code" in text:
+        return _untrusted(model)
+    if isinstance(error, UnpicklingError) or "Weights only load failed" in text:
+        return EmosymError(
+            "backbone.unsafe-pickle",
+            f"{model}: its weights are a pickle that holds more than tensors, which could run any code; it was not opened",
+            hint="take the safetensors version of this model",
+        )
+    folder = downloaded(context.model_path(model))
+    absent = list(absent_shards(folder)) if folder is not None else []
+    if absent:
+        return EmosymError(
+            "backbone.missing-shard",
+            f"{folder}: {_some(absent)} {'is' if len(absent) == 1 else 'are'} named by the index but not there",
+            hint=f"download the missing files into that folder, as `{_download(model)}` does",
+        )
+    damaged = list(damaged_files(folder)) if folder is not None else []
+    if damaged or isinstance(error, (SafetensorError, EOFError)) or any(word in text for word in _TORN):
+        return EmosymError(
+            "backbone.damaged-weights",
+            f"{model}: {_some(damaged) or 'a weight file'} is damaged ({_first_line(error)})",
+            hint="delete that file and download it again",
+        )
+    if isinstance(error, OSError) or folder is None or not (folder / "config.json").is_file():
+        return _missing(model, context, error)
+    return EmosymError(
+        "backbone.bad-model",
+        f"{model}: cannot be loaded: {_first_line(error)}",
+        hint="check its config.json, `attention`, and that transformers is new enough for it",
+    )
+
+
+def check_complete(model: str, info: Mapping[str, Any]) -> None:
+    """Refuse weights that leave a part of the model at random; ``info`` is what transformers says of the loading."""
+    misfits = [f"{name} {list(found)} for {list(wanted)}" for name, found, wanted in info["mismatched_keys"]]
+    if misfits:
+        raise EmosymError(
+            "backbone.weights-mismatch",
+            f"{model}: {len(misfits)} weights have another shape than config.json says, such as {sorted(misfits)[0]}",
+            hint="config.json and the weights do not belong together; download both again",
+        )
+    absent = sorted(info["missing_keys"])
+    if absent:
+        raise EmosymError(
+            "backbone.incomplete-weights",
+            f"{model}: {len(absent)} weights are not in its files, such as {absent[0]}; they would start at random",
+            hint="download the model again; its config.json and its weights do not belong together",
+        )
+
+
+def absent_shards(folder: Path) -> Iterator[str]:
+    """Files that an index in ``folder`` names and that are not there."""
+    for index in (folder / name for name in _INDEXES):
+        try:
+            named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+        yield from sorted(str(name) for name in named if not (folder / str(name)).is_file())
+
+
+def damaged_files(folder: Path) -> Iterator[str]:
+    """Safetensors files in ``folder`` whose header or length is wrong; only headers are read."""
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, "pt"):
+                continue
+        except (SafetensorError, OSError):
+            yield path.name
+
+
+def downloaded(path: str) -> Path | None:
+    """Where the files of a folder, or of a hub id already downloaded, lie."""
+    if Path(path).is_dir():
+        return Path(path)
+    try:
+        kept = try_to_load_from_cache(path, "config.json")
+    except ValueError:
+        return None
+    return Path(kept).parent if isinstance(kept, str) else None
+
+
+def _untrusted(model: str) -> EmosymError:
+    return EmosymError(
+        "backbone.untrusted-code",
+        f"{model} brings its own Python code, which would run on this machine",
+        hint="read that code first, then allow it for one run with --trust-remote-code (it cannot be set in a spec);"
+        " models of transformers itself need none",
+    )
+
+
+def _missing(model: str, context: Context, error: Exception) -> EmosymError:
+    path = context.model_path(model)
+    own = context.kind, context.component
+    aliases = sorted(name for *owner, name in context.aliases if tuple(owner) == own)
+    known = f"; aliases of {context.component}: {', '.join(aliases)}" if aliases else ""
+    if Path(path).is_dir():
+        what = f"folder {path} holds no complete model ({_first_line(error)})"
+        todo = "it needs config.json, *.safetensors and the processor's files, as save_pretrained writes them"
+    else:
+        what = f"model {model!r} is neither an alias, nor a folder, nor a hub id that can be reached{known}"
+        todo = f"download it once where there is a network (`{_download(model)}`) and set backbone.params.model to DIR"
+    return EmosymError("backbone.missing-model", what, hint=todo)
+
+
+def _download(model: str) -> str:
+    return f"hf download {'OWNER/NAME' if Path(model).is_dir() else model} --local-dir DIR"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).partition("\n")[0]

@@ -1,0 +1,76 @@
+"""A model's processor: that it is whole, belongs to the model, and keeps images within limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emosym_registry import EmosymError
+from transformers import AutoProcessor, PretrainedConfig, ProcessorMixin
+
+from emosym.contracts import Context
+from emosym_vlm.config import BackboneConfig
+from emosym_vlm.failures import LOADING, explained
+
+
+def load_processor(
+    path: str, config: BackboneConfig, context: Context, declared: PretrainedConfig, options: dict[str, Any]
+) -> ProcessorMixin:
+    """Errors: ``backbone.no-processor``, ``backbone.no-chat-template``, ``backbone.wrong-tokenizer``,
+    ``backbone.no-pixel-limits``, ``backbone.untrusted-code``."""
+    try:
+        processor = AutoProcessor.from_pretrained(path, **options)
+    except LOADING as error:
+        if "trust_remote_code" in str(error):
+            raise explained(config.model, context, error) from error
+        raise EmosymError(
+            "backbone.no-processor",
+            f"{config.model}: its processor cannot be loaded: {error}",
+            hint="complete the folder",
+        ) from error
+    if not isinstance(processor, ProcessorMixin) or not hasattr(processor, "image_processor"):
+        raise EmosymError(
+            "backbone.no-processor",
+            f"{config.model} has no image processor (found {type(processor).__name__})",
+            hint="add preprocessor_config.json or processor_config.json",
+        )
+    if processor.chat_template is None and processor.tokenizer.chat_template is None:
+        raise EmosymError(
+            "backbone.no-chat-template",
+            f"{config.model}: the processor has no chat template, so there is no assistant's turn to put tokens in",
+            hint="add chat_template.jinja to the model's folder, or use an instruction-tuned model",
+        )
+    _check_tokenizer(processor, config.model, declared)
+    _limit_pixels(processor, config)
+    return processor
+
+
+def _check_tokenizer(processor: ProcessorMixin, model: str, declared: PretrainedConfig) -> None:
+    """transformers makes an empty tokenizer where the files are missing, so ask for the token that images need."""
+    wanted = getattr(declared, "image_token_id", None)
+    if wanted is None:
+        return
+    known = [one for one in getattr(processor, "image_token_ids", ()) if one is not None]
+    if wanted not in known if known else wanted >= len(processor.tokenizer):
+        raise EmosymError(
+            "backbone.wrong-tokenizer",
+            f"{model}: config.json says that images stand at token {wanted}, its tokenizer of"
+            f" {len(processor.tokenizer)} tokens has it at {known or 'none'}",
+            hint="add the tokenizer's own files (tokenizer.json, tokenizer_config.json); the two do not belong together",
+        )
+
+
+def _limit_pixels(processor: ProcessorMixin, config: BackboneConfig) -> None:
+    if config.min_pixels is None and config.max_pixels is None:
+        return
+    image = processor.image_processor
+    if not hasattr(image, "merge_size") or "longest_edge" not in (image.size or {}):
+        raise EmosymError(
+            "backbone.no-pixel-limits",
+            f"{config.model}: {type(image).__name__} scales every image to one size, min_pixels and max_pixels mean nothing",
+            hint="remove them from backbone.params",
+        )
+    # Both are areas: transformers 5 keeps the names of the edges.
+    image.size = {
+        "shortest_edge": config.min_pixels or image.size["shortest_edge"],
+        "longest_edge": config.max_pixels or image.size["longest_edge"],
+    }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from emosym_registry import EmosymError
 from safetensors import SafetensorError
@@ -74,25 +73,29 @@ def _learns(module: nn.Module) -> bool:
     return bool(module.adapters() if adapted else module.state_dict())
 
 
-def find_saved(folder: Path) -> tuple[Path, dict[str, Any]]:
-    """The folder of a saved system (a ``system/`` folder, or a run folder that holds one) and its ``system.json``."""
-    try:
-        places = [place for place in (folder / "system", folder) if (place / "system.json").is_file()]
-        if not places:
+def find_saved(folder: Path) -> tuple[Path, dict[str, int]]:
+    """The folder of a saved system (a ``system/`` folder, or a run folder that holds one) and what its
+    ``system.json`` says of sizes."""
+    for place in (folder / "system", folder):
+        path = place / "system.json"
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+            return place, {"text_width": int(facts["text_width"])}
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
             raise EmosymError(
-                "system.not-found",
-                f"{folder} holds no saved system",
-                hint="run a spec first: emosym run configs/tiny.yaml",
-            )
-        return places[0], json.loads((places[0] / "system.json").read_text(encoding="utf-8"))
-    except PermissionError as error:
-        raise EmosymError(
-            "system.unreadable",
-            f"{error.filename or folder}: {error.strerror}",
-            hint="check the permissions of the folder and its files",
-        ) from error
-    except ValueError as error:
-        raise _damaged(places[0] / "system.json", error) from error
+                "system.unreadable",
+                f"{path}: {error.strerror or error}",
+                hint="check the permissions of the folder and its files",
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise _damaged(path, error) from error
+    raise EmosymError(
+        "system.not-found",
+        f"{folder} holds no saved system",
+        hint="run a spec first: emosym run configs/tiny.yaml",
+    )
 
 
 def write_state(folder: Path, parts: State) -> None:

@@ -44,11 +44,13 @@ class Checkpoint:
         state = self.state()
         if state is None or state["stage"] != self.stage.name:
             return 0
-        self.stage.system.load_state(read_state(self.folder))
         try:
+            self.stage.system.load_state(read_state(self.folder))
             self.optimizer.load_state_dict(torch.load(self.folder / "optimizer.pt", weights_only=True))
+        except EmosymError as error:
+            raise self._damaged(error.message) from error
         except (OSError, RuntimeError, ValueError, KeyError, EOFError, UnpicklingError) as error:
-            raise self._damaged("optimizer.pt", error) from error
+            raise self._damaged(f"{self.folder / 'optimizer.pt'} is damaged: {_first_line(error)}") from error
         self.stage.load_extra_state(state["extra"])
         return int(state["step"])
 
@@ -58,11 +60,13 @@ class Checkpoint:
         try:
             return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
         except (OSError, ValueError) as error:
-            raise self._damaged(path.name, error) from error
+            raise self._damaged(f"{path} is damaged: {_first_line(error)}") from error
 
-    def _damaged(self, name: str, error: Exception) -> EmosymError:
+    def _damaged(self, what: str) -> EmosymError:
         return EmosymError(
-            "run.damaged-checkpoint",
-            f"{self.folder / name} is damaged: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
-            hint=f"delete {self.folder} to restart its stage",
+            "run.damaged-checkpoint", what, hint=f"delete {self.folder} to restart its stage, then resume"
         )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

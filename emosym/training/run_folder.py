@@ -81,7 +81,14 @@ class RunFolder:
 
     def done(self) -> dict[str, Any]:
         """Finished stages with their facts."""
-        return json.loads(self.progress.read_text(encoding="utf-8")) if self.progress.exists() else {}
+        try:
+            return json.loads(self.progress.read_text(encoding="utf-8")) if self.progress.exists() else {}
+        except (OSError, ValueError) as error:
+            raise EmosymError(
+                "run.damaged",
+                f"{self.progress} cannot be read: {error}",
+                hint="restore it, or start a new run with --out",
+            ) from error
 
     def mark_done(self, stage: str, facts: Mapping[str, Any]) -> None:
         write_json(self.progress, {**self.done(), stage: dict(facts)})

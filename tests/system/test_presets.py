@@ -45,9 +45,6 @@ def test_the_paper_and_official_forms_run_and_reach_every_parameter(
 @pytest.mark.parametrize(
     ("swap", "part"),
     [
-        (["backbone.name=llava"], "backbone"),
-        (["backbone.name=hf-vlm"], "backbone"),
-        (["diffusion.name=sdxl"], "diffusion"),
         (["memory={name: ring}"], "memory"),
         (["reinforcer={name: exact}"], "reinforcer"),
         (["emotion_space={name: kde}"], "emotion_space"),

@@ -150,6 +150,20 @@ class RewardSuite(ComponentSuite):
         require(spread == 0.0, f"a spread of {spread:.4g} among its tries")
 
     @check(
+        "reward.unannotated",
+        "no advantage between the tries of a sample without the annotations",
+        tier="capability",
+    )
+    def test_unannotated(self) -> None:
+        """Not every image of a set is annotated with everything; a missing annotation says nothing for or against."""
+        if not self.subject.needs.attributes:
+            raise NotApplicable("the reward needs no attributes")
+        first, *rest = samples(BATCH, labels=len(self.context().labels))
+        batch = [dataclasses.replace(first, attributes={}), *rest]
+        spread = float(self.subject.score(self.rollouts(batch))[0].std())
+        require(spread == 0.0, f"a spread of {spread:.4g} among its tries")
+
+    @check(
         "reward.resources",
         "an error that can be acted on where a needed resource is missing",
         tier="capability",

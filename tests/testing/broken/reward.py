@@ -74,6 +74,14 @@ class LastEmotion(Right):
         return (rollouts.actions - rollouts.labels[:, None]).abs() / (1.0 + len(self.context.labels))
 
 
+class Assuming(Right):
+    needs: ClassVar[Needs] = Needs(attributes=("brightness",))
+
+    def score(self, rollouts: Rollouts) -> Tensor:
+        dark = torch.tensor([sample.attributes.get("brightness", 0.0) < 0.5 for sample in rollouts.samples])
+        return ((rollouts.actions >= 4) == dark[:, None]).float()
+
+
 class Careless(Right):
     needs: ClassVar[Needs] = Needs(judge=True)
 
@@ -99,6 +107,7 @@ BROKEN = {
     "reward.leaves-rollouts": suite(Grabbing),
     "reward.verifiable": suite(SelfSatisfied),
     "reward.unlabelled": suite(LastEmotion),
+    "reward.unannotated": suite(Assuming),
     "reward.resources": suite(Careless),
     "reward.labels-fit": suite(EightOnly),
 }

@@ -1,0 +1,14 @@
+"""A reward for emosym: a bright picture should feel positive, a dark one negative."""
+
+from emosym_registry import ComponentSpec, PluginInfo, hookimpl
+
+
+@hookimpl
+def emosym_plugin_info():
+    return PluginInfo("emosym-brightness", "1.0", "A reward from annotated brightness")
+
+
+@hookimpl
+def emosym_components():
+    here = "emosym_brightness"
+    yield ComponentSpec("reward", "brightness", f"{here}.reward:Brightness", f"{here}.config:BrightnessConfig")

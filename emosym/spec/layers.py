@@ -73,6 +73,10 @@ def _read(
     chain: tuple[tuple[FilePath, str], ...],
 ) -> Node:
     file, origin = _locate(source, folder, asked, registry)
+    if chain and not os.path.isfile(file):
+        raise SpecErrors([Problem.at(asked, "extends", f"expected a spec to extend, found no file {str(file)!r}",
+                                     "the path is relative to the extending file; presets are written preset:NAME")],
+                         "spec.missing-extends")  # fmt: skip
     identity = file.resolve()
     if any(identity == earlier for earlier, _ in chain):
         circle = " → ".join([*(name for _, name in chain), origin.file])
@@ -84,10 +88,6 @@ def _read(
             ],
             "spec.cycle",
         )
-    if chain and not file.is_file():
-        raise SpecErrors([Problem.at(asked, "extends", f"expected a spec to extend, found no file {str(file)!r}",
-                                     "the path is relative to the extending file; presets are written preset:NAME")],
-                         "spec.missing-extends")  # fmt: skip
     node = spell_out(migrate(read_file(file, origin), messages))
     extends = node.fields.get("extends")
     if extends is None:

@@ -106,7 +106,7 @@ def _written(source: Path | str, folder: Path) -> Node:
     name, seen = str(source), set[Path]()
     while not name.startswith(PRESET):
         file = folder / name
-        if file.resolve() in seen or (seen and not file.is_file()):
+        if (seen and not os.path.isfile(file)) or file.resolve() in seen:
             break
         seen.add(file.resolve())
         root = read_file(file, Origin("file", os.path.normpath(folder / name)))

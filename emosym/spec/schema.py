@@ -98,6 +98,10 @@ def _component(registry: Registry, kind: str) -> dict[str, Any]:
         }
         for offer in offers
     ]
+    if offers:  # a spec that extends another may leave the name to it
+        any_of = [{"$ref": f"#/$defs/{kind}.{offer.plugin.id}.{offer.spec.name}"} for offer in offers]
+        nameless = {"not": {"required": ["name"]}}
+        choices.append({"if": nameless, "then": {"properties": {"params": _or_null({"anyOf": any_of})}}})
     mapping = {
         "type": "object",
         "properties": properties,

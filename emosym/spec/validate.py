@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from emosym_registry import EmosymError, Offer, Registry
 from pydantic import BaseModel, ValidationError
@@ -15,6 +17,7 @@ from emosym.spec.nodes import Node, Path, dotted, of_plain
 from emosym.spec.shape import components
 from emosym.spec.wording import problems_of
 
+M = TypeVar("M", bound=BaseModel)
 Located = list[tuple[Path, Problem]]
 
 
@@ -62,10 +65,36 @@ def _component(spec: Spec, path: str) -> Any:
 
 
 def _spec_problems(root: Node) -> tuple[Spec | None, Located]:
+    spec, errors = _parse(Spec, root.plain())
+    return spec, problems_of(errors, Spec, root)
+
+
+def _parse(model: type[M], value: Any) -> tuple[M | None, Sequence[Any]]:
+    """The model with these values, or what is wrong with them.
+
+    Pydantic alone would take ``true`` for 1 and ``"no"`` for false; here, as in every editor, they are mistakes. (It may
+    take 1e4 for a whole number.)
+    """
     try:
-        return Spec.model_validate(root.plain()), []
+        valid = model.model_validate(value)
     except ValidationError as error:
-        return None, problems_of(error, Spec, root)
+        return None, error.errors(include_url=False)
+    try:
+        model.model_validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        wrong = [one for one in error.errors(include_url=False) if _confuses(one["type"], one["input"])]
+        return (None, wrong) if wrong else (valid, ())
+    return valid, ()
+
+
+def _confuses(type_: str, value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    match type_:
+        case "int_type" | "float_type":
+            return not number
+        case "bool_type":
+            return not isinstance(value, bool)
+    return False
 
 
 def _component_problems(
@@ -96,10 +125,10 @@ def _component_problems(
             params = replace(
                 params, key=name.origin
             )  # what the new component misses is missing where it is named
-        try:
-            configs[dotted(path)] = model.model_validate(params.plain())
-        except ValidationError as error:
-            problems += problems_of(error, model, params, (*path, "params"))
+        config, errors = _parse(model, params.plain())
+        problems += problems_of(errors, model, params, (*path, "params"))
+        if config is not None:
+            configs[dotted(path)] = config
         problems += _misplaced(path, node, model)
     return problems, configs, offers
 

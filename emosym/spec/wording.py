@@ -7,23 +7,32 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from emosym_registry import did_you_mean
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from emosym.spec.errors import Problem
 from emosym.spec.keys import known_keys
 from emosym.spec.nodes import Node, Origin, Path, dotted
 from emosym.spec.reader import found
 
+_PLAIN = {
+    "a valid dictionary": "a mapping",
+    "a valid string": "text",
+    "a valid list": "a list",
+    "a valid tuple": "a list",
+    "a valid boolean": "true or false",
+}
+
 
 def problems_of(
-    error: ValidationError, model: type[BaseModel], root: Node, prefix: Path = ()
+    errors: Iterable[Mapping[str, Any]], model: type[BaseModel], root: Node, prefix: Path = ()
 ) -> list[tuple[Path, Problem]]:
-    """Each error with the path of the value at fault. ``root`` is what was validated, ``prefix`` its path in the spec.
+    """Each of pydantic's errors with the path of the value at fault. ``root`` is what was validated, ``prefix`` its path in
+    the spec.
 
     The branches of a union complain one by one; their complaints about one value are joined.
     """
     joined: dict[Path, tuple[Origin, list[str], str]] = {}
-    for one in error.errors(include_url=False):
+    for one in errors:
         local = _local(one["loc"], root, one["type"])
         exact = root.at(local)
         node = exact or root.at(local[:-1]) or root
@@ -82,9 +91,7 @@ def _words(one: Mapping[str, Any], local: Path, node: Node, model: type[BaseMode
     if wanted == message:
         return f"{message[0].lower()}{message[1:]}, found {found(value)}", ""
     hint = "put it in quotes" if type_ == "string_type" and isinstance(value, int | float) else ""
-    wanted = {"a valid dictionary": "a mapping", "a valid string": "text", "a valid list": "a list"}.get(
-        wanted, wanted
-    )
+    wanted = _PLAIN.get(wanted, wanted)
     if wanted.startswith("a valid dictionary or"):
         wanted = "a mapping"
     return f"expected {wanted}, found {found(value)}", hint

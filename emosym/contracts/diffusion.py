@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from emosym_registry import EmosymError
 from torch import Tensor, nn
 
 from emosym.contracts.data import Context
@@ -104,11 +105,20 @@ class DiffusionHead(nn.Module, ABC):
         return {name: parameter.detach() for name, parameter in self.adapters().items()}
 
     def load_adapter_state(self, state: Mapping[str, Tensor]) -> None:
-        """The inverse of :meth:`adapter_state`."""
+        """The inverse of :meth:`adapter_state`; missing, unexpected or differently shaped tensors are an error."""
         own = self.adapters()
+        wrong = sorted(set(own) ^ set(state)) or [
+            name for name in own if own[name].shape != state[name].shape
+        ]
+        if wrong:
+            raise EmosymError(
+                "diffusion.adapter-mismatch",
+                f"the saved adapter of the diffusion head does not fit: {len(wrong)} tensors differ, such as {wrong[0]}",
+                hint="use the head and the adapter settings that it was saved with",
+            )
         with torch.no_grad():
-            for name, value in state.items():
-                own[name].copy_(value)
+            for name, parameter in own.items():
+                parameter.copy_(state[name])
 
     @abstractmethod
     def fingerprint(self) -> str:

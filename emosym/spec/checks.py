@@ -14,7 +14,12 @@ from emosym.spec.reader import found
 from emosym.spec.shape import LISTS
 
 PLACEHOLDER = "{emotion}"
-NEEDS = {"needs:judge": "a judge", "needs:text": "a text_encoder", "needs:diffusion": "a diffusion head"}
+NEEDS = {
+    "needs:judge": "a judge",
+    "needs:text": "a text_encoder",
+    "needs:knowledge": "knowledge",
+    "needs:diffusion": "a diffusion head",
+}
 """Capabilities by which a component says what must be beside it in the spec."""
 
 
@@ -180,6 +185,7 @@ def _needs(root: Node, offers: Mapping[str, Offer]) -> Iterator[Problem]:
         places = {
             "needs:judge": ("judges", judge),
             "needs:text": ("text_encoder",),
+            "needs:knowledge": ("knowledge",),
             "needs:diffusion": ("diffusion",),
         }
         for capability, what in NEEDS.items():

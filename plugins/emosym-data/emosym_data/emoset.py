@@ -16,6 +16,7 @@ from emosym_data.emoset_index import Row, read_emotions, read_index
 from emosym_data.files import check_pictures, missing_files
 from emosym_data.findings import Findings
 from emosym_data.labels import Labeller
+from emosym_data.splits import check_split
 from emosym_data.subset import choose
 
 
@@ -37,13 +38,7 @@ class EmoSet(Dataset):
         return self.config.root.expanduser()
 
     def split(self, name: str) -> Sequence[Sample]:
-        if name not in SPLITS:
-            raise EmosymError(
-                "data.no-split",
-                f"{self.name} has no split {name!r}",
-                hint=f"splits: {', '.join(SPLITS)}",
-                ours=True,
-            )
+        check_split(name, self.name)
         if name not in self._splits:
             self._splits[name] = self._read(name)
         return self._splits[name]

@@ -12,6 +12,7 @@ from emosym.contracts import SPLITS, Context, Dataset, ImageSource, Sample
 from emosym_data.config import HfConfig
 from emosym_data.findings import Findings
 from emosym_data.labels import Labeller
+from emosym_data.splits import check_split
 from emosym_data.subset import choose, stratified
 
 
@@ -57,10 +58,7 @@ class HfDataset(Dataset):
         self._splits: dict[str, HfSplit] = {}
 
     def split(self, name: str) -> Sequence[Sample]:
-        if name not in SPLITS:
-            raise EmosymError(
-                "data.no-split", f"hf has no split {name!r}", hint=f"splits: {', '.join(SPLITS)}", ours=True
-            )
+        check_split(name, "hf")
         if name not in self._splits:
             self._splits[name] = self._read(name)
         return self._splits[name]

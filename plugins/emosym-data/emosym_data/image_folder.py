@@ -16,6 +16,7 @@ from emosym_data.config import ImageFolderConfig
 from emosym_data.files import check_pictures
 from emosym_data.findings import Findings
 from emosym_data.labels import BINARY, Labeller
+from emosym_data.splits import check_split
 from emosym_data.subset import choose, class_orders
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
@@ -48,13 +49,7 @@ class ImageFolder(Dataset):
         return self.config.root.expanduser()
 
     def split(self, name: str) -> Sequence[Sample]:
-        if name not in SPLITS:
-            raise EmosymError(
-                "data.no-split",
-                f"image-folder has no split {name!r}",
-                hint=f"splits: {', '.join(SPLITS)}",
-                ours=True,
-            )
+        check_split(name, "image-folder")
         if name not in self._splits:
             pictures = self._pictures()[name]
             emotions = self._emotions()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -50,18 +49,3 @@ def base_state(module: nn.Module) -> dict[str, Tensor]:
         for name, value in module.state_dict().items()
         if _MARK not in name
     }
-
-
-def load(unet: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Copy ``state`` into the adapter; missing, unexpected or differently shaped tensors are an error."""
-    own = parameters(unet)
-    wrong = sorted(set(own) ^ set(state)) or [name for name in own if own[name].shape != state[name].shape]
-    if wrong:
-        raise EmosymError(
-            "diffusion.adapter-mismatch",
-            f"the saved UNet adapter does not fit: {len(wrong)} tensors differ, such as {wrong[0]}",
-            hint="use the unet_lora (rank and targets) that it was saved with",
-        )
-    with torch.no_grad():
-        for name, parameter in own.items():
-            parameter.copy_(state[name])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, cast
 
@@ -215,9 +215,6 @@ class LatentDiffusion(DiffusionHead):
 
     def adapters(self) -> dict[str, nn.Parameter]:
         return adapter.parameters(self.unet)
-
-    def load_adapter_state(self, state: Mapping[str, Tensor]) -> None:
-        adapter.load(self.unet, state)
 
     def fingerprint(self) -> str:
         """sha256 of UNet, autoencoder and text encoders; the adapter's tensors are read anew each time."""

@@ -27,6 +27,8 @@ _OFFERS = (
     ("emotion_space", "gaussian", "spaces.gaussian:Gaussian", "GaussianConfig", "a joint low-rank Gaussian per emotion"),
     ("emotion_space", "kde", "spaces.kde:Kde", "KdeConfig", "real states with a little noise"),
 )  # fmt: skip
+# The compressor projects context into the text space only where there is knowledge to press into it.
+_NEEDS = {"attributes": ("needs:text", "needs:knowledge"), "judge": ("needs:judge",)}
 
 
 @hookimpl
@@ -39,4 +41,5 @@ def emosym_plugin_info() -> PluginInfo:
 @hookimpl
 def emosym_components() -> Iterable[ComponentSpec]:
     for kind, name, target, config, summary in _OFFERS:
-        yield ComponentSpec(kind, name, f"{_HERE}.{target}", f"{_HERE}.config:{config}", summary)
+        needs = _NEEDS.get(name, ()) if kind == "reward" else ()
+        yield ComponentSpec(kind, name, f"{_HERE}.{target}", f"{_HERE}.config:{config}", summary, needs)

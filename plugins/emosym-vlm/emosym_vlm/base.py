@@ -48,7 +48,9 @@ class VisionLanguageBackbone(Backbone):
         if not self._placed:
             self.model.to(context.device or torch.device("cpu"))
         self._filler = choose_filler(self.model.config, self.processor.tokenizer)
-        self._reader = PromptReader(self.model, self.processor, self._filler)
+        self._reader = PromptReader(
+            self.model, self.processor, self._filler, sequential=config.positions == "sequential"
+        )
         vision_learns = set(config.adapter.targets if self.adapter_targets and config.adapter else ()) - {
             "language"
         }
@@ -77,8 +79,8 @@ class VisionLanguageBackbone(Backbone):
     def shares_prefixes(self) -> bool:
         return self._shares
 
-    def forward(self, samples: Sequence[Sample], tokens: Tensor, question: str = QUESTION) -> Tensor:
-        """Errors: ``backbone.bad-tokens``, ``backbone.prompt-too-long``, ``backbone.image-tokens``."""
+    def forward(self, samples: Sequence[Sample], tokens: Tensor, question: str | None = None) -> Tensor:
+        """Without ``question`` the one of the config. Errors: ``backbone.bad-tokens``, ``backbone.prompt-too-long``, ``backbone.image-tokens``."""
         check_tokens(tokens, len(samples), self.hidden_size)
         batch = self._batch(samples, question, tokens.shape[1])
         with embedded(self.model.get_input_embeddings(), (batch.rows, batch.columns), tokens):
@@ -86,7 +88,7 @@ class VisionLanguageBackbone(Backbone):
         return hidden[batch.rows, batch.columns].to(tokens.dtype)
 
     @torch.no_grad()
-    def encode(self, samples: Sequence[Sample], question: str = QUESTION) -> Prefix:
+    def encode(self, samples: Sequence[Sample], question: str | None = None) -> Prefix:
         with evaluating(self.model):
             batch = self._batch(samples, question, 0)
             output = self._run_prompt(batch, use_cache=True)
@@ -182,9 +184,9 @@ class VisionLanguageBackbone(Backbone):
                 found[i] = prompt
         return [prompt for prompt in found.values() if prompt is not None]
 
-    def _batch(self, samples: Sequence[Sample], question: str, count: int) -> Batch:
+    def _batch(self, samples: Sequence[Sample], question: str | None, count: int) -> Batch:
         check_samples(samples)
-        prompts = self._prompts(samples, question)
+        prompts = self._prompts(samples, question or self.config.question or QUESTION)
         limit = getattr(self._text_config, "max_position_embeddings", None)
         check_lengths(samples, prompts, count, limit, self.model.config.image_token_id)
         # A sliding window counts padding between prompt and tokens; on the left it does no harm.

@@ -42,6 +42,12 @@ class BackboneConfig(ComponentConfig):
     """Smallest area an image is scaled up to; for families that take images at their own size."""
     max_pixels: int | None = Field(None, ge=1)
     """Largest area, beyond which an image is scaled down (never cut); for the same families."""
+    question: str | None = Field(None, min_length=1)
+    """What is asked about the image, emosym's own question where not given. Tokens and adapters are tied to the one they
+    learnt with."""
+    positions: Literal["stock", "sequential"] = "stock"
+    """``sequential`` counts image tokens one by one like words, also where the stock model gives them rows and columns:
+    for weights that were trained so."""
     padding_side: Literal["left", "right"] = "left"
     """Where shorter prompts of a batch are padded; results do not depend on it."""
     gradient_checkpointing: bool = False

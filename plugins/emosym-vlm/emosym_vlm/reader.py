@@ -23,8 +23,10 @@ _KEPT_POSITIONS = 4096
 class PromptReader:
     """Makes prompts for one model. It holds no weights of its own and no state but memos of pure functions."""
 
-    def __init__(self, model: PreTrainedModel, processor: ProcessorMixin, filler: int) -> None:
-        self.model, self.processor, self.filler = model, processor, filler
+    def __init__(
+        self, model: PreTrainedModel, processor: ProcessorMixin, filler: int, *, sequential: bool = False
+    ) -> None:
+        self.model, self.processor, self.filler, self.sequential = model, processor, filler, sequential
         self._feature_inputs = set(inspect.signature(model.base_model.get_image_features).parameters)
         self._forward_inputs = set(inspect.signature(model.base_model.forward).parameters)
         self._texts: dict[tuple[str, int], str] = {}
@@ -125,12 +127,15 @@ class PromptReader:
                 return
 
     def positions(self, ids: Tensor, kinds: Tensor | None, grids: Tensor | None) -> Tensor:
-        """Positions [A,L+1] of a prompt's ids [L] and of the text token after it, by the stock model's own function."""
+        """Positions [A,L+1] of a prompt's ids [L] and of the text token after it, by the stock model's own function;
+        0 to L on every axis where ``sequential``."""
         key = ids.numpy().tobytes(), b"" if grids is None else grids.numpy().tobytes()
         if key not in self._positions:
             if len(self._positions) >= _KEPT_POSITIONS:
                 self._positions.clear()
-            self._positions[key] = self._stock_positions(ids, kinds, grids)
+            stock = self._stock_positions(ids, kinds, grids)
+            one_by_one = torch.arange(stock.shape[1]).expand_as(stock)
+            self._positions[key] = one_by_one if self.sequential else stock
         return self._positions[key]
 
     def _stock_positions(self, ids: Tensor, kinds: Tensor | None, grids: Tensor | None) -> Tensor:

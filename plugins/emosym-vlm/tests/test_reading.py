@@ -57,6 +57,30 @@ def test_positions_are_the_stock_models_for_prompt_and_tokens(family, shared, sa
     assert not torch.equal(batch.positions[0], batch.positions[2])
 
 
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen3_vl", "llava"])
+@torch.no_grad()
+def test_sequential_positions_count_every_token_as_a_word(family, build, samples, tokens):
+    backbone = build(family, positions="sequential")
+    batch = lay_out(backbone._prompts(samples, QUESTION), 4, backbone._filler, "left", torch.device("cpu"))
+    counted = (batch.mask.cumsum(1) - 1).clamp(min=0)
+    assert torch.equal(batch.positions * batch.mask, (counted * batch.mask).expand_as(batch.positions))
+    ours = backbone(samples, tokens(backbone, len(samples)))
+    stock = build(family)(samples, tokens(backbone, len(samples)))
+    assert torch.allclose(ours, stock, atol=1e-3) == (family == "llava")
+    read = backbone.read(backbone.encode(samples), tokens(backbone, len(samples)))
+    torch.testing.assert_close(read, ours, **CLOSE)
+
+
+@torch.no_grad()
+def test_the_question_of_the_config_is_asked_where_none_is_given(build, samples, tokens):
+    asked, backbone = build("qwen2_vl", question="Describe the dog."), build("qwen2_vl")
+    vectors = tokens(backbone, len(samples))
+    ours = asked(samples, vectors)
+    assert torch.equal(ours, backbone(samples, vectors, "Describe the dog."))
+    assert torch.equal(asked(samples, vectors, QUESTION), backbone(samples, vectors))
+    assert not torch.allclose(ours, backbone(samples, vectors), atol=1e-3)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 @torch.no_grad()
 def test_a_sample_reads_the_same_in_any_batch(family, build, samples, tokens):

@@ -141,15 +141,18 @@ def evaluate_system(
     split: str | None = None,
     generate: bool | None = None,
     samples: Sequence[Sample] | None = None,
+    understood: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Understanding on a split and, where the system can, generation; written to ``out/evaluation/final.json``."""
+    """Understanding on a split and, where the system can, generation; written to ``out/evaluation/final.json``.
+
+    ``understood`` are figures of :func:`understanding` that were just measured on these samples with these weights.
+    """
     settings = system.resolved.spec.evaluation
     samples = around.dataset.split(split or settings.split) if samples is None else samples
     started = time.perf_counter()
-    result: dict[str, Any] = {
-        "split": split or settings.split,
-        "understanding": understanding(system, samples, around.metrics, batch_size=settings.batch_size),
-    }
+    if understood is None:
+        understood = understanding(system, samples, around.metrics, batch_size=settings.batch_size)
+    result: dict[str, Any] = {"split": split or settings.split, "understanding": dict(understood)}
     if "bayes_accuracy" in around.dataset.facts():
         result["understanding"]["bayes"] = around.dataset.facts()["bayes_accuracy"]
     can = system.core.diffusion is not None and system.resolved.spec.stages.unify is not None

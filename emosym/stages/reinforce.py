@@ -16,7 +16,7 @@ from emosym_registry import EmosymError
 from torch import Tensor
 
 from emosym.assembly import Surroundings
-from emosym.contracts import LossTerms, Policy, Rollouts, Sample, States
+from emosym.contracts import LossTerms, Needs, Policy, Rollouts, Sample, States
 from emosym.spec.model import ReinforceStage
 from emosym.stages.compress import classification, labels_of
 from emosym.system import System
@@ -55,7 +55,7 @@ class Reinforce(Stage):
 
     def before(self) -> None:
         """Ask the rewards what they need, and read every sample once for the reference."""
-        bind_rewards(self.around, self.system)
+        bind_rewards(self.around, self.system, self.samples)
         if not self.reference:
             _, probabilities = self.system.read(self.samples, batch_size=64)
             rows = probabilities.clamp_min(1e-8).log().tolist()
@@ -131,7 +131,7 @@ class Reinforce(Stage):
         return total, each
 
 
-def bind_rewards(around: Surroundings, system: System) -> None:
+def bind_rewards(around: Surroundings, system: System, samples: Sequence[Sample]) -> None:
     """Give each reward what it needs; what is not there is an error before the first step."""
     names = [name for name, _, _ in around.rewards]
     for twice in {name for name in names if names.count(name) > 1}:
@@ -151,10 +151,29 @@ def bind_rewards(around: Surroundings, system: System) -> None:
             raise EmosymError(
                 "reward.needs-text", f"reward {name} needs a text encoder", hint="set text_encoder"
             )
+        require_annotations(name, needs, samples)
         reward.bind(
             {
                 "judge": judge,
                 "text_encoder": around.text_encoder,
                 "read": lambda samples: system.read(list(samples), batch_size=64)[1],
             }
+        )
+
+
+def require_annotations(name: str, needs: Needs, samples: Sequence[Sample]) -> None:
+    """Refuse data in which no sample has what a reward reads; a sample without it merely says nothing."""
+    if needs.labels and all(sample.label is None for sample in samples):
+        raise EmosymError(
+            "reward.needs-labels",
+            f"reward {name} reads labels, and no training image has one",
+            hint="use data with labels, or leave the reward out",
+        )
+    if needs.attributes and not any(
+        sample.attributes.get(key) for sample in samples for key in needs.attributes
+    ):
+        raise EmosymError(
+            "reward.needs-attributes",
+            f"reward {name} reads {' or '.join(needs.attributes)}, and no training image has any",
+            hint="use data with these annotations, or leave the reward out",
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emosym.cli import plugins_check, plugins_new
+from emosym.cli import plugins_check, plugins_doctor, plugins_new, plugins_search, plugins_show
 from emosym.cli.columns import columns
 from emosym.cli.common import registry_for
 
@@ -22,6 +22,9 @@ def _plugins() -> None:
     """Who offers what."""
 
 
+app.command("show")(plugins_show.show_plugin)
+app.command("search")(plugins_search.search_plugins)
+app.command("doctor")(plugins_doctor.doctor)
 app.command("check")(plugins_check.check)
 app.command("new")(plugins_new.new)
 

@@ -99,13 +99,9 @@ def _train_and_evaluate(
 ) -> dict[str, Any]:
     from emosym.cli.progress import show_progress
     from emosym.stages.run import run_experiment
+    from emosym.training.trackers import default_trackers
 
-    if tensorboard:
-        from emosym.training.trackers import TensorBoardTracker
-
-        registry.manager.register(TensorBoardTracker(), name="emosym-tensorboard")
     with show_progress() as progress:
-        registry.manager.register(progress, name="emosym-progress")
         return run_experiment(
             resolved,
             registry,
@@ -115,6 +111,7 @@ def _train_and_evaluate(
             only=only,
             device=device,
             precision=precision,
+            trackers=default_trackers(tensorboard=tensorboard, progress=progress),
         )
 
 

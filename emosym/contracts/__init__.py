@@ -16,6 +16,7 @@ _WHERE = {
     "compressor": ("ReasoningCompressor",),
     "reward": ("Needs", "RewardVerifier"),
     "diffusion": ("Condition", "DiffusionHead", "PLACEHOLDER", "Vectors"),
+    "footprint": ("Footprint", "Workload"),
     "memory": ("MemoryBank",),
     "support": (
         "Dataset", "EmotionSpace", "Fusion", "Judge", "Knowledge", "Metric", "Policy", "Reinforcer", "SPLITS", "TextEncoder",
@@ -23,7 +24,24 @@ _WHERE = {
     ),
 }  # fmt: skip
 _MODULE = {name: module for module, names in _WHERE.items() for name in names}
-__all__ = sorted(_MODULE)
+CONTRACTS = {
+    "backbone": "Backbone",
+    "compressor": "ReasoningCompressor",
+    "reward": "RewardVerifier",
+    "diffusion": "DiffusionHead",
+    "memory": "MemoryBank",
+    "dataset": "Dataset",
+    "knowledge": "Knowledge",
+    "text_encoder": "TextEncoder",
+    "judge": "Judge",
+    "reinforcer": "Reinforcer",
+    "fusion": "Fusion",
+    "emotion_space": "EmotionSpace",
+    "metric": "Metric",
+}
+"""The name of the abstract base class of each kind of component."""
+
+__all__ = ["CONTRACTS", *sorted(_MODULE)]
 
 
 def __getattr__(name: str) -> Any:

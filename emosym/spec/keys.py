@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
 import types
 import typing
@@ -16,7 +17,14 @@ from pydantic_core import PydanticUndefined
 from emosym.spec.nodes import Path
 
 _BOUNDS = (("ge", "at least"), ("gt", "above"), ("le", "at most"), ("lt", "below"))
-_TYPES = {int: "whole number", float: "number", bool: "true or false", str: "text", type(None): "null"}
+_TYPES = {
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    str: "text",
+    pathlib.Path: "path",
+    type(None): "null",
+}
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,6 @@ def _key(name: str, field: FieldInfo) -> Key:
     default = field.get_default(call_default_factory=True, validated_data={})
     if isinstance(default, BaseModel):
         default = default.model_dump(mode="json")
-    models = tuple(_models(field.annotation))
     models = tuple(_models(field.annotation))
     description = plain_words(field.description)
     return Key(name, description, _allowed(field), _allowed(field, types=False), default, models)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from emosym.storage import read_state
 from emosym.system import System
 from emosym.training.loop import Stage, train
 from emosym.training.run_folder import RunFolder, peak_memory_bytes, provenance
-from emosym.training.trackers import JsonLines
+from emosym.training.trackers import default_trackers, listening
 
 STAGES = ("compress", "reinforce", "unify")
 SMOKE_SAMPLES, SMOKE_STEPS = 64, 2
@@ -44,11 +45,13 @@ def run_experiment(
     only: Sequence[str] | None = None,
     device: str | None = None,
     precision: str | None = None,
+    trackers: Sequence[object] | None = None,
 ) -> dict[str, Any]:
     """Run the stages of a spec in folder ``out``, evaluate, write ``summary.json`` and ``report.html``.
 
     ``smoke`` takes two steps of each stage on a few images, to see that a spec runs at all. ``only`` names the stages
-    to run (the ones before them must be done). Returns the summary.
+    to run (the ones before them must be done). ``trackers`` are hook implementations that listen to this run beside the
+    plugins', those of :func:`default_trackers` where none are given. Returns the summary.
     """
     started = time.perf_counter()
     if smoke:
@@ -57,12 +60,12 @@ def run_experiment(
     chosen_device = choose_device(device or spec.compute.device)
     chosen_precision = choose_precision(precision or spec.compute.precision, chosen_device)
     run = RunFolder.open(Path(out), resolved.to_yaml(), resume=resume)
-    tracker = JsonLines()
-    registry.manager.register(tracker, name="emosym-jsonlines")
-    try:
+    with ExitStack() as stack:
+        hook = stack.enter_context(listening(registry, default_trackers() if trackers is None else trackers))
         builder = Builder.of(
             resolved, registry, run=run.path, device=chosen_device, precision=chosen_precision
         )
+        stack.callback(close_memory, builder)
         around = build_surroundings(builder)
         knows = around.knowledge is not None and around.text_encoder is not None
         width = around.text_encoder.width if around.text_encoder is not None and knows else 0
@@ -75,18 +78,21 @@ def run_experiment(
                 plugins, seed=spec.seed, device=str(chosen_device), precision=chosen_precision, data=facts
             ),
         )
-        registry.hook.emosym_run_started(run=run.path, spec=resolved.data())
+        hook.emosym_run_started(run=run.path, spec=resolved.data())
         for name in stages_of(spec, only):
-            run_stage(name, system, around, run, registry.hook, resume=resume, smoke=smoke)
+            run_stage(name, system, around, run, hook, resume=resume, smoke=smoke)
         system.save(run.system)
-        summary = finish(system, around, run, registry.hook, started, smoke=smoke)
-    finally:
-        registry.manager.unregister(name="emosym-jsonlines")
-        memory = builder.built.get("memory") if "builder" in locals() else None
-        if memory is not None:
-            memory.close()
-    write_report(run.path)
+        summary = finish(system, around, run, started, smoke=smoke)
+        write_report(run.path)
+        hook.emosym_run_finished(run=run.path, summary=summary)
     return summary
+
+
+def close_memory(builder: Builder) -> None:
+    """Close the bank, where one was built."""
+    memory = builder.built.get("memory")
+    if memory is not None:
+        memory.close()
 
 
 def stages_of(spec: Spec, only: Sequence[str] | None) -> list[str]:
@@ -204,7 +210,7 @@ def shortened(resolved: Resolved) -> Resolved:
 
 
 def finish(
-    system: System, around: Surroundings, run: RunFolder, hook: Any, started: float, *, smoke: bool
+    system: System, around: Surroundings, run: RunFolder, started: float, *, smoke: bool
 ) -> dict[str, Any]:
     """Evaluate the final system and write the summary."""
     done = run.done()
@@ -241,7 +247,6 @@ def finish(
         "peak_memory_bytes": peak_memory_bytes(),
     }
     write_json(run.summary, summary)
-    hook.emosym_run_finished(run=run.path, summary=summary)
     return summary
 
 

@@ -1,19 +1,61 @@
-"""Hook implementations that keep a run's scalars: ``metrics.jsonl`` always, TensorBoard where asked."""
+"""Hook implementations that keep a run's scalars, and how a run's own implementations come to listen to it."""
 
 from __future__ import annotations
 
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from emosym_registry import EmosymError, hookimpl
+from accelerate.utils.environment import get_int_from_env
+from emosym_registry import EmosymError, Lifecycle, Registry, hookimpl
 
 from emosym.files import written_whole
 
 METRICS = "metrics.jsonl"
+
+
+_RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
+"""Where torchrun, Accelerate and MPI say which of several processes this is."""
+
+
+def default_trackers(*, tensorboard: bool = False, progress: object | None = None) -> list[object]:
+    """The hook implementations that a run brings itself: ``metrics.jsonl`` always, the others where asked."""
+    chosen: list[object] = [JsonLines()]
+    if tensorboard:
+        chosen.append(TensorBoardTracker())
+    if progress is not None:
+        chosen.append(progress)
+    return chosen
+
+
+@contextmanager
+def listening(registry: Registry, trackers: Sequence[object]) -> Iterator[Lifecycle]:
+    """Let ``trackers`` listen beside the plugins for the time of a run; yields what calls the hooks.
+
+    Of several processes only the first is listened to, so that everything is recorded once.
+    """
+    if not is_main_process():
+        yield Registry().hook
+        return
+    for tracker in trackers:
+        registry.manager.register(tracker)
+    try:
+        yield registry.hook
+    finally:
+        for tracker in trackers:
+            registry.manager.unregister(tracker)
+            close = getattr(tracker, "close", None)  # a stage that stopped half-way left files open
+            if close is not None:
+                close()
+
+
+def is_main_process() -> bool:
+    """Whether this is the only process of a run, or the first of several."""
+    return get_int_from_env(_RANKS, 0) == 0
 
 
 class JsonLines:
@@ -28,7 +70,7 @@ class JsonLines:
 
     @hookimpl
     def emosym_stage_started(self, run: Path, stage: str, steps: int, step: int) -> None:
-        self._close()
+        self.close()
         path = Path(run) / METRICS
         if path.exists():
             drop_beyond(path, stage, step)
@@ -43,7 +85,7 @@ class JsonLines:
 
     @hookimpl
     def emosym_stage_finished(self, run: Path, stage: str, summary: Mapping[str, Any]) -> None:
-        self._close()
+        self.close()
 
     def _write(self, line: Mapping[str, Any]) -> None:
         if self._file is None:
@@ -51,7 +93,8 @@ class JsonLines:
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close the file, which the next stage opens again."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -74,7 +117,7 @@ class TensorBoardTracker:
 
     @hookimpl
     def emosym_stage_started(self, run: Path, stage: str, steps: int, step: int) -> None:
-        self._close()
+        self.close()
         # purge_step hides what an interrupted attempt wrote beyond the step that is done again.
         self._writer = self._make(
             str(Path(run) / "tensorboard" / stage), purge_step=step + 1 if step else None
@@ -88,9 +131,10 @@ class TensorBoardTracker:
 
     @hookimpl
     def emosym_stage_finished(self, run: Path, stage: str, summary: Mapping[str, Any]) -> None:
-        self._close()
+        self.close()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close the event file."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None

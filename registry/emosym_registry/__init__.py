@@ -3,6 +3,7 @@
 from emosym_registry.descriptors import API_VERSION, KINDS, Alias, ComponentSpec, PluginInfo, Preset
 from emosym_registry.errors import EmosymError, did_you_mean
 from emosym_registry.hookspecs import hookimpl
+from emosym_registry.lifecycle import Lifecycle
 from emosym_registry.loading import PluginDeprecationWarning, load_registry
 from emosym_registry.manager import Registry
 from emosym_registry.offers import Failure, Offer
@@ -16,6 +17,7 @@ __all__ = [
     "ComponentSpec",
     "EmosymError",
     "Failure",
+    "Lifecycle",
     "Offer",
     "PluginDeprecationWarning",
     "PluginInfo",

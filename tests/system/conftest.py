@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from emosym_registry import Registry
+from emosym_registry import Registry, hookimpl
 
 from emosym.spec import Resolved, load_spec
 from emosym.stages.run import run_experiment
+from emosym.training.trackers import default_trackers
 
 SMALL = (
     "data.params.train=96",
@@ -52,9 +53,53 @@ def small(registry: Registry, _world_cache: Any) -> Resolved:
     return load_spec("preset:tiny", registry=registry, sets=SMALL)
 
 
+class Recorder:
+    """Every lifecycle call in order: the hook's name and its arguments."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    @hookimpl
+    def emosym_run_started(self, run: Path, spec: Any) -> None:
+        self.calls.append(("emosym_run_started", {"run": run, "spec": spec}))
+
+    @hookimpl
+    def emosym_stage_started(self, run: Path, stage: str, steps: int, step: int) -> None:
+        self.calls.append(
+            ("emosym_stage_started", {"run": run, "stage": stage, "steps": steps, "step": step})
+        )
+
+    @hookimpl
+    def emosym_step_finished(self, run: Path, stage: str, step: int, values: Any) -> None:
+        self.calls.append(
+            ("emosym_step_finished", {"run": run, "stage": stage, "step": step, "values": values})
+        )
+
+    @hookimpl
+    def emosym_stage_finished(self, run: Path, stage: str, summary: Any) -> None:
+        self.calls.append(("emosym_stage_finished", {"run": run, "stage": stage, "summary": summary}))
+
+    @hookimpl
+    def emosym_bank_refreshed(self, run: Path, step: int, refresh: Any) -> None:
+        self.calls.append(("emosym_bank_refreshed", {"run": run, "step": step, "refresh": refresh}))
+
+    @hookimpl
+    def emosym_run_finished(self, run: Path, summary: Any) -> None:
+        report = (run / "report.html").is_file()
+        self.calls.append(("emosym_run_finished", {"run": run, "summary": summary, "report": report}))
+
+
 @pytest.fixture(scope="session")
-def run(small: Resolved, registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def recorder() -> Recorder:
+    """What the small run told those who listened; empty before ``run``."""
+    return Recorder()
+
+
+@pytest.fixture(scope="session")
+def run(
+    small: Resolved, registry: Registry, recorder: Recorder, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The folder of a finished small run."""
     out = tmp_path_factory.mktemp("runs") / "small"
-    run_experiment(small, registry, out)
+    run_experiment(small, registry, out, trackers=[*default_trackers(), recorder])
     return out

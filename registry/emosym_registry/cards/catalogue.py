@@ -25,6 +25,11 @@ class CardComponent:
     name: str
     summary: str
 
+    @property
+    def text(self) -> str:
+        """What a search looks in, in lower case."""
+        return f"{self.kind} {self.name} {self.summary}".lower()
+
 
 @dataclass(frozen=True)
 class Card:
@@ -47,6 +52,16 @@ class Card:
         """Whether the plugin has this component."""
         return any((one.kind, one.name) == (kind, name) for one in self.components)
 
+    @property
+    def own_text(self) -> str:
+        """What a search looks in, in lower case, without the components."""
+        return " ".join([self.plugin, self.distribution, self.summary, self.licence, self.hardware]).lower()
+
+    @property
+    def text(self) -> str:
+        """The same with the components."""
+        return " ".join([self.own_text, *(one.text for one in self.components)])
+
 
 @cache
 def load_cards(folder: Path = FOLDER) -> tuple[Card, ...]:
@@ -68,12 +83,7 @@ def find_card(kind: str, name: str) -> Card | None:
 def search_cards(words: str) -> list[Card]:
     """Cards that hold every one of the words, anywhere, without case; all cards for no word."""
     wanted = words.lower().split()
-    return [card for card in load_cards() if all(word in _text(card) for word in wanted)]
-
-
-def _text(card: Card) -> str:
-    own = [card.plugin, card.distribution, card.summary, card.licence, card.hardware]
-    return " ".join([*own, *(f"{one.kind} {one.name} {one.summary}" for one in card.components)]).lower()
+    return [card for card in load_cards() if all(word in card.text for word in wanted)]
 
 
 def read_card(path: Path) -> Card:

@@ -1,0 +1,114 @@
+"""``emosym plugins search``: what there is for a purpose, installed or not."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from emosym.cli.columns import columns
+from emosym.cli.common import registry_for
+
+if TYPE_CHECKING:
+    from emosym_registry import Registry
+    from emosym_registry.cards import Card
+
+
+def search_plugins(
+    context: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[WORD]…", help="All of them must occur, in the plugin or in a component of it."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Search all known plugins and their components, also those that are not installed."""
+    registry = registry_for(context.obj)
+    found = matches(known(registry), words or [])
+    if as_json:
+        print(json.dumps([as_dict(card, components, registry) for card, components in found], indent=2))
+    elif found:
+        _print_table(found, registry, by_component=bool(words))
+    else:
+        print(f"nothing matches {' '.join(words or [])!r}")
+        print("  fewer words find more; without any, all known plugins are listed", file=sys.stderr)
+
+
+def known(registry: Registry) -> list[Card]:
+    """The catalogue's cards, and for an installed plugin without one what it says of itself."""
+    from emosym_registry.cards import Card, CardComponent, load_cards
+
+    cards = list(load_cards())
+    for id in sorted(set(registry.plugins) - {card.plugin for card in cards}):
+        found, info = registry.plugins[id], registry.infos[id]
+        offers = [offer.spec for offer in registry.components() if offer.plugin.id == id]
+        cards.append(
+            Card(
+                plugin=id,
+                distribution=found.distribution,
+                summary=info.summary,
+                licence="",
+                install=f"pip install {found.distribution}",
+                hardware="",
+                tested=(),
+                components=tuple(CardComponent(spec.kind, spec.name, spec.summary) for spec in offers),
+            )
+        )
+    return cards
+
+
+def matches(cards: list[Card], words: list[str]) -> list[tuple[Card, list[Any]]]:
+    """Cards that hold every word, each with those of its components that do so together with the card's own text."""
+    wanted = [word.lower() for word in " ".join(words).split()]
+    found = []
+    for card in cards:
+        if all(word in card.text for word in wanted):
+            own = card.own_text
+            here = [one for one in card.components if all(word in f"{own} {one.text}" for word in wanted)]
+            found.append((card, here))
+    return found
+
+
+def as_dict(card: Card, components: list[Any], registry: Registry) -> dict[str, Any]:
+    """A match as JSON shows it; ``installed`` is a version or null."""
+    return {
+        "id": card.plugin,
+        "distribution": card.distribution,
+        "installed": _version(card, registry),
+        "summary": card.summary,
+        "licence": card.licence,
+        "hardware": card.hardware,
+        "install": card.install,
+        "components": [{"kind": one.kind, "name": one.name, "summary": one.summary} for one in components],
+    }
+
+
+def _print_table(found: list[tuple[Card, list[Any]]], registry: Registry, *, by_component: bool) -> None:
+    rows = []
+    for card, components in found:
+        there = _version(card, registry) or "no"
+        if by_component and components:
+            rows += [(f"{one.kind}/{one.name}", card.plugin, there, one.summary) for one in components]
+        else:
+            rows.append(("", card.plugin, there, card.summary))
+    if any(row[0] for row in rows):
+        print(columns(("kind/name", "plugin", "installed", "what"), rows))
+    else:
+        print(columns(("plugin", "installed", "what"), [row[1:] for row in rows]))
+    absent = [card for card, _ in found if _version(card, registry) is None]
+    for card in absent:
+        print(f"\nto install {card.plugin}: {card.install}")
+
+
+def _version(card: Card, registry: Registry) -> str | None:
+    """The installed version, also of a plugin that is blocked or failed."""
+    if card.plugin in registry.plugins:
+        return registry.plugins[card.plugin].version
+    if card.plugin in registry.blocked:
+        return "blocked"
+    failed = any(failure.plugin.id == card.plugin for failure in registry.failures)
+    return "failed" if failed else None

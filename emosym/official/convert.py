@@ -28,6 +28,12 @@ from emosym.system import System
 
 Settings = dict[str, Any]
 """Values of a spec by dotted key."""
+READING = {
+    "question": "What is the emotion of the image?\nSummarize above image and sentence in one word: ",
+    "positions": "sequential",
+}
+"""How the authors' code reads an image: its question, and positions that count image tokens like words. Tokens and
+adapter were trained so; the files do not say it."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ def import_official(
     given = tuple(labels or MIKELS_8)
     order = row_order(given, names)
     read = read_checkpoint(layout, order)
-    settings = settings_of(read)
+    settings = settings_of(read) | reading_of(wanted)
     resolved = load_spec(spec, registry=registry, sets=[*as_sets(settings), *sets])
     refuse_contradictions(resolved, settings)
     system = assemble(resolved, registry, device, trust_remote_code)
@@ -166,6 +172,13 @@ def settings_of(read: Checkpoint) -> Settings:
         "fusion.params.norm": "free",
         "emotion_space.name": "diagonal",
     }
+
+
+def reading_of(wanted: Resolved) -> Settings:
+    """:data:`READING` for a backbone that knows these parameters, where neither spec nor ``--set`` speaks of them."""
+    known = type(wanted.config("backbone")).model_fields
+    keys = {f"backbone.params.{name}": value for name, value in READING.items() if name in known}
+    return {key: value for key, value in keys.items() if wanted.origin(key).kind == "default"}
 
 
 def unread(folder: Path, read: Sequence[Path]) -> tuple[str, ...]:

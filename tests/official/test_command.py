@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -155,3 +157,31 @@ def test_backbone_and_diffusion_name_the_models(
 ) -> None:
     out, _ = imports(shared, "--backbone", base, "--diffusion", "tiny")
     assert f"model: {base}" in (out / "spec.yaml").read_text()
+
+
+def test_the_pages_commands_work_on_the_pages_spec(
+    emosym: Emosym, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/official-checkpoints.md").read_text(encoding="utf-8")
+    (tmp_path / "official.yaml").write_text(page.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    (tmp_path / "CHECKPOINT").symlink_to(shared)
+    Image.new("RGB", (64, 64), "orange").save(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    small = ["--backbone", "tiny", "--diffusion", "tiny", "--set", "compute.precision=fp32"]
+    lines = [
+        line
+        for block in page.replace("\\\n", "").split("```console\n")[1:]
+        for line in block.split("```")[0].splitlines()
+    ]
+    assert len(lines) == 6
+    for line in lines:
+        _, *words = shlex.split(line)
+        if words[0] == "evaluate":
+            continue  # it needs EmoSet itself
+        if words[0] == "import":
+            shutil.rmtree("runs/official", ignore_errors=True)
+            words += small[:2] if "diffusion=null" in words else small
+        if words[0] == "generate":
+            words += ["--steps", "2"]
+        status, _, err = emosym(*words)
+        assert status == 0, err

@@ -28,8 +28,14 @@ KEY = "base_model.model."
 
 @pytest.fixture(scope="module")
 def plain(registry: Registry) -> Backbone:
-    """The backbone without an adapter."""
-    resolved = load_spec(SPEC, registry=registry, sets=[*SETS, "backbone.params.adapter=null"])
+    """The backbone without an adapter, which is told how the authors' code asks and counts."""
+    asked = "What is the emotion of the image?\\nSummarize above image and sentence in one word: "
+    sets = [
+        f'backbone.params.question="{asked}"',
+        "backbone.params.positions=sequential",
+        "backbone.params.adapter=null",
+    ]
+    resolved = load_spec(SPEC, registry=registry, sets=[*SETS, *sets])
     return Builder.of(resolved, registry, device=torch.device("cpu"), precision="fp32").build("backbone")
 
 
@@ -68,6 +74,15 @@ def test_states_are_those_of_the_base_with_the_adapter_merged(
     assert not torch.allclose(states.joined(), without.joined(), atol=1e-2)
 
 
+def test_spec_and_set_may_ask_in_other_words(system: System, checkpoint: Path, importing: Importing) -> None:
+    other = importing(
+        checkpoint, "backbone.params.question=Which emotion?", "backbone.params.positions=stock"
+    )
+    config = other.resolved.config("backbone")
+    assert (config.question, config.positions) == ("Which emotion?", "stock")
+    assert not torch.allclose(other.read(SAMPLES)[0].joined(), system.read(SAMPLES)[0].joined(), atol=1e-2)
+
+
 def test_probabilities_are_the_head_applied_by_hand(system: System, shared: Path) -> None:
     states, probabilities = system.read(SAMPLES)
     logits = two_layers(load(shared / "non_lora_state_dict.bin"), f"{KEY}cls_head", states.emotion)
@@ -103,8 +118,9 @@ def test_it_generates_and_the_same_seed_gives_the_same_bytes(system: System) -> 
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("model.language_model.layers", "model.layers"),
-        ("model.language_model.layers", "language_model.model.layers"),
+        ("model.language_model.", "model."),
+        ("model.language_model.", "language_model.model."),
+        ("model.visual.", "visual."),
         ("lora_A.weight", "lora_A.default.weight"),
     ],
 )
@@ -115,6 +131,17 @@ def test_names_of_other_versions_are_the_same_tensors(
     other = importing(checkpoint).state()["adapters"]
     for name, tensor in system.state()["adapters"].items():
         assert torch.equal(other[name], tensor), name
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickled_adapter_is_the_same_adapter(
+    system: System, checkpoint: Path, importing: Importing, zipped: bool
+) -> None:
+    tensors = adapter(checkpoint)
+    torch.save(tensors, checkpoint / "adapter_model.bin", _use_new_zipfile_serialization=zipped)
+    (checkpoint / "adapter_model.safetensors").unlink()
+    other = importing(checkpoint).state()["adapters"]
+    assert all(torch.equal(other[name], tensor) for name, tensor in system.state()["adapters"].items())
 
 
 def test_rank_stabilised_adapters_keep_their_scale(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from emosym.contracts.data import Context, Sample
+from emosym.contracts.footprint import Footprint, Workload
 
 QUESTION = "What is the emotion of the image? Answer in one word."
 
@@ -43,6 +44,11 @@ class Backbone(nn.Module, ABC):
 
     config: Any
     context: Context
+
+    @classmethod
+    def footprint(cls, config: Any, context: Context, load: Workload) -> Footprint | None:
+        """Memory of one step, from configs alone: nothing is loaded and nothing fetched. None says it is not known."""
+        return None
 
     @property
     @abstractmethod

@@ -12,6 +12,7 @@ from emosym_registry import EmosymError
 from torch import Tensor, nn
 
 from emosym.contracts.data import Context
+from emosym.contracts.footprint import Footprint, Workload
 
 PLACEHOLDER = "{emotion}"
 """Where the fused vectors go in a prompt such as ``"a {emotion} street"``."""
@@ -49,6 +50,11 @@ class DiffusionHead(nn.Module, ABC):
 
     config: Any
     context: Context
+
+    @classmethod
+    def footprint(cls, config: Any, context: Context, load: Workload) -> Footprint | None:
+        """Memory of one step, from configs alone: nothing is loaded and nothing fetched. None says it is not known."""
+        return None
 
     @property
     @abstractmethod

@@ -11,12 +11,13 @@ import torch
 from emosym_registry import EmosymError
 from torch import Tensor, nn
 
-from emosym.contracts import Condition, Context, DiffusionHead, Vectors
+from emosym.contracts import Condition, Context, DiffusionHead, Footprint, Vectors, Workload
 from emosym_diffusion import adapter, checks
 from emosym_diffusion.autoencoder import Autoencoder
 from emosym_diffusion.config import DiffusionConfig
 from emosym_diffusion.fingerprint import hash_tensors
 from emosym_diffusion.folder import PipelineFolder
+from emosym_diffusion.footprint import measure
 from emosym_diffusion.objective import training_objective
 from emosym_diffusion.sampling import Predict, denoise, draw_noise, schedule, start
 from emosym_diffusion.schedulers import fresh, sampling_scheduler
@@ -65,6 +66,10 @@ class LatentDiffusion(DiffusionHead):
         self._empty: Condition | None = None
         if context.device is not None:
             self.to(context.device)
+
+    @classmethod
+    def footprint(cls, config: DiffusionConfig, context: Context, load: Workload) -> Footprint | None:
+        return measure(config, context, cls.family, load)
 
     # What a family decides.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -10,18 +11,20 @@ import torch
 from torch import Tensor, nn
 from transformers import Cache
 
-from emosym.contracts import QUESTION, Backbone, Context, Prefix, Sample
+from emosym.contracts import QUESTION, Backbone, Context, Footprint, Prefix, Sample, Workload
 from emosym_vlm import adapter
 from emosym_vlm.cache import can_share, continuation
 from emosym_vlm.checks import check_fresh, check_lengths, check_readable, check_samples, check_tokens
 from emosym_vlm.config import BackboneConfig
 from emosym_vlm.fingerprint import stamp, tensors, vision_tensors
+from emosym_vlm.footprint import measure
 from emosym_vlm.injection import embedded, evaluating
 from emosym_vlm.loading import load
-from emosym_vlm.memo import PromptMemo, sample_key
+from emosym_vlm.memo import PromptMemo
 from emosym_vlm.placing import is_placed
 from emosym_vlm.prompt import Batch, Prompt, following_positions, lay_out
 from emosym_vlm.reader import PromptReader
+from emosym_vlm.saving import check_mergeable, save_model
 from emosym_vlm.writing import choose_filler, decode, end_tokens
 
 
@@ -32,6 +35,10 @@ class VisionLanguageBackbone(Backbone):
     """Model types it accepts; any where empty."""
 
     config: BackboneConfig
+
+    @classmethod
+    def footprint(cls, config: BackboneConfig, context: Context, load: Workload) -> Footprint | None:
+        return measure(config, context, load)
 
     def __init__(self, config: BackboneConfig, context: Context) -> None:
         super().__init__()
@@ -160,29 +167,41 @@ class VisionLanguageBackbone(Backbone):
     def load_adapter_state(self, state: Mapping[str, Tensor]) -> None:
         adapter.load_state(self.adapters(), state)
 
+    def merge(self) -> None:
+        """Add what the adapters learnt to the weights; afterwards there are none, and nothing trains.
+
+        Quantized weights cannot take it without rounding: ``backbone.quantized-merge``.
+        """
+        check_mergeable(self.config.quantization)
+        self._drop_adapters(merge=True)
+
+    def unload(self) -> None:
+        """Drop the adapters and what they learnt: the model is as it was loaded."""
+        self._drop_adapters(merge=False)
+
+    def save_pretrained(self, folder: Path | str) -> Path:
+        """Write model and processor to a new folder as transformers does, for ``model: FOLDER`` or any other program.
+
+        Errors: ``backbone.unmerged-adapters``, ``backbone.folder-exists``, ``backbone.cannot-write``.
+        """
+        return save_model(self.model, self.processor, Path(folder), list(self.adapters()))
+
     def fingerprint(self) -> str:
         return stamp(tensors(self.model), self.adapters().values())
+
+    def _drop_adapters(self, *, merge: bool) -> None:
+        adapter.detach(self.model, merge=merge)
+        self.adapter_targets = []
+        self.model.requires_grad_(False)
 
     def _prompts(self, samples: Sequence[Sample], question: str) -> list[Prompt]:
         if self._vision_learns:
             return self._reader(samples, question)
         with torch.no_grad(), evaluating(self.model):
-            return (
-                self._reader(samples, question)
-                if self.memo is None
-                else self._remembered(self.memo, samples, question)
-            )
-
-    def _remembered(self, memo: PromptMemo, samples: Sequence[Sample], question: str) -> list[Prompt]:
-        memo.bind(stamp(vision_tensors(self.model)))
-        keys = [sample_key(sample, question) for sample in samples]
-        found = {i: memo.get(key) for i, key in enumerate(keys)}
-        missing = [i for i, prompt in found.items() if prompt is None]
-        if missing:
-            for i, prompt in zip(missing, self._reader([samples[i] for i in missing], question), strict=True):
-                memo.put(keys[i], prompt)
-                found[i] = prompt
-        return [prompt for prompt in found.values() if prompt is not None]
+            if self.memo is None:
+                return self._reader(samples, question)
+            self.memo.bind(stamp(vision_tensors(self.model)))
+            return self.memo.recall(samples, question, self._reader)
 
     def _batch(self, samples: Sequence[Sample], question: str | None, count: int) -> Batch:
         check_samples(samples)

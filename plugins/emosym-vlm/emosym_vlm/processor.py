@@ -40,7 +40,7 @@ def load_processor(
             hint="add chat_template.jinja to the model's folder, or use an instruction-tuned model",
         )
     _check_tokenizer(processor, config.model, declared)
-    _limit_pixels(processor, config)
+    limit_pixels(processor, config)
     return processor
 
 
@@ -59,7 +59,8 @@ def _check_tokenizer(processor: ProcessorMixin, model: str, declared: Pretrained
         )
 
 
-def _limit_pixels(processor: ProcessorMixin, config: BackboneConfig) -> None:
+def limit_pixels(processor: Any, config: BackboneConfig) -> None:
+    """Set the areas that images are scaled to; where the processor has none, asking for them is an error."""
     if config.min_pixels is None and config.max_pixels is None:
         return
     image = processor.image_processor

@@ -173,8 +173,8 @@ class PromptReader:
             ) from error
         self.pools_lists = not isinstance(output.pooler_output, Tensor)
         streams = [
-            _flat(output.pooler_output),
-            *map(_flat, getattr(output, "deepstack_features", None) or ()),
+            flat(output.pooler_output),
+            *map(flat, getattr(output, "deepstack_features", None) or ()),
         ]
         if any(len(stream) != sum(counts) for stream in streams):
             if len(samples) > 1:
@@ -188,7 +188,7 @@ class PromptReader:
         return list(zip(*(stream.split(counts) for stream in streams), strict=True))
 
 
-def _flat(features: Any) -> Tensor:
+def flat(features: Any) -> Tensor:
     """Features of all images in a row [n,D], from a tensor or from a list of them, as families differ."""
     if isinstance(features, Tensor):
         return features.reshape(-1, features.shape[-1])

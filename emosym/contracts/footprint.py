@@ -1,0 +1,48 @@
+"""Footprint: the memory that a component asks for, known without loading its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One step that a component is asked to do.
+
+    ``samples`` B pictures at once, each of size ``image`` (width, height) in pixels where the component reads pictures.
+    A backbone reads ``tokens`` T reasoning tokens: ``readings`` has, for each pass whose activations are alive at the same
+    time, how many rows it has a sample (G rollouts; 1 for a plain forward); ``shared`` passes continue a prefix
+    encoded once. ``gradients`` false is reading or sampling alone; ``learns`` says whether the component's own adapters
+    train. ``autocast`` is the dtype of mixed precision, None without.
+    """
+
+    samples: int
+    image: tuple[int, int] = (1024, 1024)
+    tokens: int = 5
+    readings: tuple[int, ...] = (1,)
+    shared: bool = False
+    gradients: bool = True
+    learns: bool = True
+    autocast: torch.dtype | None = None
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a component occupies on an accelerator during one :class:`Workload`; all sizes in bytes.
+
+    ``parameters`` counts the frozen base and ``trainable`` the adapters (trained in float32). ``weight_bytes`` is the base
+    at its dtype. ``held_bytes`` is what the forward pass keeps for the backward pass, ``peak_bytes`` the most that is
+    alive at once in the whole step; neither includes weights, nor gradients of trainable parameters. ``source`` says
+    where the sizes come from, ``details`` holds facts of the model by name (``image_tokens``, ``kv_bytes_per_token``).
+    """
+
+    source: str
+    parameters: int
+    trainable: int
+    weight_bytes: int
+    held_bytes: int
+    peak_bytes: int
+    details: Mapping[str, int] = field(default_factory=dict)

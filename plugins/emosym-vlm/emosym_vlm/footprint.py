@@ -1,0 +1,224 @@
+"""What a backbone occupies, measured on the meta device: shapes without values, so any size fits anywhere."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModelForImageTextToText,
+    DynamicCache,
+    PreTrainedModel,
+)
+
+from emosym.contracts import Context, Footprint, Workload
+from emosym.contracts.metering import LikeCuda, metered
+from emosym_vlm import adapter
+from emosym_vlm.cache import continuation
+from emosym_vlm.config import BackboneConfig
+from emosym_vlm.loading import choose_dtype
+from emosym_vlm.processor import limit_pixels
+from emosym_vlm.reader import flat
+
+SIZES = Path(__file__).parent / "sizes"
+KNOWN = {
+    "Qwen/Qwen2-VL-2B-Instruct": "qwen2-vl-2b",
+    "Qwen/Qwen2-VL-7B-Instruct": "qwen2-vl-7b",
+    "Qwen/Qwen2.5-VL-3B-Instruct": "qwen2.5-vl-3b",
+    "llava-hf/llava-1.5-7b-hf": "llava-1.5-7b",
+}
+"""Hub ids whose configs are written down here, in folders like the hub's but without weights."""
+PROMPT_TOKENS = 48
+"""Text around the image: chat template and question take 30 to 45 tokens in the families we know."""
+
+_BITS = {"nf4": 4 + 8 / 64 + 32 / (64 * 256), "int8": 8}
+"""Bits of a quantized weight. NF4: a byte of scale for 64 weights, and a float for 256 scales (Dettmers et al. 2023)."""
+
+
+def known_folder(model: str) -> Path | None:
+    """Our own config folder of a published model, named by its hub id or by a folder called after it."""
+    for hub_id, name in KNOWN.items():
+        if model in (hub_id, name) or Path(model).name == hub_id.partition("/")[2]:
+            return SIZES / name
+    return None
+
+
+def measure(config: BackboneConfig, context: Context, load: Workload) -> Footprint | None:
+    """What one step takes; None where the model is neither a local folder, nor in the local cache, nor known."""
+    path = context.model_path(config.model)
+    local = Path(path).is_dir()
+    folder = path if local else str(known_folder(path) or path)
+    try:
+        model = skeleton(folder, config, context)
+        pictures = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError):
+        return None
+    limit_pixels(SimpleNamespace(image_processor=pictures), config)
+    base = sum(parameter.numel() for parameter in model.parameters())
+    weights = weight_bytes(model, config)
+    details = {
+        "hidden_size": model.config.get_text_config(decoder=True).hidden_size,
+        "kv_bytes_per_token": kv_bytes_per_token(model),
+        **{f"{part}_layers": len(names) for part, names in adapter.linear_layers(model).items()},
+    }
+    vision_learns = _adapt(model, config, context, load)
+    tokens, vision_held, vision_peak = measure_vision(model, pictures, load, vision_learns)
+    held, peak = measure_language(model, tokens + PROMPT_TOKENS, load)
+    rows = load.samples * max(load.readings)
+    return Footprint(
+        source=config.model if local else f"{config.model}, as published",
+        parameters=base,
+        trainable=sum(parameter.numel() for parameter in adapter.parameters(model).values()),
+        weight_bytes=weights,
+        held_bytes=held + rows * vision_held,
+        peak_bytes=max(peak + rows * vision_held, rows * vision_peak),
+        details={**details, "image_tokens": tokens},
+    )
+
+
+def skeleton(folder: str, config: BackboneConfig, context: Context) -> PreTrainedModel:
+    """The model of a folder's config.json on the meta device."""
+    # Flash attention of a package keeps what torch's own fused kernels keep, and needs not be installed to be counted.
+    attention = "sdpa" if config.attention.startswith("flash") else config.attention
+    declared = AutoConfig.from_pretrained(folder, local_files_only=True)
+    with torch.device("meta"):
+        model = AutoModelForImageTextToText.from_config(
+            declared, dtype=choose_dtype(config, context), attn_implementation=attention
+        )
+    return model.requires_grad_(False)
+
+
+def weight_bytes(model: PreTrainedModel, config: BackboneConfig) -> int:
+    """Bytes of the frozen weights; of quantized ones with their scales."""
+    linear = {
+        id(layer.weight)
+        for layer in model.modules()
+        if isinstance(layer, nn.Linear) and layer is not model.get_output_embeddings()
+    }
+    bits = _BITS.get(config.quantization)
+    return sum(
+        int(one.numel() * bits / 8) if bits and id(one) in linear else one.numel() * one.element_size()
+        for one in model.parameters()
+    )
+
+
+def kv_bytes_per_token(model: PreTrainedModel) -> int:
+    """Keys and values of all layers for one token."""
+    cache = DynamicCache(config=model.config.get_text_config(decoder=True))
+    with torch.no_grad(), torch.device("meta"):
+        embeds = torch.zeros(1, 1, model.config.get_text_config(decoder=True).hidden_size, dtype=model.dtype)
+        model.get_decoder()(inputs_embeds=embeds, past_key_values=cache, use_cache=True)
+    return sum(
+        states.numel() * states.element_size()
+        for layer in cache.layers
+        for states in (layer.keys, layer.values)
+    )
+
+
+def _adapt(model: PreTrainedModel, config: BackboneConfig, context: Context, load: Workload) -> bool:
+    """Attach the adapters and set the modes of a stage; whether the vision side learns."""
+    chosen = config.adapter if config.adapter is not None and config.adapter.type != "none" else None
+    if chosen is not None:
+        with torch.device("meta"):
+            adapter.attach(model, chosen, context.seed)
+    for parameter in adapter.parameters(model).values():
+        parameter.requires_grad_(load.learns and load.gradients)
+        # Gradients are counted with the optimiser; where there is one already, the pass adds to it in place.
+        parameter.grad = torch.empty_like(parameter)
+    if config.gradient_checkpointing:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            model.gradient_checkpointing_enable(LikeCuda(load.autocast).checkpointing())
+    model.train(load.learns and load.gradients)
+    return load.learns and chosen is not None and set(chosen.targets) != {"language"}
+
+
+def measure_vision(
+    model: PreTrainedModel, pictures: Any, load: Workload, learns: bool
+) -> tuple[int, int, int]:
+    """Of one picture: its image tokens, what is held for the backward pass, and the peak."""
+    given = pictures(images=[Image.new("RGB", load.image)], return_tensors="pt")
+    takes = inspect.signature(model.base_model.get_image_features).parameters
+    inputs = {name: value for name, value in given.items() if name in takes}
+    gradients = learns and load.gradients
+    try:
+        # Grids are read as numbers, so they stay on the CPU; only what goes through layers has no values.
+        bare = {
+            name: value.to("meta") if value.is_floating_point() else value for name, value in inputs.items()
+        }
+        return _measure_features(model.base_model, bare, load, gradients)
+    except (RuntimeError, NotImplementedError):
+        # Some families look at the values of an image or its mask: these see a real one, through weights of no meaning.
+        for part in model.base_model.children():
+            if part is not model.get_decoder():
+                part.to_empty(device="cpu")
+        return _measure_features(model.base_model, inputs, load, gradients)
+
+
+def _measure_features(
+    base: Any, inputs: Mapping[str, Any], load: Workload, gradients: bool
+) -> tuple[int, int, int]:
+    with metered(load.autocast) as meter, torch.set_grad_enabled(gradients):
+        features = flat(base.get_image_features(**inputs, return_dict=True).pooler_output)
+        held = meter.now
+        if features.requires_grad:
+            torch.autograd.backward(features.float().sum())
+    return len(features), held if gradients else 0, meter.peak
+
+
+def measure_language(model: PreTrainedModel, prompt: int, load: Workload) -> tuple[int, int]:
+    """Held bytes and peak of all passes of a step over prompts of ``prompt`` tokens and the reasoning tokens."""
+    width = model.config.get_text_config(decoder=True).hidden_size
+    with metered(load.autocast) as meter, torch.device("meta"), torch.set_grad_enabled(load.gradients):
+        tokens = torch.zeros(load.tokens, width, requires_grad=load.gradients)
+        cache = _encode(model, load.samples, prompt, width) if load.shared else None
+        states = [
+            _read(model, tokens.expand(load.samples * count, -1, -1), prompt, cache)
+            for count in load.readings
+        ]
+        held = meter.now
+        if load.gradients:
+            torch.autograd.backward(sum(part.float().sum() for part in states))
+    return held, meter.peak
+
+
+@torch.no_grad()
+def _encode(model: PreTrainedModel, batch: int, prompt: int, width: int) -> DynamicCache:
+    cache = DynamicCache(config=model.config.get_text_config(decoder=True))
+    embeds = torch.zeros(batch, prompt, width, dtype=model.dtype)
+    _decode(model, embeds, prompt, past_key_values=cache, use_cache=True)
+    return cache
+
+
+def _read(model: PreTrainedModel, tokens: Tensor, prompt: int, cache: DynamicCache | None) -> Tensor:
+    """States of ``tokens`` [R,T,D] after a cached prompt, or at the end of one that goes along."""
+    rows, count, width = tokens.shape
+    if cache is not None:
+        options = {"past_key_values": continuation(cache), "use_cache": True}
+        return _decode(model, tokens.to(model.dtype), prompt + count, **options)
+    embeds = torch.zeros(rows, prompt + count, width, dtype=model.dtype)
+    slots = torch.arange(rows)[:, None], torch.arange(prompt, prompt + count)[None]
+    embeds = embeds.index_put(slots, tokens.to(model.dtype))
+    return _decode(model, embeds, prompt + count, use_cache=False)[:, -count:]
+
+
+def _decode(model: PreTrainedModel, embeds: Tensor, length: int, **options: Any) -> Tensor:
+    """The decoder's states, under the mask of a batch with padding, as one of different images has."""
+    rows, count = embeds.shape[:2]
+    axes = (3,) if hasattr(model.base_model, "get_rope_index") else ()
+    output = model.get_decoder()(
+        inputs_embeds=embeds,
+        attention_mask=torch.ones(rows, 1, count, length, dtype=torch.bool),
+        position_ids=torch.zeros(*axes, rows, count, dtype=torch.long),
+        **options,
+    )
+    return output.last_hidden_state

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import torch
 from emosym_registry import EmosymError
 from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -81,10 +84,17 @@ def parameters(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def load_state(own: Mapping[str, nn.Parameter], state: Mapping[str, Tensor]) -> None:
-    """Copy ``state`` into ``own``; other keys or shapes are ``backbone.adapter-mismatch`` and change nothing."""
+    """Copy ``state`` into ``own``; other targets, tensors or shapes are ``backbone.adapter-mismatch`` and change nothing.
+
+    The names of the saved tensors are the record of the layers that were matched when they were trained.
+    """
+    here, saved = ({_target(name) for name in names} for names in (own, state))
+    shared = here & saved
     wrong = [
-        *_listed("missing", [name for name in own if name not in state]),
-        *_listed("unexpected", [name for name in state if name not in own]),
+        *_listed("layers matched no more:", saved - here),
+        *_listed("layers newly matched:", here - saved),
+        *_listed("missing", [name for name in own if name not in state and _target(name) in shared]),
+        *_listed("unexpected", [name for name in state if name not in own and _target(name) in shared]),
         *_listed(
             "of another shape",
             [name for name in own if name in state and own[name].shape != state[name].shape],
@@ -94,15 +104,31 @@ def load_state(own: Mapping[str, nn.Parameter], state: Mapping[str, Tensor]) -> 
         raise EmosymError(
             "backbone.adapter-mismatch",
             f"the saved adapter does not fit: {'; '.join(wrong)}",
-            hint="use the backbone and adapter settings (type, rank, targets) it was trained with",
+            hint="use the model, the adapter settings (type, rank, targets) and the transformers it was trained with",
         )
     with torch.no_grad():
         for name, parameter in own.items():
             parameter.copy_(state[name])
 
 
-def _listed(what: str, names: Sequence[str]) -> list[str]:
-    if not names:
-        return []
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return [f"{what} {', '.join(names[:3])}{more}"]
+def detach(model: PreTrainedModel, *, merge: bool) -> None:
+    """Put the plain layers back, with what the adapters learnt where ``merge`` is set."""
+    for name, module in list(model.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            if merge:
+                module.merge(safe_merge=True)
+            parent, _, own = name.rpartition(".")
+            setattr(model.get_submodule(parent), own, module.get_base_layer())
+    if hasattr(model, "peft_config"):
+        del model.peft_config
+
+
+def _target(name: str) -> str:
+    return name.partition(".lora_")[0]
+
+
+def _listed(what: str, names: Iterable[str]) -> list[str]:
+    """All ``names`` in one phrase: those that differ in the number of their layer alone are one entry."""
+    kinds = Counter(re.sub(r"\.\d+(?=\.)", ".*", name) for name in sorted(names))
+    entries = (f"{kind} ({count} times)" if count > 1 else kind for kind, count in kinds.items())
+    return [f"{what} {', '.join(entries)}"] if kinds else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -47,6 +47,19 @@ class PromptMemo:
         if stamp != self._stamp:
             self._prompts.clear()
             self.size, self._stamp = 0, stamp
+
+    def recall(
+        self, samples: Sequence[Sample], question: str, read: Callable[[Sequence[Sample], str], list[Prompt]]
+    ) -> list[Prompt]:
+        """The prompts of ``samples``, of which ``read`` makes those that are not kept."""
+        keys = [sample_key(sample, question) for sample in samples]
+        found = {i: self.get(key) for i, key in enumerate(keys)}
+        missing = [i for i, prompt in found.items() if prompt is None]
+        if missing:
+            for i, prompt in zip(missing, read([samples[i] for i in missing], question), strict=True):
+                self.put(keys[i], prompt)
+                found[i] = prompt
+        return [prompt for prompt in found.values() if prompt is not None]
 
     def get(self, key: Hashable) -> Prompt | None:
         """The prompt of ``key``, or None."""

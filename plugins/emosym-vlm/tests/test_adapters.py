@@ -129,7 +129,8 @@ def test_a_state_that_does_not_fit_is_refused_whole(build):
     some, other = sorted(good)[:2]
     for bad, word in (
         ({name: value for name, value in good.items() if name != some}, "missing"),
-        ({**good, "stranger": good[some]}, "unexpected"),
+        ({**good, "stranger": good[some]}, "matched no more: stranger"),
+        ({**good, some.replace(".weight", ".bias"): good[some]}, "unexpected"),
         ({**good, some: good[some][:1], other: good[other] + 1}, "another shape"),
     ):
         with pytest.raises(EmosymError, match=word) as caught:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -14,25 +12,22 @@ from accelerate import Accelerator
 from emosym_registry import EmosymError, Registry
 
 from emosym.assembly import Builder, Surroundings, build_surroundings, choose_device, choose_precision
-from emosym.contracts import Sample
-from emosym.evaluation.evaluate import evaluate_system, understanding
+from emosym.evaluation.evaluate import understanding
 from emosym.evaluation.report import write_report
-from emosym.evaluation.sheet import contact_sheet
-from emosym.files import write_json, written_whole
+from emosym.files import write_json
 from emosym.spec import Resolved
 from emosym.spec.model import Spec
+from emosym.stages import STAGES
 from emosym.stages.compress import Compress
 from emosym.stages.reinforce import Reinforce
+from emosym.stages.smoke import limited, shortened
+from emosym.stages.summary import finish
 from emosym.stages.unify import Unify
 from emosym.storage import read_state
 from emosym.system import System
 from emosym.training.loop import Stage, train
-from emosym.training.run_folder import RunFolder, peak_memory_bytes, provenance
+from emosym.training.run_folder import RunFolder, provenance
 from emosym.training.trackers import default_trackers, listening
-
-STAGES = ("compress", "reinforce", "unify")
-SMOKE_SAMPLES, SMOKE_STEPS = 64, 2
-SHEET_COLUMNS = 12
 
 
 def run_experiment(
@@ -79,10 +74,11 @@ def run_experiment(
             ),
         )
         hook.emosym_run_started(run=run.path, spec=resolved.data())
+        figures = None
         for name in stages_of(spec, only):
-            run_stage(name, system, around, run, hook, resume=resume, smoke=smoke)
+            figures = run_stage(name, system, around, run, hook, resume=resume, smoke=smoke)
         system.save(run.system)
-        summary = finish(system, around, run, started, smoke=smoke)
+        summary = finish(system, around, run, started, figures, smoke=smoke)
         write_report(run.path)
         hook.emosym_run_finished(run=run.path, summary=summary)
     return summary
@@ -110,12 +106,15 @@ def stages_of(spec: Spec, only: Sequence[str] | None) -> list[str]:
 
 def run_stage(
     name: str, system: System, around: Surroundings, run: RunFolder, hook: Any, *, resume: bool, smoke: bool
-) -> None:
-    """Train one stage unless it is done, save its weights, and measure what the system understands after it."""
+) -> dict[str, Any] | None:
+    """Train one stage, save its weights, and measure what the system understands after it.
+
+    Returns these figures; None for a stage that was done before, whose weights are only loaded.
+    """
     done = run.done()
     if name in done:
         system.load_state(read_state(run.checkpoint(name)))
-        return
+        return None
     load_previous(name, system, run)
     spec = system.resolved.spec
     stage = make_stage(name, system, around, run, hook, smoke=smoke)
@@ -143,6 +142,7 @@ def run_stage(
     run.mark_done(name, facts)
     short = {key: value for key, value in figures.items() if isinstance(value, float)}
     hook.emosym_stage_finished(run=run.path, stage=name, summary={**facts, **short})
+    return figures
 
 
 def load_previous(name: str, system: System, run: RunFolder) -> None:
@@ -175,102 +175,3 @@ def make_stage(
         ),
     }
     return makers[name]()
-
-
-def limited(samples: Sequence[Any], smoke: bool) -> Sequence[Any]:
-    """All samples, or for a smoke run a few of every label."""
-    if not smoke or len(samples) <= SMOKE_SAMPLES:
-        return samples
-    buckets: dict[Any, list[Any]] = {}
-    for sample in samples:
-        buckets.setdefault(sample.label, []).append(sample)
-    each = max(1, SMOKE_SAMPLES // len(buckets))
-    return [
-        sample
-        for _, bucket in sorted(buckets.items(), key=lambda item: str(item[0]))
-        for sample in bucket[:each]
-    ]
-
-
-def shortened(resolved: Resolved) -> Resolved:
-    """The same spec with two steps of each stage and a tiny evaluation."""
-    spec = resolved.spec.model_copy(deep=True)
-    for name in STAGES:
-        stage = getattr(spec.stages, name)
-        if stage is not None:
-            stage.steps = SMOKE_STEPS
-            stage.batch_size = min(stage.batch_size, 16)
-    if spec.stages.unify is not None and spec.stages.unify.refresh is not None:
-        spec.stages.unify.refresh.every = 1
-        spec.stages.unify.refresh.per_class = 1
-        spec.stages.unify.refresh.sampling_steps = 4
-    spec.evaluation.per_class = 2
-    spec.evaluation.sampling_steps = 4
-    return dataclasses.replace(resolved, spec=spec)
-
-
-def finish(
-    system: System, around: Surroundings, run: RunFolder, started: float, *, smoke: bool
-) -> dict[str, Any]:
-    """Evaluate the final system and write the summary."""
-    done = run.done()
-    samples = limited(around.dataset.split(system.resolved.spec.evaluation.split), smoke)
-    final = evaluate_system(
-        system, around, run.path, generate=None if "unify" in done else False, samples=samples
-    )
-    stages = {}
-    for name in STAGES:
-        path = run.path / "evaluation" / f"{name}.json"
-        if path.exists():
-            stages[name] = scalars(json.loads(path.read_text(encoding="utf-8")))
-    if around.memory is not None and "unify" in done:
-        write_ledger(around.memory, run.path / "ledger.jsonl")
-        originals = [
-            sample for sample in limited(around.dataset.split("train"), smoke) if sample.label is not None
-        ]
-        admitted = [sample for sample in around.memory.view(originals) if sample.generated]
-        write_sheet(admitted, system.labels.names, run.path / "sheets" / "bank.png")
-    seconds = {name: round(facts["seconds"], 1) for name, facts in done.items()}
-    summary = {
-        "name": system.resolved.spec.name,
-        "seed": system.resolved.spec.seed,
-        "device": str(system.device),
-        "precision": system.precision,
-        "smoke": smoke,
-        "understanding": {**scalars(final["understanding"]), "stages": stages},
-        "generation": final.get("generation", {}),
-        "seconds": {
-            **seconds,
-            "evaluate": round(final["seconds"], 1),
-            "total": round(time.perf_counter() - started, 1),
-        },
-        "peak_memory_bytes": peak_memory_bytes(),
-    }
-    write_json(run.summary, summary)
-    return summary
-
-
-def scalars(figures: dict[str, Any]) -> dict[str, Any]:
-    """Figures without the confusion matrix, which has a file of its own."""
-    return {
-        key: value for key, value in figures.items() if isinstance(value, (int, float)) and "/" not in key
-    }
-
-
-def write_sheet(samples: Sequence[Sample], names: Sequence[str], path: Path) -> None:
-    """Contact sheet of samples by label, where there are any."""
-    rows = {
-        name: [sample.open()[0] for sample in samples if sample.label == i][:SHEET_COLUMNS]
-        for i, name in enumerate(names)
-    }
-    shown = {name: row for name, row in rows.items() if row}
-    if shown:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        contact_sheet(shown).save(path)
-
-
-def write_ledger(memory: Any, path: Path) -> None:
-    """The bank's history as JSON lines."""
-    with written_whole(path) as partial:
-        lines = [json.dumps(dataclasses.asdict(entry), default=str) for entry in memory.ledger()]
-        partial.write_text("\n".join(lines) + ("\n" if lines else ""), encoding="utf-8")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from emosym_registry import EmosymError, Registry, hookimpl
 
+from emosym.evaluation.evaluate import evaluate_run
 from emosym.spec import Resolved, load_spec
 from emosym.stages.run import run_experiment
 from emosym.storage import read_state
@@ -29,6 +30,18 @@ def test_the_summary_has_the_documented_figures(run: Path) -> None:
     assert {"emo_a", "emo_a_real", "diversity", "diversity_real"} <= set(summary["generation"])
     assert {"compress", "reinforce", "unify", "evaluate", "total"} <= set(summary["seconds"])
     assert summary["peak_memory_bytes"] > 10**8
+
+
+def test_measuring_the_saved_system_again_gives_the_figures_of_the_run(
+    run: Path, registry: Registry, tmp_path: Path
+) -> None:
+    again = evaluate_run(run, registry=registry, device="cpu", precision="fp32", out=tmp_path)
+    final = json.loads((run / "evaluation" / "final.json").read_text())
+    assert again["understanding"]["confusion"] == final["understanding"]["confusion"]
+    for group in ("understanding", "generation"):
+        figures = {key: value for key, value in final[group].items() if isinstance(value, float)}
+        assert figures
+        assert {key: again[group][key] for key in figures} == pytest.approx(figures, abs=1e-4)
 
 
 @pytest.mark.parametrize("stage", ["compress", "reinforce", "unify"])

@@ -1,0 +1,103 @@
+"""The end of a run: the final evaluation, the bank's history, and the figures that people look at."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emosym.assembly import Surroundings
+from emosym.contracts import Sample
+from emosym.evaluation.evaluate import evaluate_system
+from emosym.evaluation.sheet import contact_sheet
+from emosym.files import write_json, written_whole
+from emosym.stages import STAGES
+from emosym.stages.smoke import limited
+from emosym.system import System
+from emosym.training.run_folder import RunFolder, peak_memory_bytes
+
+SHEET_COLUMNS = 12
+
+
+def finish(
+    system: System,
+    around: Surroundings,
+    run: RunFolder,
+    started: float,
+    figures: Mapping[str, Any] | None,
+    *,
+    smoke: bool,
+) -> dict[str, Any]:
+    """Evaluate the final system and write the summary.
+
+    ``figures`` are what the last stage measured of these very weights, None where it was done before.
+    """
+    done = run.done()
+    samples = limited(around.dataset.split(system.resolved.spec.evaluation.split), smoke)
+    final = evaluate_system(
+        system,
+        around,
+        run.path,
+        generate=None if "unify" in done else False,
+        samples=samples,
+        understood=figures,
+    )
+    stages = {}
+    for name in STAGES:
+        path = run.path / "evaluation" / f"{name}.json"
+        if path.exists():
+            stages[name] = scalars(json.loads(path.read_text(encoding="utf-8")))
+    if around.memory is not None and "unify" in done:
+        write_ledger(around.memory, run.path / "ledger.jsonl")
+        originals = [
+            sample for sample in limited(around.dataset.split("train"), smoke) if sample.label is not None
+        ]
+        admitted = [sample for sample in around.memory.view(originals) if sample.generated]
+        write_sheet(admitted, system.labels.names, run.path / "sheets" / "bank.png")
+    seconds = {name: round(facts["seconds"], 1) for name, facts in done.items()}
+    summary = {
+        "name": system.resolved.spec.name,
+        "seed": system.resolved.spec.seed,
+        "device": str(system.device),
+        "precision": system.precision,
+        "smoke": smoke,
+        "understanding": {**scalars(final["understanding"]), "stages": stages},
+        "generation": final.get("generation", {}),
+        "seconds": {
+            **seconds,
+            "evaluate": round(final["seconds"], 1),
+            "total": round(time.perf_counter() - started, 1),
+        },
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+    write_json(run.summary, summary)
+    return summary
+
+
+def scalars(figures: dict[str, Any]) -> dict[str, Any]:
+    """Figures without the confusion matrix, which has a file of its own."""
+    return {
+        key: value for key, value in figures.items() if isinstance(value, (int, float)) and "/" not in key
+    }
+
+
+def write_sheet(samples: Sequence[Sample], names: Sequence[str], path: Path) -> None:
+    """Contact sheet of samples by label, where there are any."""
+    rows = {
+        name: [sample.open()[0] for sample in samples if sample.label == i][:SHEET_COLUMNS]
+        for i, name in enumerate(names)
+    }
+    shown = {name: row for name, row in rows.items() if row}
+    if shown:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        contact_sheet(shown).save(path)
+
+
+def write_ledger(memory: Any, path: Path) -> None:
+    """The bank's history as JSON lines."""
+    with written_whole(path) as partial:
+        lines = [json.dumps(dataclasses.asdict(entry), default=str) for entry in memory.ledger()]
+        partial.write_text("\n".join(lines) + ("\n" if lines else ""), encoding="utf-8")

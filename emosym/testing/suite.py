@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -107,6 +108,12 @@ class ConformanceSuite:
         """A new component with :meth:`parameters`, some of them changed."""
         implementation, config = self.classes()
         return implementation(config.model_validate({**self.parameters(), **changes}), self.context())
+
+    def make_told(self, **context: Any) -> Any:
+        """A new component that is told other things when it is built, such as another number of tokens."""
+        implementation, config = self.classes()
+        told = dataclasses.replace(self.context(), **context)
+        return implementation(config.model_validate(dict(self.parameters())), told)
 
     @property
     def subject(self) -> Any:

@@ -1,0 +1,83 @@
+"""What checks ask again and again: how far apart tensors are, what a loss reaches, whether a call is refused."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from emosym_registry import EmosymError
+from torch import Tensor, nn
+
+from emosym.testing.checks import require
+
+
+def gap(one: Tensor, other: Tensor) -> float:
+    """The largest absolute difference; infinite where shapes differ or a value is not a number."""
+    if one.shape != other.shape:
+        return math.inf
+    largest = float((one.detach() - other.detach()).abs().max())
+    return math.inf if math.isnan(largest) else largest
+
+
+def finite(value: Tensor) -> bool:
+    """Whether every element is a number."""
+    return bool(torch.isfinite(value).all())
+
+
+def unreached(loss: Tensor, parameters: Mapping[str, Tensor]) -> list[str]:
+    """Names of the ``parameters`` that ``loss`` gives no gradient, a zero one, or one that is no number.
+
+    No ``.grad`` is written.
+    """
+    if not loss.requires_grad:
+        return list(parameters)
+    gradients = torch.autograd.grad(loss, list(parameters.values()), retain_graph=True, allow_unused=True)
+    return [
+        name
+        for name, gradient in zip(parameters, gradients, strict=True)
+        if gradient is None or not finite(gradient) or not bool(gradient.any())
+    ]
+
+
+def refusal(call: Callable[[], Any]) -> EmosymError | None:
+    """The error with which a call is refused; None where it goes through."""
+    try:
+        call()
+    except EmosymError as error:
+        return error
+    return None
+
+
+@contextmanager
+def leaving_random_state() -> Iterator[None]:
+    """What happens inside must not draw from torch's global generator."""
+    before = torch.random.get_rng_state()
+    yield
+    require(torch.equal(before, torch.random.get_rng_state()), "that torch's global generator has moved")
+
+
+@contextmanager
+def in_mode(module: nn.Module, training: bool) -> Iterator[None]:
+    """Training or eval mode inside, and every part's own mode again afterwards."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.train(training)
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+def mixed(value: Tensor, seed: int = 0) -> Tensor:
+    """A scalar that depends on every element of ``value``, each with a weight of its own."""
+    weights = torch.randn(value.shape, generator=torch.Generator().manual_seed(seed))
+    return (value * weights.to(value)).sum()
+
+
+def some(names: list[str], at_most: int = 3) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
+    return ", ".join(names[:at_most]) + more

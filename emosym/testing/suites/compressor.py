@@ -1,0 +1,237 @@
+"""Conformance of compressors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from emosym.contracts import LossTerms, ReasoningCompressor, States
+from emosym.testing.checks import NotApplicable, check, require
+from emosym.testing.generic import ComponentSuite
+from emosym.testing.probes import finite, gap, leaving_random_state, mixed, some, unreached
+from emosym.testing.suite import SIZES
+
+BATCH, WIDTH, TEXT = 6, SIZES["hidden_size"], SIZES["text_width"]
+
+
+class CompressorSuite(ComponentSuite):
+    """Tokens, and the loss of random states against random text features of six samples."""
+
+    kind = "compressor"
+    contract: ClassVar[type] = ReasoningCompressor
+
+    def states(self, *leading: int, seed: int = 0) -> States:
+        """Random states with the compressor's own K; [6] samples unless ``leading`` says otherwise."""
+        draw = torch.Generator().manual_seed(seed)
+        shape = leading or (BATCH,)
+        context = torch.randn(*shape, self.subject.context_tokens, WIDTH, generator=draw)
+        return States(context, torch.randn(*shape, WIDTH, generator=draw))
+
+    def knowledge(self, seed: int = 1) -> Tensor:
+        """Unit-norm text features [6,W]."""
+        return F.normalize(torch.randn(BATCH, TEXT, generator=torch.Generator().manual_seed(seed)), dim=-1)
+
+    def known(self) -> Tensor:
+        """Labels of the six samples; every other one is unlabelled."""
+        return torch.tensor([-1, 1, -1, 0, -1, 1])
+
+    def terms(self, compressor: Any = None, **given: Any) -> LossTerms:
+        """The loss, with text for every sample unless ``given`` says otherwise."""
+        full = {
+            "states": self.states(),
+            "knowledge": self.knowledge(),
+            "present": torch.ones(BATCH, dtype=torch.bool),
+            "labels": self.known(),
+        }
+        return (compressor or self.subject).loss(**{**full, **given})
+
+    def token_parameters(self, compressor: Any) -> Mapping[str, nn.Parameter]:
+        """Trainable parameters that are not the knowledge's."""
+        own = compressor.knowledge_parameters()
+        return {name: p for name, p in compressor.named_parameters() if p.requires_grad and name not in own}
+
+    def require_knowledge(self) -> None:
+        """End a check where the compressor takes nothing from text."""
+        same = gap(self.terms().loss, self.terms(knowledge=self.knowledge(seed=2)).loss) == 0.0
+        if same and not self.subject.knowledge_parameters():
+            raise NotApplicable("the compressor presses no knowledge into its tokens")
+
+    @check("compressor.tokens", "finite tokens [B,K+1,D], the same for every sample")
+    def test_tokens(self) -> None:
+        """Every prompt ends with the same [CTX]×K [EMO]; what differs between images is what they read."""
+        count, tokens = self.subject.context_tokens, self.subject.tokens(4)
+        require(isinstance(count, int) and count >= 1, f"context_tokens = {count!r}")
+        require(
+            tuple(tokens.shape) == (4, count + 1, WIDTH),
+            f"shape {list(tokens.shape)} for B=4, K={count}, D={WIDTH}",
+        )
+        require(finite(tokens), "a token that is not finite")
+        require(gap(tokens, tokens[:1].expand_as(tokens)) == 0.0, "other tokens for other samples of a batch")
+
+    @check(
+        "compressor.reaches-tokens",
+        "a gradient from the tokens to every parameter that is not the knowledge's",
+    )
+    def test_reaches_tokens(self) -> None:
+        """Embeddings taken through `.data` never learn: the first fault of the method's public code."""
+        tokens, parameters = self.subject.tokens(2), self.token_parameters(self.subject)
+        missed = unreached(mixed(tokens), parameters)
+        require(not missed, f"no gradient in {some(missed)}")
+        require(bool(parameters) == tokens.requires_grad, "tokens whose gradient reaches no parameter")
+
+    @check("compressor.knowledge-parameters", "the names of `named_parameters()` in `knowledge_parameters()`")
+    def test_knowledge_parameters(self) -> None:
+        """Stages without knowledge freeze them by name; one that is missed stops the run as a dead tensor."""
+        own, named = self.subject.knowledge_parameters(), dict(self.subject.named_parameters())
+        wrong = [name for name, parameter in own.items() if named.get(name) is not parameter]
+        require(not wrong, f"{some(wrong)}, which the module does not have under that name")
+
+    @check("compressor.initialise", "tokens around the given mean with the given deviation")
+    def test_initialise(self) -> None:
+        """Tokens at another scale than the vocabulary are noise to the backbone, and training starts from nothing."""
+        compressor, mean, std = self.make(), torch.linspace(-2, 3, WIDTH), 0.25
+        compressor.initialise(mean, std)
+        around = compressor.tokens(1).detach()[0] - mean
+        centre, spread = float(around.mean()), float(around.std())
+        require(
+            abs(centre) < std / 2 and std / 2 < spread < 2 * std,
+            f"tokens {centre:.3g} ± {spread:.3g} around the mean, for a deviation of {std}",
+        )
+
+    @check("compressor.initialise-seeded", "the start to depend on the context's seed alone")
+    def test_initialise_seeded(self) -> None:
+        """Runs with other seeds must differ, and one that is repeated must not."""
+        made = [self.make_told(seed=seed) for seed in (3, 3, 4)]
+        with leaving_random_state():
+            for compressor in made:
+                compressor.initialise(torch.zeros(WIDTH), 1.0)
+        one, again, other = (compressor.tokens(1).detach() for compressor in made)
+        require(gap(one, again) == 0.0, "other tokens with the same seed")
+        require(gap(one, other) > 1e-6, "the same tokens with another seed")
+
+    @check("compressor.loss", "a finite scalar loss and finite numbers to log, also for unlabelled samples")
+    def test_loss(self) -> None:
+        """Most images of a real set have no label; a label of -1 must not reach a table of emotions."""
+        cases = {"some labelled": self.terms(), "none labelled": self.terms(labels=torch.full((BATCH,), -1))}
+        for case, terms in cases.items():
+            require(terms.loss.shape == () and finite(terms.loss), f"{case}: {terms.loss.detach()}")
+            wrong = {name: value for name, value in terms.values.items() if not isinstance(value, float)}
+            require(not wrong, f"{case}: {wrong}, which are no floats")
+            require(finite(torch.tensor([*terms.values.values(), 0.0])), f"{case}: {dict(terms.values)}")
+
+    @check("compressor.no-knowledge", "a loss of zero without knowledge, and a value that says so")
+    def test_no_knowledge(self) -> None:
+        """The control run without knowledge is the same run with this term gone, and its log must show it."""
+        terms = self.terms(knowledge=None, present=None)
+        require(float(terms.loss.detach()) == 0.0, f"a loss of {float(terms.loss.detach()):.4g}")
+        require(0.0 in terms.values.values(), f"values {dict(terms.values)}")
+
+    @check(
+        "compressor.no-text-space",
+        "a compressor for a run without a text encoder, with every parameter in use",
+    )
+    def test_no_text_space(self) -> None:
+        """`text_width` is 0 there; a projection nobody trains would be reported as a dead tensor."""
+        compressor = self.make_told(text_width=0)
+        require(not compressor.knowledge_parameters(), f"{list(compressor.knowledge_parameters())}")
+        require(compressor.project(self.states()) is None, "context features in a space that is not there")
+        loss = float(self.terms(compressor, knowledge=None, present=None).loss.detach())
+        require(loss == 0.0, f"a loss of {loss:.4g}")
+
+    @check(
+        "compressor.absent",
+        "a finite loss where no sample of the batch has text, and where there is one sample",
+    )
+    def test_absent(self) -> None:
+        """With a little text such batches come up in every run; a mean over nothing is NaN."""
+        nobody = self.terms(present=torch.zeros(BATCH, dtype=torch.bool)).loss
+        only = torch.zeros(BATCH, dtype=torch.bool)
+        only[2] = True
+        single = self.terms(present=only).loss
+        require(finite(nobody), f"a loss of {float(nobody.detach())} where nobody has text")
+        require(finite(single), f"a loss of {float(single.detach())} where one sample has text")
+
+    @check("compressor.present", "no influence of a text that is not present", tier="capability")
+    def test_present(self) -> None:
+        """What stands in a row without text is padding; learning from it is learning noise."""
+        self.require_knowledge()
+        present = torch.tensor([True, True, False, True, False, True])
+        knowledge = self.knowledge()
+        one = self.terms(knowledge=knowledge, present=present).loss
+        knowledge[~present] = 0.0
+        two = self.terms(knowledge=knowledge, present=present).loss
+        require(gap(one, two) < 1e-6, f"a loss that differs by {gap(one, two):.3g}")
+
+    @check("compressor.order", "the same loss when the batch is put in another order")
+    def test_order(self) -> None:
+        """A loss that depends on places compares an image with the text of another."""
+        order = torch.tensor([3, 0, 5, 1, 4, 2])
+        turned = self.terms(
+            states=self.states()[order], knowledge=self.knowledge()[order], labels=self.known()[order]
+        )
+        difference = gap(self.terms().loss, turned.loss)
+        require(difference < 1e-5, f"a difference of {difference:.3g}")
+
+    @check(
+        "compressor.reaches-knowledge",
+        "a gradient from the loss to the context states and every knowledge parameter",
+        tier="capability",
+    )
+    def test_reaches_knowledge(self) -> None:
+        """The context tokens learn through these states, and a projection that stays random presses in noise."""
+        self.require_knowledge()
+        states = self.states()
+        reached = {"context states": states.context.requires_grad_(), **self.subject.knowledge_parameters()}
+        missed = unreached(self.terms(states=states).loss, reached)
+        require(not missed, f"no gradient in {some(missed)}")
+
+    @check(
+        "compressor.teaches",
+        "states that follow its gradient to lower the loss for their own text, below that for another's",
+        tier="capability",
+    )
+    def test_teaches(self) -> None:
+        """A gradient of the wrong sign, or towards the text of other images, is a gradient as well."""
+        self.require_knowledge()
+        start = self.states()
+        before = float(self.terms().loss.detach())
+        context = start.context.clone().requires_grad_()
+        for _ in range(40):
+            loss = self.terms(states=States(context, start.emotion)).loss
+            (gradient,) = torch.autograd.grad(loss, [context])
+            context = (context - 0.5 * F.normalize(gradient, dim=-1)).detach().requires_grad_()
+        learnt = States(context.detach(), start.emotion)
+        own = float(self.terms(states=learnt).loss.detach())
+        other = float(self.terms(states=learnt, knowledge=self.knowledge().roll(1, 0)).loss.detach())
+        require(
+            own < before and own < other, f"{own:.4g} after {before:.4g}, and {other:.4g} for another's text"
+        )
+
+    @check(
+        "compressor.project", "context features [...,W] for states [B] and for tries [B,G]", tier="capability"
+    )
+    def test_project(self) -> None:
+        """The attribute reward asks of every try whether its context finds its own scene among the texts."""
+        if self.subject.project(self.states()) is None:
+            raise NotApplicable("the compressor has no projection to the text encoder's space")
+        for leading in ((BATCH,), (BATCH, 4)):
+            features = self.subject.project(self.states(*leading))
+            require(
+                tuple(features.shape) == (*leading, TEXT) and finite(features),
+                f"shape {list(features.shape)} for states {list(leading)} and W={TEXT}",
+            )
+
+    @check("compressor.round-trip", "the same tokens and loss from a new compressor that loads the state")
+    def test_round_trip(self) -> None:
+        """A saved system is this state; tokens that are not in it start from random again."""
+        one, other = self.make_told(seed=8), self.make()
+        one.initialise(torch.ones(WIDTH), 0.5)
+        other.load_state_dict(one.state_dict())
+        tokens = gap(one.tokens(2), other.tokens(2))
+        require(tokens == 0.0, f"tokens that differ by {tokens:.3g}")
+        loss = gap(self.terms(one).loss, self.terms(other).loss)
+        require(loss == 0.0, f"a loss that differs by {loss:.3g}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emosym.cli.columns import columns
-from emosym.cli.common import SetOption, registry_for
+from emosym.cli.common import DeviceOption, SetOption, registry_for
 
 if TYPE_CHECKING:
     from emosym.official.report import Report
@@ -62,7 +62,7 @@ def official(
             help="Where awe_cls_fea_mean.pt … lie; DIR/emotion_space by default.",
         ),
     ] = None,
-    device: Annotated[str, typer.Option("--device", help="Where the models are built.")] = "cpu",
+    device: DeviceOption = None,
 ) -> None:
     """Read a checkpoint that the EmoSym authors' code wrote into a system that understand and generate use."""
     from emosym.spec import plugins_only
@@ -82,7 +82,7 @@ def official(
         registry=registry,
         sets=[*(sets or []), *chosen],
         labels=[name.strip() for name in labels.split(",")] if labels else None,
-        device=device,
+        device=device or "cpu",
     )
     _print_report(report, out)
 

@@ -28,7 +28,9 @@ def generate(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same bytes.")] = 0,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the PNGs go.")] = Path("generated"),
-    image: Annotated[Path | None, typer.Option("--image", help="Start from this picture.")] = None,
+    image: Annotated[
+        Path | None, typer.Option("--image", help="Let the reading of this picture decide the emotion.")
+    ] = None,
     strength: Annotated[
         float | None,
         typer.Option("--strength", min=0, max=1, help="How far to leave --image: 0 keeps it, 1 forgets it."),
@@ -54,9 +56,11 @@ def generate(
         )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     wanted: dict[str, Any] = {"mixture": weights} if weights else {"emotion": emotion}
+    if image is not None:
+        wanted = {"image": image.name}
     for picture in pictures:
-        stem = "-".join([*(weights or [str(emotion)]), str(picture.seed)])
-        print(save_png(out, stem, picture, wanted))
+        emotions = list(weights) if weights else [loaded.labels.names[picture.label]]
+        print(save_png(out, "-".join([*emotions, str(picture.seed)]), picture, wanted))
 
 
 def parse_mixture(text: str) -> dict[str, float]:
@@ -92,6 +96,12 @@ def _check_request(
     if emotion is not None and mixture is not None:
         raise EmosymError(
             "cli.two-emotions", "--emotion and --mixture were both given", hint="give one of them"
+        )
+    if image is not None and (emotion is not None or mixture is not None):
+        raise EmosymError(
+            "cli.two-emotions",
+            "--image decides the emotion by its own reading, and another was given",
+            hint="give --image alone, or leave it out",
         )
     if emotion is None and mixture is None and image is None:
         raise EmosymError(

@@ -118,11 +118,12 @@ def _train_and_evaluate(
 def _check_stages(names: list[str]) -> None:
     from emosym_registry import EmosymError, did_you_mean
 
-    known = ("compress", "reinforce", "unify")
+    from emosym.spec.model import STAGES
+
     for name in names:
-        if name not in known:
-            message = f"unknown stage {name!r}; {did_you_mean(name, known)}".rstrip("; ")
-            raise EmosymError("cli.unknown-stage", message, hint=f"stages: {', '.join(known)}")
+        if name not in STAGES:
+            message = f"unknown stage {name!r}; {did_you_mean(name, STAGES)}".rstrip("; ")
+            raise EmosymError("cli.unknown-stage", message, hint=f"stages: {', '.join(STAGES)}")
 
 
 def _default_folder(name: str, smoke: bool, resume: bool) -> Path:

@@ -7,8 +7,7 @@ from typing import Any
 
 from emosym.cli.columns import columns
 from emosym.evaluation.wording import clock, interval, number, share
-
-STAGES = ("compress", "reinforce", "unify")
+from emosym.spec.model import STAGES
 
 
 def print_summary(summary: Mapping[str, Any]) -> None:

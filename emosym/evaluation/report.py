@@ -12,8 +12,8 @@ from typing import Any
 from emosym.evaluation.curves import stage_curves
 from emosym.evaluation.wording import clock, interval, number, share
 from emosym.files import written_whole
+from emosym.spec.model import STAGES
 
-STAGES = ("compress", "reinforce", "unify")
 SHEETS = {"generated": "Generated", "real": "Real", "bank": "In the memory bank"}
 
 

@@ -196,6 +196,10 @@ class Stages(Section):
     """Stage 3: fuse, generate, feed back."""
 
 
+STAGES = tuple(Stages.model_fields)
+"""Names of the stages, in the order in which a run goes through them."""
+
+
 class Evaluation(Section):
     """What is evaluated, beside the list of metrics."""
 

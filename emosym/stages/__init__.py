@@ -1,4 +1,0 @@
-"""The stages of a run, one file each."""
-
-STAGES = ("compress", "reinforce", "unify")
-"""In the order in which a run goes through them."""

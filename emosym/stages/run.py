@@ -16,8 +16,7 @@ from emosym.evaluation.evaluate import understanding
 from emosym.evaluation.report import write_report
 from emosym.files import write_json
 from emosym.spec import Resolved
-from emosym.spec.model import Spec
-from emosym.stages import STAGES
+from emosym.spec.model import STAGES, Spec
 from emosym.stages.compress import Compress
 from emosym.stages.reinforce import Reinforce
 from emosym.stages.smoke import limited, shortened

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from emosym.spec import Resolved
-from emosym.stages import STAGES
+from emosym.spec.model import STAGES
 
 SMOKE_SAMPLES, SMOKE_STEPS = 64, 2
 

@@ -14,7 +14,7 @@ from emosym.contracts import Sample
 from emosym.evaluation.evaluate import evaluate_system
 from emosym.evaluation.sheet import contact_sheet
 from emosym.files import write_json, written_whole
-from emosym.stages import STAGES
+from emosym.spec.model import STAGES
 from emosym.stages.smoke import limited
 from emosym.system import System
 from emosym.training.run_folder import RunFolder, peak_memory_bytes

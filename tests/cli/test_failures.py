@@ -61,6 +61,7 @@ def test_debug_shows_the_traceback(emosym: Command) -> None:
         (("understand", "a.jpg", "b.jpg"), "b.jpg: no such file"),
         (("generate",), "nothing to evoke"),
         (("generate", "--emotion", "awe", "--mixture", "awe=1"), "--emotion and --mixture"),
+        (("generate", "--emotion", "awe", "--image", "a.jpg"), "--image alone"),
         (("generate", "--mixture", "awe"), "'awe' is not EMOTION=WEIGHT"),
         (("generate", "--mixture", "awe=1,awe=2"), "each emotion once"),
         (("generate", "--emotion", "awe", "--strength", "0.5"), "--image"),

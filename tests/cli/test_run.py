@@ -127,6 +127,19 @@ def test_the_same_seed_gives_the_same_bytes_with_the_recipe_inside(
     assert {"emotion": "awe", "prompt": "a {emotion} street", "seed": 4}.items() <= recipe.items()
 
 
+def test_a_photo_decides_the_emotion_and_the_name(
+    smoke: tuple[Path, Outcome], photo: Path, emosym: Command, tmp_path: Path
+) -> None:
+    where = ("--system", smoke[0], "--device", "cpu")
+    read = json.loads(emosym("understand", photo, *where, "--json").out)[0]["emotion"]
+    made = emosym(
+        "generate", "--image", photo, "--strength", "0.5", "--steps", "2", "--out", tmp_path, *where
+    )
+    assert made.out.split() == [str(tmp_path / f"{read}-0.png")]
+    with Image.open(tmp_path / f"{read}-0.png") as picture:
+        assert json.loads(picture.text["emosym"])["image"] == "photo.jpg"
+
+
 def test_another_picture_of_the_same_name_is_kept(
     smoke: tuple[Path, Outcome], emosym: Command, tmp_path: Path
 ) -> None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from emosym.spec import Origin, Resolved
     from emosym.spec.uses import Use
 
-WIDEST = 46
-"""Characters of a value that a terminal shows; a pipe gets all of them."""
+WIDEST, NARROW = 46, 26
+"""Characters of a value that a terminal shows, alone and beside another; a pipe gets all of them."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,14 @@ def values_section(resolved: Resolved, every: bool) -> Section:
     table = columns(
         ("key", "value", "from"), [(row.path, _shown(row.value), _place(row.source)) for row in shown]
     )
-    count = ", ".join(f"{n} {said}" for said, n in Counter(_layer(row.source) for row in rows).items())
-    left = len(rows) - len(shown)
-    more = f"\n{_count(left, 'untouched default')} left out; --all lists them" if left else ""
-    files = sorted(
-        {(row.source.name, _relative(row.source.file)) for row in rows if row.source.kind == "preset"}
-    )
-    where = "".join(f"\npreset:{name} is {file}" for name, file in files)
+    counts = Counter(_layer(row.source, every) for row in rows)
+    layers = "".join(f"\n{number:5}  {layer}" for layer, number in sorted(counts.items(), key=_defaults_last))
     data = [{"path": row.path, "value": row.value, "from": asdict(row.source)} for row in shown]
-    return Section("values", f"{_count(len(rows), 'value')}: {count}\n{table}{more}{where}", data)
+    return Section("values", f"{_count(len(rows), 'value')}{layers}\n\n{table}", data)
+
+
+def _defaults_last(count: tuple[str, int]) -> bool:
+    return not count[0].startswith("from")
 
 
 def deviations_section(resolved: Resolved, registry: Registry) -> Section:
@@ -62,7 +61,9 @@ def deviations_section(resolved: Resolved, registry: Registry) -> Section:
     from emosym.spec import deviations
 
     found = deviations(resolved, registry)
-    rows = [(one.path, _shown(one.value), _shown(one.paper), _place(one.source)) for one in found]
+    rows = [
+        (one.path, _shown(one.value, NARROW), _shown(one.paper, NARROW), _place(one.source)) for one in found
+    ]
     table = columns(("key", "value", "paper", "from"), rows)
     text = (
         f"{_count(len(found), 'deviation')} from the paper\n{table}"
@@ -110,11 +111,11 @@ def _weights(use: Use) -> str:
     return f"{use.weights} ({use.weights_licence or 'licence not known'}, {use.weights_from})"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, widest: int = WIDEST) -> str:
     from emosym.spec.text import inline
 
     text = inline(value)
-    return text if len(text) <= WIDEST or not sys.stdout.isatty() else text[: WIDEST - 1] + "…"
+    return text if len(text) <= widest or not sys.stdout.isatty() else text[: widest - 1] + "…"
 
 
 def _place(origin: Origin) -> str:
@@ -128,17 +129,17 @@ def _place(origin: Origin) -> str:
     return str(origin)
 
 
-def _layer(origin: Origin) -> str:
+def _layer(origin: Origin, every: bool) -> str:
     match origin.kind:
         case "preset":
-            return f"from preset:{origin.name}"
+            return f"from preset:{origin.name}, {_relative(origin.file)}"
         case "file":
             return f"from {_relative(origin.file)}"
         case "set":
             return "from --set"
         case "stage-preset":
             return f"from {origin}"
-    return "defaults"
+    return "untouched defaults" if every else "untouched defaults, left out below; --all lists them"
 
 
 def _relative(file: str) -> str:

@@ -37,7 +37,7 @@ def new_spec(
     It extends ``preset``, or with ``full`` has all of the preset's values written out, each with what it means. ``file``
     is what the commands in its first lines call it; ``schema``, a path or an address, is what an editor looks it up in.
     """
-    if not re.match(_NAME, name):
+    if not re.fullmatch(_NAME, name):
         raise EmosymError(
             "spec.bad-name",
             f"{name!r} cannot be a spec's name",

@@ -114,10 +114,6 @@ def _component_problems(
             at = (*path, "name")
             problems.append((at, Problem.at(name.origin, dotted(at), error.message, error.hint)))
             continue
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            problems.append((path, Problem.at(name.origin, dotted(path), f"{offer.spec.config} of {offer.qualified} is no pydantic model",
-                                              f"report it to the authors of {offer.plugin.distribution}")))  # fmt: skip
-            continue
         params = node.fields.get("params") or of_plain({}, name.origin, node.key)
         if not isinstance(params.value, dict):
             continue

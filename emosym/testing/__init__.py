@@ -26,7 +26,7 @@ _WHERE = {
     **{suite: f"suites.{kind}" for kind, suite in _SUITES.items()},
     **dict.fromkeys(("Check", "ConformanceError", "NotApplicable", "check", "require"), "checks"),
     **dict.fromkeys(("Result", "run_suite", "suite_for"), "runner"),
-    **dict.fromkeys(("ConformanceSuite", "SIZES"), "suite"),
+    **dict.fromkeys(("ConformanceSuite", "SIZES", "installed"), "suite"),
 }
 __all__ = [*sorted(_WHERE), "SUITES"]
 

@@ -10,5 +10,5 @@ def emosym_plugin_info():
 
 @hookimpl
 def emosym_components():
-    here = "emosym_brightness"
-    yield ComponentSpec("reward", "brightness", f"{here}.reward:Brightness", f"{here}.config:BrightnessConfig")
+    target, config = "emosym_brightness.reward:Brightness", "emosym_brightness.config:BrightnessConfig"
+    yield ComponentSpec("reward", "brightness", target, config)

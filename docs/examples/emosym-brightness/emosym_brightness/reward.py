@@ -1,4 +1,5 @@
 import torch
+
 from emosym.contracts import Needs, RewardVerifier
 
 
@@ -10,6 +11,6 @@ class Brightness(RewardVerifier):
         self.positive = torch.tensor([context.labels.positive(i) for i in range(len(context.labels))])
 
     def score(self, rollouts):
-        values = torch.tensor([s.attributes.get("brightness", float("nan")) for s in rollouts.samples])[:, None]
-        right = self.positive[rollouts.actions.cpu()] == (values >= self.config.threshold)
-        return (right & ~values.isnan()).float()
+        values = torch.tensor([s.attributes.get("brightness", torch.nan) for s in rollouts.samples])
+        bright, known = values[:, None] >= self.config.threshold, ~values[:, None].isnan()
+        return (known & (self.positive[rollouts.actions.cpu()] == bright)).float()

@@ -1,0 +1,5 @@
+from emosym_vlm.base import VisionLanguageBackbone
+
+
+class VipLlava(VisionLanguageBackbone):
+    families = ("vipllava",)

@@ -1,0 +1,63 @@
+"""The pages that promise something to plugin authors are executed, word for word."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT, Environment
+from .pages import Command, File, matches, steps
+
+PAGES = ("docs/how-to/write-a-plugin.md",)
+
+
+@pytest.fixture
+def shell(environment: Environment) -> dict[str, str]:
+    """Variables of a shell in which ``emosym`` and ``pip`` are those of the fresh environment."""
+    uv = Path(sys.executable).parent / "uv"
+    pip = environment.folder / "bin" / "pip"
+    options = f"--quiet --offline --no-deps --no-build-isolation --python {environment.python}"
+    pip.write_text(
+        "#!/bin/sh\ncommand=$1\nshift\ncase $command in\n"
+        f'install) exec {uv} pip install {options} "$@";;\n'
+        f'uninstall) exec {uv} pip uninstall --quiet --python {environment.python} "$@";;\nesac\n'
+    )
+    pip.chmod(0o755)
+    kept = {
+        key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV", "COLUMNS")
+    }
+    return {**kept, "PATH": f"{environment.folder / 'bin'}:{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_does_what_it_says(page: str, shell: dict[str, str], tmp_path: Path) -> None:
+    done = 0
+    for step in steps(ROOT / page):
+        match step:
+            case File(_, path, text):
+                (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / path).write_text(text, encoding="utf-8")
+            case Command(line, words, expected):
+                ran = subprocess.run(
+                    ["bash", "-c", words], cwd=tmp_path, env=shell, timeout=300,
+                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                )  # fmt: skip
+                where = f"{page}:{line}: $ {words}"
+                assert matches(expected, ran.stdout), (
+                    f"{where}\n--- expected\n{expected}\n--- printed\n{ran.stdout}"
+                )
+                assert ran.returncode == 0, f"{where}: exit status {ran.returncode}"
+                done += 1
+    assert done > 0
+
+
+def test_the_comparison_notices_what_is_missing_or_too_much() -> None:
+    assert matches("a…c\n…\nlast", "abc\nx\ny\nlast\n")
+    assert matches("", "")
+    assert not matches("a", "a\nb")
+    assert not matches("a\nb", "a")
+    assert not matches("", "noise")

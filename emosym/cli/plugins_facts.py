@@ -73,9 +73,6 @@ def plugin_facts(registry: Registry, id: str, card: Card | None) -> dict[str, An
 def component_facts(registry: Registry, offer: Offer, cards: dict[str, Card]) -> dict[str, Any]:
     """An installed component with its parameters and aliases."""
     spec, card = offer.spec, cards.get(offer.plugin.id)
-    config = offer.load_config()
-    if not hasattr(config, "model_fields"):
-        raise _no_model(offer)
     aliases = [
         {"name": alias.name, "plugin": owner.id, "licence": alias.licence, "summary": alias.summary}
         for owner, alias in registry.aliases
@@ -96,7 +93,7 @@ def component_facts(registry: Registry, offer: Offer, cards: dict[str, Card]) ->
         "licence": card.licence if card is not None else None,
         "hardware": card.hardware if card is not None else None,
         "aliases": aliases,
-        "parameters": [asdict(one) for one in parameters(config)],
+        "parameters": [asdict(one) for one in parameters(offer.load_config())],
     }
 
 
@@ -177,12 +174,4 @@ def _unknown(registry: Registry, cards: dict[str, Card], name: str) -> EmosymErr
         "plugin.unknown",
         f"no plugin and no component is called {name!r}" + (f"; {suggestion}" if suggestion else ""),
         hint="see them with: emosym plugins list, and those that are not installed with: emosym plugins search",
-    )
-
-
-def _no_model(offer: Offer) -> EmosymError:
-    return EmosymError(
-        "plugin.bad-config",
-        f"{offer.spec.kind} {offer.qualified}: config {offer.spec.config} is no pydantic model",
-        hint=f"reinstall or report {offer.plugin.distribution} {offer.plugin.version}",
     )

@@ -62,13 +62,20 @@ def known(registry: Registry) -> list[Card]:
 
 
 def matches(cards: list[Card], words: list[str]) -> list[tuple[Card, list[Any]]]:
-    """Cards that hold every word, each with those of its components that do so together with the card's own text."""
+    """Cards that hold every word, each with the components that the words are about.
+
+    Those have a word of their own; the others may come from the plugin's text ("memory sqlite").
+    """
     wanted = [word.lower() for word in " ".join(words).split()]
     found = []
     for card in cards:
         if all(word in card.text for word in wanted):
-            own = card.own_text
-            here = [one for one in card.components if all(word in f"{own} {one.text}" for word in wanted)]
+            here = [
+                one
+                for one in card.components
+                if all(word in f"{card.own_text} {one.text}" for word in wanted)
+                and (not wanted or any(word in one.text for word in wanted))
+            ]
             found.append((card, here))
     return found
 

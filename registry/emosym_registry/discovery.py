@@ -74,7 +74,7 @@ def _one_by_one(folder: Path) -> Iterator[Found]:
         except (configparser.Error, UnicodeDecodeError) as error:
             if GROUP in path.read_text(encoding="utf-8", errors="replace"):
                 reason = " ".join(str(error).split())
-                yield _found(owner, owner.name, "", f"entry_points.txt cannot be read: {reason}")
+                yield _found(owner, canonical(owner.name), "", f"entry_points.txt cannot be read: {reason}")
             continue
         yield from _points(config, owner)
 
@@ -86,10 +86,14 @@ def _points(config: Any, owner: Any) -> Iterator[Found]:
         try:
             point = entrypoints.EntryPoint.from_string(text, id)
         except entrypoints.BadEntryPoint:
-            yield _found(owner, id, text, f"the entry point {text!r} is no module's name")
+            yield _found(
+                owner, id, text, f"the entry point {text!r} is no module's name, such as 'package.plugin'"
+            )
             continue
         problem = (
-            f"the entry point {text!r} names an object, not a module" if point.object_name is not None else ""
+            f"the entry point {text!r} names an object, not a module such as 'package.plugin'"
+            if point.object_name is not None
+            else ""
         )
         yield _found(owner, id, point.module_name, problem)
 

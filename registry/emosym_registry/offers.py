@@ -50,7 +50,14 @@ class Offer:
 
     def load_config(self) -> Any:
         """Import the pydantic model of the component's parameters (no torch)."""
-        return self._import(self.spec.config)
+        model = self._import(self.spec.config)
+        if not (isinstance(model, type) and hasattr(model, "model_validate")):
+            raise EmosymError(
+                "plugin.bad-config",
+                f"{self.spec.kind} {self.qualified}: config {self.spec.config} is no pydantic model",
+                hint=f"report it to the authors of {self.plugin.distribution} {self.plugin.version}",
+            )
+        return model
 
     def load_conformance(self) -> Any:
         """Import the conformance suite that the component names."""

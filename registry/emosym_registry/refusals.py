@@ -22,9 +22,7 @@ class Refused(Exception):  # noqa: N818
 
 def check_entry_point(plugins: Mapping[str, Found], plugin: Found) -> None:
     if plugin.problem:
-        raise Refused(
-            "discover", plugin.problem, f'{mend(plugin)}; an entry point reads: id = "package.module"'
-        )
+        raise Refused("discover", plugin.problem, mend(plugin))
     if plugin.id not in plugins:
         return
     other = plugins[plugin.id]

@@ -24,6 +24,28 @@ class Outcome:
 Command = Callable[..., Outcome]
 
 
+def install(
+    folder: Path,
+    id: str,
+    code: str,
+    *,
+    entry: str | None = None,
+    version: str = "1.0",
+    requires: tuple[str, ...] = (),
+    distribution: str | None = None,
+) -> Path:
+    """Install a plugin into a folder of the path as pip does: its metadata with an entry point, and its module."""
+    name = distribution or f"dist-{id}"
+    module = f"plugin_{name}_{version}".replace("-", "_").replace(".", "_")
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(parents=True)
+    needs = "".join(f"Requires-Dist: {one}\n" for one in requires)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}")
+    (info / "entry_points.txt").write_text(f"[emosym.plugins]\n{id} = {entry or module}\n")
+    (folder / f"{module}.py").write_text(code)
+    return folder
+
+
 @pytest.fixture
 def emosym(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     """Run ``emosym`` in this process, so that a test costs no start-up."""

@@ -4,21 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from emosym_registry import discovery, loading
+from emosym_registry.cards import load_cards
 
-from .conftest import Command
-
-
-def broken_plugin(folder: Path) -> Path:
-    """A distribution whose plugin cannot be imported."""
-    (folder / "broken-1.0.dist-info").mkdir(parents=True)
-    (folder / "broken-1.0.dist-info" / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n"
-    )
-    (folder / "broken-1.0.dist-info" / "entry_points.txt").write_text(
-        "[emosym.plugins]\nbroken = broken_plugin\n"
-    )
-    (folder / "broken_plugin.py").write_text("raise RuntimeError('out of order')\n")
-    return folder
+from .conftest import Command, install
 
 
 def test_the_list_names_every_kind_of_component(emosym: Command) -> None:
@@ -63,7 +52,7 @@ def test_no_plugin_without_an_id_is_refused(emosym: Command) -> None:
 def test_a_broken_plugin_is_one_line_on_stderr_and_stops_nothing(
     emosym: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(str(broken_plugin(tmp_path)))
+    monkeypatch.syspath_prepend(str(install(tmp_path, "broken", "raise RuntimeError('out of order')")))
     listed = emosym("plugins", "list")
     assert listed.status == 0
     assert "qwen-vl" in listed.out
@@ -76,3 +65,142 @@ def test_plugins_extend_a_group_and_its_help(emosym: Command) -> None:
     assert "Write the embedded world" in emosym("data", "--help").out
     assert "Write the embedded world" not in emosym("data", "--help", "--no-plugin", "emosym-tiny").out
     assert emosym("data", "make", "world", "--no-plugin", "emosym-tiny").status == 2
+
+
+def test_a_plugin_is_shown_with_what_it_offers(emosym: Command) -> None:
+    shown = emosym("plugins", "show", "emosym-tiny")
+    assert shown.status == 0
+    for words in (
+        "emosym-tiny 0.1.0: The embedded default",
+        "plugin API  1.0",
+        "plugins/emosym-tiny/emosym_tiny/plugin.py",
+        "licence     Apache-2.0",
+        "hardware    two CPU cores",
+        "dataset/tiny-world",
+        "model: tiny of backbone qwen-vl",
+        "extends: preset:tiny",
+        "emosym data make",
+    ):
+        assert words in shown.out
+
+
+@pytest.mark.parametrize("name", ["qwen-vl", "backbone/qwen-vl", "emosym-vlm/qwen-vl"])
+def test_a_component_is_shown_with_its_parameters(emosym: Command, name: str) -> None:
+    shown = emosym("plugins", "show", name)
+    assert shown.status == 0
+    assert "backbone/qwen-vl: Qwen2-VL" in shown.out
+    assert "capabilities  prefix, write, adapters" in shown.out
+    assert "weights: model: tiny (emosym-tiny)" in shown.out
+    rows = {line.split()[0]: " ".join(line.split()) for line in shown.out.splitlines() if line.strip()}
+    assert rows["adapter.rank"].startswith("adapter.rank whole number at least 1 8")
+    assert rows["dtype"].startswith("dtype auto, fp32, bf16 or fp16 auto auto: the run's precision")
+
+
+def test_a_parameter_that_must_be_given_says_so(emosym: Command) -> None:
+    about = json.loads(emosym("plugins", "show", "text_encoder/open-clip", "--json").out)
+    (component,) = about["components"]
+    model = next(one for one in component["parameters"] if one["name"] == "model")
+    assert (model["type"], model["default"]) == ("text", "required")
+    assert model["meaning"].startswith("A plugin's alias")
+
+
+def test_a_name_of_two_kinds_shows_both(emosym: Command) -> None:
+    about = json.loads(emosym("plugins", "show", "open-clip", "--json").out)
+    assert [one["kind"] for one in about["components"]] == ["judge", "text_encoder"]
+
+
+def test_what_is_not_installed_is_shown_from_its_card(
+    emosym: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "discover", list)
+    monkeypatch.setattr(loading, "discover", list)
+    plugin, component = emosym("plugins", "show", "emosym-vlm"), emosym("plugins", "show", "qwen-vl")
+    for shown in (plugin, component):
+        assert shown.status == 0
+        assert "not installed" in shown.out
+        assert "to install  " in shown.out
+        assert "pip install emosym-vlm" in shown.out
+    assert "backbone/llava" in plugin.out
+    searched = emosym("plugins", "search", "qwen")
+    assert "backbone/qwen-vl  emosym-vlm  no" in searched.out
+    assert "to install emosym-vlm: pip install emosym-vlm" in searched.out
+
+
+def test_a_blocked_or_broken_plugin_is_shown_as_such(
+    emosym: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked = emosym("plugins", "show", "qwen-vl", "--no-plugin", "emosym-vlm")
+    assert "blocked by --no-plugin" in blocked.out
+    monkeypatch.syspath_prepend(str(install(tmp_path, "broken", "raise RuntimeError('out of order')")))
+    broken = emosym("plugins", "show", "broken")
+    assert broken.status == 0
+    assert "failed at import" in broken.out
+    assert "RuntimeError: out of order" in broken.out
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("qwen-v", "qwen-vl"),
+        ("emosym-vml", "emosym-vlm"),
+        ("rewrad/label", "reward"),
+        ("reward/lable", "label"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest(emosym: Command, name: str, meant: str) -> None:
+    refused = emosym("plugins", "show", name)
+    assert refused.status == 2
+    assert f'called {name!r}; did you mean "{meant}"?' in refused.err
+
+
+def test_search_finds_components_by_all_words(emosym: Command) -> None:
+    found = emosym("plugins", "search", "memory", "SQLite")
+    assert found.status == 0
+    assert [line.split()[:3] for line in found.out.splitlines()[1:]] == [
+        ["memory/sql", "emosym-memory", "0.1.0"]
+    ]
+    found = json.loads(emosym("plugins", "search", "sdxl", "--json").out)
+    assert [(one["id"], one["installed"]) for one in found] == [("emosym-diffusion", "0.1.0")]
+    assert [one["name"] for one in found[0]["components"]] == ["sdxl"]
+
+
+def test_search_without_words_lists_every_known_plugin(emosym: Command) -> None:
+    found = json.loads(emosym("plugins", "search", "--json").out)
+    assert [one["id"] for one in found] == [card.plugin for card in load_cards()]
+
+
+def test_search_that_finds_nothing_says_so(emosym: Command) -> None:
+    found = emosym("plugins", "search", "xyzzy")
+    assert (found.status, found.out) == (0, "nothing matches 'xyzzy'\n")
+    assert json.loads(emosym("plugins", "search", "xyzzy", "--json").out) == []
+
+
+def test_search_knows_an_installed_plugin_without_a_card(
+    emosym: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = """
+from emosym_registry import API_VERSION, ComponentSpec, PluginInfo, hookimpl
+@hookimpl
+def emosym_plugin_info():
+    return PluginInfo("mine", API_VERSION, "A reward of my own")
+@hookimpl
+def emosym_components():
+    yield ComponentSpec("reward", "mine", "a:B", "a:C", "counts the violets")
+"""
+    monkeypatch.syspath_prepend(str(install(tmp_path, "mine", code)))
+    assert emosym("plugins", "search", "violets").out.splitlines()[1].split() == [
+        "reward/mine", "mine", "1.0", "counts", "the", "violets",
+    ]  # fmt: skip
+
+
+def test_a_misspelt_id_to_leave_out_is_not_passed_over(emosym: Command) -> None:
+    listed = emosym("plugins", "list", "--no-plugin", "emosym-vml")
+    assert (
+        listed.err
+        == "warning: --no-plugin: no plugin 'emosym-vml' is installed; did you mean \"emosym-vlm\"?\n"
+    )
+
+
+def test_doctor_is_content_with_the_first_party(process: Command) -> None:
+    checked = process("plugins", "doctor")
+    assert (checked.status, checked.out.strip()) == (0, "ok: 7 plugins, 41 components")

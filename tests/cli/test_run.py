@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from .conftest import Command, Outcome
+from .conftest import Command, Outcome, install
 
 CHEAP = ("--set", "data.params.train=96", "--set", "data.params.val=16", "--set", "data.params.test=32")
 
@@ -90,6 +90,22 @@ def test_a_photo_is_read_as_a_table_and_as_json(
     assert reading["emotion"] in reading["probabilities"]
     assert sum(reading["probabilities"].values()) == pytest.approx(1, abs=1e-4)
     assert reading["emotion"] in table.out
+
+
+def test_a_broken_plugin_costs_a_reading_one_line(
+    smoke: tuple[Path, Outcome],
+    photo: Path,
+    emosym: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(install(tmp_path, "broken", "raise RuntimeError('out of order')")))
+    read = emosym("understand", photo, "--system", smoke[0], "--device", "cpu")
+    assert read.status == 0
+    assert str(photo) in read.out
+    warnings = [line for line in read.err.splitlines() if "broken" in line]
+    assert len(warnings) == 1
+    assert "failed at import: RuntimeError: out of order" in warnings[0]
 
 
 def test_the_newest_run_is_used_and_named(

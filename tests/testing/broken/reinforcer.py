@@ -1,0 +1,140 @@
+"""A correct reinforcer, and one broken reinforcer for each check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from emosym.contracts import ComponentConfig, Context, LossTerms, Policy, Reinforcer, Rollouts, States
+from emosym.testing import ReinforcerSuite
+
+
+class Config(ComponentConfig):
+    """Parameters of the reinforcers below."""
+
+    tries: int = 8
+
+
+class Right(Reinforcer):
+    """REINFORCE over the actions of one reading, with the mean reward of an image's tries as baseline."""
+
+    def __init__(self, config: Config, context: Context) -> None:
+        self.config, self.context = config, context
+
+    def loss(self, policy: Policy) -> LossTerms:
+        states, logits = policy.read(self._tokens(policy).expand(len(policy.samples), 1, -1, -1))
+        log_p = logits[:, 0].log_softmax(-1)
+        actions = torch.multinomial(
+            log_p.detach().exp(), self.config.tries, True, generator=self._chance(policy)
+        )
+        total, each = policy.score(self._rollouts(policy, states, log_p, actions))
+        surrogate = (log_p.gather(1, actions) * self._advantage(total)).mean()
+        return LossTerms(0.1 * self._divergence(log_p, policy.reference) - surrogate, self._values(each))
+
+    def _tokens(self, policy: Policy) -> Tensor:
+        return policy.mean
+
+    def _chance(self, policy: Policy) -> torch.Generator | None:
+        return policy.generator
+
+    def _advantage(self, total: Tensor) -> Tensor:
+        return total - total.mean(1, keepdim=True)
+
+    def _divergence(self, log_p: Tensor, reference: Tensor) -> Tensor:
+        return (log_p.exp() * (log_p - reference)).sum(-1).mean()
+
+    def _rollouts(self, policy: Policy, states: States, log_p: Tensor, actions: Tensor) -> Rollouts:
+        tries = actions.shape[1]
+        states = states.detach()
+        many = States(
+            states.context.expand(-1, tries, -1, -1).clone(), states.emotion.expand(-1, tries, -1).clone()
+        )
+        shown = log_p.detach().exp()[:, None].expand(-1, tries, -1)
+        return Rollouts(policy.samples, policy.labels, actions, shown, many, policy.project(many))
+
+    def _values(self, each: dict[str, Tensor]) -> dict[str, float]:
+        values = {}
+        for name, scores in each.items():
+            values[f"{name}/mean"], values[f"{name}/std"] = float(scores.mean()), float(scores.std())
+            values[f"{name}/flat"] = float((scores.std(1) < 1e-6).float().mean())
+        return values
+
+
+class PerImage(Right):
+    def loss(self, policy: Policy) -> LossTerms:
+        terms = super().loss(policy)
+        return LossTerms(terms.loss.expand(len(policy.samples)), terms.values)
+
+
+class CutTokens(Right):
+    def _tokens(self, policy: Policy) -> Tensor:
+        return policy.mean.detach()
+
+
+class OnlyTokens(Right):
+    def loss(self, policy: Policy) -> LossTerms:
+        terms = super().loss(policy)
+        return LossTerms(policy.mean.square().mean() + terms.loss.detach(), terms.values)
+
+
+class GlobalChance(Right):
+    def _chance(self, policy: Policy) -> torch.Generator | None:
+        return None
+
+
+class LeavesGraph(Right):
+    def _rollouts(self, policy: Policy, states: States, log_p: Tensor, actions: Tensor) -> Rollouts:
+        shown = super()._rollouts(policy, states, log_p, actions)
+        live = log_p.exp()[:, None].expand(-1, actions.shape[1], -1)
+        return Rollouts(
+            shown.samples, shown.labels, shown.actions, live, shown.states, shown.context_features
+        )
+
+
+class Punishing(Right):
+    def _advantage(self, total: Tensor) -> Tensor:
+        return -super()._advantage(total)
+
+
+class NoBaseline(Right):
+    def _advantage(self, total: Tensor) -> Tensor:
+        return total
+
+
+class Fleeing(Right):
+    def _divergence(self, log_p: Tensor, reference: Tensor) -> Tensor:
+        return -super()._divergence(log_p, reference)
+
+
+class Terse(Right):
+    def _values(self, each: dict[str, Tensor]) -> dict[str, float]:
+        return {f"{name}/mean": float(scores.mean()) for name, scores in each.items()}
+
+
+class Moving(Right):
+    def loss(self, policy: Policy) -> LossTerms:
+        terms = super().loss(policy)
+        policy.reference.mul_(0.9)
+        return terms
+
+
+def suite(reinforcer: type[Any]) -> type[ReinforcerSuite]:
+    """The suite of one reinforcer."""
+    return type(reinforcer.__name__, (ReinforcerSuite,), {"implementation": reinforcer, "config": Config})
+
+
+GOOD = suite(Right)
+BROKEN = {
+    "reinforcer.loss": suite(PerImage),
+    "reinforcer.reaches-tokens": suite(CutTokens),
+    "reinforcer.reaches-network": suite(OnlyTokens),
+    "reinforcer.deterministic": suite(GlobalChance),
+    "reinforcer.rollouts": suite(LeavesGraph),
+    "reinforcer.improves": suite(Punishing),
+    "reinforcer.unlabelled": suite(NoBaseline),
+    "reinforcer.reference": suite(Fleeing),
+    "reinforcer.values": suite(Terse),
+    "reinforcer.leaves-policy": suite(Moving),
+}

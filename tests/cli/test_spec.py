@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,7 @@ from jsonschema import Draft202012Validator
 
 from emosym.spec import load_spec
 
-from .conftest import Command
-from .test_plugins import broken_plugin
+from .conftest import Command, install
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "configs" / "tiny.yaml"
@@ -43,6 +43,22 @@ def test_seven_different_mistakes_give_seven_located_messages_as_the_page_shows(
         "seven.yaml:13:3 judges.evaluate",
     ]
     assert f"```text\n{checked.err}```" in page
+
+
+def test_every_example_of_the_page_is_sound(emosym: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    first = re.findall(r"```yaml\n(.*?)```", page, re.S)[0]
+    Path("mine.yaml").write_text(first)
+    assert emosym("spec", "check", "mine.yaml").out == "ok: mine (llava · sd; compress, unify)\n"
+    monkeypatch.chdir(ROOT)
+    runs = [shlex.split(line, comments=True) for line in re.findall(r"^emosym run .*$", page, re.M)]
+    assert len(runs) >= 5
+    for _, _, *words in runs:
+        assert emosym("spec", "check", *words).status == 0, words
+    explained = emosym("spec", "explain", "configs/tiny.yaml", "--set", "seed=3").out
+    shown = re.search(r"explain configs/tiny.yaml --set seed=3\n…\n(.*?)…", page, re.S)
+    assert shown
+    assert shown[1] in explained
 
 
 @pytest.mark.parametrize("options", [(), ("--full",), ("--schema", "s.json"), ("--preset", "preset:tiny")])
@@ -173,11 +189,13 @@ def test_components_that_are_not_there_say_why(
     blocked = emosym("spec", "check", TINY, "--no-plugin", "emosym-vlm")
     assert blocked.status == 2
     assert "'qwen-vl' but is blocked by --no-plugin" in blocked.err
-    monkeypatch.syspath_prepend(str(broken_plugin(tmp_path / "site")))
+    monkeypatch.syspath_prepend(str(install(tmp_path, "broken", "raise RuntimeError('out of order')")))
     failed = emosym("spec", "check", TINY, "--set", "backbone.name=broken/eye")
     assert failed.status == 2
     error = failed.err.partition("error: ")[2]
-    assert error.startswith("--set backbone.name backbone.name: plugin broken (broken 1.0) failed at import")
+    assert error.startswith(
+        "--set backbone.name backbone.name: plugin broken (dist-broken 1.0) failed at import"
+    )
     assert "out of order" in error
     assert len(error.strip().splitlines()) == 1
 

@@ -1,0 +1,221 @@
+"""What memory a spec needs, stage by stage, and which card has it. Nothing is loaded and nothing is computed.
+
+Backbone and head measure themselves on the meta device (:mod:`emosym.contracts.footprint`): real model classes, shapes
+without values, so activations are counted as they occur instead of by a formula such as Korthikanti et al. 2022, which
+knows neither adapters nor convolutions. What is assumed is in :data:`ASSUMPTIONS`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from emosym_registry import Registry
+
+from emosym.assembly import Builder
+from emosym.contracts import Footprint, Workload
+from emosym.spec import Resolved
+from emosym.system import HEAD_WIDTH
+
+CARDS = (8, 12, 16, 24, 40, 48, 80, 141)
+"""Memory of common cards, in GiB."""
+GIB = 2**30
+CONTEXT_BYTES = GIB
+FRAGMENTATION = 0.1
+TRAINED_BYTES = 16
+"""Of a trained parameter: itself, its gradient and AdamW's two moments, all float32."""
+TEXT_WIDTH = 768
+SAMPLING_BATCH = 32
+ASSUMPTIONS = (
+    "one NVIDIA card; pictures of 1024×1024 pixels, as the processor scales them; every prompt of a batch that long",
+    "fused attention (flash or memory-efficient) unless the spec says eager or plain; mixed precision as torch.autocast",
+    f"1 GiB for CUDA itself and {FRAGMENTATION:.0%} of the activations for the allocator's gaps; expect 10 to 20 % of error",
+    "judges and text encoder are not counted: 0.5 to 2 GiB each for CLIP ViT-L/14 in float32",
+)
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": None}
+
+
+@dataclass(frozen=True)
+class StageMemory:
+    """Bytes of one stage: frozen ``weights``, ``trained`` parameters with gradients and optimiser, and ``activations``
+    at their peak; ``checkpointed`` is that peak with gradient checkpointing, None where the spec has it on already or
+    the stage cannot use it."""
+
+    stage: str
+    batch: int
+    weights: int
+    trained: int
+    activations: int
+    checkpointed: int | None = None
+
+    @property
+    def total(self) -> int:
+        """All of it, with what CUDA and its allocator take."""
+        return self._with(self.activations)
+
+    @property
+    def total_checkpointed(self) -> int | None:
+        """The same with gradient checkpointing."""
+        return None if self.checkpointed is None else self._with(self.checkpointed)
+
+    def _with(self, activations: int) -> int:
+        return int(self.weights + self.trained + activations * (1 + FRAGMENTATION) + CONTEXT_BYTES)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Memory of a spec by stage, the parts it was measured from, and the models that nothing is known of."""
+
+    precision: str
+    stages: tuple[StageMemory, ...]
+    parts: Mapping[str, Footprint]
+    unknown: Mapping[str, str] = field(default_factory=dict)
+
+
+def card_for(total: int) -> int | None:
+    """The smallest common card, in GiB, that holds ``total`` bytes; None where none does."""
+    return next((card for card in CARDS if card * GIB >= total), None)
+
+
+def estimate(resolved: Resolved, registry: Registry) -> Estimate:
+    """The memory of every stage of a spec, and of its evaluation, on one NVIDIA card."""
+    return _Sizing(resolved, registry).estimate()
+
+
+class _Sizing:
+    """One spec, with what its stages have in common."""
+
+    def __init__(self, resolved: Resolved, registry: Registry) -> None:
+        self.resolved, self.spec = resolved, resolved.spec
+        precision = self.spec.compute.precision
+        self.precision = "bf16" if precision == "auto" else precision
+        self.builder = Builder.of(resolved, registry, device=torch.device("cuda"), precision=self.precision)
+        self.builder.context = dataclasses.replace(self.builder.context, device=None)
+
+    def estimate(self) -> Estimate:
+        stages = {name: getattr(self.spec.stages, name) for name in ("compress", "reinforce", "unify")}
+        parts = self.parts()
+        self.sizes = self.trainable_sizes(parts)
+        rows = [
+            self.stage(name, settings, parts) for name, settings in stages.items() if settings is not None
+        ]
+        rows.append(self.evaluation(parts))
+        unknown = {
+            name: str(getattr(self.resolved.config(name), "model", ""))
+            for name in ("backbone", "diffusion")
+            if name in self.resolved.offers and name not in parts
+        }
+        return Estimate(self.precision, tuple(rows), parts, unknown)
+
+    def parts(self) -> dict[str, Footprint]:
+        """Backbone and head while they read and sample, by name; those that are not known are left out."""
+        loads = {
+            "backbone": Workload(self.spec.evaluation.batch_size, gradients=False),
+            "diffusion": Workload(SAMPLING_BATCH, gradients=False),
+        }
+        found = {name: self.footprint(name, load) for name, load in loads.items()}
+        return {name: one for name, one in found.items() if one is not None}
+
+    def footprint(self, name: str, load: Workload, checkpointing: bool | None = None) -> Footprint | None:
+        """Of the component at ``name`` for one step; None where the spec has none or its model is not known."""
+        if name not in self.resolved.offers:
+            return None
+        offer, config = self.resolved.offers[name], self.resolved.config(name)
+        if checkpointing is not None:
+            config = config.model_copy(update={"gradient_checkpointing": checkpointing})
+        context = dataclasses.replace(self.builder.context, kind=offer.spec.kind, component=offer.spec.name)
+        load = dataclasses.replace(load, autocast=_DTYPES[self.precision])
+        found: Footprint | None = offer.load().footprint(config, context, load)
+        return found
+
+    def trainable_sizes(self, parts: Mapping[str, Footprint]) -> dict[str, int]:
+        """How many parameters each group has that a stage may train."""
+        sizes = {"adapters": 0, "diffusion": 0}
+        for group, name in (("adapters", "backbone"), ("diffusion", "diffusion")):
+            if name in parts:
+                sizes[group] = parts[name].trainable
+        if "backbone" not in parts:
+            return sizes
+        width, head = parts["backbone"].details["hidden_size"], parts.get("diffusion")
+        widths = [
+            value for key, value in (head.details if head else {}).items() if key.startswith("token_width")
+        ]
+        labels = len(self.builder.context.labels)
+        self.builder.know(hidden_size=width, text_width=TEXT_WIDTH if self.spec.knowledge else 0)
+        compressor = self.builder.build("compressor")
+        self.builder.know(context_tokens=compressor.context_tokens, token_widths=tuple(widths))
+        fusion = self.builder.optional("fusion") if widths else None
+        knowledge = sum(one.numel() for one in compressor.knowledge_parameters().values())
+        self.tokens = compressor.context_tokens + 1
+        return {
+            **sizes,
+            "knowledge": knowledge,
+            "tokens": sum(one.numel() for one in compressor.parameters()) - knowledge,
+            "head": (width + 1) * HEAD_WIDTH + (HEAD_WIDTH + 1) * labels,
+            "fusion": sum(one.numel() for one in fusion.parameters()) if fusion is not None else 0,
+        }
+
+    def stage(self, name: str, settings: Any, parts: Mapping[str, Footprint]) -> StageMemory:
+        """One training stage, as the spec has it and with gradient checkpointing."""
+        shared = self.shares_prefix(name, settings)
+        active = any(self.checkpoints(part) for part in parts)
+        peak = self.training_peak(name, settings, shared)
+        return StageMemory(
+            name,
+            settings.batch_size,
+            sum(part.weight_bytes for part in parts.values()),
+            self.trained_bytes(settings.train),
+            peak,
+            None if active or shared else self.training_peak(name, settings, shared, checkpointing=True),
+        )
+
+    def checkpoints(self, name: str) -> bool:
+        return bool(getattr(self.resolved.config(name), "gradient_checkpointing", False))
+
+    def shares_prefix(self, name: str, settings: Any) -> bool:
+        capable = "prefix" in self.resolved.offers["backbone"].spec.capabilities
+        return name == "reinforce" and settings.share_prefix and capable
+
+    def training_peak(self, name: str, settings: Any, shared: bool, checkpointing: bool | None = None) -> int:
+        """Most bytes of activations alive at once in a step: the head's backward pass runs on top of what the backbone
+        holds for its own, which comes after it."""
+        load = Workload(
+            settings.batch_size,
+            tokens=getattr(self, "tokens", 1),
+            readings=self.readings(settings) if name == "reinforce" else (1,),
+            shared=shared,
+            learns="adapters" in settings.train,
+        )
+        backbone = self.footprint("backbone", load, checkpointing)
+        held, peak = (backbone.held_bytes, backbone.peak_bytes) if backbone is not None else (0, 0)
+        if name != "unify":
+            return peak
+        load = Workload(settings.batch_size, learns="diffusion" in settings.train)
+        head = self.footprint("diffusion", load, checkpointing)
+        return peak if head is None else max(peak, held + head.peak_bytes)
+
+    def readings(self, settings: Any) -> tuple[int, ...]:
+        """Rows a sample in each pass of a reinforce step: the rollouts beside the mean, and the cross entropy's own."""
+        rollouts = getattr(self.resolved.config("reinforcer"), "rollouts", 0)
+        return (rollouts + 1, 1) if settings.ce_weight else (rollouts + 1,)
+
+    def trained_bytes(self, groups: list[str]) -> int:
+        """Everything that can train, and gradients and moments of what does."""
+        return sum(
+            size * (TRAINED_BYTES if group in groups else TRAINED_BYTES // 4)
+            for group, size in self.sizes.items()
+        )
+
+    def evaluation(self, parts: Mapping[str, Footprint]) -> StageMemory:
+        """Reading and sampling, which also happen within stages."""
+        return StageMemory(
+            "evaluate",
+            self.spec.evaluation.batch_size,
+            sum(part.weight_bytes for part in parts.values()),
+            self.trained_bytes([]),
+            max((part.peak_bytes for part in parts.values()), default=0),
+        )

@@ -22,6 +22,7 @@ def emosym_components() -> Iterable[ComponentSpec]:
             config="emosym_diffusion.config:StableDiffusionConfig",
             summary="Stable Diffusion 1.x and 2.x: one CLIP text encoder",
             capabilities=("img2img", "unet-lora"),
+            conformance="emosym_diffusion.conformance:StableDiffusion",
         ),
         ComponentSpec(
             "diffusion",
@@ -30,5 +31,6 @@ def emosym_components() -> Iterable[ComponentSpec]:
             config="emosym_diffusion.config:StableDiffusionXLConfig",
             summary="Stable Diffusion XL base: two CLIP text encoders, pooled text and picture sizes",
             capabilities=("img2img", "unet-lora"),
+            conformance="emosym_diffusion.conformance:StableDiffusionXL",
         ),
     )

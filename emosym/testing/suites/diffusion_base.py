@@ -1,0 +1,86 @@
+"""What the checks of diffusion heads are done with: vectors, prompts, pictures, and calls of the head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emosym.contracts import PLACEHOLDER, Condition, Vectors
+from emosym.testing.generic import ComponentSuite
+from emosym.testing.pictures import picture
+from emosym.testing.probes import gap
+
+BATCH = 2
+
+
+class DiffusionChecks(ComponentSuite):
+    """Two prompts with two vectors each, seeded."""
+
+    prompt: ClassVar[str] = f"a {PLACEHOLDER} street"
+    """A prompt with text on both sides of the placeholder."""
+    steps: ClassVar[int] = 3
+
+    def prompts(self, count: int = BATCH) -> list[str]:
+        """The same prompt for every sample."""
+        return [self.prompt] * count
+
+    def vectors(
+        self, count: int = BATCH, *, seed: int = 0, gradient: bool = False, places: int = 2
+    ) -> Vectors:
+        """Random vectors [B,n,w] at the scale of each vocabulary."""
+        draw = torch.Generator().manual_seed(seed)
+        pairs = zip(self.subject.token_widths, self.subject.token_norms, strict=True)
+        return tuple(
+            (torch.randn(count, places, width, generator=draw) * norm / width**0.5).requires_grad_(gradient)
+            for width, norm in pairs
+        )
+
+    def pixels(self, count: int = BATCH) -> Tensor:
+        """Pictures [B,3,side,side] in [-1,1]."""
+        side = self.subject.image_size
+        rows = [np.asarray(picture(number, (side, side))) for number in range(count)]
+        return torch.from_numpy(np.stack(rows)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    @torch.no_grad()
+    def condition(
+        self, vectors: Vectors | None = None, prompts: Sequence[str] = (), *, seed: int = 0
+    ) -> Condition:
+        """Of the seeded vectors in the usual prompts, unless others are given; without a graph."""
+        vectors = self.vectors(seed=seed) if vectors is None else vectors
+        return self.subject.condition(vectors, prompts or self.prompts(len(vectors[0])))
+
+    def loss(
+        self,
+        condition: Condition | None = None,
+        *,
+        seed: int = 0,
+        weights: Tensor | None = None,
+        head: Any = None,
+    ) -> Tensor:
+        """The loss [2] of the pictures under a condition, at the times of a seed."""
+        head = head or self.subject
+        latents = self.keep("latents", lambda: self.subject.latents(self.pixels()))
+        condition = self.condition() if condition is None else condition
+        return head.loss(latents, condition, torch.Generator().manual_seed(seed), weights)
+
+    def sample(
+        self, condition: Condition | None = None, *, seeds: Sequence[int] = (1, 2), **settings: Any
+    ) -> Tensor:
+        """Pictures of a few steps, one seed each."""
+        condition = self.condition() if condition is None else condition
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        return self.subject.sample(condition, generators=generators, **{"steps": self.steps, **settings})
+
+    def places(self, gradient: Tensor | None, vectors: Tensor) -> Iterator[tuple[int, int]]:
+        """Rows and places [B,n] where a gradient is missing or zero."""
+        norms = torch.zeros(vectors.shape[:2]) if gradient is None else gradient.norm(dim=-1)
+        yield from (tuple(place) for place in (~(norms > 0)).nonzero().tolist())
+
+    def apart(self, one: Condition, other: Condition) -> float:
+        """The largest difference of two conditions, in cross-attention states and pooled text."""
+        pooled = 0.0 if one.pooled is None or other.pooled is None else gap(one.pooled, other.pooled)
+        return max(gap(one.hidden, other.hidden), pooled)

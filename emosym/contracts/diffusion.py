@@ -11,6 +11,7 @@ import torch
 from emosym_registry import EmosymError
 from torch import Tensor, nn
 
+from emosym.contracts.adapters import differences
 from emosym.contracts.data import Context
 from emosym.contracts.footprint import Footprint, Workload
 
@@ -113,13 +114,11 @@ class DiffusionHead(nn.Module, ABC):
     def load_adapter_state(self, state: Mapping[str, Tensor]) -> None:
         """The inverse of :meth:`adapter_state`; missing, unexpected or differently shaped tensors are an error."""
         own = self.adapters()
-        wrong = sorted(set(own) ^ set(state)) or [
-            name for name in own if own[name].shape != state[name].shape
-        ]
+        wrong = differences(own, state)
         if wrong:
             raise EmosymError(
                 "diffusion.adapter-mismatch",
-                f"the saved adapter of the diffusion head does not fit: {len(wrong)} tensors differ, such as {wrong[0]}",
+                f"the saved adapter of the diffusion head does not fit: {wrong}",
                 hint="use the head and the adapter settings that it was saved with",
             )
         with torch.no_grad():

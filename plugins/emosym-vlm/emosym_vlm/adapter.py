@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
 from emosym_registry import EmosymError
@@ -13,6 +11,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from emosym.contracts.adapters import differences
 from emosym_vlm.config import AdapterConfig
 
 _PROJECTOR = ("projector", "merger", "connector", "aligner", "resampler", "modality_projection")
@@ -84,26 +83,12 @@ def parameters(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def load_state(own: Mapping[str, nn.Parameter], state: Mapping[str, Tensor]) -> None:
-    """Copy ``state`` into ``own``; other targets, tensors or shapes are ``backbone.adapter-mismatch`` and change nothing.
-
-    The names of the saved tensors are the record of the layers that were matched when they were trained.
-    """
-    here, saved = ({_target(name) for name in names} for names in (own, state))
-    shared = here & saved
-    wrong = [
-        *_listed("layers matched no more:", saved - here),
-        *_listed("layers newly matched:", here - saved),
-        *_listed("missing", [name for name in own if name not in state and _target(name) in shared]),
-        *_listed("unexpected", [name for name in state if name not in own and _target(name) in shared]),
-        *_listed(
-            "of another shape",
-            [name for name in own if name in state and own[name].shape != state[name].shape],
-        ),
-    ]
+    """Copy ``state`` into ``own``; other targets, tensors or shapes are ``backbone.adapter-mismatch`` and change nothing."""
+    wrong = differences(own, state)
     if wrong:
         raise EmosymError(
             "backbone.adapter-mismatch",
-            f"the saved adapter does not fit: {'; '.join(wrong)}",
+            f"the saved adapter does not fit: {wrong}",
             hint="use the model, the adapter settings (type, rank, targets) and the transformers it was trained with",
         )
     with torch.no_grad():
@@ -121,14 +106,3 @@ def detach(model: PreTrainedModel, *, merge: bool) -> None:
             setattr(model.get_submodule(parent), own, module.get_base_layer())
     if hasattr(model, "peft_config"):
         del model.peft_config
-
-
-def _target(name: str) -> str:
-    return name.partition(".lora_")[0]
-
-
-def _listed(what: str, names: Iterable[str]) -> list[str]:
-    """All ``names`` in one phrase: those that differ in the number of their layer alone are one entry."""
-    kinds = Counter(re.sub(r"\.\d+(?=\.)", ".*", name) for name in sorted(names))
-    entries = (f"{kind} ({count} times)" if count > 1 else kind for kind, count in kinds.items())
-    return [f"{what} {', '.join(entries)}"] if kinds else []

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -11,9 +10,10 @@ from typing import Any
 from emosym_registry import EmosymError
 from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from emosym.contracts import Context
+from emosym.contracts.weights import absent_shards, damaged_files, holds_code, is_torn
 
 LOADING = (
     OSError, ImportError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, EOFError,
@@ -21,31 +21,28 @@ LOADING = (
 )  # fmt: skip
 """What transformers, safetensors and torch raise for files that are missing, damaged or of another kind."""
 
-_INDEXES = "model.safetensors.index.json", "pytorch_model.bin.index.json"
-_TORN = "PytorchStreamReader", "unexpected EOF", "storage has wrong byte size"
-
 
 def explained(model: str, context: Context, error: Exception) -> EmosymError:
     """The error to raise in place of ``error``, which came up while ``model`` was read."""
     text = str(error)
     if "trust_remote_code" in text:
         return _untrusted(model)
-    if isinstance(error, UnpicklingError) or "Weights only load failed" in text:
+    if holds_code(error):
         return EmosymError(
             "backbone.unsafe-pickle",
             f"{model}: its weights are a pickle that holds more than tensors, which could run any code; it was not opened",
             hint="take the safetensors version of this model",
         )
     folder = downloaded(context.model_path(model))
-    absent = list(absent_shards(folder)) if folder is not None else []
+    absent = absent_shards(folder) if folder is not None else []
     if absent:
         return EmosymError(
             "backbone.missing-shard",
             f"{folder}: {_some(absent)} {'is' if len(absent) == 1 else 'are'} named by the index but not there",
             hint=f"download the missing files into that folder, as `{_download(model)}` does",
         )
-    damaged = list(damaged_files(folder)) if folder is not None else []
-    if damaged or isinstance(error, (SafetensorError, EOFError)) or any(word in text for word in _TORN):
+    damaged = damaged_files(folder) if folder is not None else []
+    if damaged or is_torn(error):
         return EmosymError(
             "backbone.damaged-weights",
             f"{model}: {_some(damaged) or 'a weight file'} is damaged ({_first_line(error)})",
@@ -76,26 +73,6 @@ def check_complete(model: str, info: Mapping[str, Any]) -> None:
             f"{model}: {len(absent)} weights are not in its files, such as {absent[0]}; they would start at random",
             hint="download the model again; its config.json and its weights do not belong together",
         )
-
-
-def absent_shards(folder: Path) -> Iterator[str]:
-    """Files that an index in ``folder`` names and that are not there."""
-    for index in (folder / name for name in _INDEXES):
-        try:
-            named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue
-        yield from sorted(str(name) for name in named if not (folder / str(name)).is_file())
-
-
-def damaged_files(folder: Path) -> Iterator[str]:
-    """Safetensors files in ``folder`` whose header or length is wrong; only headers are read."""
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            with safe_open(path, "pt"):
-                continue
-        except (SafetensorError, OSError):
-            yield path.name
 
 
 def downloaded(path: str) -> Path | None:

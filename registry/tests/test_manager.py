@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from emosym_registry import EmosymError, Failure, load_registry
@@ -173,3 +174,104 @@ def test_presets_and_aliases_lead_to_files_without_importing(plugin: Write) -> N
     assert registry.alias("backbone", "other", "tiny") is None
     with pytest.raises(EmosymError, match="unknown preset 'mime'; did you mean \"mine\""):
         registry.preset("mime")
+
+
+ALIAS = """
+@hookimpl
+def emosym_aliases():
+    yield Alias("backbone", "llava", "tiny", "email", "weights/llava")
+"""
+
+
+def test_weights_of_one_name_from_two_plugins_are_refused_when_they_are_asked_for(plugin: Write) -> None:
+    registry = load_registry(found=[plugin("a", ALIAS), plugin("b", ALIAS.replace("llava", "other") + GOOD)])
+    assert set(registry.folders) == {("backbone", "llava", "tiny"), ("backbone", "other", "tiny")}
+    registry = load_registry(found=[plugin("a", ALIAS), plugin("b", ALIAS)])
+    assert registry.folders.get(("backbone", "llava", "large")) is None
+    with pytest.raises(EmosymError, match="offered by plugins a and b") as caught:
+        registry.folders.get(("backbone", "llava", "tiny"))
+    assert caught.value.hint == "give a folder, or leave one of them out: --no-plugin b"
+
+
+def test_weights_in_a_package_that_is_missing_trouble_only_who_wants_them(plugin: Write) -> None:
+    lost = ALIAS.replace("email", "nobody_has.this").replace('"tiny"', '"lost"')
+    registry = load_registry(found=[plugin("a", ALIAS), plugin("b", lost)])
+    assert registry.folders["backbone", "llava", "tiny"].name == "llava"
+    with pytest.raises(EmosymError, match="package 'nobody_has.this' is not installed"):
+        registry.folders["backbone", "llava", "lost"]
+
+
+def test_presets_of_one_name_need_their_plugin(plugin: Write) -> None:
+    body = """
+    @hookimpl
+    def emosym_presets():
+        yield Preset("mine", "email", "{id}.yaml")
+    """
+    registry = load_registry(found=[plugin(id, body.replace("{id}", id)) for id in ("a", "b")])
+    with pytest.raises(EmosymError, match="offered by several plugins") as caught:
+        registry.preset("mine")
+    assert caught.value.hint == "write one of preset:a/mine, preset:b/mine"
+    assert registry.preset("b/mine").name == "b.yaml"
+
+
+def test_a_plugin_that_asks_for_a_newer_api_is_told_so_before_its_hooks_are_judged(plugin: Write) -> None:
+    body = "@hookimpl\ndef emosym_plugin_info():\n    return PluginInfo('x', '1.99', '')\n@hookimpl\ndef emosym_new():\n    pass\n"
+    registry = load_registry(
+        found=[plugin("a", body, info=False)], on_failure=lambda failure: None, strict=False
+    )
+    (failure,) = registry.failures
+    assert (failure.stage, failure.hint) == ("version", "pip install --upgrade emosym emosym-registry")
+
+
+def test_refusing_the_second_of_two_keeps_the_hooks_of_the_first(plugin: Write) -> None:
+    body = "@hookimpl\ndef emosym_run_finished(run, summary):\n    return 1\n"
+    found = [plugin("same", body, distribution="one"), plugin("same", body, distribution="two")]
+    registry = load_registry(found=found, on_failure=lambda failure: None, strict=False)
+    assert registry.hook.emosym_run_finished(run=None, summary={}) == [1]
+
+
+def test_what_a_plugin_prints_on_import_is_kept_out_of_stdout(
+    plugin: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert load_registry(found=[plugin("talks", "print('good morning')")]).plugins
+    assert capsys.readouterr() == ("", "good morning\n")
+
+
+def test_an_unknown_name_tells_which_plugins_might_have_had_it(plugin: Write) -> None:
+    found = [plugin("a", GOOD), plugin("broken", "raise RuntimeError('no')")]
+    registry = load_registry(found=found, on_failure=lambda failure: None, strict=False)
+    with pytest.raises(EmosymError, match="unknown reward 'mine'") as caught:
+        registry.find("reward", "mine")
+    assert "plugins that failed to load: broken (emosym plugins doctor)" in caught.value.hint
+
+
+def test_an_id_of_no_plugin_is_noticed_where_it_was_meant_to_leave_one_out(plugin: Write) -> None:
+    registry = load_registry(found=[plugin("mine")], disabled=["mien"], only=["mine", "yours"])
+    assert registry.unknown == [
+        "--no-plugin: no plugin 'mien' is installed; did you mean \"mine\"?",
+        "plugins.only: no plugin 'yours' is installed",
+    ]
+
+
+def test_a_target_may_raise_anything(plugin: Write, tmp_path: Path) -> None:
+    (tmp_path / "exits_on_import.py").write_text("import sys\nsys.exit('go away')\n")
+    body = GOOD.replace("collections:OrderedDict", "exits_on_import:Thing")
+    offer = load_registry(found=[plugin("a", body)]).find("reward", "good")
+    with pytest.raises(EmosymError, match="exits_on_import:Thing cannot be imported: SystemExit: go away"):
+        offer.load()
+
+
+def test_a_config_that_is_no_model_is_refused(plugin: Write) -> None:
+    offer = load_registry(found=[plugin("a", GOOD)]).find("reward", "good")
+    with pytest.raises(EmosymError, match="config collections:Counter is no pydantic model"):
+        offer.load_config()
+
+
+def test_a_component_says_what_it_requires_before_it_is_imported(plugin: Write) -> None:
+    body = GOOD.replace('"collections:Counter")', '"collections:Counter", requires=("pluggy>=999",))')
+    offer = load_registry(found=[plugin("a", body)]).find("reward", "good")
+    with pytest.raises(
+        EmosymError, match=r"reward a/good requires pluggy>=999, but .* is installed"
+    ) as caught:
+        offer.load()
+    assert caught.value.hint == 'pip install "pluggy>=999"'

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
-from emosym_registry import load_registry
+import pytest
+from emosym_registry import hookimpl, load_registry
+from emosym_registry.discovery import Found
 
-from emosym.training.trackers import JsonLines, TensorBoardTracker, read_metrics
+from emosym.training.trackers import (
+    JsonLines,
+    TensorBoardTracker,
+    default_trackers,
+    listening,
+    read_metrics,
+)
 
 
 def tracked(run: Path, stage: str, first: int, last: int, **values: float) -> None:
@@ -72,8 +81,6 @@ def test_a_line_cut_off_by_a_crash_is_left_out(tmp_path: Path) -> None:
 
 
 def test_tensorboard_gets_the_same_scalars(tmp_path: Path) -> None:
-    import pytest
-
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     tracker = TensorBoardTracker()
     tracker.emosym_stage_started(tmp_path, "compress", 2, 0)
@@ -83,3 +90,91 @@ def test_tensorboard_gets_the_same_scalars(tmp_path: Path) -> None:
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard" / "compress"))
     events.Reload()
     assert [(event.step, event.value) for event in events.Scalars("loss")] == [(1, 0.5), (2, 0.25)]
+
+
+FAILING = """
+from emosym_registry import API_VERSION, PluginInfo, hookimpl
+
+@hookimpl
+def emosym_plugin_info():
+    return PluginInfo("failing", API_VERSION, "for tests")
+
+@hookimpl
+def emosym_step_finished(step):
+    raise ConnectionError(f"no network at step {step}")
+"""
+
+
+class Listener:
+    """Counts steps, and knows whether it was closed."""
+
+    def __init__(self) -> None:
+        self.steps, self.closed = 0, False
+
+    @hookimpl
+    def emosym_step_finished(self, step: int) -> None:
+        self.steps += 1
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def step(hook: Any, run: Path, steps: int) -> None:
+    hook.emosym_stage_started(run=run, stage="compress", steps=steps, step=0)
+    for number in range(1, steps + 1):
+        hook.emosym_step_finished(run=run, stage="compress", step=number, values={"loss": 1.0})
+
+
+def test_a_plugin_whose_hook_raises_costs_no_line_of_the_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "failing_tracker.py").write_text(FAILING)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry = load_registry(found=[Found("failing", "failing_tracker", "failing", "1.0")], strict=False)
+    with listening(registry, default_trackers()) as hook:
+        step(hook, tmp_path, 3)
+    assert steps(tmp_path) == [("compress", 1), ("compress", 2), ("compress", 3)]
+    assert capsys.readouterr().err.count("no network") == 1
+
+
+def test_listeners_hear_one_run_only_and_are_closed_when_it_stops(tmp_path: Path) -> None:
+    registry, listener = load_registry(found=()), Listener()
+    trackers = default_trackers(progress=listener)
+    with pytest.raises(KeyboardInterrupt), listening(registry, trackers) as hook:
+        step(hook, tmp_path, 2)
+        raise KeyboardInterrupt
+    assert (listener.steps, listener.closed) == (2, True)
+    assert registry.manager.get_plugins() == set()
+    step(registry.hook, tmp_path, 2)
+    assert listener.steps == 2
+
+
+def test_only_the_first_of_several_processes_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for rank, lines in (("1", []), ("0", [("compress", 1), ("compress", 2)])):
+        monkeypatch.setenv("RANK", rank)
+        listener = Listener()
+        with listening(load_registry(found=()), default_trackers(progress=listener)) as hook:
+            step(hook, tmp_path, 2)
+        assert listener.steps == len(lines)
+        assert steps(tmp_path) == lines
+
+
+def test_a_run_that_cannot_write_its_metrics_stops(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").mkdir()
+    with (
+        listening(load_registry(found=()), default_trackers()) as hook,
+        pytest.raises(OSError, match="metrics"),
+    ):
+        step(hook, tmp_path, 1)
+
+
+def test_calling_the_hooks_of_a_step_costs_microseconds(tmp_path: Path) -> None:
+    registry = load_registry(found=())
+    listeners = [Listener() for _ in range(5)]
+    with listening(registry, listeners) as hook:
+        start = time.perf_counter()
+        for number in range(10_000):
+            hook.emosym_step_finished(run=tmp_path, stage="compress", step=number, values={})
+        each = (time.perf_counter() - start) / 10_000
+    assert [listener.steps for listener in listeners] == [10_000] * 5
+    assert each < 1e-3  # a few µs on an idle machine; a step takes milliseconds at the least

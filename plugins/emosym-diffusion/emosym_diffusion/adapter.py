@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from emosym_registry import EmosymError
 from peft import LoraConfig
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
 from emosym_diffusion.config import UnetLora
@@ -14,8 +16,13 @@ from emosym_diffusion.config import UnetLora
 _MARK = "lora_"
 
 
-def add(unet: Any, config: UnetLora, seed: int) -> None:
-    """Add the adapter; its start is drawn from ``seed`` and changes no prediction. It trains in float32."""
+def add(unet: Any, config: UnetLora, seed: int) -> list[str]:
+    """Add the adapter and return the names of the layers it is on.
+
+    Its start is drawn from ``seed`` and changes no prediction; it trains in float32. Errors:
+    ``diffusion.bad-lora-targets``.
+    """
+    _check_targets(unet, config.targets)
     lora = LoraConfig(
         r=config.rank,
         lora_alpha=config.rank if config.alpha is None else config.alpha,
@@ -27,14 +34,34 @@ def add(unet: Any, config: UnetLora, seed: int) -> None:
             torch.manual_seed(seed)
             unet.add_adapter(lora)
     except ValueError as error:
-        raise EmosymError(
-            "diffusion.bad-lora-targets",
-            f"unet_lora.targets {list(config.targets)} fit no layer of the UNet: {error}",
-            hint='"to_q", "to_k", "to_v" and "to_out.0" are its attention layers',
-        ) from error
+        raise _bad_targets(str(error).partition("\n")[0]) from error
     for parameter in parameters(unet).values():
         parameter.data = parameter.data.float()
         parameter.requires_grad_(True)
+    return [name for name, module in unet.named_modules() if isinstance(module, BaseTunerLayer)]
+
+
+def _check_targets(unet: nn.Module, targets: Sequence[str]) -> None:
+    """PEFT is content when one of them fits; a word that fits nothing is a slip of the pen all the same."""
+    names = [name for name, _ in unet.named_modules()]
+    lost = [t for t in targets if not any(name == t or name.endswith(f".{t}") for name in names)]
+    if lost:
+        raise _bad_targets(f"no layer of the UNet is called {', '.join(lost)}")
+
+
+def _bad_targets(what: str) -> EmosymError:
+    return EmosymError(
+        "diffusion.bad-lora-targets",
+        f"unet_lora.targets: {what}",
+        hint='"to_q", "to_k", "to_v" and "to_out.0" are its attention layers',
+    )
+
+
+def drop(unet: Any, *, merge: bool) -> None:
+    """Put the plain layers back, with what the adapter learnt where ``merge`` is set."""
+    if merge:
+        unet.fuse_lora(safe_fusing=True)
+    unet.unload_lora()
 
 
 def parameters(unet: nn.Module) -> dict[str, nn.Parameter]:

@@ -53,7 +53,7 @@ class Autoencoder(nn.Module):
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Pictures float32 [B,3,H,W] in [0,1]."""
-        latents = latents.float() / self._scale
+        latents = latents.to(self.vae.device).float() / self._scale
         if self._mean is not None and self._std is not None:
             latents = latents * self._std + self._mean
         else:

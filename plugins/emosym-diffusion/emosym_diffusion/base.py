@@ -14,14 +14,17 @@ from torch import Tensor, nn
 from emosym.contracts import Condition, Context, DiffusionHead, Footprint, Vectors, Workload
 from emosym_diffusion import adapter, checks
 from emosym_diffusion.autoencoder import Autoencoder
+from emosym_diffusion.conditions import join, moved
 from emosym_diffusion.config import DiffusionConfig
 from emosym_diffusion.fingerprint import hash_tensors
 from emosym_diffusion.folder import PipelineFolder
 from emosym_diffusion.footprint import measure
 from emosym_diffusion.objective import training_objective
+from emosym_diffusion.placing import choose_dtype, place
 from emosym_diffusion.sampling import Predict, denoise, draw_noise, schedule, start
 from emosym_diffusion.schedulers import fresh, sampling_scheduler
 from emosym_diffusion.text import TextTower
+from emosym_diffusion.tuning import tune
 
 STEPS, GUIDANCE_SCALE = 50, 7.5
 """Of the paper's sampling, and diffusers' own defaults for Stable Diffusion."""
@@ -39,9 +42,11 @@ class LatentDiffusion(DiffusionHead):
     def __init__(self, config: DiffusionConfig, context: Context) -> None:
         super().__init__()
         self.config, self.context = config, context
-        dtype = getattr(torch, config.dtype) if config.dtype else context.dtype or torch.float32
         folder = PipelineFolder(
-            context.model_path(config.model), config.variant, config.local_files_only, dtype
+            context.model_path(config.model),
+            config.variant,
+            config.local_files_only,
+            choose_dtype(config, context),
         )
         index = checks.open_family(folder, self.family, own_vae=config.vae is None)
         self._defaults = folder.defaults()
@@ -61,11 +66,11 @@ class LatentDiffusion(DiffusionHead):
         self.unet: Any = folder.unet()
         checks.check_fit(self.family, folder.path, self.unet, self.towers, self.autoencoder)
         self._size = self._picture_size()
+        self.adapter_targets: list[str] = []
         self._freeze()
-        self._tune()
-        self._empty: Condition | None = None
-        if context.device is not None:
-            self.to(context.device)
+        tune(self.unet, self.autoencoder.vae, config)
+        place(config, context, {"text": self.text, "unet": self.unet, "vae": self.autoencoder})
+        self._empty: tuple[object, Condition] | None = None
 
     @classmethod
     def footprint(cls, config: DiffusionConfig, context: Context, load: Workload) -> Footprint | None:
@@ -132,23 +137,25 @@ class LatentDiffusion(DiffusionHead):
                 hint="give one tensor [B,n,w] for each width in token_widths",
                 ours=True,
             )
-        return self._encode(prompts, vectors)
+        return moved(self._encode(prompts, vectors), self.device)
 
     def _unconditional(self, batch: int) -> Condition:
-        """The empty prompt's condition, encoded once."""
-        if self._empty is None or self._empty.hidden.device != self.device:
-            empty = self._encode([""], None)
+        """The empty prompt's condition, encoded once for the text encoders as they are."""
+        weights = tuple((p.data_ptr(), p._version, p.dtype) for p in self.text.parameters())
+        made_with = (self.device, weights)
+        if self._empty is None or self._empty[0] != made_with:
+            empty = self.condition(None, [""])
             if self._zero_empty:
                 pooled = None if empty.pooled is None else torch.zeros_like(empty.pooled)
                 empty = Condition(torch.zeros_like(empty.hidden), pooled, empty.extra)
-            self._empty = empty
-        return self._empty[torch.zeros(batch, dtype=torch.long, device=self.device)]
+            self._empty = made_with, empty
+        return self._empty[1][torch.zeros(batch, dtype=torch.long, device=self.device)]
 
     # Training.
 
     def latents(self, pixels: Tensor, generator: torch.Generator | None = None) -> Tensor:
         checks.check_pixels(pixels, self.image_size, "pixels")
-        return self.autoencoder.encode(pixels, generator)
+        return self.autoencoder.encode(pixels, generator).to(self.device)
 
     def loss(
         self, latents: Tensor, condition: Condition, generator: torch.Generator, weights: Tensor | None = None
@@ -198,17 +205,18 @@ class LatentDiffusion(DiffusionHead):
         )
         side = self.image_size // self.autoencoder.factor
         noise = draw_noise(generators, (self.autoencoder.channels, side, side), self.device)
-        pictures = None if init_image is None else self.autoencoder.encode(init_image, None)
+        pictures = None if init_image is None else self.latents(init_image)
         latents = start(scheduler, noise, times, pictures)
         scale = self.default_guidance_scale if guidance_scale is None else guidance_scale
         predict = self._guided(condition, scale)
-        return self.autoencoder.decode(denoise(scheduler, predict, latents, times, generators, on_step))
+        final = denoise(scheduler, predict, latents, times, generators, on_step)
+        return self.autoencoder.decode(final).to(self.device)
 
     def _guided(self, condition: Condition, scale: float) -> Predict:
         """Classifier-free guidance (Ho and Salimans 2022) in one batch of both branches; none at 0 and 1."""
         if scale in (0.0, 1.0):
             return lambda latents, time: self._predict(latents, time, condition)
-        both = checks.join(self._unconditional(len(condition)), condition)
+        both = join(self._unconditional(len(condition)), condition)
 
         def predict(latents: Tensor, time: Tensor) -> Tensor:
             empty, wanted = self._predict(torch.cat([latents, latents]), time, both).chunk(2)
@@ -221,10 +229,28 @@ class LatentDiffusion(DiffusionHead):
     def adapters(self) -> dict[str, nn.Parameter]:
         return adapter.parameters(self.unet)
 
+    def merge(self) -> None:
+        """Add what the UNet's LoRA learnt to the weights; afterwards there is none, and nothing trains."""
+        self._drop_adapter(merge=True)
+
+    def unload(self) -> None:
+        """Drop the UNet's LoRA and what it learnt: the head is as its folder has it."""
+        self._drop_adapter(merge=False)
+
+    def _drop_adapter(self, *, merge: bool) -> None:
+        adapter.drop(self.unet, merge=merge)
+        self.adapter_targets = []
+        self.__dict__.pop("_base_hash", None)
+        self.requires_grad_(False)
+
     def fingerprint(self) -> str:
         """sha256 of UNet, autoencoder and text encoders; the adapter's tensors are read anew each time."""
         own = self.adapter_state()
         return hash_tensors(own, start=self._base_hash) if own else self._base_hash
+
+    def to(self, *args: Any, **kwargs: Any) -> LatentDiffusion:
+        """As any module's, but parts that a device map has placed stay where they are, and the others with them."""
+        return self if self.config.device_map else super().to(*args, **kwargs)
 
     @cached_property
     def _base_hash(self) -> str:
@@ -270,19 +296,5 @@ class LatentDiffusion(DiffusionHead):
     def _freeze(self) -> None:
         self.requires_grad_(False)
         if self.config.unet_lora is not None:
-            adapter.add(self.unet, self.config.unet_lora, self.context.seed)
+            self.adapter_targets = adapter.add(self.unet, self.config.unet_lora, self.context.seed)
         self.train(False)
-
-    def _tune(self) -> None:
-        """Speed and memory: nothing here changes what is computed, up to rounding."""
-        self.unet.to(memory_format=torch.channels_last)
-        self.autoencoder.vae.to(memory_format=torch.channels_last)
-        checks.set_attention(self.unet, self.config.attention)
-        if self.config.vae_slicing:
-            self.autoencoder.vae.enable_slicing()
-        if self.config.vae_tiling:
-            self.autoencoder.vae.enable_tiling()
-        if self.config.gradient_checkpointing:
-            self.unet.enable_gradient_checkpointing()
-        if self.config.compile:
-            self.unet.compile()

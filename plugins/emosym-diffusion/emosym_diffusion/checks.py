@@ -8,11 +8,9 @@ from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor
 from emosym_registry import EmosymError
 from torch import Tensor
 
-from emosym.contracts import Condition
 from emosym_diffusion.autoencoder import Autoencoder
 from emosym_diffusion.folder import PipelineFolder
 from emosym_diffusion.text import TextTower
@@ -146,29 +144,3 @@ def check_sampling(
             f"strength {strength} is not in (0, 1]",
             hint="1 keeps almost nothing of the picture, 0.3 most of it",
         )
-
-
-def join(first: Condition, second: Condition) -> Condition:
-    """Both conditions along B."""
-    pooled = None
-    if first.pooled is not None and second.pooled is not None:
-        pooled = torch.cat([first.pooled, second.pooled])
-    extra = {name: torch.cat([first.extra[name], second.extra[name]]) for name in second.extra}
-    return Condition(torch.cat([first.hidden, second.hidden]), pooled, extra)
-
-
-def set_attention(unet: Any, kind: str) -> None:
-    """Choose how the UNet attends; xformers where it is not installed or has no kernel is an error."""
-    if kind == "sdpa":
-        return
-    if kind == "plain":
-        unet.set_attn_processor(AttnProcessor())
-        return
-    try:
-        unet.enable_xformers_memory_efficient_attention()
-    except (ImportError, ValueError, NotImplementedError) as error:
-        raise EmosymError(
-            "diffusion.no-xformers",
-            f"attention: xformers cannot be used here: {str(error).partition(chr(10))[0]}",
-            hint="pip install 'emosym[xformers]' on a machine with an NVIDIA card, or write attention: sdpa",
-        ) from error

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from emosym.contracts import ComponentConfig
+
+_TORCH_WORDS = {None: "auto", "float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+
+
+def _one_convention(word: Any) -> Any:
+    """torch's names of precisions, and null for the run's, were the words of earlier specs."""
+    return _TORCH_WORDS.get(word, word) if word is None or isinstance(word, str) else word
+
+
+Precision = Annotated[Literal["auto", "fp32", "bf16", "fp16"], BeforeValidator(_one_convention)]
 
 
 class UnetLora(ComponentConfig):
@@ -30,8 +40,11 @@ class DiffusionConfig(ComponentConfig):
     """Weight variant such as ``fp16``: reads ``*.fp16.safetensors``."""
     local_files_only: bool = False
     """Never ask the hub; a hub id must then be in the local cache."""
-    dtype: Literal["float32", "bfloat16", "float16"] | None = None
-    """Precision of the frozen weights; null takes the run's, float32 where the run names none."""
+    dtype: Precision = "auto"
+    """Precision of the frozen weights; ``auto`` takes the run's, fp32 where the run names none."""
+    device_map: dict[Literal["text", "unet", "vae"], int | str] | None = None
+    """Parts that lie elsewhere than the run's device, such as ``{text: cpu, vae: "cuda:1"}`` on a small card. They compute
+    where they lie; what passes between them is moved."""
     image_size: int | None = Field(default=None, ge=8)
     """Side of the pictures in pixels; null takes the size that the denoiser was trained for."""
 

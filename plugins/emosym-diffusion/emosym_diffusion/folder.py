@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, DiffusionPipeline, UNet2DConditionModel
+from diffusers.utils import logging as diffusers_logging
 from emosym_registry import EmosymError
+from huggingface_hub.constants import is_offline_mode
 from pydantic import ValidationError
 from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from emosym_diffusion.config import SamplingDefaults
+from emosym_diffusion.failures import LOADING, check_complete, explained, first_line
 
 DEFAULTS_FILE = "emosym.json"
+_CONFIGS = {"scheduler": "scheduler_config.json", "tokenizer": None}
+"""The config file of a component, where it is not ``config.json``; a tokenizer may have one of several."""
+_log = logging.getLogger("emosym.diffusion")
 _HUB_ID = re.compile(r"^[\w-][\w.-]*(/[\w-][\w.-]*)?$")
 
 
@@ -56,11 +63,27 @@ class PipelineFolder:
         try:
             return dict(DiffusionPipeline.load_config(self.path, **self._where))
         except (OSError, ValueError) as error:
-            raise EmosymError(
+            if self.local is not None:
+                raise EmosymError(
+                    "diffusion.unreadable-component",
+                    f"{self.path}/model_index.json: {first_line(error)}",
+                    hint="download the file again, or remove it: the folders of the components are enough",
+                ) from error
+            raise self._not_on_the_hub(example, error) from error
+
+    def _not_on_the_hub(self, example: str, error: Exception) -> EmosymError:
+        if self.local_files_only or is_offline_mode():
+            why = "local_files_only is set" if self.local_files_only else "HF_HUB_OFFLINE is set"
+            return EmosymError(
                 "diffusion.missing-model",
-                f"{self.path}: no folder here, and the hub gave no pipeline of that name ({_first_line(error)})",
-                hint=_download(example),
-            ) from error
+                f"{self.path}: no folder here, not in the local cache of the hub, and {why}",
+                hint=f"where there is a network, {_fetch(self.path)}",
+            )
+        return EmosymError(
+            "diffusion.missing-model",
+            f"{self.path}: no folder here, and the hub gave no pipeline of that name ({first_line(error)})",
+            hint=_download(example),
+        )
 
     def defaults(self) -> SamplingDefaults:
         """What the folder's ``emosym.json`` says of sampling; nothing without one."""
@@ -90,6 +113,15 @@ class PipelineFolder:
                 f"{self.path}: no folder {', '.join(missing)} in this model",
                 hint=_download(example),
             )
+        for name in names:
+            # Without a config, transformers would build another model and fill in what it can.
+            file = _CONFIGS.get(name.partition("_")[0], "config.json")
+            if file and not (self.local / name / file).is_file():
+                raise EmosymError(
+                    "diffusion.unreadable-component",
+                    f"{self.path}: no file {name}/{file}",
+                    hint="download the model again, whole",
+                )
 
     def config(self, component: str, cls: Any) -> dict[str, Any]:
         """A diffusers component's saved config, without its weights."""
@@ -119,79 +151,66 @@ class PipelineFolder:
         return self._weights("vae", lambda: self._diffusers(AutoencoderKL, subfolder, dtype))
 
     def text_encoder(self, component: str, cls: Any) -> Any:
-        def load() -> Any:
-            with _no_progress_bar():
-                return cls.from_pretrained(
-                    self.path,
-                    subfolder=component,
-                    variant=self.variant,
-                    dtype=self.dtype,
-                    **self._where,
-                    output_loading_info=True,
-                )
-
-        return self._weights(component, load)
+        options = {"subfolder": component, "dtype": self.dtype, "weights_only": True}
+        return self._weights(component, lambda: self._open(cls, **options))
 
     def tokenizer(self, component: str) -> Any:
-        return self._read(
-            component,
-            lambda: AutoTokenizer.from_pretrained(self.path, subfolder=component, **self._where),
-        )
+        def load() -> Any:
+            return AutoTokenizer.from_pretrained(
+                self.path, subfolder=component, trust_remote_code=False, **self._where
+            )
+
+        return self._read(component, load)
 
     def _diffusers(self, cls: Any, subfolder: str | None, dtype: torch.dtype) -> Any:
-        return cls.from_pretrained(
-            self.path,
-            subfolder=subfolder,
-            variant=self.variant,
-            torch_dtype=dtype,
-            **self._where,
-            low_cpu_mem_usage=False,
-            output_loading_info=True,
-        )
+        # diffusers opens pickles for tensors alone.
+        return self._open(cls, subfolder=subfolder, torch_dtype=dtype, low_cpu_mem_usage=False)
+
+    def _open(self, cls: Any, **options: Any) -> Any:
+        with _quiet():
+            return cls.from_pretrained(
+                self.path,
+                variant=self.variant,
+                ignore_mismatched_sizes=True,  # They are listed with the missing ones, and refused with their names.
+                output_loading_info=True,
+                **self._where,
+                **options,
+            )
 
     def _weights(self, component: str, load: Any) -> Any:
-        """Load weights and refuse a file that leaves some of them at random."""
+        """Load weights; refuse files that leave some of them at random, and say what of them has no place."""
         model, info = self._read(component, load)
-        if info["missing_keys"]:
-            missing = sorted(info["missing_keys"])
-            raise EmosymError(
-                "diffusion.incomplete-weights",
-                f"{self.path}/{component}: {len(missing)} weights are not in the file, such as {missing[0]}",
-                hint="download the component again; its config.json and its weights do not belong together",
-            )
+        where = f"{self.path}/{component}"
+        check_complete(where, info)
+        if info["unexpected_keys"]:
+            stray = sorted(info["unexpected_keys"])
+            _log.warning("%s: %d weights have no place in the model, such as %s", where, len(stray), stray[0])
         return model
 
     def _read(self, component: str, load: Any) -> Any:
         try:
             return load()
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            variant = f" in variant {self.variant!r}" if self.variant else ""
-            raise EmosymError(
-                "diffusion.unreadable-component",
-                f"{self.path}: {component}{variant} cannot be loaded: {_first_line(error)}",
-                hint=f"check the files under {component}/" + (" and the variant" if self.variant else ""),
-            ) from error
+        except LOADING as error:
+            raise explained(self.path, component, self.variant, error) from error
 
 
 @contextmanager
-def _no_progress_bar() -> Iterator[None]:
-    """A run has its own progress; transformers' bar for each part of a model would bury it."""
-    shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    try:
+def _quiet() -> Iterator[None]:
+    """No loading bars and no tables of keys: a run has its own progress, and what matters of them is our error."""
+    with ExitStack() as stack:
+        for library in (transformers_logging, diffusers_logging):
+            stack.callback(library.set_verbosity, library.get_verbosity())
+            library.set_verbosity(logging.CRITICAL)
+            if library.is_progress_bar_enabled():
+                stack.callback(library.enable_progress_bar)
+                library.disable_progress_bar()
         yield
-    finally:
-        if shown:
-            transformers_logging.enable_progress_bar()
 
 
 def _download(example: str) -> str:
-    name = example.rpartition("/")[2]
-    return (
-        f"get one with `hf download {example} --local-dir models/{name}` and write model: models/{name}, "
-        "or model: tiny for the embedded one"
-    )
+    return f"{_fetch(example)}, or model: tiny for the embedded one"
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+def _fetch(hub_id: str) -> str:
+    folder = f"models/{hub_id.rpartition('/')[2]}"
+    return f"get it with `hf download {hub_id} --local-dir {folder}` and write model: {folder}"

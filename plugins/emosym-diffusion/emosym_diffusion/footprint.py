@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,9 +19,11 @@ from transformers import AutoConfig
 from emosym.contracts import Context, Footprint, Workload
 from emosym.contracts.metering import LikeCuda, metered
 from emosym_diffusion import adapter
-from emosym_diffusion.checks import Family, set_attention
+from emosym_diffusion.checks import Family
 from emosym_diffusion.config import DiffusionConfig
 from emosym_diffusion.folder import PipelineFolder
+from emosym_diffusion.placing import choose_dtype
+from emosym_diffusion.tuning import set_attention
 
 SIZES = Path(__file__).parent / "sizes"
 KNOWN = {
@@ -68,9 +71,11 @@ def measure(config: DiffusionConfig, context: Context, family: Family, load: Wor
     """What one step takes; None where the model is neither a local folder, nor in the local cache, nor known."""
     path = context.model_path(config.model)
     local = Path(path).is_dir()
-    dtype = getattr(torch, config.dtype) if config.dtype else context.dtype or torch.float32
+    dtype = choose_dtype(config, context)
     try:
-        head = skeleton(path if local else str(known_folder(path) or path), family, dtype)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what diffusers and the hub's client think of each other
+            head = skeleton(path if local else str(known_folder(path) or path), family, dtype)
     except (EmosymError, OSError, ValueError):
         return None
     parameters = [parameter for part in head.parts for parameter in part.parameters()]

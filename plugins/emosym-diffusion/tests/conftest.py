@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from diffusers import (
 from emosym_diffusion.config import StableDiffusionConfig, StableDiffusionXLConfig
 from emosym_diffusion.sd import StableDiffusion
 from emosym_diffusion.sdxl import StableDiffusionXL
+from emosym_registry import EmosymError
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from emosym.contracts import Context, LabelSet
@@ -144,6 +146,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Pat
         if not path.exists():
             build_pipeline(family, prediction).save_pretrained(path)
         return path
+
+    return get
+
+
+@pytest.fixture
+def copied(folder: Callable[[str, str], Path], tmp_path: Path) -> Callable[..., Path]:
+    """A copy of a pipeline folder for a test to spoil."""
+
+    def make(family: str = "sd") -> Path:
+        return Path(shutil.copytree(folder(family), tmp_path / family))
+
+    return make
+
+
+@pytest.fixture
+def refused(context: Context) -> Callable[..., EmosymError]:
+    """The error that opening a model with these parameters gives."""
+
+    def get(family: str, model: str | Path, **params: Any) -> EmosymError:
+        cls, config = HEADS[family]
+        with pytest.raises(EmosymError) as caught:
+            cls(config(model=str(model), **params), context)
+        return caught.value
 
     return get
 

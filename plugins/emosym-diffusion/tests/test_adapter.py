@@ -19,7 +19,7 @@ LORA = {"rank": 2, "alpha": 4.0}
 def adapted(folder, context):
     """A fresh head with a LoRA, for a test to train."""
 
-    def make(seed: int = 5, dtype: str | None = None, **lora) -> StableDiffusion:
+    def make(seed: int = 5, dtype: str = "auto", **lora) -> StableDiffusion:
         config = StableDiffusionConfig(model=str(folder("sd")), dtype=dtype, unet_lora=LORA | lora)
         return StableDiffusion(config, replace(context, component="sd", seed=seed))
 
@@ -55,7 +55,7 @@ def test_only_the_adapter_trains_and_it_lowers_the_loss(adapted):
 
 
 def test_the_adapter_of_a_half_precision_base_trains_in_float32(adapted):
-    head = adapted(dtype="bfloat16")
+    head = adapted(dtype="bf16")
     before = head.adapter_state()[
         "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.lora_B.default.weight"
     ].clone()
@@ -116,10 +116,62 @@ def test_a_state_that_does_not_fit_is_refused_whole(adapted):
     assert all(torch.equal(head.adapter_state()[key], value) for key, value in before.items())
 
 
-def test_targets_that_fit_nothing_are_refused(adapted):
+@pytest.mark.parametrize("targets", [["to_nothing"], ["to_q", "to_nothing"]])
+def test_a_target_that_fits_nothing_is_refused_beside_one_that_fits_too(adapted, targets):
     with pytest.raises(EmosymError) as caught:
-        adapted(targets=["to_nothing"])
+        adapted(targets=targets)
     assert caught.value.id == "diffusion.bad-lora-targets"
+    assert "no layer of the UNet is called to_nothing" in str(caught.value)
+
+
+def test_the_matched_layers_are_recorded(adapted, open_head):
+    head = adapted(targets=["to_q", "attn2.to_k"])
+    blocks = [
+        name.removesuffix(".attn1")
+        for name, _ in open_head("sd").unet.named_modules()
+        if name.endswith(".attn1")
+    ]
+    assert len(blocks) > 1
+    own = sorted(
+        f"{block}.{layer}" for block in blocks for layer in ("attn1.to_q", "attn2.to_q", "attn2.to_k")
+    )
+    assert sorted(head.adapter_targets) == own
+    assert sorted({name.partition(".lora_")[0] for name in head.adapter_state()}) == own
+    assert open_head("sd").adapter_targets == []
+
+
+def test_a_changed_match_is_refused_with_the_difference(adapted):
+    saved = adapted(targets=["to_q", "to_k"]).adapter_state()
+    with pytest.raises(EmosymError) as caught:
+        adapted(targets=["to_q", "to_v"]).load_adapter_state(saved)
+    gone, new = str(caught.value).split("; ")
+    assert "layers matched no more:" in gone
+    assert "to_k" in gone
+    assert "to_q" not in gone
+    assert "layers newly matched:" in new
+    assert "to_v" in new
+
+
+def test_merging_keeps_what_was_learnt_and_unloading_drops_it(adapted, open_head, generators):
+    def picture(head):
+        return head.sample(head.condition(None, ["a street"]), generators=generators(1), steps=2)
+
+    merged, unloaded = adapted(), adapted()
+    for head in (merged, unloaded):
+        _train(head)
+    learnt, trained = picture(merged), merged.fingerprint()
+    merged.merge()
+    unloaded.unload()
+    # Merged products round otherwise.
+    torch.testing.assert_close(picture(merged), learnt, rtol=0, atol=1e-4)
+    assert (learnt - picture(open_head("sd"))).abs().max() > 1e-3
+    assert torch.equal(picture(unloaded), picture(open_head("sd")))
+    assert unloaded.fingerprint() == open_head("sd").fingerprint()
+    assert merged.fingerprint() not in (trained, unloaded.fingerprint())
+    for head in (merged, unloaded):
+        assert head.adapters() == {}
+        assert head.adapter_targets == []
+        assert not any(parameter.requires_grad for parameter in head.parameters())
 
 
 def test_the_fingerprint_follows_the_adapter_and_is_the_bases_without_one(adapted, open_head):
@@ -135,7 +187,7 @@ def test_the_fingerprint_differs_between_models(open_head):
     marks = {
         open_head("sd").fingerprint(),
         open_head("sdxl").fingerprint(),
-        open_head("sd", dtype="bfloat16").fingerprint(),
+        open_head("sd", dtype="bf16").fingerprint(),
     }
     assert len(marks) == 3
 

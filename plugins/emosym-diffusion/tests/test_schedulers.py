@@ -17,10 +17,21 @@ FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0, "num_tra
 REPRODUCIBLE = sorted(name for name in _known() if not name.startswith("FlowMatch"))
 
 
-def test_the_usual_names_are_known():
-    assert {"DDIMScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler", "LCMScheduler"} <= set(
-        _known()
-    )
+USUAL = (
+    "DDIM", "DDPM", "DEISMultistep", "DPMSolverMultistep", "DPMSolverSinglestep", "EulerAncestralDiscrete", "EulerDiscrete",
+    "FlowMatchEulerDiscrete", "FlowMatchHeunDiscrete", "HeunDiscrete", "KDPM2AncestralDiscrete", "KDPM2Discrete", "LCM",
+    "LMSDiscrete", "PNDM", "TCD", "UniPCMultistep",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_the_usual_schedulers_are_found_by_name_with_and_without_the_suffix(name):
+    saved = FLOW if name.startswith("FlowMatch") else SAVED
+    for written in (name, f"{name}Scheduler"):
+        assert type(sampling_scheduler(saved, written, {})).__name__ == f"{name}Scheduler"
+
+
+def test_schedulers_that_fit_one_model_of_their_own_are_not_offered():
     assert not {"RePaintScheduler", "DDIMInverseScheduler", "UnCLIPScheduler"} & set(_known())
 
 

@@ -49,6 +49,9 @@ def explain(
     spec: SpecArgument,
     sets: SetOption = None,
     every: Annotated[bool, typer.Option("--all", help="Also list values that nobody set.")] = False,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Say instead what memory each stage needs, and what card has it.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say where every value came from, what differs from the paper, and which plugins, weights and licences are used."""
@@ -60,11 +63,16 @@ def explain(
     )
 
     resolved, registry = resolve(context.obj, spec, sets)
-    sections = [
-        values_section(resolved, every),
-        deviations_section(resolved, registry),
-        components_section(resolved, registry),
-    ]
+    if memory:
+        from emosym.cli.spec_memory import memory_section
+
+        sections = [memory_section(resolved, registry)]
+    else:
+        sections = [
+            values_section(resolved, every),
+            deviations_section(resolved, registry),
+            components_section(resolved, registry),
+        ]
     if as_json:
         data = {"name": resolved.spec.name, **{section.key: section.data for section in sections}}
         print(json.dumps(data, indent=2, ensure_ascii=False))

@@ -73,14 +73,14 @@ def measure(config: BackboneConfig, context: Context, load: Workload) -> Footpri
     vision_learns = _adapt(model, config, context, load)
     tokens, vision_held, vision_peak = measure_vision(model, pictures, load, vision_learns)
     held, peak = measure_language(model, tokens + PROMPT_TOKENS, load)
-    rows = load.samples * max(load.readings)
+    seen = load.samples * (1 if load.shared else max(load.readings))
     return Footprint(
         source=config.model if local else f"{config.model}, as published",
         parameters=base,
         trainable=sum(parameter.numel() for parameter in adapter.parameters(model).values()),
         weight_bytes=weights,
-        held_bytes=held + rows * vision_held,
-        peak_bytes=max(peak + rows * vision_held, rows * vision_peak),
+        held_bytes=held + seen * vision_held,
+        peak_bytes=max(peak + seen * vision_held, seen * vision_peak),
         details={**details, "image_tokens": tokens},
     )
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from emosym_registry import EmosymError, load_registry
-from emosym_registry.cards import find_card, load_cards, read_card, search_cards
+from emosym_registry.cards import Card, find_card, load_cards, read_card, search_cards
+from emosym_registry.cards.__main__ import main
+from emosym_registry.cards.catalogue import FOLDER
+from emosym_registry.cards.page import page
 from emosym_registry.discovery import Found
 
+ROOT = Path(__file__).parents[2]
 CARD = """\
 plugin: my-plugin
 distribution: my-plugin
@@ -114,3 +120,64 @@ heavy = {"emosym_registry.cards", "ruamel.yaml", "pydantic", "torch", "numpy"} &
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("card", load_cards(), ids=lambda card: card.plugin)
+def test_a_first_party_card_says_what_its_package_says(card: Card) -> None:
+    folder = ROOT / "plugins" / card.plugin
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert card.distribution == project["name"]
+    assert card.licence == project["license"]
+    assert card.tested[-1] == project["version"]
+    assert card.distribution in card.install.split()
+    assert set(project["entry-points"]["emosym.plugins"]) == {card.plugin}
+
+
+def test_every_first_party_package_has_a_card() -> None:
+    packages = {path.parent.name for path in (ROOT / "plugins").glob("*/pyproject.toml")}
+    assert packages <= {card.plugin for card in load_cards()}
+
+
+def test_the_page_of_the_documentation_is_current() -> None:
+    text = (ROOT / "docs" / "reference" / "catalogue.md").read_text(encoding="utf-8")
+    assert text == page(load_cards()), "python -m emosym_registry.cards > docs/reference/catalogue.md"
+
+
+def test_the_page_has_every_component_and_how_to_get_it() -> None:
+    text = page(load_cards())
+    for card in load_cards():
+        assert f"| to install | `{card.install}` |" in text
+        for one in card.components:
+            assert f"| {one.kind} | `{one.name}` | [{card.plugin}](#{card.plugin}) |" in text
+
+
+def test_the_example_of_the_guide_is_a_sound_card(tmp_path: Path) -> None:
+    guide = (FOLDER / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    example = guide.partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "my-plugin.yaml").write_text(example)
+    card = read_card(tmp_path / "my-plugin.yaml")
+    assert (card.plugin, card.components[0].name) == ("my-plugin", "warmth")
+
+
+def test_the_guide_explains_every_key() -> None:
+    guide = (FOLDER / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    missing = [field.name for field in dataclasses.fields(Card) if f"| `{field.name}` |" not in guide]
+    assert not missing
+
+
+def test_cards_are_checked_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good, bad = tmp_path / "my-plugin.yaml", tmp_path / "other.yaml"
+    good.write_text(CARD)
+    bad.write_text(CARD)
+    assert main([str(good)]) == 0
+    assert main([str(good), str(bad)]) == 2
+    out, err = capsys.readouterr()
+    assert out.count(f"ok: {good}: 1 component") == 2
+    assert "belongs into my-plugin.yaml" in err
+
+
+def test_an_install_command_names_its_package(tmp_path: Path) -> None:
+    path = tmp_path / "my-plugin.yaml"
+    path.write_text(CARD.replace("pip install my-plugin", "pip install another"))
+    with pytest.raises(EmosymError, match="install: expected a command that names my-plugin"):
+        read_card(path)

@@ -112,6 +112,15 @@ def read_card(path: Path) -> Card:
         _refuse(path, f"plugin: {words['plugin']!r} belongs into {words['plugin']}.yaml")
     if not _INSTALL.match(words["install"]):
         _refuse(path, f"install: expected a pip install command, found {words['install']!r}")
+    packages = [
+        re.split(r"[\[<>=~!@;]", part)[0]
+        for part in words["install"].replace("'", "").replace('"', "").split()
+    ]
+    if words["distribution"] not in packages:
+        _refuse(
+            path,
+            f"install: expected a command that names {words['distribution']}, found {words['install']!r}",
+        )
     tested = data.get("tested")
     if not isinstance(tested, list) or not tested or not all(isinstance(one, str) for one in tested):
         _refuse(path, "tested: expected a list of versions in quotes, at least one")

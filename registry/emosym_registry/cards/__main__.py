@@ -1,0 +1,31 @@
+"""``python -m emosym_registry.cards`` prints the catalogue's page; with files it checks those cards instead."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from emosym_registry.cards.catalogue import load_cards, read_card
+from emosym_registry.cards.page import page
+from emosym_registry.errors import EmosymError
+
+
+def main(files: Sequence[str]) -> int:
+    """0 where every card is sound, 2 where one is not."""
+    if not files:
+        print(page(load_cards()), end="")
+        return 0
+    status = 0
+    for file in files:
+        try:
+            card = read_card(Path(file))
+            print(f"ok: {file}: {len(card.components)} component{'s' * (len(card.components) != 1)}")
+        except EmosymError as error:
+            print(f"error: {error}", file=sys.stderr)
+            status = 2
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

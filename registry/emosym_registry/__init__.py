@@ -1,10 +1,10 @@
 """Descriptors, hooks and discovery of emosym plugins: all that a plugin's light module imports."""
 
 from emosym_registry.descriptors import API_VERSION, KINDS, Alias, ComponentSpec, PluginInfo, Preset
-from emosym_registry.errors import EmosymError, did_you_mean
+from emosym_registry.errors import EmosymError, PluginDeprecationWarning, did_you_mean
 from emosym_registry.hookspecs import hookimpl
 from emosym_registry.lifecycle import Lifecycle
-from emosym_registry.loading import PluginDeprecationWarning, load_registry
+from emosym_registry.loading import load_registry
 from emosym_registry.manager import Registry
 from emosym_registry.offers import Failure, Offer
 

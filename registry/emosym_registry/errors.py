@@ -31,6 +31,13 @@ def _rebuild(id: str, message: str, hint: str, ours: bool) -> EmosymError:
     return EmosymError(id, message, hint=hint, ours=ours)
 
 
+class PluginDeprecationWarning(DeprecationWarning):
+    """What a hook or a descriptor's field warns with when the plugin API is about to drop it.
+
+    Loading collects these instead of showing them; ``emosym plugins doctor`` has a line for each.
+    """
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``did you mean "x"?`` for the nearest known word, or an empty string."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)

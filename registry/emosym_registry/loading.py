@@ -13,7 +13,7 @@ import pluggy
 
 from emosym_registry.descriptors import Alias, ComponentSpec, PluginInfo, Preset
 from emosym_registry.discovery import Found, discover
-from emosym_registry.errors import EmosymError, did_you_mean, first_line
+from emosym_registry.errors import EmosymError, PluginDeprecationWarning, did_you_mean, first_line
 from emosym_registry.manager import Registry
 from emosym_registry.offers import Failure, Offer
 from emosym_registry.refusals import (
@@ -26,10 +26,6 @@ from emosym_registry.refusals import (
     mend,
     version_clash,
 )
-
-
-class PluginDeprecationWarning(DeprecationWarning):
-    """What a hook or a descriptor's field warns with when the plugin API is about to drop it."""
 
 
 def warn(failure: Failure) -> None:

@@ -54,6 +54,10 @@ class VisionLanguageBackbone(Backbone):
         self._placed = is_placed(config)
         if not self._placed:
             self.model.to(context.device or torch.device("cpu"))
+        if config.compile:
+            # Layer by layer: hooks on the embedding must stay outside, as compiled code does not look for new ones.
+            for layer in self.model.get_decoder().layers:
+                layer.compile(dynamic=True)
         self._filler = choose_filler(self.model.config, self.processor.tokenizer)
         self._reader = PromptReader(
             self.model, self.processor, self._filler, sequential=config.positions == "sequential"
@@ -91,7 +95,7 @@ class VisionLanguageBackbone(Backbone):
         check_tokens(tokens, len(samples), self.hidden_size)
         batch = self._batch(samples, question, tokens.shape[1])
         with embedded(self.model.get_input_embeddings(), (batch.rows, batch.columns), tokens):
-            hidden = self._run_prompt(batch, use_cache=False).last_hidden_state
+            hidden = self._run_prompt(batch, use_cache=False).last_hidden_state.to(self.device)
         return hidden[batch.rows, batch.columns].to(tokens.dtype)
 
     @torch.no_grad()
@@ -101,7 +105,7 @@ class VisionLanguageBackbone(Backbone):
             output = self._run_prompt(batch, use_cache=True)
         return Prefix(
             cache=output.past_key_values,
-            last_hidden=output.last_hidden_state[batch.rows[:, 0], batch.last],
+            last_hidden=output.last_hidden_state.to(self.device)[batch.rows[:, 0], batch.last],
             mask=batch.mask,
             next_positions=batch.next_positions,
             tokens=batch.lengths,
@@ -137,7 +141,7 @@ class VisionLanguageBackbone(Backbone):
                 last = self._continue(cache, mask, start, vectors=tokens)[:, -1]
                 mask, start = _longer(mask, tokens.shape[1]), start + tokens.shape[1]
             while len(written) < max_new_tokens:
-                chosen = head(last).argmax(-1).masked_fill(done, self._filler)
+                chosen = head(last).argmax(-1).to(mask.device).masked_fill(done, self._filler)
                 done = done | torch.isin(chosen, ends)
                 written.append(chosen)
                 if bool(done.all()) or len(written) == max_new_tokens:
@@ -250,14 +254,14 @@ class VisionLanguageBackbone(Backbone):
             "use_cache": True,
         }
         if ids is not None:
-            return self.model.base_model(input_ids=ids, **options).last_hidden_state
+            return self.model.base_model(input_ids=ids, **options).last_hidden_state.to(self.device)
         ids = mask.new_full((len(mask), count), self._filler)
         slots = (
             torch.arange(len(mask), device=mask.device)[:, None],
             torch.arange(count, device=mask.device)[None],
         )
         with embedded(self.model.get_input_embeddings(), slots, vectors):
-            return self.model.base_model(input_ids=ids, **options).last_hidden_state
+            return self.model.base_model(input_ids=ids, **options).last_hidden_state.to(self.device)
 
 
 def _longer(mask: Tensor, count: int) -> Tensor:

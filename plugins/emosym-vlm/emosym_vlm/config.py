@@ -52,6 +52,8 @@ class BackboneConfig(ComponentConfig):
     """Where shorter prompts of a batch are padded; results do not depend on it."""
     gradient_checkpointing: bool = False
     """Trade time for memory when training through :meth:`forward`; prefixes cannot be read while it trains."""
+    compile: bool = False
+    """Let torch.compile fuse each decoder layer: minutes at the start, for long trainings on a GPU."""
     local_files_only: bool = False
     """Never ask the hub."""
     cache_features: bool = True

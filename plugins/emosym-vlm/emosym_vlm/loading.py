@@ -23,7 +23,7 @@ from transformers.utils import logging as transformers_logging
 from emosym.contracts import Context
 from emosym_vlm.config import BackboneConfig
 from emosym_vlm.failures import LOADING, check_complete, downloaded, explained
-from emosym_vlm.placing import check_on_device, placement
+from emosym_vlm.placing import check_on_device, placement, settle
 from emosym_vlm.processor import load_processor
 from emosym_vlm.segments import use_segments
 
@@ -65,6 +65,7 @@ def load(
     model = _read_weights(path, config, context, options)
     _check_forward(model, config.model)
     check_on_device(model, config.model)
+    settle(model, config.model)
     model.requires_grad_(False)
     if config.attention == "sdpa":
         use_segments(model.get_encoder(modality="image"))

@@ -12,6 +12,9 @@ from transformers.utils import is_bitsandbytes_available
 from emosym.contracts import Context
 from emosym_vlm.config import BackboneConfig
 
+_BLOCK = 64
+"""Values that share a scale, bitsandbytes' own default."""
+
 
 def is_placed(config: BackboneConfig) -> bool:
     """Whether loading decides where the weights lie, so that nothing may move them afterwards."""
@@ -21,9 +24,12 @@ def is_placed(config: BackboneConfig) -> bool:
 def placement(config: BackboneConfig, context: Context, dtype: torch.dtype) -> dict[str, Any]:
     """What ``from_pretrained`` is told of devices and formats; nothing where the model is moved as a whole.
 
-    Errors: ``backbone.no-bitsandbytes``.
+    Errors: ``backbone.no-bitsandbytes``, ``backbone.offloaded``.
     """
     options: dict[str, Any] = {}
+    if isinstance(config.device_map, dict) and "disk" in config.device_map.values():
+        away = [part for part, device in config.device_map.items() if device == "disk"]
+        raise _offloaded(config.model, [part or "the whole model" for part in away])
     if is_placed(config):
         options["device_map"] = config.device_map or {"": str(context.device or "cpu")}
     if config.quantization != "none":
@@ -53,8 +59,38 @@ def check_on_device(model: PreTrainedModel, name: str) -> None:
     """Refuse a map that leaves weights on disk or swaps them in and out: they cannot be trained or fingerprinted."""
     away = [key for key, parameter in model.named_parameters() if parameter.device.type == "meta"]
     if away:
+        raise _offloaded(name, away)
+
+
+def _offloaded(name: str, away: list[str]) -> EmosymError:
+    return EmosymError(
+        "backbone.offloaded",
+        f"{name}: {len(away)} parts, such as {away[0]}, have no place on the devices of the device map",
+        hint="use more or larger devices, quantization=nf4, or a smaller model",
+    )
+
+
+def settle(model: PreTrainedModel, name: str) -> None:
+    """Make 4-bit layers on a CPU sound, where bitsandbytes has two ways of its own.
+
+    It repacks weights in place at their first reading, after which prefixes are stale and no gradient passes; that is
+    turned off. And it rounds rows wrongly whose width is no multiple of its blocks (measured with 0.50); those are
+    refused: ``backbone.nf4-on-cpu``.
+    """
+    layers = {
+        key: layer for key, layer in model.named_modules() if hasattr(layer, "support_avx512bf16_for_cpu")
+    }
+    odd = [
+        f"{key} ({layer.in_features})"
+        for key, layer in layers.items()
+        if layer.weight.device.type == "cpu" and layer.in_features % _BLOCK
+    ]
+    if odd:
         raise EmosymError(
-            "backbone.offloaded",
-            f"{name}: {len(away)} weights, such as {away[0]}, have no place on the devices of the device map",
-            hint="use more or larger devices, quantization=nf4, or a smaller model",
+            "backbone.nf4-on-cpu",
+            f"{name}: on a CPU, bitsandbytes packs widths that are multiples of {_BLOCK}; {len(odd)} layers have others,"
+            f" such as {odd[0]}",
+            hint="use a GPU, quantization=int8, or quantization=none",
         )
+    for layer in layers.values():
+        layer.support_avx512bf16_for_cpu = False

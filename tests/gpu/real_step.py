@@ -1,0 +1,197 @@
+"""Steps of all three stages at real size with random weights: tokens/s, images/s, use of the device, peak memory.
+
+Run by hand where there is a card:
+
+    python tests/gpu/real_step.py --backbone qwen2-vl-2b --diffusion sd15 --device cuda --precision bf16
+
+``--backbone`` is qwen2-vl-2b, qwen2-vl-7b, qwen2.5-vl-3b, llava-1.5-7b or tiny, ``--diffusion`` sd15, sdxl-base or tiny. The
+stages, components and settings are those of configs/paper; only data, texts and judges are replaced by random ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from emosym_registry import Registry, load_registry
+from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
+
+from emosym.assembly import Builder, build_surroundings, choose_device
+from emosym.contracts.labels import MIKELS_8
+from emosym.evaluation.wording import number
+from emosym.spec import Resolved, load_spec
+from emosym.stages.run import STAGES, make_stage
+from emosym.system import System
+from emosym.training.loop import Stage, set_modes, train
+from emosym.training.run_folder import RunFolder, peak_memory_bytes
+
+sys.path.insert(0, str(Path(__file__).parent))
+from random_models import save_backbone, save_head
+
+PAPER = Path(__file__).parents[2] / "configs" / "paper" / "qwen2-vl-2b_sd15.yaml"
+PEAK_TFLOPS = {"H200": 989, "H100": 989, "A100": 312, "L40S": 362, "4090": 165, "3090": 71}
+"""Dense bf16, from the makers' data sheets."""
+
+
+class Clock:
+    """Listens to a run and notes when each step was done; the first warms up."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.times: list[float] = []
+
+    def emosym_stage_started(self, **_: Any) -> None:
+        self.times = []
+
+    def emosym_step_finished(self, **_: Any) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        self.times.append(time.perf_counter())
+
+    @property
+    def seconds_a_step(self) -> float:
+        return (self.times[-1] - self.times[0]) / (len(self.times) - 1)
+
+
+def pictures(folder: Path, side: int, train: int) -> Path:
+    """Random pictures of every emotion, ``train`` in all to learn from, in the layout of ``image-folder``."""
+    rng = np.random.default_rng(0)
+    each = max(1, -(-train // len(MIKELS_8)))
+    for split, count in (("train", each), ("val", 1), ("test", 1)):
+        for label in MIKELS_8:
+            for i in range(count):
+                path = folder / split / label / f"{i}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(rng.integers(0, 255, (side, side, 3), dtype=np.uint8)).save(path)
+    return folder
+
+
+def resolve(options: argparse.Namespace, scratch: Path, registry: Registry) -> Resolved:
+    """The paper's spec with the chosen models, random data and nothing that would be downloaded."""
+    tiny = options.backbone == "tiny" or options.diffusion == "tiny"
+    backbone = "tiny" if options.backbone == "tiny" else save_backbone(options.backbone, scratch / "backbone")
+    head = "tiny" if options.diffusion == "tiny" else save_head(options.diffusion, scratch / "head")
+    family = "llava" if "llava" in options.backbone else "qwen-vl"
+    batches = [f"stages.{stage}.batch_size={options.batch}" for stage in STAGES if options.batch]
+    spec = load_spec(PAPER, registry=registry).spec.stages
+    most = options.batch or max(getattr(spec, stage).batch_size for stage in STAGES)
+    root = pictures(scratch / "pictures", options.side, most)
+    texts = scratch / "texts.jsonl"
+    rows = [
+        {"image": f"{path.relative_to(root)}", "text": f"picture {i}"}
+        for i, path in enumerate(sorted(root.rglob("*.jpg")))
+    ]
+    texts.write_text("\n".join(json.dumps(row) for row in rows) + "\n", encoding="utf-8")
+    sets = [
+        f"data={{name: image-folder, params: {{root: {root}}}}}",
+        f"knowledge={{name: jsonl, params: {{path: {texts}}}}}",
+        "text_encoder.params={model: tiny, pretrained: null}",
+        f"backbone.name={family}", f"backbone.params.model={backbone}", "backbone.params.cache_features=false",
+        f"diffusion.name={'sdxl' if 'sdxl' in options.diffusion else 'sd'}", f"diffusion.params.model={head}",
+        "diffusion.params.image_size=null",
+        "memory=null", "judges={evaluate: null}", "metrics=[accuracy]", "stages.unify.refresh=null",
+        f"compute.precision={options.precision}", "compute.workers=0",
+        *(f"stages.{stage}.steps={options.steps + 1}" for stage in STAGES), *batches,
+    ]  # fmt: skip
+    if family == "llava" or tiny:
+        sets += ["backbone.params.min_pixels=null", "backbone.params.max_pixels=null"]
+    return load_spec(PAPER, registry=registry, sets=sets)
+
+
+def flops(stage: Stage, system: System) -> int:
+    """Floating point operations of one forward and backward pass, those of recomputation included."""
+    groups = stage.groups()
+    set_modes(system, groups)
+    with FlopCounterMode(display=False) as counter, system.autocast():
+        terms = stage(stage.batch(0, 0, 1), torch.Generator().manual_seed(0))
+        terms.loss.backward()
+    for parameters in groups.values():
+        for parameter in parameters.values():
+            parameter.grad = None
+    return counter.get_total_flops()
+
+
+def peak_tflops(options: argparse.Namespace, device: torch.device) -> float | None:
+    if options.peak_tflops is not None or device.type != "cuda":
+        return options.peak_tflops
+    name = torch.cuda.get_device_name(device)
+    return next((value for mark, value in PEAK_TFLOPS.items() if mark in name), None)
+
+
+def measure(options: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
+    """One row a stage."""
+    registry = load_registry()
+    resolved = resolve(options, scratch, registry)
+    device = choose_device(options.device)
+    run = RunFolder.open(scratch / "run", resolved.to_yaml(), resume=False)
+    builder = Builder.of(resolved, registry, run=run.path, device=device, precision=options.precision)
+    around = build_surroundings(builder)
+    assert around.text_encoder is not None
+    width = around.text_encoder.width
+    system = System.assemble(builder, text_width=width, device=device, precision=options.precision)
+    clock, peak = Clock(device), peak_tflops(options, device)
+    rows = []
+    for name in STAGES:
+        stage = make_stage(name, system, around, run, clock, smoke=False)
+        mixed = "no" if options.precision == "fp32" else options.precision
+        accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        train(stage, optim=resolved.spec.optim, run=run, hook=clock, accelerator=accelerator, seed=7)
+        memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_memory_bytes()
+        batch = stage.batch(0, 0, 1)
+        seconds = clock.seconds_a_step
+        with torch.no_grad():
+            tokens = (
+                int(system.core.backbone.encode(batch[:1]).tokens[0])
+                + 1
+                + system.core.compressor.context_tokens
+            )
+        tflops = flops(stage, system) / seconds / 1e12
+        rows.append(
+            {
+                "stage": name, "batch": len(batch), "seconds": seconds, "images/s": len(batch) / seconds,
+                "tokens/s": len(batch) * tokens / seconds, "TFLOP/s": tflops,
+                "utilisation": None if peak is None else tflops / peak, "peak GiB": memory / 2**30,
+            }
+        )  # fmt: skip
+    return rows
+
+
+def main(arguments: list[str] | None = None) -> list[dict[str, Any]]:
+    """Measure and print; returns the rows."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--backbone", default="qwen2-vl-2b")
+    parser.add_argument("--diffusion", default="sd15")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="bf16", choices=("bf16", "fp16", "fp32"))
+    parser.add_argument("--steps", type=int, default=3, help="timed steps, after one that warms up")
+    parser.add_argument("--batch", type=int, help="pictures a step; the spec's own by default")
+    parser.add_argument("--side", type=int, default=1024, help="pixels along a side of the random pictures")
+    parser.add_argument("--peak-tflops", type=float, help="of the device, where it is not one of the known")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="emosym-real-step-") as scratch:
+        rows = measure(options, Path(scratch))
+    for row in rows:
+        print(
+            "  ".join(
+                f"{key} {'-' if value is None else value if isinstance(value, str) else number(value)}"
+                for key, value in row.items()
+            )
+        )
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -42,6 +42,14 @@ def unreached(loss: Tensor, parameters: Mapping[str, Tensor]) -> list[str]:
     ]
 
 
+def gradient(loss: Tensor, of: Tensor) -> Tensor:
+    """The gradient of ``loss`` to a tensor; zeros where there is none."""
+    found = None
+    if loss.requires_grad:
+        (found,) = torch.autograd.grad(loss, [of], retain_graph=True, allow_unused=True)
+    return torch.zeros_like(of) if found is None else found
+
+
 def refusal(call: Callable[[], Any]) -> EmosymError | None:
     """The error with which a call is refused; None where it goes through."""
     try:

@@ -81,11 +81,7 @@ class DiffusionSuite(PromptChecks, AdapterChecks):
         """This gradient is all that the reasoning tokens learn from generation."""
         vectors = self.vectors(gradient=True)
         loss = self.loss(self.subject.condition(vectors, self.prompts())).sum()
-        missed = [
-            f"encoder {number}, row {row}, vector {place}"
-            for number, gradient in enumerate(torch.autograd.grad(loss, vectors, allow_unused=True))
-            for row, place in self.places(gradient, vectors[number])
-        ]
+        missed = self.missed(loss, vectors)
         require(not missed, f"no gradient at {some(missed)}")
 
     @check("diffusion.frozen", "nothing to train but `adapters()`, in training mode too")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 from emosym.contracts import PLACEHOLDER, Condition, Vectors
 from emosym.testing.generic import ComponentSuite
 from emosym.testing.pictures import picture
-from emosym.testing.probes import gap
+from emosym.testing.probes import gap, gradient
 
 BATCH = 2
 
@@ -75,10 +75,14 @@ class DiffusionChecks(ComponentSuite):
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         return self.subject.sample(condition, generators=generators, **{"steps": self.steps, **settings})
 
-    def places(self, gradient: Tensor | None, vectors: Tensor) -> Iterator[tuple[int, int]]:
-        """Rows and places [B,n] where a gradient is missing or zero."""
-        norms = torch.zeros(vectors.shape[:2]) if gradient is None else gradient.norm(dim=-1)
-        yield from (tuple(place) for place in (~(norms > 0)).nonzero().tolist())
+    def missed(self, loss: Tensor, vectors: Vectors) -> list[str]:
+        """Where vectors [B,n,w] receive no gradient from ``loss``, in words."""
+        norms = [gradient(loss, one).norm(dim=-1) for one in vectors]
+        return [
+            f"text encoder {number}, sample {row}, vector {place}"
+            for number, one in enumerate(norms)
+            for row, place in (~(one > 0)).nonzero().tolist()
+        ]
 
     def apart(self, one: Condition, other: Condition) -> float:
         """The largest difference of two conditions, in cross-attention states and pooled text."""

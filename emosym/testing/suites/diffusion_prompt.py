@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from emosym.contracts import PLACEHOLDER
 from emosym.testing.checks import check, require
 from emosym.testing.probes import finite, gap, mixed, refusal, some
@@ -38,11 +36,7 @@ class PromptChecks(DiffusionChecks):
         vectors = self.vectors(gradient=True)
         condition = self.subject.condition(vectors, self.prompts())
         total = mixed(condition.hidden) + (0 if condition.pooled is None else mixed(condition.pooled))
-        missed = [
-            f"encoder {number}, row {row}, vector {place}"
-            for number, gradient in enumerate(torch.autograd.grad(total, vectors, allow_unused=True))
-            for row, place in self.places(gradient, vectors[number])
-        ]
+        missed = self.missed(total, vectors)
         require(not missed, f"no gradient at {some(missed)}")
 
     @check("diffusion.vectors-matter", "another condition where one vector of one text encoder is another")

@@ -23,6 +23,7 @@ def emosym_components() -> Iterable[ComponentSpec]:
             "emosym_vlm.config:QwenVLConfig",
             "Qwen2-VL, Qwen2.5-VL and Qwen3-VL, images at their own size",
             capabilities,
+            conformance="emosym_vlm.conformance:QwenVL",
         ),
         ComponentSpec(
             "backbone",
@@ -31,6 +32,7 @@ def emosym_components() -> Iterable[ComponentSpec]:
             "emosym_vlm.config:LlavaConfig",
             "LLaVA 1.5, LLaVA-NeXT and LLaVA-OneVision",
             capabilities,
+            conformance="emosym_vlm.conformance:Llava",
         ),
         ComponentSpec(
             "backbone",
@@ -39,5 +41,6 @@ def emosym_components() -> Iterable[ComponentSpec]:
             "emosym_vlm.config:HFVLMConfig",
             "any image-text-to-text model of transformers with a chat template (SmolVLM, Idefics3, InternVL, Gemma 3, …)",
             capabilities,
+            conformance="emosym_vlm.conformance:HFVLM",
         ),
     )

@@ -21,7 +21,9 @@ from emosym.spec import Resolved
 from emosym.system import HEAD_WIDTH
 
 CARDS = (8, 12, 16, 24, 40, 48, 80, 141)
-"""Memory of common cards, in GiB."""
+"""Memory of common cards as they are called, in GiB."""
+USABLE = 0.95
+"""Of a card's memory: the driver keeps some, and 80 GB are not quite 80 GiB."""
 GIB = 2**30
 CONTEXT_BYTES = GIB
 FRAGMENTATION = 0.1
@@ -32,7 +34,8 @@ SAMPLING_BATCH = 32
 ASSUMPTIONS = (
     "one NVIDIA card; pictures of 1024×1024 pixels, as the processor scales them; every prompt of a batch that long",
     "fused attention (flash or memory-efficient) unless the spec says eager or plain; mixed precision as torch.autocast",
-    f"1 GiB for CUDA itself and {FRAGMENTATION:.0%} of the activations for the allocator's gaps; expect 10 to 20 % of error",
+    f"1 GiB for CUDA itself, {FRAGMENTATION:.0%} of the activations for the allocator's gaps, {USABLE:.0%} of a card usable; "
+    "not yet compared with a real card: allow 10 to 20 % of error",
     "judges and text encoder are not counted: 0.5 to 2 GiB each for CLIP ViT-L/14 in float32",
 )
 
@@ -77,8 +80,8 @@ class Estimate:
 
 
 def card_for(total: int) -> int | None:
-    """The smallest common card, in GiB, that holds ``total`` bytes; None where none does."""
-    return next((card for card in CARDS if card * GIB >= total), None)
+    """The smallest common card, in GiB, that has room for ``total`` bytes; None where none does."""
+    return next((card for card in CARDS if card * GIB * USABLE >= total), None)
 
 
 def estimate(resolved: Resolved, registry: Registry) -> Estimate:

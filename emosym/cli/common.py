@@ -26,6 +26,13 @@ SetOption = Annotated[
 ]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps …")]
 PrecisionOption = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16.")]
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust-remote-code",
+        help="Let a model's folder run the Python code it brings. Read that code first; a spec cannot allow it.",
+    ),
+]
 SystemOption = Annotated[
     Path | None,
     typer.Option(

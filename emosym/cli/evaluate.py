@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from emosym.cli.common import DeviceOption, PrecisionOption, existing_run, registry_for
+from emosym.cli.common import DeviceOption, PrecisionOption, TrustOption, existing_run, registry_for
 
 
 def evaluate(
@@ -22,6 +22,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
+    trust_remote_code: TrustOption = False,
 ) -> None:
     """Measure the saved system of a run folder again."""
     existing_run(run)
@@ -30,7 +31,15 @@ def evaluate(
     registry = registry_for(context.obj, plugins_only(run / "spec.yaml"))
     from emosym.evaluation.evaluate import evaluate_run
 
-    figures = evaluate_run(run, registry=registry, split=split, device=device, precision=precision, out=out)
+    figures = evaluate_run(
+        run,
+        registry=registry,
+        split=split,
+        device=device,
+        precision=precision,
+        out=out,
+        trust_remote_code=trust_remote_code,
+    )
     if as_json:
         print(json.dumps(figures, indent=2))
         return

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emosym.cli.common import DeviceOption, PrecisionOption, SystemOption, find_system, registry_for
+from emosym.cli.common import (
+    DeviceOption,
+    PrecisionOption,
+    SystemOption,
+    TrustOption,
+    find_system,
+    registry_for,
+)
 
 if TYPE_CHECKING:
     from emosym.contracts import Generated
@@ -40,6 +47,7 @@ def generate(
     system: SystemOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
+    trust_remote_code: TrustOption = False,
 ) -> None:
     """Generate pictures that evoke an emotion, or a mixture of several."""
     weights = parse_mixture(mixture) if mixture is not None else None
@@ -48,7 +56,13 @@ def generate(
     registry = registry_for(context.obj)
     from emosym.system import System
 
-    loaded = System.load(folder, device=device or "auto", precision=precision or "auto", registry=registry)
+    loaded = System.load(
+        folder,
+        device=device or "auto",
+        precision=precision or "auto",
+        registry=registry,
+        trust_remote_code=trust_remote_code,
+    )
     with _steps_shown() as on_step:
         pictures = loaded.generate(
             emotion, mixture=weights, n=number, prompt=prompt, seed=seed, image=image, steps=steps,

@@ -8,7 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from emosym.cli.common import RUNS, DeviceOption, PrecisionOption, SetOption, SpecArgument, resolve
+from emosym.cli.common import (
+    RUNS,
+    DeviceOption,
+    PrecisionOption,
+    SetOption,
+    SpecArgument,
+    TrustOption,
+    resolve,
+)
 from emosym.cli.failures import StoppedError
 
 OutOption = Annotated[
@@ -35,10 +43,11 @@ def run(
     resume: ResumeOption = False,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
+    trust_remote_code: TrustOption = False,
     tensorboard: TensorBoardOption = False,
 ) -> None:
     """Run an experiment: every stage, the evaluation and the report."""
-    _execute(context, spec, sets, out, None, smoke, resume, device, precision, tensorboard)
+    _execute(context, spec, sets, out, None, smoke, resume, device, precision, trust_remote_code, tensorboard)
 
 
 def train(
@@ -51,11 +60,14 @@ def train(
     resume: ResumeOption = False,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
+    trust_remote_code: TrustOption = False,
     tensorboard: TensorBoardOption = False,
 ) -> None:
     """Train single stages of an experiment; a later stage goes on from an earlier one with --resume."""
     _check_stages(stage)
-    _execute(context, spec, sets, out, stage, smoke, resume, device, precision, tensorboard)
+    _execute(
+        context, spec, sets, out, stage, smoke, resume, device, precision, trust_remote_code, tensorboard
+    )
 
 
 def _execute(
@@ -68,16 +80,17 @@ def _execute(
     resume: bool,
     device: str | None,
     precision: str | None,
+    trust_remote_code: bool,
     tensorboard: bool,
 ) -> None:
     resolved, registry = resolve(context.obj, source, sets)
     folder = out if out is not None else _default_folder(resolved.spec.name, smoke, resume)
     try:
         summary = _train_and_evaluate(
-            resolved, registry, folder, only, smoke, resume, device, precision, tensorboard
+            resolved, registry, folder, only, smoke, resume, device, precision, trust_remote_code, tensorboard
         )
     except KeyboardInterrupt:
-        raise StoppedError(_how_to_resume(source, sets, folder, only, smoke)) from None
+        raise StoppedError(_how_to_resume(source, sets, folder, only, smoke, trust_remote_code)) from None
     from emosym.cli.tables import print_summary
 
     print_summary(summary)
@@ -95,6 +108,7 @@ def _train_and_evaluate(
     resume: bool,
     device: str | None,
     precision: str | None,
+    trust_remote_code: bool,
     tensorboard: bool,
 ) -> dict[str, Any]:
     from emosym.cli.progress import show_progress
@@ -111,6 +125,7 @@ def _train_and_evaluate(
             only=only,
             device=device,
             precision=precision,
+            trust_remote_code=trust_remote_code,
             trackers=default_trackers(tensorboard=tensorboard, progress=progress),
         )
 
@@ -137,7 +152,7 @@ def _default_folder(name: str, smoke: bool, resume: bool) -> Path:
 
 
 def _how_to_resume(
-    source: str, sets: list[str] | None, folder: Path, only: list[str] | None, smoke: bool
+    source: str, sets: list[str] | None, folder: Path, only: list[str] | None, smoke: bool, trust: bool
 ) -> str:
     import shlex
 
@@ -145,4 +160,5 @@ def _how_to_resume(
     words += [word for stage in only or () for word in ("--stage", stage)]
     words += [word for value in sets or () for word in ("--set", value)]
     words += ["--smoke"] if smoke else []
+    words += ["--trust-remote-code"] if trust else []
     return f"stopped; continue with:\n  {shlex.join(words)}"

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emosym.cli.columns import columns
-from emosym.cli.common import DeviceOption, PrecisionOption, SystemOption, find_system, registry_for
+from emosym.cli.common import (
+    DeviceOption,
+    PrecisionOption,
+    SystemOption,
+    TrustOption,
+    find_system,
+    registry_for,
+)
 
 if TYPE_CHECKING:
     from emosym.contracts import Reading
@@ -24,6 +31,7 @@ def understand(
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 32,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
+    trust_remote_code: TrustOption = False,
 ) -> None:
     """Read the emotion of each picture with a saved system."""
     _check_images(images)
@@ -31,7 +39,13 @@ def understand(
     registry = registry_for(context.obj)
     from emosym.system import System
 
-    loaded = System.load(folder, device=device or "auto", precision=precision or "auto", registry=registry)
+    loaded = System.load(
+        folder,
+        device=device or "auto",
+        precision=precision or "auto",
+        registry=registry,
+        trust_remote_code=trust_remote_code,
+    )
     readings = loaded.understand(images, batch_size=batch_size)
     if as_json:
         print(

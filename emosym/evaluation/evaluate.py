@@ -171,15 +171,30 @@ def evaluate_run(
     device: str | None = None,
     precision: str | None = None,
     out: Path | None = None,
+    trust_remote_code: bool = False,
 ) -> Mapping[str, Any]:
     """Evaluate the saved system of a run again, on the same or another split."""
     registry = registry or load_registry()
-    system = System.load(run, registry=registry, device=device or "auto", precision=precision or "auto")
-    around = surroundings_of(system.resolved, registry, system)
+    system = System.load(
+        run,
+        registry=registry,
+        device=device or "auto",
+        precision=precision or "auto",
+        trust_remote_code=trust_remote_code,
+    )
+    around = surroundings_of(system.resolved, registry, system, trust_remote_code=trust_remote_code)
     return evaluate_system(system, around, out or Path(run), split=split)
 
 
-def surroundings_of(resolved: Resolved, registry: Registry, system: System) -> Surroundings:
+def surroundings_of(
+    resolved: Resolved, registry: Registry, system: System, *, trust_remote_code: bool = False
+) -> Surroundings:
     """Data, judges and metrics for a loaded system; the bank is left alone."""
-    builder = Builder.of(resolved, registry, device=system.device, precision=system.precision)
+    builder = Builder.of(
+        resolved,
+        registry,
+        device=system.device,
+        precision=system.precision,
+        trust_remote_code=trust_remote_code,
+    )
     return build_surroundings(builder, training=False)

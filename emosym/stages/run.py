@@ -39,13 +39,15 @@ def run_experiment(
     only: Sequence[str] | None = None,
     device: str | None = None,
     precision: str | None = None,
+    trust_remote_code: bool = False,
     trackers: Sequence[object] | None = None,
 ) -> dict[str, Any]:
     """Run the stages of a spec in folder ``out``, evaluate, write ``summary.json`` and ``report.html``.
 
     ``smoke`` takes two steps of each stage on a few images, to see that a spec runs at all. ``only`` names the stages
-    to run (the ones before them must be done). ``trackers`` are hook implementations that listen to this run beside the
-    plugins', those of :func:`default_trackers` where none are given. Returns the summary.
+    to run (the ones before them must be done). ``trust_remote_code`` lets models run Python code that their folders
+    bring. ``trackers`` are hook implementations that listen to this run beside the plugins', those of
+    :func:`default_trackers` where none are given. Returns the summary.
     """
     started = time.perf_counter()
     if smoke:
@@ -57,7 +59,12 @@ def run_experiment(
     with ExitStack() as stack:
         hook = stack.enter_context(listening(registry, default_trackers() if trackers is None else trackers))
         builder = Builder.of(
-            resolved, registry, run=run.path, device=chosen_device, precision=chosen_precision
+            resolved,
+            registry,
+            run=run.path,
+            device=chosen_device,
+            precision=chosen_precision,
+            trust_remote_code=trust_remote_code,
         )
         stack.callback(close_memory, builder)
         around = build_surroundings(builder)

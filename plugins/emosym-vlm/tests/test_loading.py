@@ -244,3 +244,57 @@ def test_a_damaged_download_is_named(cached, context, asked):
     assert (
         "owner/name: model.safetensors" in refused("owner/name", context, "backbone.damaged-weights").message
     )
+
+
+HOUSE = """
+from pathlib import Path
+from transformers import LlavaConfig, LlavaForConditionalGeneration
+
+Path({marker!r}).touch()
+
+class HouseConfig(LlavaConfig):
+    model_type = "house"
+
+class HouseLlava(LlavaForConditionalGeneration):
+    config_class = HouseConfig
+"""
+
+
+@pytest.fixture
+def house(folder, tmp_path, monkeypatch):
+    """A LLaVA under a class that comes with its folder, and the file that its code makes when it runs."""
+    monkeypatch.setattr(hf.dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.syspath_prepend(tmp_path / "modules")
+    path, marker = shutil.copytree(folder("llava"), tmp_path / "house"), tmp_path / "code-ran"
+    (path / "house.py").write_text(HOUSE.format(marker=str(marker)))
+    config = json.loads((path / "config.json").read_text())
+    config["model_type"] = "house"
+    config["auto_map"] = {
+        "AutoConfig": "house.HouseConfig",
+        "AutoModelForImageTextToText": "house.HouseLlava",
+    }
+    (path / "config.json").write_text(json.dumps(config))
+    # Names of weights are translated for the families that transformers knows only.
+    stock = hf.AutoModelForImageTextToText.from_pretrained(folder("llava"))
+    save_file(stock.state_dict(), path / "model.safetensors", {"format": "pt"})
+    return path, marker
+
+
+def test_code_in_a_folder_is_refused_before_it_runs(house, context):
+    with pytest.raises(EmosymError) as caught:
+        backbones.HFVLM(HFVLMConfig(model=str(house[0])), context)
+    assert caught.value.id == "backbone.untrusted-code"
+    assert "--trust-remote-code" in caught.value.hint
+    assert not house[1].exists()
+
+
+@torch.no_grad()
+def test_code_in_a_folder_runs_where_the_user_trusts_it(house, context, shared, samples, tokens):
+    trusting = replace(context, trust_remote_code=True)
+    backbone = backbones.HFVLM(HFVLMConfig(model=str(house[0])), trusting)
+    assert house[1].exists()
+    assert type(backbone.model).__name__ == "HouseLlava"
+    vectors = tokens(backbone, len(samples))
+    torch.testing.assert_close(
+        backbone(samples, vectors), shared("llava")(samples, vectors), rtol=1e-2, atol=1e-2
+    )

@@ -1,18 +1,20 @@
-"""Loading open_clip models: aliases, folders, the hub, and names with their weights."""
+"""open_clip models: loading them by alias, folder, hub id or name with weights, and seeing with them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
+import torch.nn.functional as F
 from emosym_registry import EmosymError, did_you_mean
 from PIL import Image
 from torch import Tensor, nn
 
 from emosym.contracts import Context
+from emosym.contracts.weights import holds_code, is_torn
 
 
 def locate(model: str, context: Context) -> str:
@@ -45,13 +47,48 @@ def load_clip(
             "model.no-weights", f"open_clip model {name} needs its weights named", hint=f"pretrained: {tags}"
         )
     try:
-        loaded, transform = open_clip.create_model_from_pretrained(
-            name, None if ":" in name else pretrained, weights_only=True
-        )
+        # open_clip draws weights before it reads them; the run's random numbers are not for that.
+        with torch.random.fork_rng(devices=[]):
+            loaded, transform = open_clip.create_model_from_pretrained(
+                name, None if ":" in name else pretrained, weights_only=True
+            )
     except Exception as error:  # open_clip, the hub and torch each raise their own
-        raise EmosymError("model.cannot-load", f"open_clip model {model!r} cannot be loaded: {first_line(error)}",
-                          hint="check the folder's files, the name of the weights, or the network") from error  # fmt: skip
+        raise _explained(model, name, error) from error
     return loaded.float().eval().requires_grad_(False), transform, name
+
+
+def _explained(model: str, name: str, error: Exception) -> EmosymError:
+    if holds_code(error):
+        return unsafe_pickle(f"open_clip model {model!r}")
+    if is_torn(error):
+        return EmosymError(
+            "model.damaged-weights", f"open_clip model {model!r}: its file of weights is damaged ({first_line(error)})",
+            hint="delete that file and download it again",
+        )  # fmt: skip
+    return EmosymError(
+        "model.cannot-load",
+        f"open_clip model {model!r} cannot be loaded: {first_line(error)}",
+        hint=_where_from(name),
+    )
+
+
+def unsafe_pickle(who: str) -> EmosymError:
+    """The refusal of a pickle that holds code."""
+    return EmosymError(
+        "model.unsafe-pickle",
+        f"{who}: its weights are a pickle that holds more than tensors, which could run any code; it was not opened",
+        hint="take the safetensors version of this model",
+    )
+
+
+def _where_from(name: str) -> str:
+    kind, _, rest = name.partition(":")
+    if kind == "local-dir":
+        return "the folder needs open_clip_config.json and open_clip_model.safetensors"
+    if kind == "hf-hub":
+        folder = f"models/{rest.rpartition('/')[2]}"
+        return f"where there is a network, get it with `hf download {rest} --local-dir {folder}` and write {folder}"
+    return "check pretrained: a name of weights that can be downloaded, or a file of them"
 
 
 def first_line(error: BaseException) -> str:
@@ -64,6 +101,25 @@ def device_of(module: nn.Module) -> torch.device:
     return next(module.parameters()).device
 
 
-def stacked(images: Any, transform: Callable[[Image.Image], Tensor], device: torch.device) -> Tensor:
-    """Pictures as one batch [B,3,H,W]."""
-    return torch.stack([transform(image.convert("RGB")) for image in images]).to(device)
+@torch.no_grad()
+def seen(
+    visual: Any, transform: Callable[[Image.Image], Tensor], images: Sequence[Image.Image], batch_size: int
+) -> Tensor:
+    """Features [B,F], float32, of one picture or more by an open_clip image tower."""
+    device = device_of(visual)
+    batches = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
+    pixels = (torch.stack([transform(image.convert("RGB")) for image in batch]) for batch in batches)
+    return torch.cat([visual(batch.to(device)).float() for batch in pixels])
+
+
+class ImageTower:
+    """The image tower of an open_clip model, frozen, in float32, on the run's device."""
+
+    def __init__(self, model: str, pretrained: str | None, context: Context, batch_size: int) -> None:
+        loaded, self._transform, _ = load_clip(model, pretrained, context)
+        self._visual = loaded.visual.to(context.device or "cpu")
+        self._batch_size = batch_size
+
+    def features(self, images: Sequence[Image.Image]) -> Tensor:
+        """Unit-norm features [B,F] of one picture or more."""
+        return F.normalize(seen(self._visual, self._transform, images, self._batch_size), dim=-1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from emosym.contracts import ComponentConfig
 
@@ -29,7 +29,7 @@ class OpenClipJudgeConfig(ComponentConfig):
     pretrained: str | None = None
     """Weights of a named ``clip``."""
     head: str | None = None
-    """A PyTorch file with ``fc.weight`` [C,F] and ``fc.bias`` [C], such as EmoGen's published classifier."""
+    """A PyTorch or safetensors file with ``fc.weight`` [C,F] and ``fc.bias`` [C], such as EmoGen's published classifier."""
     head_labels: list[str] | None = None
     """The emotions of the rows of ``head``, in order: such a file does not say them, and a wrong order is a wrong judge."""
     normalize: bool | None = None
@@ -82,3 +82,37 @@ class GenerationConfig(ComponentConfig):
     """A metric that has a judge look at images."""
 
     batch_size: int = Field(default=64, ge=1)
+
+
+class DiversityConfig(GenerationConfig):
+    """How different the images of one emotion are."""
+
+    clip: str | None = None
+    """An open_clip model, as the text encoder names it, whose image features are compared; by default the judge's."""
+    pretrained: str | None = None
+    """Weights of a named ``clip``."""
+
+    @model_validator(mode="after")
+    def _weights_of_something(self) -> Self:
+        if self.pretrained is not None and self.clip is None:
+            raise ValueError("pretrained belongs to clip, which is not given")
+        return self
+
+
+class ClipScoreConfig(BootstrapConfig):
+    """How well images and the text of their emotion agree."""
+
+    model: str
+    """The open_clip model that sees and reads, as the text encoder names it."""
+    pretrained: str | None = None
+    """Weights of a named model."""
+    text: str = "a picture that evokes {emotion}"
+    """What an image is compared with; ``{emotion}`` stands for the name of the emotion it was made for."""
+    batch_size: int = Field(default=64, ge=1)
+
+    @field_validator("text")
+    @classmethod
+    def _names_the_emotion(cls, text: str) -> str:
+        if text.count("{emotion}") != 1:
+            raise ValueError("expected {emotion} once, as in 'a picture that evokes {emotion}'")
+        return text

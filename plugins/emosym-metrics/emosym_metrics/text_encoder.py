@@ -15,12 +15,13 @@ from torch import Tensor
 from emosym.contracts import Context, TextEncoder
 from emosym_metrics.clip import device_of, load_clip
 from emosym_metrics.config import TextEncoderConfig
+from emosym_metrics.frozen import Frozen
 from emosym_metrics.splitting import split_text
 
 logger = logging.getLogger(__name__)
 
 
-class OpenClipTextEncoder(TextEncoder):
+class OpenClipTextEncoder(Frozen, TextEncoder):
     """The text tower of an open_clip model, frozen, in float32.
 
     A text longer than the context is split between sentences or words, and its feature is the mean of the pieces'

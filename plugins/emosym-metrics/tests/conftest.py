@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import open_clip
@@ -58,7 +59,7 @@ def _tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def save_clip(folder: Path, seed: int, tokenizer: PreTrainedTokenizerFast | None) -> Path:
+def save_clip(folder: Path, seed: int, tokenizer: PreTrainedTokenizerFast | None, width: int = 12) -> Path:
     """A random open_clip CLIP in a folder that ``local-dir:`` loads; without a tokenizer it takes open_clip's own."""
     text = {"context_length": CONTEXT_LENGTH, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
     if tokenizer is not None:
@@ -70,7 +71,7 @@ def save_clip(folder: Path, seed: int, tokenizer: PreTrainedTokenizerFast | None
             "pad_id": 0,
         }
     config = {
-        "embed_dim": 12,
+        "embed_dim": width,
         "vision_cfg": {"image_size": 16, "patch_size": 8, "layers": 1, "width": 16, "head_width": 8},
         "text_cfg": text,
     }
@@ -100,6 +101,12 @@ def save_clip(folder: Path, seed: int, tokenizer: PreTrainedTokenizerFast | None
 @pytest.fixture(scope="session")
 def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_clip(tmp_path_factory.mktemp("models") / "clip", 1, _tokenizer())
+
+
+@pytest.fixture(scope="session")
+def wide_clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With features as wide as those of CLIP ViT-L/14."""
+    return save_clip(tmp_path_factory.mktemp("models") / "clip-wide", 6, _tokenizer(), width=768)
 
 
 @pytest.fixture(scope="session")
@@ -148,6 +155,27 @@ def images() -> list[Image.Image]:
     generator = torch.Generator().manual_seed(5)
     pixels = torch.randint(0, 256, (6, 20, 24, 3), generator=generator, dtype=torch.uint8).numpy()
     return [Image.fromarray(one) for one in pixels]
+
+
+class Payload:
+    """What a malicious pickle does, with a file to see it by."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self):
+        return Path.touch, (self.file,)
+
+
+@pytest.fixture
+def dangerous(tmp_path: Path) -> Callable[..., Path]:
+    """Save tensors with a payload; what it leaves where it is run is ``trace`` beside the file's folder."""
+
+    def save(file: Path, tensors: dict[str, torch.Tensor]) -> Path:
+        torch.save({**tensors, "payload": Payload(tmp_path / "trace")}, file)
+        return tmp_path / "trace"
+
+    return save
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import open_clip
@@ -16,7 +19,7 @@ from emosym_metrics.judges.open_clip import OpenClipJudge
 from emosym_registry import EmosymError
 from PIL import Image
 from pydantic import ValidationError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from emosym.contracts import Context, LabelSet
@@ -76,14 +79,50 @@ def test_a_published_head_reads_unnormalised_features_in_the_stated_order(
     torch.testing.assert_close(judge.probabilities(images), logits.softmax(-1).flip(1))
 
 
-def test_a_pickle_that_holds_code_is_not_run(clip_folder: Path, tmp_path: Path) -> None:
-    torch.save({"fc.weight": Path("x")}, tmp_path / "head.pth")
+def test_a_head_may_be_safetensors(clip_folder: Path, images: Pictures, tmp_path: Path) -> None:
+    tensors = {
+        "fc.weight": torch.randn(8, 12, generator=torch.Generator().manual_seed(0)),
+        "fc.bias": torch.arange(8.0),
+    }
+    torch.save(tensors, tmp_path / "head.pth")
+    save_file(tensors, tmp_path / "head.safetensors")
+    read = [
+        OpenClipJudge(
+            OpenClipJudgeConfig(
+                head=str(tmp_path / name), clip=str(clip_folder), head_labels=list(MIKELS.names)
+            ),
+            _context("open-clip"),
+        ).probabilities(images)
+        for name in ("head.pth", "head.safetensors")
+    ]
+    assert torch.equal(*read)
+
+
+def test_a_pickle_that_holds_code_is_not_run(
+    clip_folder: Path, tmp_path: Path, dangerous: Callable[..., Path]
+) -> None:
+    trace = dangerous(tmp_path / "head.pth", {"fc.weight": torch.zeros(8, 12), "fc.bias": torch.zeros(8)})
     config = OpenClipJudgeConfig(
         head=str(tmp_path / "head.pth"), clip=str(clip_folder), head_labels=list(MIKELS.names)
     )
     with pytest.raises(EmosymError, match="cannot be read safely") as caught:
         OpenClipJudge(config, _context("open-clip"))
     assert caught.value.id == "judge.bad-head"
+    assert not trace.exists()
+    torch.load(tmp_path / "head.pth", weights_only=False)
+    assert trace.exists()  # The payload works; only the way of loading kept it from running.
+
+
+def test_a_classifiers_pickle_that_holds_code_is_not_run(
+    classifier_folder: Path, tmp_path: Path, dangerous: Callable[..., Path]
+) -> None:
+    folder = shutil.copytree(classifier_folder, tmp_path / "resnet")
+    trace = dangerous(folder / "pytorch_model.bin", load_file(folder / "model.safetensors"))
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(EmosymError, match="more than tensors") as caught:
+        _classifier(folder)
+    assert caught.value.id == "model.unsafe-pickle"
+    assert not trace.exists()
 
 
 @pytest.mark.parametrize(
@@ -194,19 +233,19 @@ def test_selection_ignores_case_and_order() -> None:
     torch.testing.assert_close(selection.probabilities(logits), torch.tensor([[2.0, 1.0]]).softmax(-1))
 
 
-def test_the_published_classifier_loads(tmp_path: Path) -> None:
-    import os
-
+@pytest.mark.reference
+@torch.no_grad()
+def test_the_published_classifier_is_read_unchanged(wide_clip_folder: Path, images: Pictures) -> None:
+    """EmoGen's file over a small CLIP of its width: the logits are those of its tensors, whatever order is stated."""
     reference = os.environ.get("EMOSYM_REFERENCE_DIR")
     if not reference:
         pytest.skip("EMOSYM_REFERENCE_DIR is not set")
-    from emosym_metrics.judges.open_clip import _from_file
-
-    names = list(MIKELS.names)
-    head = _from_file(
-        OpenClipJudgeConfig(
-            head=f"{reference}/emogen/clip_emotion_classifier.pth", clip="ViT-L-14", head_labels=names
-        )
-    )
-    assert [tuple(parameter.shape) for parameter in head.layers.parameters()] == [(8, 768), (8,)]
-    assert not head.normalize
+    file = Path(reference) / "emogen" / "clip_emotion_classifier.pth"
+    published = torch.load(file, map_location="cpu", weights_only=True)
+    names = list(reversed(MIKELS.names))
+    config = OpenClipJudgeConfig(head=str(file), clip=str(wide_clip_folder), head_labels=names)
+    judge = OpenClipJudge(config, _context("open-clip"))
+    assert [tuple(parameter.shape) for parameter in judge.layers.parameters()] == [(8, 768), (8,)]
+    assert not judge.normalize
+    logits = _features(wide_clip_folder, images) @ published["fc.weight"].T + published["fc.bias"]
+    torch.testing.assert_close(judge.probabilities(images), logits.softmax(-1).flip(1))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import open_clip
 import pytest
 import torch
 from emosym_metrics.config import ImageClassifierConfig
@@ -15,6 +16,7 @@ from emosym_metrics.metrics.generation import within_class
 from emosym_metrics.metrics.understanding import macro_f1
 from emosym_registry import EmosymError, Registry
 from PIL import Image
+from pydantic import ValidationError
 from scipy.spatial.distance import pdist
 from sklearn.metrics import f1_score
 
@@ -169,6 +171,75 @@ def test_diversity_compares_pairs_within_a_class(
     slow = np.mean([pdist(features[:3], "cosine").mean(), pdist(features[3:5], "cosine").mean()])
     assert figures["diversity"] == pytest.approx(slow, rel=1e-3)
     assert figures["diversity_ratio"] == pytest.approx(figures["diversity"] / figures["diversity_real"])
+
+
+def _unit(folder: Path, images: list[Image.Image], texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Unit-norm features of images and texts, straight from open_clip."""
+    model, transform = open_clip.create_model_from_pretrained(f"local-dir:{folder}")
+    tokens = open_clip.get_tokenizer(f"local-dir:{folder}")(texts)
+    with torch.no_grad():
+        seen = model.eval().encode_image(torch.stack([transform(image) for image in images]), normalize=True)
+        return seen.numpy(), model.encode_text(tokens, normalize=True).numpy()
+
+
+def test_diversity_can_see_with_a_clip_of_its_own_and_no_judge(
+    registry: Registry, clip_folder: Path, images: list[Image.Image]
+) -> None:
+    metric = _metric(registry, "diversity", clip=str(clip_folder), batch_size=4)
+    assert metric.needs == ("generated",)
+    assert _metric(registry, "diversity").needs == ("generated", "judge")
+    labels = [0, 0, 0, 1, 1, 2]
+    figures = metric.compute(_evidence(None, None, generated=images, generated_labels=labels))
+    features, _ = _unit(clip_folder, images, ["a"])
+    slow = np.mean([pdist(features[:3], "cosine").mean(), pdist(features[3:5], "cosine").mean()])
+    assert figures == {"diversity": pytest.approx(slow, rel=1e-3)}
+    with pytest.raises(EmosymError, match="no generated image"):
+        metric.compute(_evidence(None, None))
+    with pytest.raises(ValidationError, match="pretrained belongs to clip"):
+        _metric(registry, "diversity", pretrained="openai")
+
+
+# The small CLIP knows few words; these it tells apart.
+SEEN = ("ghost", "forest", "beach", "dark")
+
+
+def test_clip_score_is_the_mean_cosine_of_images_and_the_text_of_their_emotion(
+    registry: Registry, clip_folder: Path, images: list[Image.Image]
+) -> None:
+    metric = _metric(registry, "clip-score", model=str(clip_folder), text="a {emotion} here", batch_size=4)
+    assert (metric.needs, metric.group) == (("generated",), "generation")
+    labels = [0, 3, 2, 1, 1, 2]
+    evidence = Evidence(
+        names=SEEN, probabilities=None, labels=None, generated=images, generated_labels=labels, seed=1
+    )
+    figures = metric.compute(evidence)
+    pictures, texts = _unit(clip_folder, images, [f"a {SEEN[label]} here" for label in labels])
+    cosines = (pictures * texts).sum(1)
+    assert set(figures) == {"clip_score", "clip_score_low", "clip_score_high"}
+    assert figures["clip_score"] == pytest.approx(cosines.mean(), abs=1e-5)
+    assert cosines.min() < figures["clip_score_low"] < figures["clip_score"]
+    assert figures["clip_score"] < figures["clip_score_high"] < cosines.max()
+    # The bootstrap's spread is that of a mean: the standard error.
+    spread = (figures["clip_score_high"] - figures["clip_score_low"]) / (2 * 1.96)
+    assert spread == pytest.approx(cosines.std() / len(cosines) ** 0.5, rel=0.2)
+    assert figures == metric.compute(evidence)
+
+
+def test_clip_score_of_real_images_is_told_beside(
+    registry: Registry, clip_folder: Path, images: list[Image.Image]
+) -> None:
+    metric = _metric(registry, "clip-score", model=str(clip_folder))
+    labels = [0, 1, 2, 3, 0, 1]
+    real = {"real": images[::-1], "real_labels": labels[::-1]}
+    figures = metric.compute(
+        Evidence(SEEN, None, None, generated=images, generated_labels=labels, **real)  # type: ignore[arg-type]
+    )
+    assert figures["clip_score_real"] == pytest.approx(figures["clip_score"])
+    assert set(figures) >= {"clip_score_real_low", "clip_score_real_high"}
+    with pytest.raises(EmosymError, match="no generated image"):
+        metric.compute(_evidence(None, None))
+    with pytest.raises(ValidationError, match=r"expected \{emotion\} once"):
+        _metric(registry, "clip-score", model=str(clip_folder), text="a picture")
 
 
 def test_one_picture_again_and_again_has_no_diversity() -> None:

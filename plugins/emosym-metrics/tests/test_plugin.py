@@ -13,6 +13,7 @@ def test_every_offer_loads(registry: Registry) -> None:
     offers = registry.components()
     assert {offer.qualified.partition("/")[2] for offer in offers} == {
         "open-clip", "image-classifier", "accuracy", "positive-accuracy", "f1", "ece", "confusion", "emo-a", "diversity",
+        "clip-score",
     }  # fmt: skip
     assert all(
         issubclass(offer.load_config(), BaseModel) and isinstance(offer.load(), type) for offer in offers

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import open_clip
@@ -13,6 +15,7 @@ from emosym_metrics.config import TextEncoderConfig
 from emosym_metrics.splitting import split_text
 from emosym_metrics.text_encoder import OpenClipTextEncoder
 from emosym_registry import EmosymError
+from safetensors.torch import load_file
 
 from emosym.contracts import Context, LabelSet
 
@@ -91,6 +94,46 @@ def test_a_model_that_is_not_there_is_a_clear_error(config: dict[str, str], id: 
         OpenClipTextEncoder(TextEncoderConfig(**config), CONTEXT)
     assert caught.value.id == id
     assert caught.value.hint
+
+
+def _pickled(clip_folder: Path, to: Path) -> tuple[Path, dict[str, torch.Tensor]]:
+    folder = shutil.copytree(clip_folder, to)
+    tensors = load_file(folder / "open_clip_model.safetensors")
+    (folder / "open_clip_model.safetensors").unlink()
+    return folder, tensors
+
+
+def test_pickled_tensors_load_and_a_pickle_that_holds_code_is_not_run(
+    clip_folder: Path, encoder: OpenClipTextEncoder, tmp_path: Path, dangerous: Callable[..., Path]
+) -> None:
+    folder, tensors = _pickled(clip_folder, tmp_path / "clip")
+    torch.save(tensors, folder / "open_clip_pytorch_model.bin")
+    same = OpenClipTextEncoder(TextEncoderConfig(model=str(folder)), CONTEXT)
+    assert torch.equal(same.encode(SHORT), encoder.encode(SHORT))
+    trace = dangerous(folder / "open_clip_pytorch_model.bin", tensors)
+    with pytest.raises(EmosymError) as caught:
+        OpenClipTextEncoder(TextEncoderConfig(model=str(folder)), CONTEXT)
+    assert caught.value.id == "model.unsafe-pickle"
+    assert not trace.exists()
+
+
+def test_a_truncated_file_is_damaged(clip_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(clip_folder, tmp_path / "clip")
+    file = folder / "open_clip_model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(EmosymError) as caught:
+        OpenClipTextEncoder(TextEncoderConfig(model=str(folder)), CONTEXT)
+    assert caught.value.id == "model.damaged-weights"
+
+
+def test_offline_a_hub_model_says_what_to_download_and_where_to_put_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(EmosymError) as caught:
+        OpenClipTextEncoder(TextEncoderConfig(model="hf-hub:nobody/nothing"), CONTEXT)
+    assert caught.value.id == "model.cannot-load"
+    assert "hf download nobody/nothing --local-dir models/nothing" in str(caught.value)
 
 
 def test_splitting_fills_pieces_and_loses_no_word() -> None:

@@ -13,6 +13,8 @@ WEIGHTS = (
     ("diffusion", "sd", "sd"),
     ("diffusion", "sdxl", "sdxl"),
     ("text_encoder", "open-clip", "clip"),
+    ("metric", "clip-score", "clip"),
+    ("metric", "diversity", "clip"),
     ("judge", "open-clip", "judge-clip"),
     ("judge", "image-classifier", "judge-resnet"),
 )

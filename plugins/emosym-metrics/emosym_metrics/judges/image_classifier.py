@@ -12,13 +12,15 @@ from torch import Tensor, nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from emosym.contracts import Context, Judge
-from emosym_metrics.clip import device_of, first_line
+from emosym.contracts.weights import holds_code
+from emosym_metrics.clip import device_of, first_line, unsafe_pickle
 from emosym_metrics.config import ImageClassifierConfig
+from emosym_metrics.frozen import Frozen
 from emosym_metrics.judges.identity import weights_hash
 from emosym_metrics.judges.labels import select
 
 
-class ImageClassifierJudge(Judge):
+class ImageClassifierJudge(Frozen, Judge):
     """The logits whose names are the run's labels; frozen, float32, eval mode.
 
     Labels written ``group:name`` (``scene:beach``) are no emotions: the largest of each group is an attribute.
@@ -36,9 +38,11 @@ class ImageClassifierJudge(Judge):
         try:
             self.processor: Any = AutoImageProcessor.from_pretrained(path, **options)
             self.model: Any = AutoModelForImageClassification.from_pretrained(
-                path, dtype=torch.float32, **options
+                path, dtype=torch.float32, weights_only=True, **options
             )
         except Exception as error:  # transformers and the hub raise several
+            if holds_code(error):
+                raise unsafe_pickle(f"judge image-classifier: {config.model!r}") from error
             raise EmosymError("model.cannot-load", f"judge image-classifier: {config.model!r} cannot be loaded: {first_line(error)}",
                               hint="model is an alias that a plugin offers, a folder, or a hub id of an image classifier") from error  # fmt: skip
         self.model.eval().requires_grad_(False)

@@ -16,8 +16,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from emosym.contracts import Context, Judge
-from emosym_metrics.clip import device_of, first_line, load_clip, stacked
+from emosym_metrics.clip import device_of, first_line, load_clip, seen
 from emosym_metrics.config import OpenClipJudgeConfig
+from emosym_metrics.frozen import Frozen
 from emosym_metrics.judges.identity import weights_hash
 from emosym_metrics.judges.labels import select
 
@@ -34,12 +35,12 @@ class Head:
     normalize: bool
 
 
-class OpenClipJudge(Judge):
+class OpenClipJudge(Frozen, Judge):
     """CLIP image features and a linear or MLP head; frozen, float32.
 
     Two sources: a folder with ``head.json`` (``labels``; ``layers``, the linear layers' names in
     ``head.safetensors`` with activations between; ``clip``, the open_clip model, relative to the folder; ``normalize``),
-    or a PyTorch file with ``fc.weight`` and ``fc.bias`` as EmoGen publishes (CVPR 2024, over CLIP ViT-L/14).
+    or a file of tensors with ``fc.weight`` and ``fc.bias`` as EmoGen publishes (CVPR 2024, over CLIP ViT-L/14).
     """
 
     def __init__(self, config: OpenClipJudgeConfig, context: Context) -> None:
@@ -66,14 +67,8 @@ class OpenClipJudge(Judge):
             self._identity = weights_hash([self.visual, self.layers], *self.labels, str(self.normalize))
         return self._identity
 
-    @torch.no_grad()
     def _raw(self, images: Sequence[Image.Image]) -> Tensor:
-        size = self.config.batch_size
-        parts = [
-            stacked(images[i : i + size], self.transform, device_of(self))
-            for i in range(0, len(images), size)
-        ]
-        return torch.cat([self.visual(part).float() for part in parts])
+        return seen(self.visual, self.transform, images, self.config.batch_size)
 
     @torch.no_grad()
     def probabilities(self, images: Sequence[Image.Image]) -> Tensor:
@@ -161,7 +156,10 @@ def _from_file(config: OpenClipJudgeConfig) -> Head:
     assert config.clip is not None
     assert config.head_labels is not None
     try:
-        tensors = torch.load(config.head, map_location="cpu", weights_only=True)
+        safe = Path(config.head).suffix == ".safetensors"
+        tensors = (
+            load_file(config.head) if safe else torch.load(config.head, map_location="cpu", weights_only=True)
+        )
     except FileNotFoundError as error:
         raise EmosymError(
             "model.unknown", f"judge open-clip: no file {config.head!r}", hint="check head"

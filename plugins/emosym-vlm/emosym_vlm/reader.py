@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,9 +13,9 @@ from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
 
 from emosym.contracts import Sample
+from emosym_vlm.images import area_limit, tell_scaled, whole
 from emosym_vlm.prompt import Prompt
 
-_log = logging.getLogger("emosym.vlm")
 _KEPT_POSITIONS = 4096
 
 
@@ -94,7 +93,9 @@ class PromptReader:
     ) -> Mapping[str, Any]:
         texts = [self.text(question, len(sample.images)) for sample in samples]
         bos = self.processor.tokenizer.bos_token
-        self._tell_scaled(samples, images)
+        image_processor = self.processor.image_processor
+        self._told = self._told or tell_scaled(samples, images, area_limit(image_processor))
+        images = [[whole(picture, image_processor) for picture in pictures] for pictures in images]
         try:
             return self.processor(
                 text=texts,
@@ -110,21 +111,6 @@ class PromptReader:
                 f"{_name(samples)}: the processor refuses the prompt: {error}",
                 hint="a question must not contain the model's own image tokens",
             ) from error
-
-    def _tell_scaled(self, samples: Sequence[Sample], images: list[list[Image.Image]]) -> None:
-        image_processor = self.processor.image_processor
-        limit = (getattr(image_processor, "size", None) or {}).get("longest_edge")
-        if self._told or limit is None or not hasattr(image_processor, "merge_size"):
-            return
-        for sample, pictures in zip(samples, images, strict=True):
-            if any(picture.width * picture.height > limit for picture in pictures):
-                self._told = True
-                _log.info(
-                    "sample %s and perhaps others: scaled down to %d pixels in area (max_pixels)",
-                    sample.id,
-                    limit,
-                )
-                return
 
     def positions(self, ids: Tensor, kinds: Tensor | None, grids: Tensor | None) -> Tensor:
         """Positions [A,L+1] of a prompt's ids [L] and of the text token after it, by the stock model's own function;

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from io import BytesIO
 
 import pytest
 import torch
+from emosym_vlm.images import whole
 from emosym_vlm.memo import PromptMemo, image_key
 from emosym_vlm.prompt import Prompt
 from emosym_vlm.segments import NAME, segment_attention
@@ -136,3 +138,39 @@ def test_pixel_limits_scale_and_never_cut(build):
     ]
     # At most 1024 and 4096 pixels: 32 x 16 and 80 x 32, in tokens of 16 x 16.
     assert counts == [2, 10]
+
+
+def test_images_scaled_down_are_said_once(build, caplog):
+    """The first one by its id; images within the limit are not worth a word."""
+    backbone = build("qwen2_vl", max_pixels=48 * 48)
+    sizes = {"fits": (48, 48), "large": (96, 96), "larger": (200, 100)}
+    samples = [Sample(id, (Image.new("RGB", size),)) for id, size in sizes.items()]
+    with caplog.at_level(logging.WARNING, "emosym.vlm"):
+        backbone.encode(samples[:1])
+        assert caplog.text == ""
+        backbone.encode(samples[1:])
+        backbone.encode(samples)
+    assert [record.getMessage() for record in caplog.records] == [
+        "sample large and perhaps others: scaled down to 2304 pixels in area (max_pixels)"
+    ]
+
+
+@torch.no_grad()
+def test_a_processor_that_crops_gets_the_whole_image(build):
+    """LLaVA 1.5 as published cuts a square from the middle; what lies beyond it must still count."""
+    backbone = build("llava", cache_features=False)
+    processor = backbone.processor.image_processor
+    processor.size, processor.crop_size = {"shortest_edge": 32}, {"height": 32, "width": 32}
+    processor.do_center_crop = True
+    for size in ((96, 32), (32, 96)):
+        plain, marked = Image.new("RGB", size, "gray"), Image.new("RGB", size, "gray")
+        marked.paste("red", (0, 0, 16, 16))
+        cropped = [processor(one, return_tensors="pt")["pixel_values"] for one in (plain, marked)]
+        assert torch.equal(*cropped)
+        features = [
+            backbone._prompts([Sample("one", (one,))], QUESTION)[0].features[0] for one in (plain, marked)
+        ]
+        assert not torch.allclose(*features)
+    square = Image.new("RGB", (64, 64))
+    assert whole(square, processor) is square
+    assert whole(Image.new("RGB", (64, 32)), processor).size == (64, 64)

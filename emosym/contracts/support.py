@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from PIL import Image
@@ -48,7 +48,14 @@ class Knowledge(ABC):
         """One text a sample, None where there is none; the same each time."""
 
 
-class TextEncoder(nn.Module, ABC):
+class Frozen(nn.Module):
+    """A module that stays in eval mode, whatever mode it is put in: nothing in it drops out or keeps statistics."""
+
+    def train(self, mode: bool = True) -> Self:
+        return super().train(False)
+
+
+class TextEncoder(Frozen, ABC):
     """Frozen text features. Long text is split and averaged or refused, never cut silently."""
 
     config: Any
@@ -64,7 +71,7 @@ class TextEncoder(nn.Module, ABC):
         """Unit-norm features [B,W], float32, no gradient."""
 
 
-class Judge(nn.Module, ABC):
+class Judge(Frozen, ABC):
     """An emotion classifier that is independent of the system. ``identity`` names its weights: two judges with the
     same identity are the same judge, whatever the spec calls them."""
 

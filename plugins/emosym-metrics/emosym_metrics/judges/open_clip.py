@@ -98,7 +98,9 @@ def _linear(tensors: dict[str, Tensor], name: str, file: str) -> nn.Linear:
             "judge.bad-head",
             f"{file}: expected a matrix {name}.weight, found {', '.join(sorted(tensors)) or 'nothing'}",
         )
-    layer = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[0], bias=bias is not None)
+    # Not skip_init: its detour over the meta device imports sympy, seconds of every start.
+    with torch.random.fork_rng(devices=[]):
+        layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
     with torch.no_grad():
         layer.weight.copy_(weight)
         if bias is not None:

@@ -1,0 +1,163 @@
+"""Conformance of judges."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from emosym_registry import EmosymError
+from PIL import Image
+from torch import Tensor
+
+from emosym.contracts import Context, Judge, LabelSet
+from emosym.testing.checks import NotApplicable, check, require
+from emosym.testing.generic import ComponentSuite
+from emosym.testing.pictures import picture
+from emosym.testing.probes import finite, gap, leaving_random_state
+
+CLOSE = 1e-4
+"""How far float32 probabilities of one picture may differ between batches of other sizes."""
+
+
+class JudgeSuite(ComponentSuite):
+    """What a judge says of :meth:`images`, six different pictures."""
+
+    kind = "judge"
+    contract: ClassVar[type] = Judge
+
+    def images(self) -> Sequence[Image.Image]:
+        """The pictures that are judged."""
+        return [picture(number) for number in range(6)]
+
+    def under(self, labels: tuple[str, ...]) -> Any:
+        """A new judge in a run with other labels."""
+        other = type(self)()
+        told: Context = dataclasses.replace(self.context(), labels=LabelSet(labels))
+        other.context = lambda: told  # type: ignore[method-assign]
+        return other.make()
+
+    @check(
+        "judge.probabilities",
+        "probabilities [B,C] of the run's labels, each row summing to one, without gradient",
+    )
+    def test_probabilities(self) -> None:
+        """They become scores of the bank and rewards, and are compared with the model's own."""
+        found = self.subject.probabilities(self.images())
+        wanted = (len(self.images()), len(self.context().labels))
+        require(tuple(found.shape) == wanted, f"shape {list(found.shape)} where {list(wanted)} is right")
+        require(finite(found) and bool((found >= 0).all()), "a value that is negative or no number")
+        require(float((found.sum(1) - 1).abs().max()) < CLOSE, f"rows that sum to {found.sum(1)[0]:.4g}")
+        require(not found.requires_grad, "probabilities with a gradient")
+
+    @check("judge.features", "finite features [B,F], F the same for every batch, without gradient")
+    def test_features(self) -> None:
+        """Diversity and nearest neighbours are measured in them."""
+        found, one = self.subject.features(self.images()), self.subject.features(self.images()[:1])
+        require(found.ndim == 2 and len(found) == len(self.images()), f"shape {list(found.shape)}")
+        require(found.shape[1] == one.shape[1], f"F = {found.shape[1]} and {one.shape[1]}")
+        require(finite(found), "a feature that is no number")
+        require(not found.requires_grad, "features with a gradient")
+
+    @check("judge.frozen", "the same judgement in training mode, from weights that do not train")
+    def test_frozen(self) -> None:
+        """A judge that learns along with the system is no longer independent of it."""
+        judge = self.make()
+        training = [name for name, weight in judge.named_parameters() if weight.requires_grad]
+        require(not training, f"trainable weights, such as {training[:1]}")
+        judge.train()
+        apart = gap(judge.probabilities(self.images()), self.subject.probabilities(self.images()))
+        require(apart < CLOSE, f"a difference of {apart:.3g} in training mode")
+
+    @check("judge.batch", "judgements that do not depend on the other pictures of a batch")
+    def test_batch(self) -> None:
+        """A candidate's score must not depend on who else was offered with it."""
+        together = self.subject.probabilities(self.images())
+        alone = torch.cat([self.subject.probabilities([image]) for image in self.images()])
+        require(gap(together, alone) < CLOSE, f"a difference of {gap(together, alone):.3g}")
+
+    @check("judge.sees", "different judgements and features for different pictures")
+    def test_sees(self) -> None:
+        """A judge that says the same of everything passes every image or none."""
+        for name in ("probabilities", "features"):
+            found = getattr(self.subject, name)(self.images())
+            require(float((found - found[:1]).abs().max()) > 1e-6, f"the same {name} for all")
+
+    @check("judge.any-picture", "pictures of any size and mode to be judged")
+    def test_any_picture(self) -> None:
+        """Datasets hold grey scans, palettes and transparent PNGs; the one among 118,000 comes on the third day."""
+        image = picture(1)
+        odd = [
+            image.convert("L"),
+            image.convert("RGBA"),
+            image.convert("P"),
+            picture(2, (37, 211)),
+            picture(3, (300, 20)),
+        ]
+        found = self.subject.probabilities(odd)
+        require(
+            finite(found) and len(found) == len(odd),
+            f"shape {list(found.shape)}, or a value that is no number",
+        )
+
+    @check("judge.label-order", "columns in the order of the run's labels, whatever that order is")
+    def test_label_order(self) -> None:
+        """A classifier has its own order of emotions. Taken for the run's, it gives a wrong judge that looks right."""
+        names = self.context().labels.names
+        turned = self.under(tuple(reversed(names))).probabilities(self.images())
+        apart = gap(turned.flip(1), self.subject.probabilities(self.images()))
+        require(apart < CLOSE, f"a difference of {apart:.3g} after the labels were turned round")
+
+    @check("judge.labels-fit", "labels that the judge does not know to be refused when it is built")
+    def test_labels_fit(self) -> None:
+        """It has nothing to say of them, and the run should not find that out in its evaluation."""
+        try:
+            self.under(("drizzle", "fog", "hail"))
+        except EmosymError:
+            return
+        require(False, "that a run with the labels drizzle, fog, hail gets a judge")
+
+    @check("judge.identity", "an identity that two judges of the same weights share")
+    def test_identity(self) -> None:
+        """Emo-A measured by the judge that chose the training images says nothing; the run is refused by identity."""
+        own, other = self.subject.identity, self.make().identity
+        require(isinstance(own, str) and bool(own), f"{own!r}")
+        require(own == other, f"{own[:12]!r} and {other[:12]!r} for the same weights")
+
+    @check("judge.identity-of-weights", "another identity for other weights", tier="capability")
+    def test_identity_of_weights(self) -> None:
+        """A name is not enough: two files may share it, and one file may have two. Compute it from the tensors, when asked."""
+        other = self.make()
+        tensors = [*other.parameters(), *other.buffers()]
+        changed = [tensor for tensor in tensors if tensor.is_floating_point()]
+        if not changed:
+            raise NotApplicable("the judge has no weights")
+        with torch.no_grad():
+            for tensor in changed:
+                tensor.add_(1.0)
+        require(other.identity != self.subject.identity, "the same identity after every weight was changed")
+
+    @check("judge.attributes", "one mapping of words to words for each picture")
+    def test_attributes(self) -> None:
+        """What else a judge reads (scene, object) is looked up by the picture's place."""
+        found = self.subject.attributes(self.images())
+        require(
+            isinstance(found, list) and len(found) == len(self.images()),
+            f"{type(found).__name__} of another length",
+        )
+        words = all(
+            isinstance(one, Mapping) and all(isinstance(v, str) for v in one.values()) for one in found
+        )
+        require(words, f"{found[0]!r}")
+
+    @check("judge.random-state", "judging to leave the global random state alone")
+    def test_random_state(self) -> None:
+        """Evaluation between two stages must not change the second."""
+        with leaving_random_state():
+            self.read(self.subject)
+
+    def read(self, judge: Any) -> Tensor:
+        """Everything that a judge is asked for."""
+        judge.features(self.images())
+        return judge.probabilities(self.images())

@@ -1,0 +1,134 @@
+"""A correct judge, and one broken judge for each check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from emosym_registry import EmosymError
+from PIL import Image
+from torch import Tensor, nn
+
+from emosym.contracts import MIKELS_8, ComponentConfig, Context
+from emosym.testing import JudgeSuite
+from emosym.testing.pictures import ProjectionJudge
+
+
+class Config(ComponentConfig):
+    """No parameters."""
+
+
+class Right(ProjectionJudge):
+    """A fixed projection of the pixels to the eight emotions, whose columns it picks by name."""
+
+    def __init__(self, config: Config, context: Context) -> None:
+        unknown = set(context.labels.names) - set(MIKELS_8)
+        if unknown:
+            raise EmosymError("judge.labels-do-not-fit", f"unknown emotions: {sorted(unknown)}")
+        super().__init__(context)
+        self.config = config
+        self.columns = [MIKELS_8.index(name) for name in context.labels.names]
+
+    def probabilities(self, images: Sequence[Image.Image]) -> Tensor:
+        return (self.features(images) @ self.weight[:, self.columns]).softmax(-1)
+
+
+class Scores(Right):
+    def probabilities(self, images: Sequence[Image.Image]) -> Tensor:
+        return super().probabilities(images) * 2
+
+
+class Ragged(Right):
+    def features(self, images: Sequence[Image.Image]) -> Tensor:
+        return super().features(images)[:, : 192 - len(images)]
+
+
+class Learning(Right):
+    def __init__(self, config: Config, context: Context) -> None:
+        super().__init__(config, context)
+        self.bias = nn.Parameter(torch.zeros(len(context.labels)))
+
+
+class Relative(Right):
+    def probabilities(self, images: Sequence[Image.Image]) -> Tensor:
+        found = super().features(images)
+        return ((found - found.mean(0)) @ self.weight[:, self.columns]).softmax(-1)
+
+
+class Blind(Right):
+    def features(self, images: Sequence[Image.Image]) -> Tensor:
+        return torch.ones(len(images), 192)
+
+
+class Strict(Right):
+    def features(self, images: Sequence[Image.Image]) -> Tensor:
+        if any(image.mode != "RGB" for image in images):
+            raise ValueError("only RGB")
+        return super().features(images)
+
+
+class OwnOrder(Right):
+    def __init__(self, config: Config, context: Context) -> None:
+        super().__init__(config, context)
+        self.columns = list(range(len(MIKELS_8)))
+
+
+class Unfitting(ProjectionJudge):
+    """Judges anything."""
+
+    def __init__(self, config: Config, context: Context) -> None:
+        super().__init__(context)
+        self.config = config
+
+
+class Unstable(Right):
+    made = 0
+
+    def __init__(self, config: Config, context: Context) -> None:
+        super().__init__(config, context)
+        Unstable.made += 1
+        self.number = Unstable.made
+
+    @property
+    def identity(self) -> str:
+        return f"judge-{self.number}"
+
+
+class Named(Right):
+    @property
+    def identity(self) -> str:
+        return "the-judge"
+
+
+class Chatty(Right):
+    def attributes(self, images: Sequence[Image.Image]) -> list[Mapping[str, str]]:
+        return [{"scene": "beach"}]
+
+
+class Drawing(Right):
+    def features(self, images: Sequence[Image.Image]) -> Tensor:
+        torch.rand(1)
+        return super().features(images)
+
+
+def suite(judge: type[Any]) -> type[JudgeSuite]:
+    """The suite of one judge."""
+    return type(judge.__name__, (JudgeSuite,), {"implementation": judge, "config": Config})
+
+
+GOOD = suite(Right)
+BROKEN = {
+    "judge.probabilities": suite(Scores),
+    "judge.features": suite(Ragged),
+    "judge.frozen": suite(Learning),
+    "judge.batch": suite(Relative),
+    "judge.sees": suite(Blind),
+    "judge.any-picture": suite(Strict),
+    "judge.label-order": suite(OwnOrder),
+    "judge.labels-fit": suite(Unfitting),
+    "judge.identity": suite(Unstable),
+    "judge.identity-of-weights": suite(Named),
+    "judge.attributes": suite(Chatty),
+    "judge.random-state": suite(Drawing),
+}

@@ -35,6 +35,6 @@ def emosym_components() -> Iterable[ComponentSpec]:
         ),
         ComponentSpec(
             "knowledge", "jsonl", "emosym_data.jsonl:JsonlKnowledge", "emosym_data.config:JsonlConfig",
-            "Text from a JSON-lines file, by sample id or image path",
+            "Text from a JSON-lines file, by sample id or image path", conformance="emosym_data.conformance:Jsonl",
         ),
     )  # fmt: skip

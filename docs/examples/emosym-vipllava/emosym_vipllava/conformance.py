@@ -7,10 +7,11 @@ class Check(BackboneSuite):
     component = "vipllava"
 
     def parameters(self):
-        tiny = installed().alias("backbone", "llava", "tiny")
-        known = AutoConfig.from_pretrained(tiny).to_dict()
-        parts = {key: known[key] for key in ("text_config", "vision_config", "image_token_id")}
-        config = VipLlavaConfig(**parts, vision_feature_layers=[-2, -1])
-        VipLlavaForConditionalGeneration(config).save_pretrained(self.folder)
-        AutoProcessor.from_pretrained(tiny).save_pretrained(self.folder)
+        if not any(self.folder.iterdir()):
+            tiny = installed().alias("backbone", "llava", "tiny")
+            base, layers = AutoConfig.from_pretrained(tiny), [-2, -1]
+            parts = {"vision_config": base.vision_config, "text_config": base.text_config}
+            config = VipLlavaConfig(**parts, image_token_id=base.image_token_id, vision_feature_layers=layers)
+            VipLlavaForConditionalGeneration(config).save_pretrained(self.folder)
+            AutoProcessor.from_pretrained(tiny).save_pretrained(self.folder)
         return {"model": str(self.folder), "adapter": {"rank": 2}}

@@ -1,0 +1,5 @@
+"""``python -m emosym.testing`` prints the reference page of the checks."""
+
+from emosym.testing.page import page
+
+print(page(), end="")

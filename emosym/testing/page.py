@@ -1,0 +1,61 @@
+"""The reference page of the conformance kit, made from the checks themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from emosym.testing import SUITES
+from emosym.testing.checks import TIERS, Check
+from emosym.testing.generic import ComponentSuite
+
+HEAD = """\
+# Conformance checks
+
+What a component of each kind promises, as checks that anybody can run: `emosym plugins check NAME`, or pytest on a
+subclass of the kind's suite. A failure names the check's id, what was expected, what was seen, and this page.
+[Write a plugin](../how-to/write-a-plugin.md) shows both. This page is made from the checks by
+`python -m emosym.testing`.
+
+    from emosym.testing import RewardSuite
+
+    class TestMine(RewardSuite):
+        component = "mine"             # as it is registered
+        params = {"threshold": 0.5}    # or override parameters() where they need files
+
+A component that is not registered is given as `implementation` and `config`. `expected_failures` maps an id to the
+reason why the component cannot keep that promise; a check listed there that holds is a failure. Checks run on the CPU
+with small sizes, in any order.
+"""
+
+
+def page() -> str:
+    """The page, in Markdown."""
+    return "\n".join([HEAD, *_tiers(), *_kind("Every kind", ComponentSuite), *_kinds()])
+
+
+def _tiers() -> Iterator[str]:
+    yield "| tier | runs for |"
+    yield "|---|---|"
+    yield from (f"| {tier} | {meaning} |" for tier, meaning in TIERS.items())
+    yield ""
+
+
+def _kinds() -> Iterator[str]:
+    shared = set(ComponentSuite.checks())
+    for kind, suite in SUITES.items():
+        words = kind.replace("_", " ")
+        yield from _kind(f"{words[0].upper()}{words[1:]}: `{suite.__name__}`", suite, leave_out=shared)
+
+
+def _kind(title: str, suite: type[ComponentSuite], leave_out: set[Check] | None = None) -> Iterator[str]:
+    yield f"## {title}"
+    yield ""
+    if leave_out is not None:
+        yield f"{' '.join((suite.__doc__ or '').split())}"
+        yield ""
+    for promise in suite.checks():
+        if promise not in (leave_out or ()):
+            yield f'<a id="{promise.id.replace(".", "-")}"></a>'
+            yield f"**{promise.id}** ({promise.tier}): expects {promise.expects}."
+            yield f"{promise.why}"
+            yield ""

@@ -50,7 +50,7 @@ class VisionLanguageBackbone(Backbone):
         if config.adapter is not None and config.adapter.type != "none":
             self.adapter_targets = adapter.attach(self.model, config.adapter, context.seed)
         if config.gradient_checkpointing:
-            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+            self.model.activation_checkpointing_enable({"use_reentrant": False})
         self._placed = is_placed(config)
         if not self._placed:
             self.model.to(context.device or torch.device("cpu"))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import sys
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
 import pytest
+import torch
 from emosym_registry import Registry
 from PIL import Image
 
@@ -29,6 +31,15 @@ LEARNS = {
     "unify": {"adapters", "tokens", "head", "fusion"},
 }
 CELLS = product(("qwen-vl", "llava", "hf-vlm"), ("sd", "sdxl"), ("lora", "tokens-only"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Models this small gain nothing from a second thread, and lose much where the cores have other work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -1,0 +1,229 @@
+"""Conformance of memory banks."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+from PIL import Image
+
+from emosym.contracts import Sample
+from emosym.testing.checks import check, require
+from emosym.testing.probes import refusal, some
+from emosym.testing.suites.memory_history import HistoryChecks
+
+NEAR = 8.0
+"""Mean difference of two pictures (of 255) below which they are the same, stored with some loss."""
+
+
+class MemorySuite(HistoryChecks):
+    """:meth:`open` makes a bank in a folder. The originals are 20 images of each emotion, 6 of them all without a label;
+    each refresh offers :meth:`candidates`, 4 of each emotion, of which the first time the bank must admit some.
+
+    ``fraction`` is the bank's α as its parameters set it. ``durable`` says whether what is in the bank outlives the
+    object; None takes ``durable`` among the capabilities of the component's spec.
+    """
+
+    @check("memory.first-view", "the originals, in their order, before any refresh")
+    def test_first_view(self) -> None:
+        """Until the bank has something better the training set is the dataset's, and nothing else."""
+        require(self.started().view(self.originals) == self.originals, "another training set")
+
+    @check(
+        "memory.view",
+        "the unmasked originals in their order, then the admitted images in the order of their admission",
+    )
+    def test_view(self) -> None:
+        """Batches are drawn by position with a seed: another order is another experiment."""
+        bank = self.started()
+        first = self.turn(bank)
+        gone = set(first.replaced)
+        expected = [one.id for one in self.originals if one.id not in gone] + list(first.admitted)
+        require(self.ids(bank) == expected, _first_difference(self.ids(bank), expected))
+        admitted = [*first.admitted, *self.turn(bank, 1).admitted]
+        view = bank.view(self.originals)
+        held = [sample.id for sample in view if sample.generated]
+        require(
+            held == [id for id in admitted if id in set(held)],
+            "images in another order after a second refresh",
+        )
+        kept = [sample for sample in view if not sample.generated]
+        places = [self.originals.index(sample) for sample in kept]
+        require(places == sorted(places), "originals in another order after a second refresh")
+        require(not any(sample.generated for sample in view[: len(kept)]), "images among the originals")
+
+    @check("memory.same-size", "as many masked originals as held images, after every refresh")
+    def test_same_size(self) -> None:
+        """An image that takes an older one's place also takes over the original which that one masked; otherwise the
+        training set shrinks from refresh to refresh."""
+        bank = self.started()
+        for turn in range(4):
+            before = set(self.masked(bank))
+            done = self.turn(bank, turn)
+            size = len(self.ids(bank))
+            require(size == len(self.originals), f"{size} samples for {len(self.originals)} originals")
+            again = [id for id in done.replaced if id in before]
+            require(not again, f"{some(again)} replaced a second time")
+
+    @check("memory.record", "the `Refresh` to say what the training set shows: ids, step, size and fraction")
+    def test_record(self) -> None:
+        """Logs, hooks and reports are written from it."""
+        bank = self.started()
+        for turn in range(2):
+            before = set(self.masked(bank))
+            done = self.turn(bank, turn)
+            ids = set(self.ids(bank))
+            absent = [id for id in done.admitted if id not in ids]
+            require(not absent, f"{some(absent)} admitted but not in the training set")
+            masked = set(self.masked(bank)) - before
+            require(
+                masked == set(done.replaced), f"{len(masked)} originals masked, {len(done.replaced)} told"
+            )
+            size = sum(sample.generated for sample in bank.view(self.originals))
+            require(done.size == size, f"size {done.size} for {size} images")
+            share = size / len(self.confidences)
+            require(abs(done.fraction - share) < 1e-6, f"fraction {done.fraction:.4g} for {share:.4g}")
+            require(done.step == turn + 1, f"step {done.step} for {turn + 1}")
+
+    @check("memory.answers-all", "every candidate to be admitted, or refused with a reason")
+    def test_answers_all(self) -> None:
+        """Which images were turned away, and why, tells whether the bank or the generator is at fault."""
+        done = self.turn(self.started())
+        offered, told = len(self.candidates()), len(done.admitted) + len(done.refused)
+        require(told == offered, f"{told} answers to {offered} candidates")
+        silent = [id for id, reason in done.refused if not reason.strip()]
+        require(not silent, f"no reason for {some(silent)}")
+        ids = [*done.admitted, *(id for id, _ in done.refused)]
+        require(len(set(ids)) == len(ids), "two candidates with one id")
+
+    @check(
+        "memory.fraction", "at most the fraction α of the labelled originals to be masked, over all refreshes"
+    )
+    def test_fraction(self) -> None:
+        """The authors' bank ended up with a training set of generated images alone. α is what the spec promises."""
+        bank = self.started()
+        most = self.fraction * len(self.confidences) + 1e-9
+        for turn in range(4):
+            self.turn(bank, turn)
+            masked = len(self.masked(bank))
+            require(masked <= most, f"{masked} of {len(self.confidences)} masked with α = {self.fraction:g}")
+
+    @check("memory.unlabelled-stay", "originals without a label never to be masked")
+    def test_unlabelled_stay(self) -> None:
+        """They have no confidence by which to go, and no image of an emotion can stand in for them."""
+        bank = self.started()
+        free = {sample.id for sample in self.originals if sample.label is None}
+        for turn in range(3):
+            self.turn(bank, turn)
+            gone = [id for id in self.masked(bank) if id in free]
+            require(not gone, f"{some(gone)} masked")
+
+    @check("memory.least-confident", "the originals of lowest confidence to be masked, within their emotion")
+    def test_least_confident(self) -> None:
+        """The authors' code sorted the wrong way round and dropped the best originals."""
+        bank = self.started()
+        self.turn(bank)
+        gone = set(self.masked(bank))
+        for label in range(len(self.context().labels)):
+            own = {one.id: self.confidences[one.id] for one in self.originals if one.label == label}
+            masked = [value for id, value in own.items() if id in gone]
+            kept = [value for id, value in own.items() if id not in gone]
+            if masked and kept:
+                seen = f"one of confidence {max(masked):.3f} masked and one of {min(kept):.3f} kept"
+                require(max(masked) < min(kept), seen)
+
+    @check("memory.deterministic", "the same decisions for the same candidates")
+    def test_deterministic(self) -> None:
+        """A bank that draws lots makes every run with it unrepeatable."""
+        views = []
+        for _ in range(2):
+            bank = self.started()
+            views.append([(self.turn(bank, turn), self.ids(bank)) for turn in range(2)])
+        require(views[0] == views[1], "other decisions in a second bank")
+
+    @check("memory.images", "admitted images to open as the pictures that were offered, with their labels")
+    def test_images(self) -> None:
+        """They are trained on. A mixed-up picture or label is poison that no loss curve shows."""
+        bank = self.started()
+        self.turn(bank)
+        offered = [(np.asarray(one.generated.image, float), one.generated.label) for one in self.candidates()]
+        for sample in bank.view(self.originals):
+            if not sample.generated:
+                continue
+            pixels = _pixels(sample)
+            away = [
+                float(np.abs(pixels - other).mean()) if pixels.shape == other.shape else 255.0
+                for other, _ in offered
+            ]
+            nearest = int(np.argmin(away))
+            require(away[nearest] < NEAR, f"{sample.id} {away[nearest]:.3g} of 255 away from every candidate")
+            label = offered[nearest][1]
+            require(sample.label == label, f"label {sample.label} of {sample.id}, which was made for {label}")
+            again = pickle.loads(pickle.dumps(sample))
+            require(np.array_equal(_pixels(again), pixels), f"{sample.id} does not survive pickling")
+
+    @check("memory.marks-generated", "`generated` to be true of admitted images and of nothing else")
+    def test_marks_generated(self) -> None:
+        """Knowledge, reports and memorisation checks tell originals from images of our own by it."""
+        bank = self.started()
+        admitted = set(self.turn(bank).admitted)
+        wrong = [one.id for one in bank.view(self.originals) if one.generated != (one.id in admitted)]
+        require(not wrong, f"generated wrong for {some(wrong)}")
+
+    @check("memory.no-candidates", "a refresh without candidates to change nothing")
+    def test_no_candidates(self) -> None:
+        """When no image was good enough the run goes on."""
+        bank = self.started()
+        self.turn(bank)
+        before = self.ids(bank)
+        done = bank.refresh(2, [], self.confidences)
+        told = (len(done.admitted), len(done.replaced), len(done.refused))
+        require(told == (0, 0, 0), f"{told} admitted, replaced, refused")
+        require(self.ids(bank) == before, "another training set")
+
+    @check("memory.confidences", "an error, and no change, where a labelled original has no confidence")
+    def test_confidences(self) -> None:
+        """The authors' bank took the generated images' confidences for the originals' and replaced them all. Guessing a
+        missing value hides such a mistake."""
+        bank = self.started()
+        missing = dict(list(self.confidences.items())[1:])
+        error = refusal(lambda: bank.refresh(1, self.candidates(), missing))
+        require(error is not None, "no error")
+        require(self.ids(bank) == [one.id for one in self.originals], "another training set after the error")
+
+    @check("memory.knows-originals", "an error where the first refresh comes before the first view")
+    def test_knows_originals(self) -> None:
+        """α is a share of the originals; a bank that has not seen them cannot keep to it."""
+        bank = self.make()
+        error = refusal(lambda: bank.refresh(1, self.candidates(), self.confidences))
+        require(error is not None, "no error")
+
+    @check("memory.closed", "an error from every use after `close`, and none from closing twice")
+    def test_closed(self) -> None:
+        """What is written to a closed bank is lost; cleaning up after an error may close it again."""
+        bank = self.started()
+        bank.close()
+        bank.close()
+        uses = {
+            "view": lambda: bank.view(self.originals),
+            "refresh": lambda: bank.refresh(1, self.candidates(), self.confidences),
+            "ledger": bank.ledger,
+            "snapshot": bank.snapshot,
+            "rollback": lambda: bank.rollback("too late"),
+            "restore": lambda: bank.restore("any"),
+        }
+        silent = [name for name, use in uses.items() if refusal(use) is None]
+        require(not silent, f"no error from {', '.join(silent)}")
+
+
+def _pixels(sample: Sample) -> np.ndarray:
+    image: Image.Image = sample.open()[0]
+    return np.asarray(image, float)
+
+
+def _first_difference(seen: list[str], expected: list[str]) -> str:
+    place = next(
+        (i for i, (a, b) in enumerate(zip(seen, expected, strict=False)) if a != b),
+        min(len(seen), len(expected)),
+    )
+    return f"{len(seen)} samples for {len(expected)}, the first difference at place {place}"

@@ -1,0 +1,135 @@
+"""What memory banks are shown: originals, confidences, candidates, and a place of its own for each bank."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, ClassVar, overload
+
+import numpy as np
+
+from emosym.contracts import Candidate, Generated, MemoryBank, Refresh, Sample
+from emosym.testing.checks import require
+from emosym.testing.generic import ComponentSuite
+from emosym.testing.pictures import picture, samples
+from emosym.testing.suite import installed
+
+PER_CLASS, OFFERED, UNLABELLED = 20, 4, 6
+
+
+class Torn(Sequence[Candidate]):
+    """Candidates that break off half-way, as they do when the process is stopped or the disk fails."""
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        self._whole = candidates
+
+    def __len__(self) -> int:
+        return len(self._whole)
+
+    @overload
+    def __getitem__(self, index: int) -> Candidate: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Candidate]: ...
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice) or index >= len(self._whole) // 2:
+            raise InterruptedError("broken off half-way")
+        return self._whole[index]
+
+    def __iter__(self) -> Iterator[Candidate]:
+        return (self[index] for index in range(len(self)))
+
+
+class BankBase(ComponentSuite):
+    """What the checks of banks share."""
+
+    kind = "memory"
+    contract: ClassVar[type] = MemoryBank
+    fraction: ClassVar[float] = 0.1
+    """α, as the bank's parameters set it."""
+    durable: ClassVar[bool | None] = None
+    """Whether what is in the bank outlives the object; None: as its component's capabilities say."""
+
+    def make(self, **changes: Any) -> Any:
+        """A new bank in a folder of its own, closed when the suite is done."""
+        return self.open(Path(tempfile.mkdtemp(dir=self.folder)), **changes)
+
+    def open(self, place: Path, **changes: Any) -> Any:
+        """A bank whose files are in ``place``; the same bank again where the place is the same."""
+        implementation, config = self.classes()
+        told = dataclasses.replace(self.context(), run=place)
+        bank = implementation(config.model_validate({**self.parameters(), **changes}), told)
+        self.keep("opened", ExitStack).callback(bank.close)
+        return bank
+
+    def is_durable(self) -> bool:
+        """Whether a bank that is opened again holds what it held."""
+        if self.durable is not None:
+            return self.durable
+        return (
+            bool(self.component)
+            and "durable" in installed().find(self.kind, self.component).spec.capabilities
+        )
+
+    @property
+    def originals(self) -> list[Sample]:
+        """The training set; the unlabelled ones stand among the others."""
+        return self.keep("originals", self._originals)
+
+    def _originals(self) -> list[Sample]:
+        classes = len(self.context().labels)
+        every = samples(PER_CLASS * classes + UNLABELLED, labels=classes, sizes=((8, 8),))
+        gap = len(every) // UNLABELLED
+        return [
+            dataclasses.replace(one, label=None) if i % gap == gap // 2 and i // gap < UNLABELLED else one
+            for i, one in enumerate(every)
+        ]
+
+    @property
+    def confidences(self) -> dict[str, float]:
+        """The model's probability of each labelled original's label: all different, in no order."""
+        labelled = [sample.id for sample in self.originals if sample.label is not None]
+        order = np.random.default_rng(5).permutation(len(labelled))
+        return {
+            id: 0.1 + 0.8 * float(place) / len(labelled) for id, place in zip(labelled, order, strict=True)
+        }
+
+    def candidates(self, turn: int = 0) -> list[Candidate]:
+        """Good images, far from each other, better at every ``turn``; no two turns share one."""
+        classes = len(self.context().labels)
+        chance = np.random.default_rng(turn)
+        offered = []
+        for i in range(OFFERED * classes):
+            seed = 1000 * (turn + 1) + i
+            made = Generated(picture(seed, (16, 16)), i % classes, seed, f"prompt {seed}", {"steps": 4})
+            score = min(1.0, 0.8 + 0.03 * turn + 0.001 * i)
+            features = tuple(chance.normal(size=16).tolist())
+            offered.append(Candidate(made, {"model": score, "judge": score}, features, f"generator-{turn}"))
+        return offered
+
+    # ---- what checks do with a bank
+
+    def started(self) -> Any:
+        """A new bank that knows its originals."""
+        bank = self.make()
+        bank.view(self.originals)
+        return bank
+
+    def turn(self, bank: Any, turn: int = 0) -> Refresh:
+        """A refresh with candidates of this turn; it must admit some."""
+        done: Refresh = bank.refresh(turn + 1, self.candidates(turn), self.confidences)
+        require(
+            bool(done.admitted) or turn > 0, f"no image admitted of {len(self.candidates(turn))} good ones"
+        )
+        return done
+
+    def ids(self, bank: Any) -> list[str]:
+        """Ids of the present training set."""
+        return [sample.id for sample in bank.view(self.originals)]
+
+    def masked(self, bank: Any) -> list[str]:
+        """Ids of the originals that are not in the present training set."""
+        there = set(self.ids(bank))
+        return [sample.id for sample in self.originals if sample.id not in there]

@@ -1,0 +1,189 @@
+"""Conformance of memory banks: the ledger, and the ways back."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from emosym.testing.checks import NotApplicable, check, require
+from emosym.testing.probes import refusal, some
+from emosym.testing.suites.memory_base import BankBase, Torn
+
+
+class HistoryChecks(BankBase):
+    """What a bank remembers, and what it can undo."""
+
+    @check("memory.ledger", "one line in the ledger for every admission, every replacement and every refusal")
+    def test_ledger(self) -> None:
+        """The ledger is how a reader of the results learns which images trained the system, and why. A decision without
+        a line cannot be audited; one with two lines is counted twice."""
+        bank = self.started()
+        done = self.turn(bank)
+        lines = Counter(line.image for line in bank.ledger())
+        refused = [id for id, _ in done.refused]
+        for what, ids in (("admitted", done.admitted), ("replaced", done.replaced), ("refused", refused)):
+            wrong = [f"{lines[id]} of {what} {id}" for id in ids if lines[id] != 1]
+            require(not wrong, f"lines: {some(wrong)}")
+        silent = [str(line.number) for line in bank.ledger() if line.image and not line.reason.strip()]
+        require(not silent, f"no reason in line {some(silent)}")
+
+    @check("memory.ledger-grows", "a ledger that only grows, oldest first, with rising numbers")
+    def test_ledger_grows(self) -> None:
+        """History that can change is no evidence. Rolling back adds a line; it takes none away."""
+        bank = self.started()
+        start, past = bank.snapshot(), bank.ledger()
+        steps = (
+            ("a refresh", lambda: self.turn(bank)),
+            ("another refresh", lambda: self.turn(bank, 1)),
+            ("a roll-back", lambda: bank.rollback("validation accuracy fell")),
+            ("a restore", lambda: bank.restore(start)),
+        )
+        for what, step in steps:
+            step()
+            now = bank.ledger()
+            require(now[: len(past)] == past, f"other lines than before after {what}")
+            require(len(now) > len(past), f"no new line after {what}")
+            past = now
+        numbers = [line.number for line in past]
+        require(numbers == sorted(set(numbers)), f"numbers {numbers[:8]} …")
+
+    @check(
+        "memory.ledger-detail",
+        "`seed`, `prompt`, `scores` and `generator` of every admitted image in its line",
+    )
+    def test_ledger_detail(self) -> None:
+        """With them the same image can be made again, and the admission can be checked; without them it is hearsay."""
+        bank = self.started()
+        done = self.turn(bank)
+        offered = {one.generated.seed: one for one in self.candidates()}
+        for line in bank.ledger():
+            if line.image not in done.admitted:
+                continue
+            one = offered.get(line.detail.get("seed"))
+            require(one is not None, f"seed {line.detail.get('seed')!r} in line {line.number}")
+            assert one is not None
+            told = {"prompt": one.generated.prompt, "generator": one.generator, "scores": dict(one.scores)}
+            wrong = [name for name, value in told.items() if not _same(line.detail.get(name), value)]
+            require(not wrong, f"line {line.number} without the {some(wrong)} of seed {one.generated.seed}")
+            require(line.label == one.generated.label, f"label {line.label} for seed {one.generated.seed}")
+
+    @check(
+        "memory.rollback",
+        "`rollback` to undo the last refresh, then the one before, with its reason in the ledger",
+    )
+    def test_rollback(self) -> None:
+        """A refresh that lowers validation accuracy is taken back; the state must be exactly the one before."""
+        bank = self.started()
+        views = [self.ids(bank)]
+        for turn in range(2):
+            self.turn(bank, turn)
+            views.append(self.ids(bank))
+        for before in (views[1], views[0]):
+            bank.rollback("validation accuracy fell by 3 %")
+            require(self.ids(bank) == before, "another training set than before the refresh")
+            reason = bank.ledger()[-1].reason
+            require("validation accuracy fell by 3 %" in reason, f"reason {reason!r} in the last line")
+        nothing = refusal(lambda: bank.rollback("once more"))
+        require(nothing is not None, "no error when there is no refresh to undo")
+
+    @check(
+        "memory.snapshot", "`restore` to return to the training set of its snapshot, forwards and backwards"
+    )
+    def test_snapshot(self) -> None:
+        """--resume restores the bank that belongs to the checkpoint; any other one would be another experiment."""
+        bank = self.started()
+        taken = []
+        for turn in range(2):
+            self.turn(bank, turn)
+            before = self.ids(bank)
+            taken.append((bank.snapshot(), before))
+            require(self.ids(bank) == before, "another training set after taking a snapshot")
+        for snapshot, view in (taken[0], taken[1], taken[0]):
+            bank.restore(snapshot)
+            require(self.ids(bank) == view, "another training set than at the snapshot")
+        require(
+            refusal(lambda: bank.restore("no-such-snapshot")) is not None, "no error for an unknown snapshot"
+        )
+
+    @check("memory.originals-return", "every original to come back, as it was, when the bank is emptied")
+    def test_originals_return(self) -> None:
+        """Originals are masked, never deleted: someone's data are not ours to lose."""
+        bank = self.started()
+        empty = bank.snapshot()
+        for turn in range(3):
+            self.turn(bank, turn)
+            bank.view(self.originals)
+        bank.restore(empty)
+        view = bank.view(self.originals)
+        lost = [one.id for one in self.originals if one.id not in {sample.id for sample in view}]
+        require(not lost, f"{some(lost)} lost")
+        require(view == self.originals, "other originals, or in another order")
+
+    @check("memory.whole-or-nothing", "a refresh that breaks off to leave the bank as it was")
+    def test_whole_or_nothing(self) -> None:
+        """Runs are killed at any moment. Half a refresh masks originals for which no image stands in."""
+        bank = self.started()
+        self.turn(bank)
+        before, ledger = self.ids(bank), bank.ledger()
+        later = self.candidates(1)
+        for what, offered in (
+            ("broken off", Torn(later)),
+            ("with a score that is no number", _unsound(later)),
+        ):
+            try:
+                bank.refresh(2, offered, self.confidences)
+            except Exception:
+                pass
+            else:
+                require(False, f"no error from a refresh {what}")
+            require(self.ids(bank) == before, f"another training set after a refresh {what}")
+            require(bank.ledger() == ledger, f"new lines in the ledger after a refresh {what}")
+        self.turn(bank, 1)
+        require(len(bank.ledger()) > len(ledger), "no line of the refresh that came after")
+
+    @check(
+        "memory.durable",
+        "a bank that is opened again to hold what it held, and its history",
+        tier="capability",
+    )
+    def test_durable(self) -> None:
+        """A run that is stopped goes on days later, in another process. A bank that loses its images then silently
+        trains on the originals again."""
+        if not self.is_durable():
+            raise NotApplicable("the bank does not say that it is durable")
+        place = Path(tempfile.mkdtemp(dir=self.folder))
+        bank = self.open(place)
+        bank.view(self.originals)
+        self.turn(bank)
+        middle, earlier = bank.snapshot(), bank.view(self.originals)
+        self.turn(bank, 1)
+        view, ledger = bank.view(self.originals), bank.ledger()
+        bank.close()
+        again = self.open(place)
+        require(again.view(self.originals) == view, "another training set")
+        require(again.ledger() == ledger, "another ledger")
+        again.restore(middle)
+        require(again.view(self.originals) == earlier, "another training set after restoring an old snapshot")
+
+
+def _same(told: Any, value: Any) -> bool:
+    """Equal, numbers up to rounding."""
+    if isinstance(value, dict):
+        return (
+            isinstance(told, dict)
+            and told.keys() == value.keys()
+            and all(math.isclose(told[key], value[key], rel_tol=1e-6) for key in value)
+        )
+    return bool(told == value)
+
+
+def _unsound(candidates: list[Any]) -> list[Any]:
+    """The same with a last one that nobody can rank."""
+    last = candidates[-1]
+    return [
+        *candidates[:-1],
+        type(last)(last.generated, dict.fromkeys(last.scores, math.nan), last.features),
+    ]

@@ -1,0 +1,8 @@
+"""Both banks keep the promises of their kind, whatever their policy."""
+
+from __future__ import annotations
+
+from emosym_memory.conformance import Ring as TestRing  # noqa: F401
+from emosym_memory.conformance import RingRenewing as TestRingRenewing  # noqa: F401
+from emosym_memory.conformance import Sql as TestSql  # noqa: F401
+from emosym_memory.conformance import SqlPaper as TestSqlPaper  # noqa: F401

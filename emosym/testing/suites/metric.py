@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import numpy as np
+from emosym_registry import EmosymError
 
-from emosym.contracts import Evidence, Metric
+from emosym.contracts import Context, Evidence, LabelSet, Metric
 from emosym.testing.checks import NotApplicable, check, require
 from emosym.testing.generic import ComponentSuite
 from emosym.testing.pictures import ProjectionJudge, picture
-from emosym.testing.probes import leaving_random_state
+from emosym.testing.probes import leaving_random_state, some
 
 IMAGES, EACH = 64, 3
 NEEDS = {
@@ -26,10 +27,16 @@ NEEDS = {
 
 
 class MetricSuite(ComponentSuite):
-    """Figures of :meth:`evidence`: 64 readings, and 3 real and 3 generated pictures of each emotion."""
+    """Figures of :meth:`evidence`: 64 readings, and 3 real and 3 generated pictures of each emotion.
+
+    ``best`` and ``worst`` name figures whose values are known where every reading, and the judge's of every picture, is
+    right or wrong with certainty, such as ``{"accuracy": 1.0}``.
+    """
 
     kind = "metric"
     contract: ClassVar[type] = Metric
+    best: ClassVar[Mapping[str, float]] = {}
+    worst: ClassVar[Mapping[str, float]] = {}
 
     def evidence(self, seed: int = 0) -> Evidence:
         """Readings that are right more often than not, pictures, and an untrained judge."""
@@ -49,6 +56,24 @@ class MetricSuite(ComponentSuite):
             generated=[picture(first + 500 + number) for number in range(len(owners))],
             generated_labels=owners,
             judge=ProjectionJudge(self.context()),
+        )
+
+    def certain(self, shift: int) -> Evidence:
+        """The evidence with every emotion read with certainty as the one ``shift`` places after it; pictures get the
+        labels that make the judge's reading of them so."""
+        evidence, classes = self.evidence(), len(self.context().labels)
+        read = {
+            name: [
+                (label - shift) % classes
+                for label in evidence.judge.probabilities(getattr(evidence, name)).argmax(1).tolist()
+            ]
+            for name in ("real", "generated")
+        }
+        return dataclasses.replace(
+            evidence,
+            probabilities=np.eye(classes)[(evidence.labels + shift) % classes],
+            real_labels=read["real"],
+            generated_labels=read["generated"],
         )
 
     def needed(self, evidence: Evidence) -> Evidence:
@@ -128,6 +153,36 @@ class MetricSuite(ComponentSuite):
             require(
                 low <= value <= high, f"{name} = {value:.4g} with the interval from {low:.4g} to {high:.4g}"
             )
+
+    @check("metric.extremes", "the known figures where everything is read right, or wrong", tier="capability")
+    def test_extremes(self) -> None:
+        """Labels off by one, or rows taken for columns, give figures that look like those of a poor system."""
+        if not self.best and not self.worst:
+            raise NotApplicable("the suite names no figure for them")
+        for what, known, shift in (("right", self.best, 0), ("wrong", self.worst, 1)):
+            figures = self.figures(self.certain(shift)) if known else {}
+            for name, value in known.items():
+                found = figures.get(name, math.nan)
+                close = math.isclose(found, value, abs_tol=1e-6)
+                require(close, f"{name} = {found:.4g}, not {value:.4g}, where everything is read {what}")
+
+    @check("metric.labels-fit", "other label sets to be measured, or refused when the metric is built")
+    def test_labels_fit(self) -> None:
+        """A spec names its own emotions; what cannot be measured of them must be said before the training."""
+        for names in (("negative", "positive"), tuple("abcdefghij")):
+            other = type(self)()
+            other.context = self._under(names)  # type: ignore[method-assign]
+            try:
+                other.make()
+            except EmosymError:
+                continue
+            figures = other.make().compute(other.evidence())
+            wrong = [name for name, value in figures.items() if not math.isfinite(value)]
+            require(bool(figures) and not wrong, f"{some(wrong) or 'no figure'} with {len(names)} labels")
+
+    def _under(self, names: tuple[str, ...]) -> Callable[[], Context]:
+        told = dataclasses.replace(self.context(), labels=LabelSet(names))
+        return lambda: told
 
     @check("metric.leaves-evidence", "evidence that is as it was before")
     def test_leaves_evidence(self) -> None:

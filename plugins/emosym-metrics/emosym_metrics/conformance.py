@@ -1,4 +1,5 @@
-"""How the conformance checks make the components that need weights: the embedded ones of ``emosym-tiny``."""
+"""How the conformance checks make the components that need weights (the embedded ones of ``emosym-tiny``), and what
+metrics give where everything is read right, or wrong."""
 
 from __future__ import annotations
 
@@ -33,3 +34,42 @@ class ClipScore(MetricSuite):
 
     component = "emosym-metrics/clip-score"
     params: ClassVar = {"model": "tiny"}
+
+
+class Accuracy(MetricSuite):
+    """Metric ``accuracy``."""
+
+    component = "emosym-metrics/accuracy"
+    best: ClassVar = {"accuracy": 1.0}
+    worst: ClassVar = {"accuracy": 0.0}
+
+
+class PositiveAccuracy(MetricSuite):
+    """Metric ``positive-accuracy``."""
+
+    component = "emosym-metrics/positive-accuracy"
+    best: ClassVar = {"positive_accuracy": 1.0}
+
+
+class MacroF1(MetricSuite):
+    """Metric ``f1``."""
+
+    component = "emosym-metrics/f1"
+    best: ClassVar = {"macro_f1": 1.0}
+    worst: ClassVar = {"macro_f1": 0.0}
+
+
+class CalibrationError(MetricSuite):
+    """Metric ``ece``."""
+
+    component = "emosym-metrics/ece"
+    best: ClassVar = {"ece": 0.0}
+    worst: ClassVar = {"ece": 1.0}
+
+
+class EmotionAccuracy(MetricSuite):
+    """Metric ``emo-a``."""
+
+    component = "emosym-metrics/emo-a"
+    best: ClassVar = {"emo_a": 1.0}
+    worst: ClassVar = {"emo_a": 0.0}

@@ -33,17 +33,18 @@ def emosym_components() -> Iterable[ComponentSpec]:
         conformance=f"{_CHECKS}:ImageClassifierJudge",
     )  # fmt: skip
     yield ComponentSpec("metric", "accuracy", f"{_UNDERSTANDING}:Accuracy", f"{_CONFIG}:MetricConfig",
-                        "Share of images read right, with Wilson's interval")  # fmt: skip
+                        "Share of images read right, with Wilson's interval", conformance=f"{_CHECKS}:Accuracy")  # fmt: skip
     yield ComponentSpec("metric", "positive-accuracy", f"{_UNDERSTANDING}:PositiveAccuracy", f"{_CONFIG}:MetricConfig",
-                        "Share of images read right as positive or negative")  # fmt: skip
+                        "Share of images read right as positive or negative", conformance=f"{_CHECKS}:PositiveAccuracy")  # fmt: skip
     yield ComponentSpec("metric", "f1", f"{_UNDERSTANDING}:MacroF1", f"{_CONFIG}:BootstrapConfig",
-                        "Mean of the emotions' F1")  # fmt: skip
+                        "Mean of the emotions' F1", conformance=f"{_CHECKS}:MacroF1")  # fmt: skip
     yield ComponentSpec("metric", "ece", f"{_UNDERSTANDING}:CalibrationError", f"{_CONFIG}:CalibrationConfig",
-                        "Expected calibration error")  # fmt: skip
+                        "Expected calibration error", conformance=f"{_CHECKS}:CalibrationError")  # fmt: skip
     yield ComponentSpec("metric", "confusion", f"{_UNDERSTANDING}:Confusion", f"{_CONFIG}:MetricConfig",
                         "How often each emotion is read as each")  # fmt: skip
     yield ComponentSpec("metric", "emo-a", f"{_GENERATION}:EmotionAccuracy", f"{_CONFIG}:GenerationConfig",
-                        "Share of generated images that the judge reads as meant", ("needs:judge",))  # fmt: skip
+                        "Share of generated images that the judge reads as meant", ("needs:judge",),
+                        conformance=f"{_CHECKS}:EmotionAccuracy")  # fmt: skip
     yield ComponentSpec("metric", "diversity", f"{_GENERATION}:Diversity", f"{_CONFIG}:DiversityConfig",
                         "How different the images of one emotion are", ("needs:judge",))  # fmt: skip
     yield ComponentSpec("metric", "clip-score", f"{_GENERATION}:ClipScore", f"{_CONFIG}:ClipScoreConfig",

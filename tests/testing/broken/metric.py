@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -73,9 +74,20 @@ class Sorting(Right):
         return figures
 
 
+class OffByOne(Right):
+    def compute(self, evidence: Evidence) -> Mapping[str, float]:
+        return super().compute(dataclasses.replace(evidence, labels=np.asarray(evidence.labels) + 1))
+
+
+class EightOnly(Right):
+    def compute(self, evidence: Evidence) -> Mapping[str, float]:
+        return {**super().compute(evidence), "eighth": float(np.asarray(evidence.probabilities)[:, 7].mean())}
+
+
 def suite(metric: type[Any]) -> type[MetricSuite]:
     """The suite of one metric."""
-    return type(metric.__name__, (MetricSuite,), {"implementation": metric, "config": Config})
+    parts = {"best": {"share": 1.0}, "worst": {"share": 0.0}}
+    return type(metric.__name__, (MetricSuite,), {"implementation": metric, "config": Config, **parts})
 
 
 GOOD = suite(Right)
@@ -87,5 +99,7 @@ BROKEN = {
     "metric.notices": suite(Content),
     "metric.order": suite(FirstOnly),
     "metric.interval": suite(OffCentre),
+    "metric.extremes": suite(OffByOne),
+    "metric.labels-fit": suite(EightOnly),
     "metric.leaves-evidence": suite(Sorting),
 }

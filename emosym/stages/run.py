@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,13 @@ def run_experiment(
     if smoke:
         resolved = shortened(resolved)
     spec = resolved.spec
+    stages = stages_of(spec, only)
     chosen_device = choose_device(device or spec.compute.device)
     chosen_precision = choose_precision(precision or spec.compute.precision, chosen_device)
     run = RunFolder.open(Path(out), resolved.to_yaml(), resume=resume)
     with ExitStack() as stack:
+        if not resume:
+            stack.enter_context(forgotten_unless_started(run))
         hook = stack.enter_context(listening(registry, default_trackers() if trackers is None else trackers))
         builder = Builder.of(
             resolved,
@@ -74,20 +78,35 @@ def run_experiment(
         plugins = {name: f"{found.distribution} {found.version}" for name, found in registry.plugins.items()}
         facts = dict(around.dataset.facts())
         write_json(
-            run.path / "provenance.json",
+            run.provenance,
             provenance(
                 plugins, seed=spec.seed, device=str(chosen_device), precision=chosen_precision, data=facts
             ),
         )
         hook.emosym_run_started(run=run.path, spec=resolved.data())
-        figures = None
-        for name in stages_of(spec, only):
-            figures = run_stage(name, system, around, run, hook, resume=resume, smoke=smoke)
+        measured = {
+            name: run_stage(name, system, around, run, hook, resume=resume, smoke=smoke)
+            for name in stages
+            if name not in run.done()
+        }
+        latest = load_latest(system, run)
+        figures = measured.get(latest)
         system.save(run.system)
         summary = finish(system, around, run, started, figures, smoke=smoke)
         write_report(run.path)
         hook.emosym_run_finished(run=run.path, summary=summary)
     return summary
+
+
+@contextmanager
+def forgotten_unless_started(run: RunFolder) -> Iterator[None]:
+    """Remove what a new run wrote when it fails before its first stage: mend the cause and give the same command again."""
+    try:
+        yield
+    except Exception:
+        if not run.started:
+            shutil.rmtree(run.path)
+        raise
 
 
 def close_memory(builder: Builder) -> None:
@@ -112,16 +131,9 @@ def stages_of(spec: Spec, only: Sequence[str] | None) -> list[str]:
 
 def run_stage(
     name: str, system: System, around: Surroundings, run: RunFolder, hook: Any, *, resume: bool, smoke: bool
-) -> dict[str, Any] | None:
-    """Train one stage, save its weights, and measure what the system understands after it.
-
-    Returns these figures; None for a stage that was done before, whose weights are only loaded.
-    """
-    done = run.done()
-    if name in done:
-        system.load_state(read_state(run.checkpoint(name)))
-        return None
-    load_previous(name, system, run)
+) -> dict[str, Any]:
+    """Train one stage, save its weights, and return what the system understands after it, in figures."""
+    load_latest(system, run, before=name)
     spec = system.resolved.spec
     stage = make_stage(name, system, around, run, hook, smoke=smoke)
     accelerator = Accelerator(
@@ -151,12 +163,17 @@ def run_stage(
     return figures
 
 
-def load_previous(name: str, system: System, run: RunFolder) -> None:
-    """Start from the weights of the last finished stage before ``name``."""
+def load_latest(system: System, run: RunFolder, before: str | None = None) -> str:
+    """Take the weights of the last finished stage (of those ``before`` one), whatever order they were trained in.
+
+    Returns its name, empty where none is finished: the system then stays as it is.
+    """
     done = run.done()
-    before = [other for other in STAGES[: STAGES.index(name)] if other in done]
-    if before:
-        system.load_state(read_state(run.checkpoint(before[-1])))
+    reached = [name for name in STAGES[: STAGES.index(before) if before else None] if name in done]
+    if not reached:
+        return ""
+    system.load_state(read_state(run.checkpoint(reached[-1])))
+    return reached[-1]
 
 
 def make_stage(

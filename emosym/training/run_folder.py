@@ -72,6 +72,15 @@ class RunFolder:
         return self.path / "summary.json"
 
     @property
+    def started(self) -> bool:
+        """Whether everything was built and the run began; before that there is nothing in it worth keeping."""
+        return self.provenance.exists()
+
+    @property
+    def provenance(self) -> Path:
+        return self.path / "provenance.json"
+
+    @property
     def progress(self) -> Path:
         return self.path / "checkpoints" / "progress.json"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,28 @@ def test_resume_with_another_spec_is_refused(run: Path, registry: Registry, sets
     other = load_spec("preset:tiny", registry=registry, sets=[*sets, "seed=99"])
     with pytest.raises(EmosymError, match="differs from the spec"):
         run_experiment(other, registry, run, resume=True)
+
+
+def test_a_stage_that_is_done_is_not_trained_again_and_the_system_stays_the_last(
+    run: Path, small: Resolved, registry: Registry, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    summary = run_experiment(small, registry, copy, resume=True, only=["compress"])
+    assert summary["understanding"]["stages"].keys() == {"compress", "reinforce", "unify"}
+    for file in sorted((run / "system").glob("*.safetensors")):
+        assert (copy / "system" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_a_run_that_cannot_be_built_leaves_nothing_in_the_way_of_the_next(
+    registry: Registry, sets: tuple[str, ...], tmp_path: Path
+) -> None:
+    missing = load_spec(
+        "preset:tiny", registry=registry, sets=[*sets, "backbone.params.model=/no/such/folder"]
+    )
+    with pytest.raises(EmosymError, match="neither an alias, nor a folder"):
+        run_experiment(missing, registry, tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
 
 
 class _StopAt:

@@ -150,7 +150,7 @@ class ConformanceSuite:
         found = {
             name: promise
             for name in dir(cls)
-            if (promise := getattr(getattr(cls, name, None), "check", None)) is not None
+            if isinstance(promise := getattr(getattr(cls, name, None), "check", None), Check)
         }
         yield from sorted(found.items(), key=lambda item: item[1].id)
 

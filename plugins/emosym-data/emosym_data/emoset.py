@@ -26,16 +26,19 @@ class EmoSet(Dataset):
     A sample's id is EmoSet's own (``amusement_03317``).
     """
 
-    config: EmoSetConfig
+    config: Any
+    reading: EmoSetConfig
+    """What is read, and how; the config itself, unless a subclass has one of its own."""
     name = "emoset"
 
     def __init__(self, config: EmoSetConfig, context: Context) -> None:
         self.config, self.context = config, context
+        self.reading = config
         self._splits: dict[str, list[Sample]] = {}
 
     def root(self) -> Path:
         """The folder to read."""
-        return self.config.root.expanduser()
+        return self.reading.root.expanduser()
 
     def split(self, name: str) -> Sequence[Sample]:
         check_split(name, self.name)
@@ -76,7 +79,7 @@ class EmoSet(Dataset):
                 hint="mend these, then run: emosym data check",
             )
         label = Labeller(self.context.labels, emotions, self.name)
-        chosen = choose([row.emotion for row in rows], name, self.config)
+        chosen = choose([row.emotion for row in rows], name, self.reading)
         samples = []
         for index in chosen.indices:
             row, hidden = rows[index], index in chosen.hidden
@@ -91,10 +94,10 @@ class EmoSet(Dataset):
         return samples
 
     def _attributes(self, root: Path, row: Row, hidden: bool) -> Mapping[str, Any]:
-        if self.config.annotations == "none":
+        if self.reading.annotations == "none":
             return {}
         annotation = Annotation(root / row.annotation, hidden)
-        return annotation.load() if self.config.annotations == "eager" else annotation
+        return annotation.load() if self.reading.annotations == "eager" else annotation
 
     def _check(self, root: Path, findings: Findings) -> None:
         emotions = read_emotions(root, findings)
@@ -117,13 +120,13 @@ class EmoSet(Dataset):
             findings.extend(
                 "missing image", (f"{root / path}: no such image, named in {file.name}" for path in missing)
             )
-            if self.config.annotations != "none":
+            if self.reading.annotations != "none":
                 missing = missing_files(root, (row.annotation for row in rows))
                 findings.extend(
                     "missing annotation",
                     (f"{root / path}: no such annotation, named in {file.name}" for path in missing),
                 )
-        if self.config.verify:
+        if self.reading.verify:
             check_pictures(root, images, findings)
 
 

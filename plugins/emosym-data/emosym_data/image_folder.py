@@ -20,6 +20,7 @@ from emosym_data.splits import check_split
 from emosym_data.subset import choose, class_orders
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+MISSING = "set data.params.root to a folder with one folder for each emotion"
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,7 @@ class ImageFolder(Dataset):
         findings = Findings()
         root = self.root()
         if not root.is_dir():
-            return [
-                f"{root}: no such folder; set data.params.root to a folder with one folder for each emotion"
-            ]
+            return [f"{root}: no such folder; {MISSING}"]
         try:
             splits = self._list(root, findings)
             if self.config.verify:
@@ -92,6 +91,8 @@ class ImageFolder(Dataset):
 
     def _pictures(self) -> dict[str, list[Picture]]:
         if self._listed is None:
+            if not self.root().is_dir():
+                raise EmosymError("data.no-folder", f"{self.root()}: no such folder", hint=MISSING)
             findings = Findings()
             listed = self._list(self.root(), findings)
             if findings:

@@ -20,14 +20,17 @@ def emosym_components() -> Iterable[ComponentSpec]:
         ComponentSpec(
             "dataset", "emoset", "emosym_data.emoset:EmoSet", "emosym_data.config:EmoSetConfig",
             "A folder in the layout of EmoSet-118K, with its attributes", capabilities=("attributes", "text"),
+            conformance="emosym_data.conformance:EmoSet",
         ),
         ComponentSpec(
             "dataset", "image-folder", "emosym_data.image_folder:ImageFolder", "emosym_data.config:ImageFolderConfig",
             "A folder of pictures for each emotion (FI), with splits or a seeded stratified one",
+            conformance="emosym_data.conformance:ImageFolder",
         ),
         ComponentSpec(
             "dataset", "hf", "emosym_data.hf:HfDataset", "emosym_data.config:HfConfig",
             "A dataset of the Hugging Face datasets library, from the hub or a folder",
+            conformance="emosym_data.conformance:Hf",
         ),
         ComponentSpec(
             "knowledge", "annotations", "emosym_data.annotations:AnnotationKnowledge", "emosym_data.config:AnnotationsConfig",

@@ -25,17 +25,18 @@ MADE_OF = ("train", "val", "test", "seed", "size", "wrong")
 class TinyWorld(EmoSet):
     """Rendered pictures whose best possible reading is known exactly (``facts()["bayes_accuracy"]``)."""
 
+    config: TinyWorldConfig
     name = "tiny-world"
 
     def __init__(self, config: TinyWorldConfig, context: Context) -> None:
-        self.world = config
         self._root: Path | None = None
         reading = config.model_dump(include=set(EmoSetConfig.model_fields) - {"root"})
         super().__init__(EmoSetConfig(root=config.root or cache_folder(config), **reading), context)
+        self.config = config
 
     def root(self) -> Path:
         if self._root is None:
-            self._root = ensure(super().root(), self.world)
+            self._root = ensure(super().root(), self.config)
         return self._root
 
     def facts(self) -> Mapping[str, Any]:

@@ -36,6 +36,7 @@ def emosym_components() -> Iterable[ComponentSpec]:
         ComponentSpec(
             "dataset", "tiny-world", "emosym_tiny.dataset:TinyWorld", "emosym_tiny.config:TinyWorldConfig",
             "Rendered pictures of a world whose Bayes accuracy is known", capabilities=("attributes", "text"),
+            conformance="emosym_tiny.conformance:TinyWorld",
         ),
     )  # fmt: skip
 

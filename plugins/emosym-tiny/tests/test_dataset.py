@@ -37,9 +37,9 @@ def test_the_world_is_drawn_on_first_use_and_read_afterwards(cache: Path) -> Non
     assert sample.open()[0].size == (64, 64)
     assert sample.id.startswith(data.context.labels.names[sample.label or 0])
     assert {"scene", "object", "caption", "reasoning", "reasoning_blind"} <= set(sample.attributes)
-    drawn = (cache_folder(data.world) / "world.json").stat().st_mtime_ns
+    drawn = (cache_folder(data.config) / "world.json").stat().st_mtime_ns
     assert world().split("train")[0] == sample
-    assert (cache_folder(data.world) / "world.json").stat().st_mtime_ns == drawn
+    assert (cache_folder(data.config) / "world.json").stat().st_mtime_ns == drawn
 
 
 def test_other_worlds_have_other_folders_and_subsets_share_one() -> None:

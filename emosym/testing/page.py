@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from emosym.testing import SUITES
@@ -51,11 +52,16 @@ def _kind(title: str, suite: type[ComponentSuite], leave_out: set[Check] | None 
     yield f"## {title}"
     yield ""
     if leave_out is not None:
-        yield f"{' '.join((suite.__doc__ or '').split())}"
+        yield _markdown(suite.__doc__ or "")
         yield ""
     for promise in suite.checks():
         if promise not in (leave_out or ()):
-            yield f'<a id="{promise.id.replace(".", "-")}"></a>'
+            yield f'<a id="{promise.anchor.partition("#")[2]}"></a>'
             yield f"**{promise.id}** ({promise.tier}): expects {promise.expects}."
-            yield f"{promise.why}"
+            yield _markdown(promise.why)
             yield ""
+
+
+def _markdown(docstring: str) -> str:
+    """A docstring in a line, its roles and double backticks as Markdown's code."""
+    return re.sub(r"(?::\w+:)?(`{1,2})(.+?)\1", r"`\2`", " ".join(docstring.split()))

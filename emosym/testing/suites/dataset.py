@@ -16,7 +16,8 @@ from emosym.testing.suites.dataset_base import FORMS, OTHER_LABELS, DatasetBase,
 
 
 class DatasetSuite(DatasetBase):
-    """Splits, ids, labels, pictures, annotations and what is said of the files of a small sound dataset."""
+    """The splits of a dataset with sound files: give a small one in ``params``, or write it to ``self.folder`` in
+    :meth:`parameters`. Nothing here trains, so a few pictures of each emotion are enough."""
 
     @check("dataset.splits", "train, val and test to be sequences of samples, none of them empty")
     def test_splits(self) -> None:

@@ -19,8 +19,7 @@ OTHER_LABELS = (("negative", "positive"), tuple("abcdefghij"))
 
 
 class DatasetBase(ComponentSuite):
-    """The splits of a dataset with sound files: give a small one in ``params``, or write it to ``self.folder`` in
-    :meth:`parameters`. Nothing here trains, so a few pictures of each emotion are enough."""
+    """A dataset with sound files, and the same dataset without them."""
 
     kind = "dataset"
     contract: ClassVar[type] = Dataset

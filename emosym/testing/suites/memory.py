@@ -190,6 +190,7 @@ class MemorySuite(HistoryChecks):
         error = refusal(lambda: bank.refresh(1, self.candidates(), missing))
         require(error is not None, "no error")
         require(self.ids(bank) == [one.id for one in self.originals], "another training set after the error")
+        require(not bank.ledger(), f"{len(bank.ledger())} lines in the ledger after the error")
 
     @check("memory.knows-originals", "an error where the first refresh comes before the first view")
     def test_knows_originals(self) -> None:

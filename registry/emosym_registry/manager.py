@@ -81,9 +81,9 @@ class Registry:
                 f"{kind} {name!r} is offered by several plugins",
                 hint=f"write one of {choices}",
             )
-        wanted = plugin_id or self._card_plugin(kind, bare)
+        wanted = {plugin_id} if plugin_id else {self._card_plugin(kind, bare), bare}  # many name it as the plugin
         for failure in self.failures:
-            if failure.plugin.id == wanted and failure.stage != "run":
+            if failure.plugin.id in wanted and failure.stage != "run":
                 raise EmosymError("plugin.failed", str(failure), hint=failure.hint) from failure.error
         raise EmosymError(
             "spec.unknown-component", self._unknown(kind, name), hint=self._unknown_hint(kind, bare)

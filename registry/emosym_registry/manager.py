@@ -81,7 +81,8 @@ class Registry:
                 f"{kind} {name!r} is offered by several plugins",
                 hint=f"write one of {choices}",
             )
-        wanted = {plugin_id} if plugin_id else {self._card_plugin(kind, bare), bare}  # many name it as the plugin
+        # A plugin of one component often calls both the same.
+        wanted = {plugin_id} if plugin_id else {self._card_plugin(kind, bare), bare}
         for failure in self.failures:
             if failure.plugin.id in wanted and failure.stage != "run":
                 raise EmosymError("plugin.failed", str(failure), hint=failure.hint) from failure.error

@@ -35,6 +35,11 @@ class Environment:
         assert not check or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done
 
+    def installed(self) -> set[str]:
+        """Names of the distributions in it."""
+        site = next(self.folder.glob("lib/python*/site-packages"))
+        return {path.name.split("-")[0].replace("_", "-") for path in site.glob("*.dist-info")}
+
     def install(self, wheels: Sequence[Path]) -> None:
         """Put wheels into it, and nothing of what they require."""
         uv = Path(sys.executable).parent / "uv"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ PAGES = ("docs/how-to/write-a-plugin.md",)
 
 
 @pytest.fixture
-def shell(environment: Environment) -> dict[str, str]:
+def shell(environment: Environment) -> Iterator[dict[str, str]]:
     """Variables of a shell in which ``emosym`` and ``pip`` are those of the fresh environment."""
     uv = Path(sys.executable).parent / "uv"
     pip = environment.folder / "bin" / "pip"
@@ -30,7 +31,11 @@ def shell(environment: Environment) -> dict[str, str]:
     kept = {
         key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV", "COLUMNS")
     }
-    return {**kept, "PATH": f"{environment.folder / 'bin'}:{os.environ['PATH']}"}
+    before = environment.installed()
+    yield {**kept, "PATH": f"{environment.folder / 'bin'}:{os.environ['PATH']}"}
+    left = sorted(environment.installed() - before)  # by a page that failed before its end
+    if left:
+        subprocess.run([pip, "uninstall", *left], check=True)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -64,3 +64,21 @@ def test_one_line_swaps_a_component_and_everything_else_still_works(
     summary = run_experiment(resolved, registry, tmp_path / part, smoke=True)
     assert 0 <= summary["understanding"]["accuracy"] <= 1
     assert (tmp_path / part / "report.html").exists()
+
+
+def test_a_backbone_that_shares_no_prefixes_is_passed_through_whole(
+    registry: Registry, sets: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from emosym_vlm.base import VisionLanguageBackbone
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("asked for a prefix that it cannot share")
+
+    monkeypatch.setattr(VisionLanguageBackbone, "shares_prefixes", False)
+    monkeypatch.setattr(VisionLanguageBackbone, "encode", refuse)
+    resolved = load_spec("preset:tiny", registry=registry, sets=sets)
+    assert resolved.spec.stages.reinforce is not None
+    assert resolved.spec.stages.reinforce.share_prefix
+    run_experiment(resolved, registry, tmp_path / "run", smoke=True, only=["reinforce"])
+    gradients = json.loads((tmp_path / "run" / "evaluation" / "gradients-reinforce.json").read_text())
+    assert all(value > 0 for value in gradients.values())

@@ -7,10 +7,14 @@ UV_VERSION := 0.13.9
 PROJECTS := pyproject.toml registry/pyproject.toml $(sort $(wildcard plugins/*/pyproject.toml))
 INSTALLED := .venv/.installed
 RUN ?= runs/tiny
+JOBS ?= 2
 
 # glibc returns large blocks to the system after each convolution and asks for them again; keeping them saves a quarter
 # of the time of convolutions. Elsewhere these variables mean nothing.
 KEEP_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456
+
+# Test files run side by side, each process on one thread: small tensors gain nothing from a second.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 .PHONY: help setup demo test test-all lint bench docs
 
@@ -37,10 +41,10 @@ demo: $(INSTALLED)
 	$(KEEP_MEMORY) $(BIN)/emosym run configs/tiny.yaml --out $(RUN) $(if $(wildcard $(RUN)/spec.yaml),--resume)
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-_ENDED = pytest.StashKey[Counter[str]]()
+_ENDED = "emosym conformance"
+_WORDS = {"skipped": "not applicable"}
+_ORDER = ("passed", "failed", "expected failure", "not applicable")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes minutes; leave out with -m 'not slow'")
-    config.stash[_ENDED] = Counter()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -41,17 +42,21 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     report = yield
     if report.when == "call" and _promise(item) is not None:
-        word = "expected failures" if hasattr(report, "wasxfail") else report.outcome
-        item.config.stash[_ENDED][word] += 1
+        word = (
+            "expected failure" if hasattr(report, "wasxfail") else _WORDS.get(report.outcome, report.outcome)
+        )
+        report.user_properties.append((_ENDED, word))
     return report
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Skipped checks are never silent: how many held, failed, and did not apply."""
-    ended = config.stash[_ENDED]
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Skipped checks are never silent: how many held, failed, and did not apply, those of other processes included."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    ended = Counter(
+        word for report in reports for name, word in getattr(report, "user_properties", ()) if name == _ENDED
+    )
     if ended:
-        words = {"skipped": "not applicable"}
-        counts = ", ".join(f"{ended[word]} {words.get(word, word)}" for word in sorted(ended))
+        counts = ", ".join(f"{ended[word]} {word}" for word in _ORDER if ended[word])
         terminalreporter.write_line(f"emosym conformance: {counts}")
 
 

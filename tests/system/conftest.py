@@ -35,7 +35,7 @@ SMALL = (
 
 @pytest.fixture(scope="session", autouse=True)
 def _world_cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EMOSYM_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield

@@ -19,6 +19,7 @@ from emosym.files import write_json
 from emosym.spec import Resolved
 from emosym.spec.model import STAGES, Spec
 from emosym.stages.compress import Compress
+from emosym.stages.preflight import require_texts
 from emosym.stages.reinforce import Reinforce
 from emosym.stages.smoke import limited, shortened
 from emosym.stages.summary import finish
@@ -72,6 +73,9 @@ def run_experiment(
         )
         stack.callback(close_memory, builder)
         around = build_surroundings(builder)
+        pending = [name for name in stages if name not in run.done()]
+        if "compress" in pending:
+            require_texts(resolved, around.knowledge, limited(around.dataset.split("train"), smoke))
         knows = around.knowledge is not None and around.text_encoder is not None
         width = around.text_encoder.width if around.text_encoder is not None and knows else 0
         system = System.assemble(builder, text_width=width, device=chosen_device, precision=chosen_precision)
@@ -85,9 +89,7 @@ def run_experiment(
         )
         hook.emosym_run_started(run=run.path, spec=resolved.data())
         measured = {
-            name: run_stage(name, system, around, run, hook, resume=resume, smoke=smoke)
-            for name in stages
-            if name not in run.done()
+            name: run_stage(name, system, around, run, hook, resume=resume, smoke=smoke) for name in pending
         }
         latest = load_latest(system, run)
         figures = measured.get(latest)

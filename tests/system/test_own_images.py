@@ -1,0 +1,52 @@
+"""The page on one's own images, on folders of pictures; and knowledge that knows nothing of any of them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from emosym_registry import EmosymError, Registry
+
+from emosym.cli import main
+from emosym.spec import load_spec
+from emosym.stages.run import run_experiment
+
+PAGE = Path(__file__).parents[2] / "docs/how-to/your-own-images.md"
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _world_cache: object) -> Path:
+    """A folder ``pictures`` with pictures by emotion, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    assert (
+        main(["data", "make", "world", "--train", "96", "--val", "8", "--test", "8", "--workers", "1"]) == 0
+    )
+    for picture in sorted((tmp_path / "world" / "image").rglob("*.*")):
+        owner = tmp_path / "pictures" / picture.parent.name
+        owner.mkdir(parents=True, exist_ok=True)
+        shutil.copy(picture, owner)
+    return tmp_path / "pictures"
+
+
+def test_the_pages_spec_runs(pictures: Path, registry: Registry) -> None:
+    shown = re.search(r"`mine\.yaml`:\n\n```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert shown is not None
+    Path("mine.yaml").write_text(shown[1], encoding="utf-8")
+    assert main(["data", "check", "--folder", "pictures"]) == 0
+    summary = run_experiment(load_spec("mine.yaml", registry=registry), registry, Path("run"), smoke=True)
+    assert set(summary["understanding"]["stages"]) == {"compress", "reinforce", "unify"}
+    assert "emo_a" in summary["generation"]
+
+
+def test_knowledge_without_a_text_is_refused_before_anything_trains(
+    pictures: Path, registry: Registry
+) -> None:
+    sets = ("data={name: image-folder, params: {root: pictures}}",)
+    resolved = load_spec("preset:tiny", registry=registry, sets=sets)
+    with pytest.raises(EmosymError, match=r"annotations \{field: reasoning_blind\}") as error:
+        run_experiment(resolved, registry, Path("run"), smoke=True)
+    assert error.value.id == "data.no-knowledge"
+    assert "text_encoder: null" in error.value.hint
+    assert not Path("run").exists()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from emosym_registry import EmosymError, Registry
+from emosym_registry import EmosymError, Offer, Registry
+from emosym_registry.errors import first_line
 
 from emosym.contracts import Context, LabelSet
 
@@ -36,14 +38,20 @@ def choose_device(device: str) -> torch.device:
     """``auto`` takes CUDA where there is one; a device that is not there is an error."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    hint = "use --device cpu or auto"
     try:
         chosen = torch.device(device)
+    except RuntimeError as error:  # whose message lists every device that torch was ever taught
+        raise EmosymError(
+            "compute.no-device", f"{device!r} is no device that torch knows", hint=hint
+        ) from error
+    try:
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError, AttributeError) as error:
         raise EmosymError(
             "compute.no-device",
             f"device {device!r} is not available here: {str(error).splitlines()[0]}",
-            hint="use --device cpu or auto",
+            hint=hint,
         ) from error
     return chosen
 
@@ -62,6 +70,26 @@ def choose_precision(precision: str, device: torch.device) -> str:
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
     native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     return "bf16" if device.type == "cpu" and native() else "fp32"
+
+
+@contextmanager
+def blamed(offer: Offer, verb: str) -> Iterator[None]:
+    """Turn what a component raises into an error that names it and who made it; ``verb`` is what it failed to do.
+
+    An :class:`EmosymError` already says what is wrong and passes as it is.
+    """
+    try:
+        yield
+    except EmosymError:
+        raise
+    except Exception as error:
+        raise EmosymError(
+            f"plugin.failed-to-{verb}",
+            f"{offer.spec.kind} {offer.qualified} failed to {verb}: {type(error).__name__}: {first_line(error)}",
+            hint=f"check its parameters; if they are sound, report it to the authors of "
+            f"{offer.plugin.distribution} {offer.plugin.version} (--debug shows the traceback)",
+            ours=True,
+        ) from error
 
 
 @dataclass
@@ -101,7 +129,9 @@ class Builder:
         if path not in self.built:
             offer = self.resolved.offers[path]
             context = dataclasses.replace(self.context, kind=offer.spec.kind, component=offer.spec.name)
-            component = offer.load()(self.resolved.config(path), context)
+            implementation = offer.load()
+            with blamed(offer, "build"):
+                component = implementation(self.resolved.config(path), context)
             if isinstance(component, torch.nn.Module) and context.device is not None:
                 component.to(context.device)
             self.built[path] = component
@@ -139,7 +169,7 @@ class Surroundings:
     reinforcer: Reinforcer | None
     memory: MemoryBank | None
     judges: Mapping[str, Judge]
-    metrics: tuple[Metric, ...]
+    metrics: tuple[tuple[Offer, Metric], ...]
 
 
 def build_core(builder: Builder, text_width: int) -> Core:
@@ -177,19 +207,43 @@ def build_surroundings(builder: Builder, *, training: bool = True) -> Surroundin
         if f"judges.{role}" in builder.resolved.offers
     }
     refuse_shared_judge(judges)
-    metrics = tuple(builder.build(f"metrics.{i}") for i in range(len(spec.metrics)))
+    offers = builder.resolved.offers
+    metrics = tuple(
+        (offers[path], builder.build(path)) for path in (f"metrics.{i}" for i in range(len(spec.metrics)))
+    )
     if not training:
         return Surroundings(dataset, None, None, (), None, None, judges, metrics)
-    rewards = tuple((r.name, r.weight, builder.build(f"rewards.{i}")) for i, r in enumerate(spec.rewards))
     return Surroundings(
         dataset=dataset,
         knowledge=builder.optional("knowledge"),
         text_encoder=builder.optional("text_encoder"),
-        rewards=rewards,
+        rewards=build_rewards(builder),
         reinforcer=builder.optional("reinforcer"),
         memory=builder.optional("memory"),
         judges=judges,
         metrics=metrics,
+    )
+
+
+def build_rewards(builder: Builder) -> tuple[tuple[str, float, RewardVerifier], ...]:
+    """Name, weight and reward of each in the spec, none without the stage that they are for.
+
+    The name is the bare one, as figures show it, and the qualified one where two plugins' rewards share it.
+    """
+    spec = builder.resolved.spec
+    if spec.stages.reinforce is None:
+        return ()
+    offers = [builder.resolved.offers[f"rewards.{i}"] for i in range(len(spec.rewards))]
+    owners: dict[str, set[str]] = {}
+    for offer in offers:
+        owners.setdefault(offer.spec.name, set()).add(offer.plugin.id)
+    return tuple(
+        (
+            offer.spec.name if len(owners[offer.spec.name]) == 1 else offer.qualified,
+            reward.weight,
+            builder.build(f"rewards.{i}"),
+        )
+        for i, (offer, reward) in enumerate(zip(offers, spec.rewards, strict=True))
     )
 
 

@@ -8,22 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from emosym_registry import EmosymError, Registry, load_registry
+from emosym_registry import EmosymError, Offer, Registry, load_registry
 from PIL import Image
 
-from emosym.assembly import Builder, Surroundings, build_surroundings
+from emosym.assembly import Builder, Surroundings, blamed, build_surroundings
 from emosym.contracts import Evidence, Metric, Sample
 from emosym.evaluation.generation import paint_labels
 from emosym.files import write_json
 from emosym.spec import Resolved
 from emosym.system import System
 
+Metrics = Sequence[tuple[Offer, Metric]]
+RESERVED = ("confusion", "names", "images", "bayes", "stages")
+"""Figures that no metric may return: they stand beside those of the metrics."""
 GENERATION_SEED = 90_000
 """Seeds of evaluation images start here plus the run's seed, apart from those of training."""
 
 
 def understanding(
-    system: System, samples: Sequence[Sample], metrics: Sequence[Metric], *, batch_size: int = 64
+    system: System, samples: Sequence[Sample], metrics: Metrics, *, batch_size: int = 64
 ) -> dict[str, Any]:
     """Figures of the metrics that need nothing but probabilities, and the confusion matrix [C,C] (rows: truth)."""
     labelled = [sample for sample in samples if sample.label is not None]
@@ -44,8 +47,8 @@ def understanding(
     }
 
 
-def compute(metrics: Sequence[Metric], evidence: Evidence, group: str) -> dict[str, float]:
-    """Every figure of one group whose needs the evidence meets."""
+def compute(metrics: Metrics, evidence: Evidence, group: str) -> dict[str, float]:
+    """Every figure of one group; a need that the evidence does not meet, or one figure from two metrics, is an error."""
     there = {
         "probabilities": evidence.probabilities is not None,
         "generated": bool(evidence.generated),
@@ -53,16 +56,27 @@ def compute(metrics: Sequence[Metric], evidence: Evidence, group: str) -> dict[s
         "judge": evidence.judge is not None,
     }
     figures: dict[str, float] = {}
-    for metric in metrics:
+    owners = dict.fromkeys(RESERVED, "the evaluation itself")
+    for offer, metric in metrics:
         if metric.group != group:
             continue
         missing = [need for need in metric.needs if not there[need]]
         if missing:
             raise EmosymError(
-                "evaluation.missing", f"metric {type(metric).__name__} needs {', '.join(missing)}, which this run does not have",
+                "evaluation.missing", f"metric {offer.spec.name} needs {', '.join(missing)}, which this run does not have",
                 hint="add judges.evaluate and the unify stage, or leave the metric out",
             )  # fmt: skip
-        figures |= {name: float(value) for name, value in metric.compute(evidence).items()}
+        with blamed(offer, "compute"):
+            own = {name: float(value) for name, value in metric.compute(evidence).items()}
+        for name in own:
+            if name in owners:
+                raise EmosymError(
+                    "evaluation.figure-twice",
+                    f"metric {offer.qualified} returns the figure {name!r}, and so does {owners[name]}",
+                    hint="leave one of the two out of metrics",
+                )
+            owners[name] = offer.qualified
+        figures |= own
     return figures
 
 
@@ -77,7 +91,7 @@ def per_class(samples: Sequence[Sample], classes: int, count: int, seed: int) ->
 
 
 def generation(
-    system: System, samples: Sequence[Sample], metrics: Sequence[Metric], judge: Any, out: Path
+    system: System, samples: Sequence[Sample], metrics: Metrics, judge: Any, out: Path
 ) -> dict[str, float]:
     """Generate ``per_class`` images of each emotion, save them under ``out`` and measure them beside real ones."""
     from emosym.evaluation.sheet import contact_sheet

@@ -36,8 +36,13 @@ def cross_checks(
         *_bank(root),
         *_prompts(root),
         *_needs(root, offers),
+        *_twice(root, configs, offers),
     ]
-    if _given(root, "memory") and not _given(root, "stages", "unify", "refresh"):
+    if (
+        _given(root, "memory")
+        and _given(root, "stages", "unify")
+        and not _given(root, "stages", "unify", "refresh")
+    ):
         messages.append("memory is given but not used: stages.unify.refresh is null")
     return root, problems
 
@@ -113,6 +118,7 @@ def _stages(root: Node) -> Iterator[Problem]:
             yield _missing(root, ("stages", "reinforce"), ("reinforcer",), "a reinforcer", f"add one, {off}")
         if not _given(root, "rewards"):
             yield _missing(root, ("stages", "reinforce"), ("rewards",), "rewards", f"add at least one, {off}")
+        yield from _weightless(root, off)
     if _given(root, "stages", "unify"):
         for key in ("diffusion", "fusion", "emotion_space"):
             if not _given(root, key):
@@ -133,6 +139,15 @@ def _stages(root: Node) -> Iterator[Problem]:
             "a text_encoder for the knowledge",
             "add one, or set stages.compress.knowledge_weight: 0",
         )
+
+
+def _weightless(root: Node, off: str) -> Iterator[Problem]:
+    """A total reward that is always zero teaches nothing."""
+    rewards = root.fields.get("rewards")
+    weights = [item.fields.get("weight") for item in rewards.items] if rewards else []
+    if rewards and weights and all(weight is not None and weight.value == 0 for weight in weights):
+        yield Problem.at(rewards.where, "rewards", "expected a reward with a weight above 0, found none",
+                         f"give one a weight, {off}")  # fmt: skip
 
 
 def _bank_without_memory(root: Node, messages: list[str]) -> Node:
@@ -198,3 +213,19 @@ def _needs(root: Node, offers: Mapping[str, Offer]) -> Iterator[Problem]:
                     f"{what} for {offer.spec.name}",
                     f"add {dotted(places[capability])}, or leave {offer.spec.name} out",
                 )
+
+
+def _twice(root: Node, configs: Mapping[str, BaseModel], offers: Mapping[str, Offer]) -> Iterator[Problem]:
+    """A reward listed again, whatever its parameters, and a metric listed again with the same ones."""
+    first: dict[object, str] = {}
+    for path, offer in offers.items():
+        section, _, place = path.partition(".")
+        if section not in LISTS:
+            continue
+        config = configs.get(path)
+        params = config.model_dump_json() if config is not None and section == "metrics" else ""
+        before = first.setdefault((section, offer.qualified, params), path)
+        if before != path:
+            node = root.at((section, int(place)))
+            yield Problem.at((node or root).where, path, f"expected each of {section} once, found {offer.spec.name} again",
+                             f"it is {before} already; leave one out")  # fmt: skip

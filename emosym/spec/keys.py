@@ -76,7 +76,7 @@ def _allowed(field: FieldInfo, types: bool = True) -> str:
     members = _members(field.annotation)
     words = [_word(member) for member in members if types or _has_choices(member)]
     bounds = [
-        f"{said} {getattr(limit, name):g}"
+        f"{said} {getattr(limit, name):.10g}"
         for limit in field.metadata
         for name, said in _BOUNDS
         if isinstance(getattr(limit, name, None), int | float)

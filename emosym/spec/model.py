@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 PresetName = Literal["paper", "official", "emosym"]
 Group = Literal["adapters", "tokens", "knowledge", "head", "fusion", "diffusion"]
 """What a stage may train; ``knowledge`` is the compressor's projection, which only its knowledge loss reaches."""
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+NAME_WORDS = "letters, digits, dots, dashes and underscores, a letter or digit first"
+"""What the pattern says, for people."""
 
 
 class Section(BaseModel):
@@ -222,9 +225,9 @@ class Spec(Section):
 
     emosym: Literal[1]
     """Version of the spec format."""
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=NAME_PATTERN)
     """The run folder is runs/NAME unless --out says otherwise."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
     """Seed of everything random in the run."""
     labels: str | list[str] = "mikels-8"
     """``mikels-8``, ``binary``, or a list of emotion names."""

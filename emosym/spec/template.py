@@ -16,7 +16,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from emosym.spec.keys import Key, keys_of
 from emosym.spec.layers import PRESET
-from emosym.spec.model import COMPONENT_KEYS, Spec
+from emosym.spec.model import COMPONENT_KEYS, NAME_PATTERN, NAME_WORDS, Spec
 from emosym.spec.nodes import Path, dotted
 from emosym.spec.resolved import Resolved, load_spec
 from emosym.spec.shape import LISTS, kind_at
@@ -26,7 +26,6 @@ WIDTH = 110
 _NARROW = 60
 """Longer lines have their alternatives below them."""
 _STAGE_KEYS = ("preset", "epochs", "steps", "batch_size")
-_NAME = next(rule.pattern for rule in Spec.model_fields["name"].metadata if hasattr(rule, "pattern"))
 
 
 def new_spec(
@@ -37,11 +36,11 @@ def new_spec(
     It extends ``preset``, or with ``full`` has all of the preset's values written out, each with what it means. ``file``
     is what the commands in its first lines call it; ``schema``, a path or an address, is what an editor looks it up in.
     """
-    if not re.fullmatch(_NAME, name):
+    if not re.fullmatch(NAME_PATTERN, name):
         raise EmosymError(
             "spec.bad-name",
             f"{name!r} cannot be a spec's name",
-            hint="letters, digits, dots, dashes and underscores, a letter or digit first; give one with --name",
+            hint=f"{NAME_WORDS}; give one with --name",
         )
     resolved = load_spec(f"{PRESET}{preset}", registry=registry, sets=(f"name={inline(name)}",))
     first = f"# yaml-language-server: $schema={schema}\n" if schema else ""

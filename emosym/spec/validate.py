@@ -40,7 +40,8 @@ def validate(root: Node, registry: Registry, messages: list[str]) -> Validated:
     while True:
         problems, configs, offers = _component_problems(root, registry)
         spec, more = _spec_problems(root)
-        problems += more
+        said = {path for path, _ in problems}  # a component knows better what to do than the spec's own model
+        problems += [(path, problem) for path, problem in more if path not in said]
         smaller = _drop_soft(root, problems, messages)
         if smaller is None:
             break
@@ -125,16 +126,34 @@ def _component_problems(
         problems += problems_of(errors, model, params, (*path, "params"))
         if config is not None:
             configs[dotted(path)] = config
+            problems += _ambiguous_model(path, params, kind, offer, config, registry)
         problems += _misplaced(path, node, model)
     return problems, configs, offers
 
 
+def _ambiguous_model(
+    path: Path, params: Node, kind: str, offer: Offer, config: BaseModel, registry: Registry
+) -> Located:
+    """A ``model:`` that several plugins offer weights for."""
+    model = getattr(config, "model", None)
+    if not isinstance(model, str):
+        return []
+    try:
+        registry.alias(kind, offer.spec.name, model)
+    except EmosymError as error:
+        at = (*path, "params", "model")
+        return [
+            (at, Problem.at(params.fields.get("model", params).where, dotted(at), error.message, error.hint))
+        ]
+    return []
+
+
 def _misplaced(path: Path, node: Node, model: type[BaseModel]) -> Located:
-    """Parameters written beside ``params`` instead of inside it: say so, beside the error of the unknown key."""
+    """Parameters written beside ``params`` instead of inside it."""
     own = {"name", "params", "weight"}
     found = [key for key in node.fields if key not in own and key in model.model_fields]
     return [
-        ((*path, key), Problem.at(node.fields[key].where, dotted((*path, key)), f"{key!r} is a parameter of the component",
+        ((*path, key), Problem.at(node.fields[key].where, dotted((*path, key)), f"unknown key {key!r} here: it is a parameter",
                                   f"write params: {{{key}: …}}"))
         for key in found
     ]  # fmt: skip

@@ -11,8 +11,10 @@ from pydantic import BaseModel
 
 from emosym.spec.errors import Problem
 from emosym.spec.keys import known_keys
+from emosym.spec.model import NAME_PATTERN, NAME_WORDS
 from emosym.spec.nodes import Node, Origin, Path, dotted
 from emosym.spec.reader import found
+from emosym.spec.text import inline
 
 _PLAIN = {
     "a valid dictionary": "a mapping",
@@ -21,6 +23,7 @@ _PLAIN = {
     "a valid tuple": "a list",
     "a valid boolean": "true or false",
 }
+_PATTERNS = {NAME_PATTERN: NAME_WORDS}
 
 
 def problems_of(
@@ -83,14 +86,19 @@ def _words(one: Mapping[str, Any], local: Path, node: Node, model: type[BaseMode
         choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
         return f"expected {context.get('expected')}, found {found(value)}", did_you_mean(str(value), choices)
     if type_ == "string_pattern_mismatch":
-        return f"expected text like {context.get('pattern')}, found {found(value)}", ""
+        pattern = str(context.get("pattern"))
+        return f"expected {_PATTERNS.get(pattern, f'text like {pattern}')}, found {found(value)}", ""
     if type_ == "value_error":
         return message.removeprefix("Value error, "), ""
     wanted = re.sub(r"^Input should be ", "", message)
     wanted = re.sub(r", unable to .*$", "", wanted)
     if wanted == message:
         return f"{message[0].lower()}{message[1:]}, found {found(value)}", ""
-    hint = "put it in quotes" if type_ == "string_type" and isinstance(value, int | float) else ""
+    hint = ""
+    if type_ == "string_type" and isinstance(value, int | float):
+        hint = "put it in quotes"
+    if type_ == "list_type" and isinstance(value, str) and value:
+        hint = f"write {inline([value])}"
     wanted = _PLAIN.get(wanted, wanted)
     if wanted.startswith("a valid dictionary or"):
         wanted = "a mapping"

@@ -88,13 +88,14 @@ def test_params_given_beside_the_swap_are_not_dropped(problems: Callable[..., li
 
 
 def test_sets_take_types_lists_and_indices(load: Load) -> None:
-    sets = ("seed=3", "rewards.0.weight=0.25", "labels=[good, bad]", "optim.lr=1e-3", "judges.bank=null", "rewards.2={name: label}",
+    sets = ("seed=3", "rewards.0.weight=0.25", "labels=[good, bad]", "optim.lr=1e-3",
+            "judges.bank=null", "metrics.1={name: emo-a}",
             "data.params={test: 4}", "stages.unify.prompts.0=a {emotion} street")  # fmt: skip
     resolved = load(sets=sets)
     spec = resolved.spec
     assert (spec.seed, spec.rewards[0].weight, spec.labels, spec.optim.lr) == (3, 0.25, ["good", "bad"], 1e-3)
     assert spec.judges.bank is None
-    assert [reward.name for reward in spec.rewards] == ["label", "wheel", "label"]
+    assert [metric.name for metric in spec.metrics] == ["accuracy", "emo-a"]
     assert spec.data.params == {"train": 40, "test": 4}
     assert str(resolved.origins["optim.lr"]) == "--set optim.lr"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from emosym.contracts.config import ComponentConfig
 
@@ -37,7 +37,8 @@ class BackboneConfig(ComponentConfig):
     )
     """Spread a large model over several devices (accelerate's names, or module → device); nothing may stay on disk."""
     attention: str = "sdpa"
-    """transformers' name: ``sdpa``, ``eager``, ``flash_attention_2``, …"""
+    """transformers' name: ``sdpa``, ``eager``, ``flash_attention_2``, ``flash_attention_3``, ``flex_attention``, or one that
+    an installed package registered; never a repository of the hub."""
     min_pixels: int | None = Field(None, ge=1)
     """Smallest area an image is scaled up to; for families that take images at their own size."""
     max_pixels: int | None = Field(None, ge=1)
@@ -60,6 +61,17 @@ class BackboneConfig(ComponentConfig):
     """Keep vision features of images already seen (only where no adapter changes them)."""
     cache_megabytes: int = Field(1024, ge=1)
     """Bound of that cache; the longest unused go first."""
+
+    @field_validator("attention")
+    @classmethod
+    def _installed(cls, name: str) -> str:
+        # transformers takes OWNER/NAME for a kernel of the hub, downloads it and runs its code.
+        if "/" in name:
+            raise ValueError(
+                f"expected the name of an attention that is installed, found {name!r}, a repository whose code would run;"
+                " write sdpa, eager, flash_attention_2, flash_attention_3 or flex_attention"
+            )
+        return name
 
     @model_validator(mode="after")
     def _ordered(self) -> BackboneConfig:

@@ -17,7 +17,12 @@ from transformers import (
     PreTrainedModel,
     ProcessorMixin,
 )
+from transformers.modeling_flash_attention_utils import (
+    FLASH_ATTENTION_COMPATIBILITY_MATRIX,
+    FLASH_ATTN_KERNEL_FALLBACK,
+)
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+from transformers.utils import is_kernels_available
 from transformers.utils import logging as transformers_logging
 
 from emosym.contracts import Context
@@ -49,8 +54,10 @@ def load(
     The model lies on the CPU, or where ``device_map`` and ``quantization`` put it. Errors: ``backbone.missing-model``,
     ``backbone.missing-shard``, ``backbone.damaged-weights``, ``backbone.incomplete-weights``,
     ``backbone.weights-mismatch``, ``backbone.unsafe-pickle``, ``backbone.untrusted-code``, ``backbone.wrong-family``,
-    ``backbone.unsupported-model``, ``backbone.bad-model``, and those of the processor and of the placement.
+    ``backbone.unsupported-model``, ``backbone.no-attention``, ``backbone.bad-model``, and those of the processor and of
+    the placement.
     """
+    _check_attention(config.attention)
     path = context.model_path(config.model)
     if config.local_files_only:
         # From the folder itself: for a hub id transformers asks for an adapter all the same.
@@ -116,6 +123,19 @@ def _quiet() -> Iterator[None]:
         transformers_logging.set_verbosity(level)
         if bar:
             transformers_logging.enable_progress_bar()
+
+
+def _check_attention(name: str) -> None:
+    """Where flash attention is not installed but ``kernels`` is, transformers runs a kernel of the hub in its place."""
+    kernel = FLASH_ATTN_KERNEL_FALLBACK.get(name)
+    if kernel is None or not is_kernels_available():
+        return
+    if not FLASH_ATTENTION_COMPATIBILITY_MATRIX[int(name[-1])]["general_availability_check"]():
+        raise EmosymError(
+            "backbone.no-attention",
+            f"attention {name} is not installed here, and {kernel} of the hub would run in its place",
+            hint="install its package (flash-attn), or write attention: sdpa",
+        )
 
 
 def _check_family(declared: PretrainedConfig, model: str, context: Context, families: Sequence[str]) -> None:

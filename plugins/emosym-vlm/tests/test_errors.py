@@ -7,13 +7,14 @@ import shutil
 
 import pytest
 import torch
-from emosym_registry import EmosymError
-from emosym_vlm import backbones
+from emosym_registry import EmosymError, load_registry
+from emosym_vlm import backbones, loading
 from emosym_vlm.config import BackboneConfig, HFVLMConfig, LlavaConfig, QwenVLConfig
 from PIL import Image
 from pydantic import ValidationError
 
 from emosym.contracts import Sample
+from emosym.spec import load_spec
 
 
 def refused(call, id):
@@ -116,6 +117,31 @@ def test_an_empty_batch_is_refused(shared):
 def test_limits_in_the_wrong_order_are_refused():
     with pytest.raises(ValidationError, match="min_pixels is larger"):
         BackboneConfig(model="x", min_pixels=9, max_pixels=4)
+
+
+@pytest.mark.parametrize("name", ["owner/kernel", "owner/kernel@v1:attend", "paged|owner/kernel"])
+def test_a_spec_names_no_code_of_the_hub_as_attention(name, tmp_path):
+    spec = tmp_path / "kernel.yaml"
+    spec.write_text(
+        f"emosym: 1\nextends: preset:tiny\nname: kernel\nbackbone: {{params: {{attention: '{name}'}}}}\n"
+    )
+    with pytest.raises(EmosymError) as caught:
+        load_spec(spec, registry=load_registry())
+    (message,) = [line for line in str(caught.value).splitlines() if "kernel.yaml:" in line]
+    assert "kernel.yaml:4:32 backbone.params.attention: expected the name of an attention" in message
+    assert name in message
+    assert "write sdpa, eager, flash_attention_2" in message
+    spec.write_text(spec.read_text().replace(f"'{name}'", "eager"))
+    assert load_spec(spec, registry=load_registry()).spec.backbone.params["attention"] == "eager"
+
+
+def test_flash_attention_that_is_not_installed_is_not_taken_from_the_hub(build, monkeypatch):
+    monkeypatch.setattr(loading, "is_kernels_available", lambda: True)
+    monkeypatch.setitem(
+        loading.FLASH_ATTENTION_COMPATIBILITY_MATRIX, 2, {"general_availability_check": lambda: False}
+    )
+    error = refused(lambda: build("qwen2_vl", attention="flash_attention_2"), "backbone.no-attention")
+    assert "of the hub would run" in error.message
 
 
 def test_half_precision_files_load_as_float32_on_the_cpu(build, folder):

@@ -105,6 +105,10 @@ def _hold(promise: Check, body: Callable[[], None]) -> None:
         raise ConformanceError(promise, f"that it was skipped: {outcome}") from outcome
     except Unmet as error:
         raise ConformanceError(promise, str(error)) from error
-    except Exception as error:  # whatever a component raises is what was seen
+    except KeyboardInterrupt:
+        raise
+    except (
+        BaseException
+    ) as error:  # whatever a component raises is what was seen, sys.exit and pytest.skip too
         first = (str(error).strip() or "no message").splitlines()[0]
         raise ConformanceError(promise, f"{type(error).__name__}: {first}") from error

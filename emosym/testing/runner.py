@@ -41,7 +41,23 @@ def suite_for(offer: Offer) -> type[ConformanceSuite]:
             f"{offer.spec.conformance} of {offer.qualified} is no {SUITES[offer.spec.kind].__name__}",
             hint=f"subclass emosym.testing.{SUITES[offer.spec.kind].__name__}",
         )
+    _refuse_foreign(suite, offer)
     return suite
+
+
+def _refuse_foreign(suite: type[ConformanceSuite], offer: Offer) -> None:
+    """A suite that tests something else would pass for a component that nobody looked at."""
+    named = offer.spec.conformance
+    if suite.component not in (offer.spec.name, offer.qualified):
+        cause = f"{named} of {offer.qualified} names component {suite.component!r}"
+    elif suite.implementation is not None and suite.implementation is not offer.load():
+        cause = (
+            f"{named} of {offer.qualified} tests {suite.implementation.__qualname__}, not {offer.spec.target}"
+        )
+    else:
+        return
+    hint = f'write component = "{offer.qualified}" in the suite, and no implementation'
+    raise EmosymError("conformance.foreign-suite", cause, hint=hint)
 
 
 def run_suite(

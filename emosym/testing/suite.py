@@ -57,6 +57,24 @@ class ConformanceSuite:
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
         cls._kept = {}
+        cls._refuse_lost_checks()
+        cls._refuse_unfounded_failures()
+
+    @classmethod
+    def _refuse_lost_checks(cls) -> None:
+        """A method that is set to None, or overridden without ``@check`` or in another tier, would check nothing unseen."""
+        own = {(promise.id, promise.tier) for promise in cls.checks()}
+        bases = [base for base in cls.__mro__[1:] if issubclass(base, ConformanceSuite)]
+        inherited = {(promise.id, promise.tier) for base in bases for promise in base.checks()}
+        if inherited - own:
+            raise EmosymError(
+                "conformance.lost-check",
+                f"{cls.__name__} takes away {', '.join(sorted(id for id, _ in inherited - own))}",
+                hint="keep the check's method, or name the check in expected_failures with the reason why it fails",
+            )
+
+    @classmethod
+    def _refuse_unfounded_failures(cls) -> None:
         known = [promise.id for promise in cls.checks()]
         for id, reason in cls.expected_failures.items():
             if id not in known:

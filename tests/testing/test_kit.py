@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +14,12 @@ from emosym_registry import ComponentSpec, EmosymError, Offer
 from emosym_registry.discovery import Found
 
 from emosym.contracts import Rollouts
-from emosym.testing import RewardSuite, check, run_suite, suite_for
+from emosym.testing import ConformanceSuite, NotApplicable, RewardSuite, check, run_suite, suite_for
 from emosym.testing.suite import installed
 
-from .broken.reward import Config, Right, suite
+from .broken.reward import Config, Loud, Right, suite
 
+ROOT = Path(__file__).parents[2]
 Sound = suite(Right)
 
 
@@ -128,3 +133,134 @@ def test_a_component_that_exits_fails_and_the_next_check_runs() -> None:
 def test_ctrl_c_stops_the_checks() -> None:
     with pytest.raises(KeyboardInterrupt):
         outcomes(suite(Interrupted), "reward.shape")
+
+
+def expecting(reward: type[Any], reasons: Mapping[str, str]) -> type[RewardSuite]:
+    """The suite of a reward with declared failures."""
+    parts = {"implementation": reward, "config": Config, "expected_failures": reasons}
+    return type(reward.__name__, (RewardSuite,), parts)
+
+
+def test_a_declared_failure_is_an_expected_failure_with_its_reason() -> None:
+    told = expecting(Loud, {"reward.range": "a margin, not a share"})
+    assert outcomes(told, "reward.range") == [("expected failure", "a margin, not a share")]
+
+
+def test_a_declared_failure_that_holds_is_a_failure() -> None:
+    told = expecting(Right, {"reward.range": "a margin, not a share"})
+    ((outcome, detail),) = outcomes(told, "reward.range")
+    assert (outcome, "declared to fail (a margin, not a share)" in detail) == ("failed", True)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "id"),
+    [
+        ({"reward.rang": "a reason"}, "conformance.unknown-check"),
+        ({"reward.range": " "}, "conformance.no-reason"),
+    ],
+)
+def test_a_declared_failure_needs_a_check_and_a_reason(reasons: Mapping[str, str], id: str) -> None:
+    with pytest.raises(EmosymError) as refused:
+        expecting(Right, reasons)
+    assert refused.value.id == id
+    assert "reward.range" in f"{refused.value.message} {refused.value.hint}"
+
+
+class Skipping(Sound):  # type: ignore[misc, valid-type]
+    """What a check may do instead of checking."""
+
+    @check("reward.core-skips", "something")
+    def test_core_skips(self) -> None:
+        raise NotApplicable("nothing to see")
+
+    @check("reward.core-pytest-skips", "something")
+    def test_core_pytest_skips(self) -> None:
+        pytest.skip("nothing to see")
+
+    @check("reward.capability-skips", "something", tier="capability")
+    def test_capability_skips(self) -> None:
+        raise NotApplicable("nothing to see")
+
+
+def test_only_a_check_of_a_capability_may_not_apply() -> None:
+    found = outcomes(Skipping, "reward.core-skips", "reward.core-pytest-skips", "reward.capability-skips")
+    assert found == [
+        ("not applicable", "nothing to see"),
+        ("failed", "Skipped: nothing to see"),
+        ("failed", "that it was skipped: nothing to see"),
+    ]
+
+
+@pytest.mark.parametrize("offer", installed().components(), ids=lambda offer: offer.qualified)
+def test_no_first_party_suite_declares_a_failure(offer: Offer) -> None:
+    suite = suite_for(offer)
+    beside = vars(sys.modules[suite.__module__]).values()  # its variants in the same conformance.py
+    variants = [one for one in beside if isinstance(one, type) and issubclass(one, ConformanceSuite)]
+    assert not [one.__name__ for one in (suite, *variants) if one.expected_failures]
+
+
+# ---- under pytest
+
+UNDER_PYTEST = """
+from emosym.testing import NotApplicable, RewardSuite, check
+from tests.testing.broken.reward import Config, Loud, Right
+
+
+class TestOutcomes(RewardSuite):
+    implementation, config = Right, Config
+
+    @check("reward.core-skips", "something")
+    def test_core_skips(self):
+        raise NotApplicable("nothing to see")
+
+    @check("reward.capability-skips", "something", tier="capability")
+    def test_capability_skips(self):
+        raise NotApplicable("nothing to see")
+
+    @check("reward.takes-long", "something", tier="slow")
+    def test_takes_long(self):
+        raise AssertionError("the slow tier ran")
+
+
+class TestDeclared(RewardSuite):
+    implementation, config = Loud, Config
+    expected_failures = {"reward.range": "a margin, not a share", "reward.shape": "it is flat"}
+"""
+
+
+@pytest.fixture(scope="module")
+def under_pytest(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str]:
+    """Exit status and output of pytest on the file above, without the slow tier."""
+    file = tmp_path_factory.mktemp("suites") / "test_mine.py"
+    file.write_text(UNDER_PYTEST, encoding="utf-8")
+    chosen = "range or shape or skips or takes_long"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", file, "-v", "-rA", "-m", "not slow", "-k", chosen, "-p", "no:cacheprovider"],
+        cwd=file.parent, env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "test_mine.py::TestOutcomes::test_range PASSED",
+        "test_mine.py::TestOutcomes::test_core_skips FAILED",
+        "test_mine.py::TestOutcomes::test_capability_skips SKIPPED (nothing to see)",
+        "test_mine.py::TestDeclared::test_range XFAIL (reward.range: a margin, not a share)",
+        "test_mine.py::TestDeclared::test_shape FAILED",
+        "reward.core-skips: expected something; saw that it was skipped: nothing to see",
+        "reward.shape: expected scores of shape [B,G], float32, without gradient; saw that it holds, though it is declared",
+        "emosym conformance: 2 passed, 2 failed, 1 expected failure, 1 not applicable",
+    ],
+)
+def test_pytest_tells_the_same_outcomes(under_pytest: tuple[int, str], line: str) -> None:
+    status, out = under_pytest
+    assert line in out
+    assert status == 1
+
+
+def test_pytest_leaves_the_slow_tier_out(under_pytest: tuple[int, str]) -> None:
+    _, out = under_pytest
+    assert "takes_long" not in out
+    assert "deselected" in out

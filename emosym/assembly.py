@@ -200,7 +200,7 @@ def build_surroundings(builder: Builder, *, training: bool = True) -> Surroundin
     """
     spec = builder.resolved.spec
     dataset = builder.build("data")
-    check_data(dataset, spec.data.name)
+    check_data(dataset, builder.resolved.component("data"))
     judges = {
         role: builder.build(f"judges.{role}")
         for role in ("reward", "bank", "evaluate")

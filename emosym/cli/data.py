@@ -69,7 +69,7 @@ def _from_spec(context: typer.Context, source: str, sets: list[str] | None) -> t
 
     resolved, registry = resolve(context.obj, source, sets)
     builder = Builder.of(resolved, registry, device=torch.device("cpu"), precision="fp32")
-    return resolved.spec.data.name, builder.build("data"), builder.context.labels
+    return resolved.component("data"), builder.build("data"), builder.context.labels
 
 
 def _from_folder(

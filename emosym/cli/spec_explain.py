@@ -33,8 +33,8 @@ def headline(resolved: Resolved) -> str:
     """A spec in one line: name, backbone, diffusion head, stages."""
     spec = resolved.spec
     stages = [name for name in ("compress", "reinforce", "unify") if getattr(spec.stages, name) is not None]
-    diffusion = f" · {spec.diffusion.name}" if spec.diffusion is not None else ""
-    return f"{spec.name} ({spec.backbone.name}{diffusion}; {', '.join(stages)})"
+    diffusion = f" · {resolved.component('diffusion')}" if spec.diffusion is not None else ""
+    return f"{spec.name} ({resolved.component('backbone')}{diffusion}; {', '.join(stages) or 'no stage'})"
 
 
 def values_section(resolved: Resolved, every: bool) -> Section:

@@ -11,7 +11,7 @@ from emosym.contracts.labels import LabelSet
 from emosym.spec.errors import Problem
 from emosym.spec.nodes import Node, Path, dotted
 from emosym.spec.reader import found
-from emosym.spec.shape import LISTS
+from emosym.spec.shape import LISTS, bare
 
 PLACEHOLDER = "{emotion}"
 NEEDS = {
@@ -105,10 +105,11 @@ def _judges(root: Node, configs: Mapping[str, BaseModel]) -> Iterator[Problem]:
 
 def _identity(node: Node, configs: Mapping[str, BaseModel], role: str) -> object:
     name = node.fields["name"].plain() if "name" in node.fields else None
-    bare = name.rpartition("/")[2] if isinstance(name, str) else name
     config = configs.get(f"judges.{role}")
     params = node.fields["params"].plain() if "params" in node.fields else {}
-    return bare, config.model_dump(mode="json") if config is not None else params
+    return bare(name) if isinstance(name, str) else name, config.model_dump(
+        mode="json"
+    ) if config is not None else params
 
 
 def _stages(root: Node) -> Iterator[Problem]:

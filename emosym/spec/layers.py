@@ -14,7 +14,7 @@ from emosym.spec.migrations import migrate
 from emosym.spec.model import STAGE_PRESETS
 from emosym.spec.nodes import Node, Origin, Path, dotted, of_plain
 from emosym.spec.reader import found, read_file, read_text
-from emosym.spec.shape import kind_at, spell_out
+from emosym.spec.shape import bare, kind_at, spell_out
 
 PRESET = "preset:"
 
@@ -39,12 +39,17 @@ def merge(base: Node, over: Node, path: Path = ()) -> Node:
 def _swap(base: Node, over: Node, merged: Node) -> Node:
     old, new = base.fields.get("name"), over.fields.get("name")
     params = base.fields.get("params")
-    if old is None or new is None or old.value == new.value or params is None:
+    if old is None or new is None or params is None or _same_component(str(old.value), str(new.value)):
         return merged
-    inherited = _soften(params, str(old.value))
+    inherited = _soften(params, bare(str(old.value)))
     return merged.with_child(
         "params", merge(inherited, over.fields["params"]) if "params" in over.fields else inherited
     )
+
+
+def _same_component(old: str, new: str) -> bool:
+    """Equal names, or a bare one and a qualified one of the same component."""
+    return old == new or (bare(old) == bare(new) and not ("/" in old and "/" in new))
 
 
 def _soften(node: Node, component: str) -> Node:

@@ -42,6 +42,10 @@ class Resolved:
             raise EmosymError("spec.no-component", f"the spec has no component at {path!r}", hint=hint)
         return self.configs[path]
 
+    def component(self, path: str) -> str:
+        """The bare name of the component at a path, as people read it; the spec may name its plugin too."""
+        return self.offers[path].spec.name
+
     def origin(self, path: str) -> Origin:
         """Where the value at a dotted path came from."""
         return self.origins.get(path, Origin("default"))

@@ -12,6 +12,11 @@ LISTS = {"rewards": "reward", "metrics": "metric"}
 """Spec key → component kind, for sections that hold a list of components."""
 
 
+def bare(name: str) -> str:
+    """A component's name without the plugin that a spec may put before it."""
+    return name.rpartition("/")[2]
+
+
 def kind_at(path: Path) -> str | None:
     """The kind of component that belongs at a path, None where none does."""
     match path:

@@ -55,6 +55,12 @@ def installed(registry: Registry, kind: str) -> list[str]:
     return [offer.spec.name if bare.count(offer.spec.name) == 1 else offer.qualified for offer in offers]
 
 
+def _shortest(registry: Registry, kind: str, name: str) -> str:
+    """A component's name as short as a spec may write it here."""
+    offer = registry.find(kind, name)
+    return offer.spec.name if offer.spec.name in installed(registry, kind) else offer.qualified
+
+
 def _head(preset: str, name: str, file: str, full: bool) -> str:
     what = (
         f"everything of preset:{preset} written out; nothing is inherited"
@@ -97,11 +103,15 @@ def _sections(data: Mapping[str, Any], registry: Registry) -> Iterator[tuple[str
     """A line that says again what the preset says, and the names that could stand there instead."""
     yield f"labels: {inline(data['labels'])}", "binary, or a list of names"
     for key, kind in COMPONENT_KEYS.items():
-        current = data[key]["name"] if data[key] else None
+        current = _shortest(registry, kind, data[key]["name"]) if data[key] else None
         others = [name for name in installed(registry, kind) if name != current]
         yield f"{key}: {inline({'name': current} if current else None)}", ", ".join(others)
     for key, kind in LISTS.items():
-        items = [{part: item[part] for part in ("name", "weight") if part in item} for item in data[key]]
+        items = [
+            {part: item[part] for part in ("name", "weight") if part in item}
+            | {"name": _shortest(registry, kind, item["name"])}
+            for item in data[key]
+        ]
         value = [item["name"] if set(item) == {"name"} else item for item in items]
         used = {item["name"] for item in items}
         yield f"{key}: {inline(value)}", ", ".join(n for n in installed(registry, kind) if n not in used)

@@ -131,7 +131,7 @@ class Registry:
 
     def _unknown(self, kind: str, name: str) -> str:
         known, carded = [offer.spec.name for offer in self.components(kind)], _carded(kind)
-        suggestion = "" if name in carded else did_you_mean(name, known) or did_you_mean(name, carded)
+        suggestion = "" if name.rpartition("/")[2] in carded else did_you_mean(name, known) or did_you_mean(name, carded)
         return f"unknown {kind} {name!r}" + (f"; {suggestion}" if suggestion else "")
 
     def _unknown_hint(self, kind: str, name: str) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emosym_registry import Registry, load_registry
-from emosym_registry.discovery import discover
+from emosym_registry import Alias, ComponentSpec, Offer, Registry, load_registry
+from emosym_registry.discovery import Found, discover
 from jsonschema import Draft202012Validator
 
 from emosym.spec import SpecErrors, load_spec, plugins_only, schema
@@ -204,3 +204,36 @@ def test_a_preset_may_not_have_an_allow_list(
     with pytest.raises(SpecErrors, match=r"plugins\.only: expected null in a preset, found a list"):
         load_spec(path, registry=registry)
     load_spec(path, registry=registry, sets=["plugins.only=[spec-example]"])
+
+
+@pytest.fixture
+def crowded() -> Registry:
+    """The installed plugins and one that offers a reward by the name of another, and weights by the name of others."""
+    registry = load_registry(strict=True)
+    third = Found("third", "third.plugin", "emosym-third", "1.0")
+    registry.offers.append(Offer(third, ComponentSpec("reward", "label", "third:Label", "third:Config")))
+    registry.aliases.append((third, Alias("diffusion", "sd", "tiny", "third", "weights")))
+    return registry
+
+
+def test_a_preset_does_not_mind_a_name_that_another_plugin_offers_too(crowded: Registry) -> None:
+    crowded.aliases.pop()
+    resolved = load_spec("preset:tiny", registry=crowded)
+    assert resolved.offers["rewards.0"].qualified == "emosym-reasoning/label"
+    assert "{name: emosym-reasoning/label, weight: 0.6}" in new_spec("tiny", "a", crowded)
+
+
+def test_weights_that_two_plugins_offer_are_found_by_the_check(crowded: Registry) -> None:
+    with pytest.raises(
+        SpecErrors, match=r"tiny\.yaml:\d+:\d+ diffusion\.params\.model: model 'tiny' of diffusion sd"
+    ) as caught:
+        load_spec("preset:tiny", registry=crowded)
+    assert len(caught.value.problems) == 1
+    assert "--no-plugin" in caught.value.problems[0].hint
+
+
+def test_a_bare_name_for_a_qualified_one_is_no_swap(installed: Registry, write: Write) -> None:
+    child = write(CHILD + "data: {name: tiny-world, params: {train: 40}}\n")
+    resolved = load_spec(child, registry=installed)
+    assert resolved.messages == []
+    assert resolved.config("data").model_dump()["seed"] == 11

@@ -63,7 +63,7 @@ def test_weights_of_another_spec_name_what_does_not_fit(copy: Path, registry: Re
 
 def test_a_component_that_is_not_installed_is_named_with_its_line(copy: Path, registry: Registry) -> None:
     spec = copy / "system" / "spec.yaml"
-    spec.write_text(spec.read_text().replace("name: qwen-vl", "name: somebodys-vl"))
+    spec.write_text(spec.read_text().replace("name: emosym-vlm/qwen-vl", "name: somebodys-vl"))
     with pytest.raises(EmosymError, match=rf"{spec}:\d+:\d+ backbone.*somebodys-vl"):
         System.load(copy, registry=registry, device="cpu")
 

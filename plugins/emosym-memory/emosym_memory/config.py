@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, field_validator
 
 from emosym.contracts import ComponentConfig
+from emosym_memory import address
 
 
 class BankConfig(ComponentConfig):
@@ -33,7 +34,16 @@ class RingConfig(BankConfig):
 class SqlConfig(BankConfig):
     """The bank in a database."""
 
+    model_config = ConfigDict(hide_input_in_errors=True)
+
     url: str = "sqlite:///{run}/bank.db"
-    """An SQLAlchemy URL; {run} is the run folder. PostgreSQL: postgresql://user@host/database."""
+    """An SQLAlchemy URL; {run} is the run folder. PostgreSQL: postgresql://user:{secret:NAME}@host/database,
+    where NAME is an environment variable; a password itself is refused."""
     namespace: str | None = Field(default=None, pattern=r"^[a-z_][a-z0-9_]*$")
     """PostgreSQL schema of the tables, so that several runs share a database; made where it is missing."""
+
+    @field_validator("url")
+    @classmethod
+    def _no_password(cls, url: str) -> str:
+        address.check(url)
+        return url

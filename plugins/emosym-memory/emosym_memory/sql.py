@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from emosym_registry import EmosymError
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy import Connection, insert, select, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
 from emosym.contracts import Context, LedgerEntry
@@ -19,6 +17,7 @@ from emosym_memory import tables
 from emosym_memory.bank import Bank, Contents, check_live, opening
 from emosym_memory.candidates import Picture
 from emosym_memory.config import SqlConfig
+from emosym_memory.engine import Database, connect
 from emosym_memory.ledger import Held, State
 from emosym_memory.policy import Features
 
@@ -33,7 +32,8 @@ class SqlBank(Bank):
 
     def __init__(self, config: SqlConfig, context: Context) -> None:
         super().__init__(config, context)
-        self._where, self._engine = _engine(config, context)
+        self._database = connect(config, context)
+        self._where, self._engine = self._database.name, self._database.engine
         with opening(self):
             if self._engine.dialect.name == "sqlite":
                 self._check_file()
@@ -97,9 +97,14 @@ class SqlBank(Bank):
             with self._engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
-            raise _database_error(self._where, error) from error
+            raise _database_error(self._database, error) from self._shown(error)
         except SQLAlchemyError as error:
-            raise EmosymError("memory.damaged", f"{self._where}: {error}", hint=_HINT) from error
+            what = f"{self._where}: {self._database.told(error)}"
+            raise EmosymError("memory.damaged", what, hint=_HINT) from self._shown(error)
+
+    def _shown(self, error: Exception) -> Exception | None:
+        """A cause that a traceback may show: it says what the driver says, perhaps with a secret in it."""
+        return None if self._database.secrets else error
 
     def _check_file(self) -> None:
         with self._begin() as connection:
@@ -165,62 +170,10 @@ class SqlBank(Bank):
 _HINT = "restore a copy of the database, or start the run again in a new folder"
 
 
-def _engine(config: SqlConfig, context: Context) -> tuple[str, Engine]:
-    """The database's name for messages (without password) and an engine for it."""
-    written = config.url
-    if "{run}" in written:
-        if context.run is None:
-            raise EmosymError(
-                "memory.no-run-folder",
-                f"memory url {written!r} needs a run folder",
-                hint="give a url without {run}",
-            )
-        written = written.replace("{run}", str(context.run))
-    try:
-        url = make_url(written)
-        if url.get_backend_name() == "postgresql" and "+" not in url.drivername:
-            url = url.set(drivername="postgresql+psycopg")
-        where = url.render_as_string(hide_password=True)
-        if url.get_backend_name() == "sqlite" and url.database:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url)
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise EmosymError(
-            "memory.bad-url",
-            f"{config.url!r} is no database url: {error}",
-            hint="sqlite:///folder/bank.db or postgresql://user@host/name",
-        ) from error
-    except ModuleNotFoundError as error:
-        raise EmosymError(
-            "memory.no-driver",
-            f"{error.name} is not installed, which {url.get_backend_name()} needs",
-            hint="pip install 'emosym[postgres]'",
-        ) from error
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    elif config.namespace:
-        engine = engine.execution_options(schema_translate_map={None: config.namespace})
-    return where, engine
-
-
-def _prepare_sqlite(connection: Any, _: Any) -> None:
-    """Real transactions (the driver would open them late), write-ahead log, foreign keys, and a commit that survives a
-    power cut."""
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL", "busy_timeout=30000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _database_error(where: str, error: DBAPIError) -> EmosymError:
-    cause = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
-    name = type(error.orig).__name__
+def _database_error(database: Database, error: DBAPIError) -> EmosymError:
+    where, name = database.name, type(error.orig).__name__
+    # Hidden before it is cut: a secret may hold a line break.
+    cause = (database.told(error.orig).strip() or name).splitlines()[0]
     if name in ("IntegrityError", "UniqueViolation"):
         return EmosymError(
             "memory.in-use",

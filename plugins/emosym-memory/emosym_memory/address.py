@@ -1,0 +1,69 @@
+"""What a bank's URL may say: secrets by the name of an environment variable only; imports no SQLAlchemy."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, quote
+
+from emosym_registry import EmosymError
+
+_SECRET = re.compile(r"\{secret:([A-Za-z_]\w*)\}", re.ASCII)
+_USER = re.compile(r"^[^/]*//[^:/]*:(?P<password>[^@]*)@")
+"""As SQLAlchemy reads it: a password may hold anything but ``@``."""
+_CONFIDENTIAL = re.compile(r"password|passwd|pwd|secret|scram", re.IGNORECASE)
+"""Keys of a query that hold what ``user:password@`` does."""
+_MARK, _MARKED = r"{secret \1}", re.compile(r"\{secret (\w+)\}", re.ASCII)
+_ASK = "write {secret:NAME}, which is the environment variable NAME when the bank opens"
+
+
+def check(url: str) -> None:
+    """ValueError where ``url`` holds a password as it is, or a ``{secret:…}`` that names no variable."""
+    marked = mark(url)
+    if "{secret" in _MARKED.sub("", marked):
+        raise ValueError(f"expected {{secret:NAME}} with the name of an environment variable; {_ASK}")
+    user = _USER.match(marked)
+    query = marked[user.end() if user else 0 :].partition("?")[2]
+    confidential = [value for key, value in parse_qsl(query) if _CONFIDENTIAL.search(key)]
+    if any(not _MARKED.fullmatch(one) for one in [*confidential, user["password"] if user else ""] if one):
+        raise ValueError(f"expected no password in the url, which would be kept with every run; {_ASK}")
+
+
+def mark(url: str) -> str:
+    """``url`` with its secrets written without the colon, which separates the parts of a URL."""
+    return _SECRET.sub(_MARK, url)
+
+
+def fill(part: str, values: Mapping[str, str], run: str) -> str:
+    """One part of a marked and parsed URL with the secrets and the run folder in their places; neither is read again."""
+    return re.sub(
+        rf"\{{run\}}|{_MARKED.pattern}",
+        lambda found: values[found[1]] if found[1] else run,
+        part,
+        flags=re.ASCII,
+    )
+
+
+def secrets(url: str) -> dict[str, str]:
+    """The variables that ``url`` names, with their values; ``memory.missing-secret`` where one is not set."""
+    names = list(dict.fromkeys(_SECRET.findall(url)))
+    missing = [name for name in names if not os.environ.get(name)]
+    if missing:
+        what = "variable" if len(missing) == 1 else "variables"
+        raise EmosymError(
+            "memory.missing-secret",
+            f"memory url {url!r}: the environment {what} {', '.join(missing)} must be set",
+            hint=f"export {missing[0]} in the shell that starts the run",
+        )
+    return {name: os.environ[name] for name in names}
+
+
+def hidden(text: str, values: Mapping[str, str]) -> str:
+    """``text`` with every value of a secret, plain or as URLs write it, replaced by its name."""
+    known = {
+        form: name for name, value in values.items() for form in (value, quote(value), quote(value, safe=""))
+    }
+    for form in sorted(known, key=len, reverse=True):
+        text = text.replace(form, f"{{secret:{known[form]}}}")
+    return text

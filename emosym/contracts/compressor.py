@@ -23,7 +23,8 @@ class ReasoningCompressor(nn.Module, ABC):
 
     @abstractmethod
     def initialise(self, mean: Tensor, std: float) -> None:
-        """Start the tokens at the scale of the backbone's vocabulary: ``mean`` [D], ``std`` per element. Seeded."""
+        """Start the tokens at the scale of the backbone's vocabulary: ``mean`` [D], ``std`` per element, drawn from
+        ``context.seed``. Called once, right after the compressor is built; a saved system loads its tokens over it."""
 
     @abstractmethod
     def tokens(self, batch: int) -> Tensor:

@@ -76,18 +76,32 @@ class Context:
     """
 
     labels: LabelSet
+    """The emotions of the run; every label is an index into its ``names``."""
     seed: int = 0
+    """What weights and everything random in the component start from, never the global generators."""
     device: torch.device | None = None
+    """Where the run computes; the core moves a module there once it is built. None stands for the CPU."""
     dtype: torch.dtype | None = None
+    """Of frozen weights, where the component's own parameters do not say otherwise; what trains is float32."""
     run: Path | None = None
+    """The run folder, for files that belong to the run."""
     hidden_size: int = 0
+    """D, the width of the backbone's states. 0 for the backbone itself."""
     text_width: int = 0
+    """W, the width of the text encoder's features."""
     context_tokens: int = 0
+    """K, how many [CTX] tokens the compressor has."""
     token_widths: tuple[int, ...] = ()
+    """The width of the vectors that each text encoder of the diffusion head takes, in the order of
+    ``DiffusionHead.token_widths``: a fusion makes one tensor for each. Empty where nothing is painted."""
     kind: str = ""
+    """The kind that the component is built as."""
     component: str = ""
+    """Its name, as it is registered, without the plugin's id."""
     aliases: Mapping[tuple[str, str, str], Path] = field(default_factory=dict)
+    """Folders of named weights by (kind, component, name); use :meth:`model_path`."""
     trust_remote_code: bool = False
+    """Whether the user allowed a model to bring its own Python code (``--trust-remote-code``)."""
 
     def model_path(self, model: str) -> str:
         """A folder for an alias of this component, or ``model`` itself."""
@@ -96,10 +110,15 @@ class Context:
 
 @dataclass(frozen=True)
 class States:
-    """Hidden states at the reasoning tokens: ``context`` [B,K,D] and ``emotion`` [B,D]."""
+    """Hidden states at the reasoning tokens: ``context`` [B,K,D] and ``emotion`` [B,D].
+
+    Those of rollouts have one more axis, [B,G,K,D] and [B,G,D].
+    """
 
     context: Tensor
+    """At [CTX]×K, in their order."""
     emotion: Tensor
+    """At [EMO], which stands after them and has seen them."""
 
     @classmethod
     def split(cls, states: Tensor) -> States:
@@ -113,12 +132,15 @@ class States:
         return torch.cat([self.context, self.emotion[:, None]], 1)
 
     def detach(self) -> States:
+        """The same values without gradient."""
         return States(self.context.detach(), self.emotion.detach())
 
     def __getitem__(self, index: Any) -> States:
+        """Some of the B images."""
         return States(self.context[index], self.emotion[index])
 
     def __len__(self) -> int:
+        """B."""
         return int(self.emotion.shape[0])
 
     @staticmethod
@@ -143,7 +165,8 @@ class Rollouts:
 
     ``actions`` [B,G] sampled labels; ``probabilities`` [B,G,C] of each try's reading (detached); ``states`` with
     context [B,G,K,D] and emotion [B,G,D]; ``context_features`` [B,G,W] the context projected to the text encoder's
-    space, None where the compressor has no projection; ``samples`` the B samples.
+    space, None where the compressor has no projection; ``samples`` the B samples; ``labels`` [B] their annotated
+    emotions, -1 where unlabelled. Tensors are on the run's device.
     """
 
     samples: Sequence[Sample]
@@ -190,14 +213,20 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Refresh:
-    """What one refresh of the bank did: ids admitted, ids of originals masked, and refusals with their reasons."""
+    """What one refresh of the bank did."""
 
     step: int
+    """The optimiser step of the unify stage."""
     admitted: Sequence[str]
+    """Ids of the images that were taken in."""
     replaced: Sequence[str]
+    """Ids of the originals that were masked for them."""
     refused: Sequence[tuple[str, str]]
+    """A candidate and the reason, for each that was not taken in."""
     size: int
+    """How many generated images the bank shows now."""
     fraction: float
+    """Their share of the labelled originals, at most α."""
 
 
 @dataclass(frozen=True)
@@ -217,16 +246,25 @@ class LedgerEntry:
 class Evidence:
     """What metrics are computed from.
 
-    ``probabilities`` [N,C] and ``labels`` [N] of the held-out images; ``real`` and ``generated`` are images with their
-    labels (M of each, the same number a class), ``judge`` the evaluation judge; None or empty where a run has none.
+    A metric of the group ``understanding`` is given readings and no pictures, one of ``generation`` pictures and no
+    readings; what is not there is None or empty.
     """
 
     names: tuple[str, ...]
+    """The C emotions, in the order of the columns of ``probabilities``."""
     probabilities: Any
+    """A float64 numpy array [N,C] of the held-out images with a label, rows sum to one; None for generation."""
     labels: Any
+    """An integer numpy array [N], their annotated emotions; None for generation."""
     real: Sequence[Image.Image] = ()
+    """Held-out pictures in RGB, at most ``evaluation.per_class`` of each emotion."""
     real_labels: Sequence[int] = ()
+    """Their annotated emotions, as many as pictures."""
     generated: Sequence[Image.Image] = ()
+    """Pictures that the system made, ``evaluation.per_class`` of each emotion."""
     generated_labels: Sequence[int] = ()
+    """The emotions that they were made for."""
     judge: Any = None
+    """The evaluation judge (:class:`Judge`, ``judges.evaluate``); None where the spec has none."""
     seed: int = 0
+    """The run's seed, for what a metric draws (a bootstrap)."""

@@ -17,20 +17,28 @@ class Needs:
     """What must be there for a reward to be computed; the run is refused where it is not."""
 
     labels: bool = False
+    """Annotated emotions: at least one training image must have one."""
     attributes: tuple[str, ...] = ()
+    """Keys of ``Sample.attributes``: at least one training image must have one of them."""
     text: bool = False
+    """The text encoder, bound as ``text_encoder``."""
     judge: bool = False
+    """The judge of ``judges.reward``, bound as ``judge``."""
     augmentation: bool = False
+    """A second reading of changed pictures, bound as ``read``."""
 
 
 class RewardVerifier(ABC):
-    """Scores rollouts. ``verifiable`` is False for a reward that uses the policy's own confidence alone."""
+    """Scores rollouts, in the stage reinforce; rewards of several verifiers are added by their weights."""
 
     config: Any
     context: Context
     needs: ClassVar[Needs] = Needs()
+    """What the reward reads beside the rollouts."""
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    """The lowest and the highest score."""
     verifiable: ClassVar[bool] = True
+    """False for a reward that uses the policy's own confidence alone."""
 
     def bind(self, resources: Mapping[str, Any]) -> None:
         """Receive what ``needs`` asked for: ``judge`` (:class:`Judge`), ``text_encoder``, ``read`` (a function from

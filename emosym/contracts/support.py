@@ -33,7 +33,8 @@ class Dataset(ABC):
         """Everything wrong with the files (``file: what; what to do``), empty when they are sound. Never raises."""
 
     def facts(self) -> Mapping[str, Any]:
-        """What is known of the data as a whole, such as ``bayes_accuracy``, ``licence`` and ``sha256``."""
+        """What is known of the data as a whole, such as ``bayes_accuracy``, ``licence`` and ``sha256``; kept in the run's
+        summary. ``bayes_accuracy`` is shown beside the accuracy as the best that can be reached."""
         return {}
 
 
@@ -45,7 +46,8 @@ class Knowledge(ABC):
 
     @abstractmethod
     def texts(self, samples: Sequence[Sample]) -> list[str | None]:
-        """One text a sample, None where there is none; the same each time."""
+        """One text a sample, None where there is none; the same each time. Asked for all training images
+        before the stage compress."""
 
 
 class Frozen(nn.Module):
@@ -64,7 +66,7 @@ class TextEncoder(Frozen, ABC):
     @property
     @abstractmethod
     def width(self) -> int:
-        """W."""
+        """W, the width of its features."""
 
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> Tensor:
@@ -125,7 +127,8 @@ class Reinforcer(ABC):
 
     @abstractmethod
     def loss(self, policy: Policy) -> LossTerms:
-        """One update's loss; values log per reward: mean, std, share of groups whose reward has no spread."""
+        """One update's loss, with gradients to ``policy.mean``; values log per reward: mean, std, share
+        of groups whose reward has no spread. Called once a step of the stage reinforce."""
 
 
 class Fusion(nn.Module, ABC):
@@ -137,15 +140,20 @@ class Fusion(nn.Module, ABC):
     @property
     @abstractmethod
     def vectors(self) -> int:
-        """n, placeholder tokens a prompt."""
+        """n, how many vectors take the place of the placeholder in a prompt."""
 
     @abstractmethod
     def calibrate(self, norms: Sequence[float], states: States) -> None:
-        """Learn scales once, before training: vocabulary norms of each text encoder and the states [N] of the data."""
+        """Learn scales from ``norms``, the diffusion head's ``token_norms`` (one a text encoder), and ``states`` of N images.
+
+        The stage unify calls it once, before its first step, with the states of up to 1024 training images as the
+        backbone gives them; a run that goes on from a checkpoint, and a saved system, load the scales instead: keep
+        them in buffers.
+        """
 
     @abstractmethod
     def forward(self, states: States) -> Vectors:
-        """u: for each text encoder [B,n,w_i]."""
+        """u: for each text encoder i one tensor [B,n,w_i], w_i of ``context.token_widths``, with gradients to ``states``."""
 
 
 class EmotionSpace(nn.Module, ABC):
@@ -156,7 +164,11 @@ class EmotionSpace(nn.Module, ABC):
 
     @abstractmethod
     def fit(self, states: States, labels: Tensor) -> None:
-        """Replace the statistics: states of N samples, ``labels`` [N]. A class without samples is an error."""
+        """Replace the statistics: states of N samples, ``labels`` [N]. A class without samples is an error.
+
+        The stage unify calls it with all labelled training images before each refresh of the bank, and at its end. The
+        statistics are buffers, so that a saved system has them.
+        """
 
     @abstractmethod
     def sample(self, mixture: Tensor, generator: torch.Generator) -> States:
@@ -164,18 +176,25 @@ class EmotionSpace(nn.Module, ABC):
 
 
 class Metric(ABC):
-    """One or more figures computed from :class:`Evidence`."""
+    """One or more figures computed from :class:`Evidence`.
+
+    A figure NAME may have an interval: the figures ``NAME_low`` and ``NAME_high`` are its 95 % bounds, which tables and
+    the report show around it.
+    """
 
     config: Any
     context: Context
     needs: ClassVar[tuple[str, ...]] = ()
-    """Of ``probabilities``, ``generated``, ``real``, ``judge``."""
+    """The fields of the evidence that it reads, of these: ``probabilities`` (with ``labels``), ``generated`` and ``real``
+    (with their labels) and ``judge``. ``understanding`` has the first alone, ``generation`` the other three. A run that
+    lacks one is refused."""
     group: ClassVar[str] = "understanding"
-    """``understanding`` or ``generation``: where ``summary.json`` shows it."""
+    """``understanding`` (readings of held-out images) or ``generation`` (pictures): what it is computed from, and where
+    ``summary.json`` shows it."""
 
     @abstractmethod
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
-        """Named figures; the names are stable and documented."""
+        """Named figures, each a finite number; the names are the same for every evidence, and no other metric's."""
 
 
 def require_labels(labels: LabelSet, expected: Sequence[str], who: str) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from emosym.contracts.page import as_markdown
 from emosym.testing import SUITES
 from emosym.testing.checks import TIERS, Check
 from emosym.testing.generic import ComponentSuite
@@ -52,16 +52,11 @@ def _kind(title: str, suite: type[ComponentSuite], leave_out: set[Check] | None 
     yield f"## {title}"
     yield ""
     if leave_out is not None:
-        yield _markdown(suite.__doc__ or "")
+        yield as_markdown(suite.__doc__ or "")
         yield ""
     for promise in suite.checks():
         if promise not in (leave_out or ()):
             yield f'<a id="{promise.anchor.partition("#")[2]}"></a>'
             yield f"**{promise.id}** ({promise.tier}): expects {promise.expects}."
-            yield _markdown(promise.why)
+            yield as_markdown(promise.why)
             yield ""
-
-
-def _markdown(docstring: str) -> str:
-    """A docstring in a line, its roles and double backticks as Markdown's code."""
-    return re.sub(r"(?::\w+:)?(`{1,2})(.+?)\1", r"`\2`", " ".join(docstring.split()))

@@ -1,0 +1,112 @@
+"""The reference page of the contracts, made from their source: ``python -m emosym.contracts.page`` prints it."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from textwrap import dedent
+
+from emosym.contracts import CONTRACTS
+
+PAGE = "docs/reference/contracts.md"
+
+HEAD = """\
+# Contracts
+
+What a component of each kind must do, and the values that travel between components. Everything here is imported from
+`emosym.contracts`; *required* members are abstract. [Write a plugin](../how-to/write-a-plugin.md) shows how to begin,
+[Conformance checks](conformance.md) how promises are tested. This page is made from the docstrings by
+`python -m emosym.contracts.page`.
+
+A component is built as `Class(config, context)`: its validated parameters and a [`Context`](#context). It keeps both
+as `self.config` and `self.context`, raises `EmosymError` for what a user can mend, and starts its weights from
+`context.seed` without touching the global generators. A component that is an `nn.Module` is moved to `context.device`
+after it is built. In shapes, B counts images, T tokens, K context tokens, D is the width of the backbone's states, W that of
+text features, C counts emotions, G rollouts.
+"""
+
+VALUES = (
+    "Context", "LabelSet", "Sample", "States", "LossTerms", "Rollouts", "Reading", "Generated", "Candidate", "Refresh",
+    "LedgerEntry", "Evidence", "Prefix", "Condition", "Needs", "Policy", "Workload", "Footprint",
+)  # fmt: skip
+"""Dataclasses of the page, in its order."""
+
+
+def page() -> str:
+    """The page, in Markdown."""
+    lines = [HEAD, "## Kinds", ""]
+    for kind, name in CONTRACTS.items():
+        lines += _class(name, f"`{kind}`: {name}")
+    lines += ["## Values", ""]
+    for name in VALUES:
+        lines += _class(name, name)
+    return "\n".join(lines)
+
+
+def as_markdown(docstring: str) -> str:
+    """A docstring in a line, its roles and double backticks as Markdown's code."""
+    return re.sub(r"(?::\w+:)?(`{1,2})(.+?)\1", r"`\2`", " ".join(docstring.split()))
+
+
+def _class(name: str, title: str) -> Iterator[str]:
+    """One class: its docstring, then its fields and its public methods as its source has them, in that order."""
+    target = getattr(importlib.import_module("emosym.contracts"), name)
+    tree = ast.parse(dedent(inspect.getsource(target))).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    yield f'<a id="{name.lower()}"></a>'
+    yield f"### {title}"
+    yield ""
+    yield as_markdown(ast.get_docstring(tree) or "")
+    yield ""
+    members = [line for number, one in enumerate(tree.body) for line in _member(tree.body, number, one)]
+    yield from members
+    if members:
+        yield ""
+
+
+def _member(body: list[ast.stmt], number: int, one: ast.stmt) -> Iterator[str]:
+    if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
+        following = body[number + 1] if number + 1 < len(body) else None
+        value = "" if one.value is None else f" = {ast.unparse(one.value)}"
+        yield _entry(f"{one.target.id}: {ast.unparse(one.annotation)}{value}", "", _text(following))
+    elif isinstance(one, ast.FunctionDef) and (not one.name.startswith("_") or ast.get_docstring(one)):
+        decorators = {ast.unparse(decorator) for decorator in one.decorator_list}
+        result = "" if one.returns is None else ast.unparse(one.returns)
+        required = "required" if "abstractmethod" in decorators else ""
+        if "property" in decorators:
+            yield _entry(
+                f"{one.name}: {result}", ", ".join(["property", *filter(None, [required])]), _doc(one)
+            )
+        else:
+            yield _entry(f"{_call(one, decorators)} -> {result}", required, _doc(one))
+
+
+def _call(function: ast.FunctionDef, decorators: set[str]) -> str:
+    """The signature as a caller writes it, without ``self`` or ``cls``."""
+    given = function.args
+    if "staticmethod" not in decorators:
+        given.args = given.args[1:]
+    return f"{function.name}({ast.unparse(given)})"
+
+
+def _entry(code: str, kind: str, text: str) -> str:
+    words = f"- `{code}`" + (f" ({kind})" if kind else "")
+    return f"{words}: {text}" if text else words
+
+
+def _doc(function: ast.FunctionDef) -> str:
+    return as_markdown(ast.get_docstring(function) or "")
+
+
+def _text(statement: ast.stmt | None) -> str:
+    """The docstring of a field: the string that stands alone after it."""
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+        return as_markdown(str(statement.value.value))
+    return ""
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -1,0 +1,38 @@
+"""The reference page of the contracts says what their source says."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from pathlib import Path
+
+import pytest
+
+from emosym import contracts
+from emosym.contracts.page import PAGE, VALUES, page
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_page_is_the_one_that_the_contracts_make() -> None:
+    written = (ROOT / PAGE).read_text(encoding="utf-8")
+    assert written == page(), f"python -m emosym.contracts.page > {PAGE}"
+
+
+def test_every_value_of_the_contracts_is_on_it() -> None:
+    named = {name: getattr(contracts, name) for name in contracts.__all__ if name != "CONTRACTS"}
+    values = {
+        name for name, value in named.items() if inspect.isclass(value) and dataclasses.is_dataclass(value)
+    }
+    assert values == set(VALUES)
+
+
+@pytest.mark.parametrize("name", contracts.CONTRACTS.values())
+def test_every_required_member_is_there_and_explained(name: str) -> None:
+    part = page().partition(f'<a id="{name.lower()}"></a>')[2].partition("<a id=")[0]
+    required = sorted(getattr(contracts, name).__abstractmethods__)
+    assert required
+    for member in required:
+        (line,) = [line for line in part.splitlines() if line.startswith((f"- `{member}(", f"- `{member}:"))]
+        assert "required)" in line
+        assert line.partition("required): ")[2], member

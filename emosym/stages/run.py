@@ -19,7 +19,7 @@ from emosym.files import write_json
 from emosym.spec import Resolved
 from emosym.spec.model import STAGES, Spec
 from emosym.stages.compress import Compress
-from emosym.stages.preflight import require_texts
+from emosym.stages.preflight import require_room, require_texts
 from emosym.stages.reinforce import Reinforce
 from emosym.stages.smoke import limited, shortened
 from emosym.stages.summary import finish
@@ -79,6 +79,9 @@ def run_experiment(
         knows = around.knowledge is not None and around.text_encoder is not None
         width = around.text_encoder.width if around.text_encoder is not None and knows else 0
         system = System.assemble(builder, text_width=width, device=chosen_device, precision=chosen_precision)
+        if "unify" in pending:
+            with system.evaluating():
+                require_room(resolved, system.core, chosen_device)
         plugins = {name: f"{found.distribution} {found.version}" for name, found in registry.plugins.items()}
         facts = dict(around.dataset.facts())
         write_json(
@@ -121,6 +124,12 @@ def close_memory(builder: Builder) -> None:
 def stages_of(spec: Spec, only: Sequence[str] | None) -> list[str]:
     """Stages that the spec has, in order; an unknown or absent one in ``only`` is an error."""
     there = [name for name in STAGES if getattr(spec.stages, name) is not None]
+    if not there:
+        raise EmosymError(
+            "run.no-stages",
+            "this spec has no stage to run: compress, reinforce and unify are all null",
+            hint="give one of them, for example stages: {compress: {}}",
+        )
     for name in only or ():
         if name not in there:
             raise EmosymError(

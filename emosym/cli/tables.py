@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from emosym.cli.columns import columns
-from emosym.evaluation.wording import clock, interval, number, share
+from emosym.evaluation.wording import around, clock, further, interval, number, share
 from emosym.spec.model import STAGES
 
 
 def print_summary(summary: Mapping[str, Any]) -> None:
     """Understanding after each stage beside the Bayes optimum, generation beside real images, and the cost."""
     print(_understanding_table(summary.get("understanding") or {}, summary.get("seconds") or {}))
+    more = _further_table(summary.get("understanding") or {})
+    if more:
+        print(f"\n{more}")
     generation = summary.get("generation") or {}
     if generation:
         print(f"\n{_generation_table(generation)}")
@@ -41,25 +44,38 @@ def cost_line(summary: Mapping[str, Any]) -> str:
 
 
 def _understanding_table(understanding: Mapping[str, Any], seconds: Mapping[str, Any]) -> str:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     stages = understanding.get("stages") or {}
+    shown = [("accuracy", "accuracy")]
+    if any("macro_f1" in figures for figures in (understanding, *stages.values())):
+        shown.append(("macro_f1", "macro-F1"))
     for stage in STAGES:
         if stage in stages:
             took = clock(seconds[stage]) if stage in seconds else ""
             rows.append(
                 (
                     f"after {stage}",
-                    *(interval(stages[stage], name) for name in ("accuracy", "macro_f1")),
+                    *(interval(stages[stage], name) for name, _ in shown),
                     took,
                 )
             )
     if not stages and "accuracy" in understanding:
-        rows.append(
-            ("held out", interval(understanding, "accuracy"), interval(understanding, "macro_f1"), "")
-        )
+        rows.append(("held out", *(interval(understanding, name) for name, _ in shown), ""))
     if understanding.get("bayes") is not None:
-        rows.append(("Bayes optimum", share(understanding["bayes"]), "", ""))
-    return columns(("understanding", "accuracy", "macro-F1", "time"), rows, numbers=(3,))
+        rows.append(("Bayes optimum", share(understanding["bayes"]), *[""] * len(shown)))
+    titles = ("understanding", *(title for _, title in shown), "time")
+    return columns(titles, rows, numbers=(len(titles) - 1,))
+
+
+def _further_table(understanding: Mapping[str, Any]) -> str:
+    """Every other figure of understanding, a column for each stage; empty where there is none."""
+    measured = {f"after {stage}": figures for stage, figures in (understanding.get("stages") or {}).items()}
+    measured = measured or {"held out": understanding}
+    names = dict.fromkeys(name for figures in measured.values() for name in further(figures))
+    rows = [
+        (name.replace("_", " "), *(around(figures, name) for figures in measured.values())) for name in names
+    ]
+    return columns(("figure", *measured), rows) if rows else ""
 
 
 def _generation_table(generation: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from emosym.evaluation.curves import stage_curves
-from emosym.evaluation.wording import clock, interval, number, share
+from emosym.evaluation.wording import around, clock, further, interval, number, share
 from emosym.files import written_whole
 from emosym.spec.model import STAGES
 
@@ -46,6 +46,7 @@ def facts(run: Path) -> dict[str, Any]:
         "bayes": (summary.get("understanding") or {}).get("bayes"),
         "tiles": tiles(summary.get("understanding") or {}, summary.get("generation") or {}),
         "stages": [row for stage in STAGES if (row := stage_row(stage, summary)) is not None],
+        "further": further_rows(summary.get("understanding") or {}),
         "confusions": confusions(run, final),
         "curves": {stage: Markup(svg) for stage, svg in drawn.items() if svg is not None},
         "sheets": {title: inlined(run / "sheets" / f"{name}.png") for name, title in SHEETS.items()},
@@ -61,6 +62,14 @@ def stage_row(stage: str, summary: Mapping[str, Any]) -> dict[str, Any] | None:
     if figures is None:
         return None
     return {"name": stage, "seconds": (summary.get("seconds") or {}).get(stage), **figures}
+
+
+def further_rows(understanding: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """Figures beside accuracy and macro-F1, after each stage that was measured."""
+    stages = understanding.get("stages") or {}
+    measured = [stages[stage] for stage in STAGES if stage in stages]
+    names = dict.fromkeys(name for figures in measured for name in further(figures))
+    return [(name.replace("_", " "), [around(figures, name) for figures in measured]) for name in names]
 
 
 def confusions(run: Path, final: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -27,6 +27,27 @@ def number(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+KNOWN = ("accuracy", "macro_f1", "bayes", "images")
+"""Figures of understanding that have a place of their own."""
+
+
+def further(figures: Mapping[str, Any]) -> list[str]:
+    """Names of the other figures of understanding, those of anybody's metrics; an interval's ends go with their figure."""
+    ends = {f"{name}{end}" for name in figures for end in ("_low", "_high")}
+    return [
+        name
+        for name, value in figures.items()
+        if name not in KNOWN and name not in ends and isinstance(value, (int, float))
+    ]
+
+
+def around(figures: Mapping[str, Any], name: str) -> str:
+    """A number with its 95 % interval where it has one: ``0.0532 (0.04–0.07)``."""
+    low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
+    ends = f" ({number(low)}–{number(high)})" if low is not None and high is not None else ""
+    return number(figures.get(name)) + ends
+
+
 def clock(seconds: Any) -> str:
     """``65`` as ``1:05``, an hour as ``1:00:00``."""
     if not isinstance(seconds, (int, float)):

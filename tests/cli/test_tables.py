@@ -45,6 +45,21 @@ def test_the_summary_shows_each_stage_beside_the_optimum(capsys: pytest.CaptureF
     ]
 
 
+def test_figures_of_anybodys_metrics_have_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    compress = {"accuracy": 0.7, "images": 48, "ece": 0.0532, "ece_low": 0.04, "ece_high": 0.07}
+    unify = {"accuracy": 0.8, "images": 48, "ece": 0.04, "brightness_gap": 2}
+    print_summary({"understanding": {**unify, "stages": {"compress": compress, "unify": unify}}})
+    assert capsys.readouterr().out.splitlines()[:7] == [
+        "understanding   accuracy  time",
+        "after compress  70.0 %",
+        "after unify     80.0 %",
+        "",
+        "figure          after compress      after unify",
+        "ece             0.0532 (0.04–0.07)  0.04",
+        "brightness gap  –                   2",
+    ]
+
+
 def test_a_run_that_only_understands_has_no_table_of_generation(capsys: pytest.CaptureFixture[str]) -> None:
     print_summary({"understanding": {"accuracy": 0.5, "macro_f1": 0.4}})
     out = capsys.readouterr().out

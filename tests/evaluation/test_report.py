@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -92,3 +93,12 @@ def test_a_report_is_written_of_whatever_is_there(short_run: Path, missing: str)
     else:
         path.unlink()
     assert "How it was made" in " ".join(check(write_report(path.parent).read_text(encoding="utf-8")).text)
+
+
+def test_figures_of_anybodys_metrics_have_a_table(short_run: Path) -> None:
+    path = short_run / "summary.json"
+    summary = json.loads(path.read_text())
+    summary["understanding"]["stages"]["unify"] |= {"ece": 0.0532, "ece_low": 0.04, "ece_high": 0.07}
+    path.write_text(json.dumps(summary))
+    page = write_report(short_run).read_text()
+    assert '<td>ece</td><td class="n">–</td><td class="n">–</td><td class="n">0.0532 (0.04–0.07)</td>' in page

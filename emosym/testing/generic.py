@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from pydantic import BaseModel, ValidationError
-from torch import nn
 
 from emosym.testing.checks import NotApplicable, check, require
+from emosym.testing.probes import from_seed, leaving_random_state, same, some, tensors_of
 from emosym.testing.suite import ConformanceSuite
 
 
@@ -57,23 +56,26 @@ class ComponentSuite(ConformanceSuite):
         again = model.model_validate(config.model_dump(mode="json"))
         require(again == config, f"{again!r} after {config!r}")
 
-    @check("component.seeded", "two components of one seed to start with the same weights", tier="capability")
+    @check(
+        "component.seeded",
+        "two components of one seed to start with the same weights and buffers",
+        tier="capability",
+    )
     def test_seeded(self) -> None:
         """Without it no run can be repeated, and no ablation compares like with like."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(1)
-            first = self.make()
-            torch.manual_seed(2)
-            second = self.make()
-        if not isinstance(first, nn.Module) or not list(first.parameters()):
+        made = []
+        for seed in (1, 2):
+            with from_seed(seed):
+                made.append(self.make())
+        first, second = map(tensors_of, made)
+        if not first:
             raise NotApplicable("the component has no weights")
-        pairs = zip(first.named_parameters(), second.named_parameters(), strict=True)
-        different = [name for (name, a), (_, b) in pairs if not torch.equal(a, b)]
-        require(not different, f"other values in {', '.join(different[:3])}")
+        require(list(first) == list(second), f"{len(first)} tensors, then {len(second)}")
+        different = [name for name, value in first.items() if not same(value, second[name])]
+        require(not different, f"other values in {some(different)}")
 
     @check("component.leaves-random-state", "building the component to leave the global random state alone")
     def test_leaves_random_state(self) -> None:
-        """A component that draws from the global generator changes every component that is built after it."""
-        before = torch.random.get_rng_state()
-        self.make()
-        require(torch.equal(before, torch.random.get_rng_state()), "that torch's generator has moved")
+        """A component that draws from torch's, numpy's or Python's global generator changes all that is built after it."""
+        with leaving_random_state():
+            self.make()

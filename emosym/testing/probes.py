@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from emosym_registry import EmosymError
 from torch import Tensor, nn
@@ -20,6 +22,19 @@ def gap(one: Tensor, other: Tensor) -> float:
         return math.inf
     largest = float((one.detach() - other.detach()).abs().max())
     return math.inf if math.isnan(largest) else largest
+
+
+def tensors_of(component: object) -> dict[str, Tensor]:
+    """Parameters, buffers and other saved tensors of a module by name; empty for what is no module."""
+    if not isinstance(component, nn.Module):
+        return {}
+    own = {**component.state_dict(keep_vars=True), **dict(component.named_buffers())}
+    return {name: value for name, value in own.items() if isinstance(value, Tensor)}
+
+
+def same(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors hold the same values; what is no number yet is the same as itself."""
+    return one.shape == other.shape and bool(torch.isclose(one, other, rtol=0, atol=0, equal_nan=True).all())
 
 
 def finite(value: Tensor) -> bool:
@@ -61,10 +76,36 @@ def refusal(call: Callable[[], Any]) -> EmosymError | None:
 
 @contextmanager
 def leaving_random_state() -> Iterator[None]:
-    """What happens inside must not draw from torch's global generator."""
-    before = torch.random.get_rng_state()
+    """What happens inside must not draw from the global generators of torch, numpy and Python, or seed them."""
+    before = _random_states()
     yield
-    require(torch.equal(before, torch.random.get_rng_state()), "that torch's global generator has moved")
+    moved = [whose for whose, state in _random_states().items() if state != before[whose]]
+    require(not moved, f"that the global generator of {' and '.join(moved)} has moved")
+
+
+@contextmanager
+def from_seed(seed: int) -> Iterator[None]:
+    """The global generators start from ``seed`` inside, and go on afterwards as if nothing had been drawn."""
+    drawn, chance = np.random.get_state(), random.getstate()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(drawn)
+            random.setstate(chance)
+
+
+def _random_states() -> dict[str, object]:
+    """Where the global generators are, by whose they are."""
+    name, keys, *rest = np.random.get_state()
+    return {
+        "torch": torch.random.get_rng_state().numpy().tobytes(),
+        "numpy": (name, keys.tobytes(), *rest),
+        "Python": random.getstate(),
+    }
 
 
 @contextmanager

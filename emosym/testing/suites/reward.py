@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from emosym.contracts import LabelSet, RewardVerifier, Rollouts, Sample, States
 from emosym.testing.checks import NotApplicable, check, require
 from emosym.testing.generic import ComponentSuite
 from emosym.testing.pictures import HashingTextEncoder, ProjectionJudge, samples
+from emosym.testing.probes import finite, leaving_random_state
 from emosym.testing.suite import SIZES
 
 BATCH, TRIES = 6, 5
@@ -57,6 +59,14 @@ class RewardSuite(ComponentSuite):
             context_features=torch.randn(*shape, SIZES["text_width"], generator=draw),
         )
 
+    def sure(self) -> Rollouts:
+        """:meth:`rollouts` with probabilities of exactly 0 and 1: the first try of each sample is right, the others as they come."""
+        rollouts = self.rollouts()
+        certain = rollouts.probabilities.argmax(-1)
+        certain[:, 0] = rollouts.labels.clamp_min(0)
+        one_hot = torch.nn.functional.one_hot(certain, rollouts.probabilities.shape[-1])
+        return dataclasses.replace(rollouts, probabilities=one_hot.to(rollouts.probabilities))
+
     def scores(self) -> Tensor:
         """Those of :meth:`rollouts`."""
         return self.subject.score(self.rollouts())
@@ -70,17 +80,19 @@ class RewardSuite(ComponentSuite):
         require(scores.dtype == torch.float32, f"{scores.dtype}")
         require(not scores.requires_grad, "scores with a gradient")
 
-    @check("reward.range", "finite scores inside the declared `range`")
+    @check("reward.range", "finite scores inside the declared `range`, of a sure policy too")
     def test_range(self) -> None:
-        """Weights of several rewards only mean something when each keeps its scale; NaN poisons the whole batch."""
+        """Weights of several rewards only mean something when each keeps its scale; NaN poisons the whole batch. Late in
+        training probabilities are exactly 0 and 1, and a logarithm or a quotient of them is not finite."""
         low, high = self.subject.range
         require(math.isfinite(low) and math.isfinite(high) and low < high, f"range = ({low}, {high})")
-        scores = self.scores()
-        require(bool(torch.isfinite(scores).all()), "a score that is not finite")
-        least, most = float(scores.min()), float(scores.max())
-        require(
-            low <= least and most <= high, f"scores from {least:.4g} to {most:.4g} for range ({low}, {high})"
-        )
+        for policy, scores in (("random", self.scores()), ("sure", self.subject.score(self.sure()))):
+            require(finite(scores), f"a score of a {policy} policy that is not finite")
+            least, most = float(scores.min()), float(scores.max())
+            require(
+                low <= least and most <= high,
+                f"scores of a {policy} policy from {least:.4g} to {most:.4g} for range ({low}, {high})",
+            )
 
     @check("reward.deterministic", "the same scores for the same rollouts")
     def test_deterministic(self) -> None:
@@ -118,11 +130,20 @@ class RewardSuite(ComponentSuite):
     @check("reward.leaves-rollouts", "rollouts that are as they were before")
     def test_leaves_rollouts(self) -> None:
         """Several rewards score the same rollouts, and the reinforcer reads them afterwards."""
-        rollouts, untouched = self.rollouts(), self.rollouts()
+        rollouts = self.rollouts()
+        untouched = copy.deepcopy(rollouts)
         self.subject.score(rollouts)
-        for name in ("labels", "actions", "probabilities", "context_features"):
-            same = torch.equal(getattr(rollouts, name), getattr(untouched, name))
-            require(same, f"other {name} after scoring")
+        pairs = zip(_tensors(rollouts).items(), _tensors(untouched).values(), strict=True)
+        changed = [name for (name, now), before in pairs if not torch.equal(now, before)]
+        require(not changed, f"other {' and '.join(changed)} after scoring")
+        require(list(rollouts.samples) == list(untouched.samples), "other samples after scoring")
+
+    @check("reward.random-state", "scoring to leave the global random state alone")
+    def test_random_state(self) -> None:
+        """What the policy tries next must not depend on which rewards it has."""
+        reward, rollouts = self.subject, self.rollouts()
+        with leaving_random_state():
+            reward.score(rollouts)
 
     @check(
         "reward.verifiable", "scores that depend on the sample, not on the policy alone", tier="capability"
@@ -196,3 +217,16 @@ class RewardSuite(ComponentSuite):
                 continue
             shape = list(reward.score(other.rollouts()).shape)
             require(shape == [BATCH, TRIES], f"shape {shape} with {len(names)} labels")
+
+
+def _tensors(rollouts: Rollouts) -> dict[str, Tensor]:
+    """Every tensor of the rollouts, by name."""
+    found = {
+        **{
+            name: getattr(rollouts, name)
+            for name in ("labels", "actions", "probabilities", "context_features")
+        },
+        "states.context": rollouts.states.context,
+        "states.emotion": rollouts.states.emotion,
+    }
+    return {name: value for name, value in found.items() if value is not None}

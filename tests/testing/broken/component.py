@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import BaseModel
 from torch import nn
@@ -51,10 +53,33 @@ class Weighty(Right, nn.Module):
             self.weight = nn.Parameter(torch.randn(3))
 
 
+class Buffered(Right, nn.Module):
+    """Its weights are seeded; a buffer is not."""
+
+    def __init__(self, config: Config, context: Context) -> None:
+        nn.Module.__init__(self)
+        super().__init__(config, context)
+        self.weight = nn.Parameter(torch.ones(3))
+        with torch.random.fork_rng(devices=[]):
+            self.register_buffer("directions", torch.randn(3))
+
+
 class Drawing(Right):
     def __init__(self, config: Config, context: Context) -> None:
         super().__init__(config, context)
         torch.rand(1)
+
+
+class DrawingInNumpy(Right):
+    def __init__(self, config: Config, context: Context) -> None:
+        super().__init__(config, context)
+        np.random.rand()
+
+
+class SeedingPython(Right):
+    def __init__(self, config: Config, context: Context) -> None:
+        super().__init__(config, context)
+        random.seed(context.seed)
 
 
 GOOD = suite(Right)
@@ -70,3 +95,8 @@ BROKEN = {
     "component.seeded": suite(Weighty),
     "component.leaves-random-state": suite(Drawing),
 }
+ALSO_BROKEN = (
+    ("component.seeded", suite(Buffered)),
+    ("component.leaves-random-state", suite(DrawingInNumpy)),
+    ("component.leaves-random-state", suite(SeedingPython)),
+)

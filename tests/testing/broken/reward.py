@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -62,6 +64,46 @@ class Grabbing(Right):
         return scores
 
 
+class Repainting(Right):
+    def score(self, rollouts: Rollouts) -> Tensor:
+        for sample in rollouts.samples:
+            sample.images[0].paste(0, (0, 0, 8, 8))
+        return super().score(rollouts)
+
+
+class Normalising(Right):
+    def score(self, rollouts: Rollouts) -> Tensor:
+        rollouts.states.emotion.div_(2)
+        return super().score(rollouts)
+
+
+class Surprised(Right):
+    """Minus the entropy of each try's reading, as one writes it first; 0·log 0 is not a number."""
+
+    range: ClassVar[tuple[float, float]] = (-3.0, 0.0)
+
+    def score(self, rollouts: Rollouts) -> Tensor:
+        return (rollouts.probabilities * rollouts.probabilities.log()).sum(-1)
+
+
+class Drawing(Right):
+    def score(self, rollouts: Rollouts) -> Tensor:
+        torch.rand(1)
+        return super().score(rollouts)
+
+
+class DrawingInNumpy(Right):
+    def score(self, rollouts: Rollouts) -> Tensor:
+        np.random.rand()
+        return super().score(rollouts)
+
+
+class DrawingInPython(Right):
+    def score(self, rollouts: Rollouts) -> Tensor:
+        random.random()
+        return super().score(rollouts)
+
+
 class SelfSatisfied(Right):
     needs: ClassVar[Needs] = Needs()
 
@@ -105,9 +147,17 @@ BROKEN = {
     "reward.spread": suite(Constant),
     "reward.order": suite(FirstBest),
     "reward.leaves-rollouts": suite(Grabbing),
+    "reward.random-state": suite(Drawing),
     "reward.verifiable": suite(SelfSatisfied),
     "reward.unlabelled": suite(LastEmotion),
     "reward.unannotated": suite(Assuming),
     "reward.resources": suite(Careless),
     "reward.labels-fit": suite(EightOnly),
 }
+ALSO_BROKEN = (
+    ("reward.range", suite(Surprised)),
+    ("reward.leaves-rollouts", suite(Repainting)),
+    ("reward.leaves-rollouts", suite(Normalising)),
+    ("reward.random-state", suite(DrawingInNumpy)),
+    ("reward.random-state", suite(DrawingInPython)),
+)

@@ -94,10 +94,8 @@ def components_section(resolved: Resolved, registry: Registry) -> Section:
     ]
     plugins = sorted({use.plugin for use in found})
     text = f"{_count(len(found), 'component')} of {_count(len(plugins), 'plugin')}\n" + columns(
-        ("key", "component", "plugin", "licence", "weights"), rows
+        ("key", "component", "plugin", "plugin's licence", "weights and theirs"), rows
     )
-    if any(use.weights and not use.weights_from for use in found):
-        text += "\nLicences of weights that no plugin brings are on their model cards."
     return Section("components", text, [asdict(use) for use in found])
 
 
@@ -106,8 +104,10 @@ def _count(number: int, noun: str) -> str:
 
 
 def _weights(use: Use) -> str:
+    if not use.weights:
+        return ""
     if not use.weights_from:
-        return use.weights
+        return f"{use.weights} (see the model's page)"
     return f"{use.weights} ({use.weights_licence or 'licence not known'}, {use.weights_from})"
 
 

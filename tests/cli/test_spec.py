@@ -209,3 +209,14 @@ def test_an_older_version_is_migrated_with_a_note(emosym: Command) -> None:
     assert shown.err == (
         "note: old.yaml:1:1 migrated from version 0 to 1: 'dataset' is now 'data'; write \"emosym: 1\" to keep it\n"
     )
+
+
+def test_the_licence_of_a_plugin_is_not_taken_for_that_of_its_weights(emosym: Command) -> None:
+    spec = str(ROOT / "configs" / "paper" / "llava-1.5-7b_sdxl.yaml")
+    explained = emosym("spec", "explain", spec).out
+    assert re.search(r"^key +component +plugin +plugin's licence +weights and theirs$", explained, re.M)
+    assert re.search(
+        r"^diffusion +sdxl .* Apache-2.0 +stabilityai/\S+ \(see the model's page\)$", explained, re.M
+    )
+    tiny = emosym("spec", "explain", "preset:tiny").out
+    assert re.search(r"^diffusion +sd .* tiny \(\S+, emosym-tiny \S+\)$", tiny, re.M)

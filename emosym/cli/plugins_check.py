@@ -5,18 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from emosym.cli.common import registry_for, registry_with
+from emosym.cli.plugins_promises import every, explanation, known, listing
 
 if TYPE_CHECKING:
     from emosym_registry import Offer, Registry
 
-    from emosym.testing import Result
+    from emosym.testing import ConformanceSuite, Result
 
 
 def check(
@@ -37,14 +38,28 @@ def check(
     explain: Annotated[
         str | None, typer.Option("--explain", metavar="ID", help="Say what a check is for, and stop.")
     ] = None,
+    list_checks: Annotated[
+        bool,
+        typer.Option(
+            "--list", help="List the checks of the NAMEs, or of all kinds, with what they expect, and stop."
+        ),
+    ] = False,
 ) -> None:
     """Run the conformance checks of a component, or of all that a plugin offers. Exit status 1 where one fails."""
     if explain is not None:
         print(explanation(explain))
         return
-    _known(only or ())
+    if list_checks and not names:
+        print(listing(every(), as_json=as_json))
+        return
+    known(only or ())
     offers = chosen(context, names or ())
-    from emosym.testing import run_suite, suite_for
+    from emosym.testing import suite_for
+
+    if list_checks:
+        found = {promise.id: promise for offer in offers for promise in suite_for(offer).checks()}
+        print(listing(found.values(), as_json=as_json))
+        return
 
     tiers = ("core", "capability", "slow") if slow else ("core", "capability")
     results: list[Result] = []
@@ -52,7 +67,7 @@ def check(
         title = f"{offer.spec.kind} {offer.qualified}"
         own = [
             dataclasses.replace(result, component=title)
-            for result in run_suite(suite_for(offer), tiers=tiers, only=only or ())
+            for result in results_of(suite_for(offer), tiers=tiers, only=only or ())
         ]
         results += own
         if not as_json:
@@ -63,6 +78,17 @@ def check(
         print(f"\n{len(offers)} component{'s' if len(offers) > 1 else ''}: {_counts(results)}")
     if any(result.outcome == "failed" for result in results):
         raise typer.Exit(1)
+
+
+def results_of(
+    suite: type[ConformanceSuite], *, tiers: Collection[str], only: Collection[str]
+) -> list[Result]:
+    """How the checks end; the contract's alone where the component cannot be built, as all others would say the same."""
+    from emosym.testing import run_suite
+    from emosym.testing.runner import contract_failure
+
+    broken = contract_failure(suite)
+    return [broken] if broken is not None else list(run_suite(suite, tiers=tiers, only=only))
 
 
 def chosen(context: typer.Context, names: Sequence[str]) -> list[Offer]:
@@ -76,8 +102,8 @@ def chosen(context: typer.Context, names: Sequence[str]) -> list[Offer]:
     extra = [one for found in own.values() for one in found]
     registry = registry_with(context.obj, extra) if extra else registry_for(context.obj)
     if not names:
-        known = ", ".join(sorted(registry.plugins))
-        raise EmosymError("cli.what-to-check", "no component to check", hint=f"name a plugin: {known}")
+        there = ", ".join(sorted(registry.plugins))
+        raise EmosymError("cli.what-to-check", "no component to check", hint=f"name a plugin: {there}")
     use(registry)
     offers: list[Offer] = []
     for name in names:
@@ -105,11 +131,11 @@ def named(registry: Registry, name: str) -> list[Offer]:
             raise EmosymError("plugin.failed", str(failure), hint=failure.hint) from failure.error
     if name in registry.plugins:
         raise EmosymError("plugin.nothing-to-check", f"plugin {name} offers no component")
-    known = sorted({*registry.plugins, *(offer.spec.name for offer in registry.components())})
+    there = sorted({*registry.plugins, *(offer.spec.name for offer in registry.components())})
     raise EmosymError(
         "plugin.unknown",
         f"no installed plugin or component {name!r}",
-        hint=did_you_mean(name, known) or "see them with: emosym plugins list",
+        hint=did_you_mean(name, there) or "see them with: emosym plugins list",
     )
 
 
@@ -121,7 +147,7 @@ def report(title: str, results: Sequence[Result], *, verbose: bool) -> str:
             lines += [
                 f"  FAILED {result.check.id}: expected {result.check.expects}",
                 f"         saw {result.detail}",
-                f"         {result.check.anchor}",
+                f"         why: emosym plugins check --explain {result.check.id} ({result.check.anchor})",
             ]
         elif result.outcome != "passed" or verbose:
             lines.append(
@@ -140,30 +166,6 @@ def as_dict(result: Result) -> dict[str, Any]:
         "expected": result.check.expects,
         "detail": result.detail,
     }
-
-
-def explanation(id: str) -> str:
-    """What a check promises and why."""
-    promise = _known([id])[0]
-    return f"{promise.id} ({promise.tier})\nexpected: {promise.expects}\nwhy: {promise.why}\nsee: {promise.anchor}"
-
-
-def _known(ids: Sequence[str]) -> list[Any]:
-    if not ids:
-        return []
-    from emosym_registry import EmosymError, did_you_mean
-
-    from emosym.testing import SUITES
-
-    checks = {promise.id: promise for suite in SUITES.values() for promise in suite.checks()}
-    for id in ids:
-        if id not in checks:
-            raise EmosymError(
-                "conformance.unknown-check",
-                f"no check {id!r}",
-                hint=did_you_mean(id, checks) or "they are listed in docs/reference/conformance.md",
-            )
-    return [checks[id] for id in ids]
 
 
 def _counts(results: Sequence[Result]) -> str:

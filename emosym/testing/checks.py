@@ -41,7 +41,7 @@ class ConformanceError(EmosymError, AssertionError):
         super().__init__(
             "conformance.failed",
             f"{check.id}: expected {check.expects}; saw {seen}",
-            hint=f"{check.anchor}, or: emosym plugins check --explain {check.id}",
+            hint=f"emosym plugins check --explain {check.id}, or {check.anchor}",
         )
         self.check, self.seen = check, seen
 

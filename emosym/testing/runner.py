@@ -77,6 +77,21 @@ def run_suite(
         suite.teardown_class()
 
 
+def contract_failure(suite: type[ConformanceSuite]) -> Result | None:
+    """The result of ``component.contract`` where that fails: a component that cannot be built fails every other check too.
+
+    What was made stays for the suite's other checks where it does not fail.
+    """
+    made = suite()
+    for method, promise in suite.methods():
+        if promise.id == "component.contract":
+            outcome, detail = _end_of(getattr(made, method))
+            if outcome == "failed":
+                suite.teardown_class()
+                return Result(suite.component or suite.__name__, promise, outcome, detail)
+    return None
+
+
 def _end_of(method: Callable[[], Any]) -> tuple[Outcome, str]:
     try:
         method()

@@ -1,0 +1,54 @@
+"""``emosym plugins check``: what is said of a component that cannot be built, and of the checks themselves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from emosym.cli import main
+
+from .conftest import Command
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A generated metric that is not installed."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["plugins", "new", "my-figure", "--kind", "metric"]) == 0
+    return tmp_path / "my-figure"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "seen"),
+    [
+        ("metric.py", "def compute(", "def computed(", "saw no compute"),
+        ("plugin.py", "metric:MyFigure", "metric:Elsewhere", "my_figure.metric:Elsewhere cannot be imported"),
+    ],
+)
+def test_a_component_that_cannot_be_built_fails_one_check(
+    process: Command, package: Path, file: str, old: str, new: str, seen: str
+) -> None:
+    path = package / "my_figure" / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    done = process("plugins", "check", str(package))
+    assert done.status == 1
+    assert done.out.count("FAILED") == 1
+    assert "FAILED component.contract" in done.out
+    assert seen in done.out
+    assert "emosym plugins check --explain component.contract" in done.out
+
+
+def test_the_checks_can_be_listed_without_the_documentation(emosym: Command) -> None:
+    ids = {one["check"] for one in json.loads(emosym("plugins", "check", "--list", "--json").out)}
+    assert {"component.contract", "metric.needs", "reward.range"} <= ids
+    own = emosym("plugins", "check", "--list", "reward/label")
+    assert own.status == 0
+    assert "reward.range" in own.out
+    assert "metric.needs" not in own.out
+    unknown = emosym("plugins", "check", "--explain", "no.such")
+    assert unknown.status == 2
+    assert "emosym plugins check --list" in unknown.err

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from PIL import Image
 
 from emosym.contracts import Sample
 
 _log = logging.getLogger("emosym.vlm")
+
+
+class Size(NamedTuple):
+    """Of a picture, in pixels."""
+
+    width: int
+    height: int
 
 
 def whole(picture: Image.Image, processor: Any) -> Image.Image:
@@ -34,16 +42,58 @@ def area_limit(processor: Any) -> int | None:
     return size.get("longest_edge") if hasattr(processor, "merge_size") else None
 
 
+@contextmanager
+def sizes_made(processor: Any) -> Iterator[dict[Size, Size]]:
+    """While open: the size of every picture that ``processor`` resizes, and the largest it makes of it.
+
+    Tiling processors make a small picture of the whole as well, so the largest is what counts. Every family resizes by
+    a method of its own processor, which is listened to here; what it gives is what it gave.
+    """
+    made: dict[Size, Size] = {}
+    resize = getattr(processor, "resize", None)
+    if resize is None:
+        yield made
+        return
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        scaled = resize(*args, **kwargs)
+        # Families call the picture by different names; it always comes first.
+        shapes = [getattr(one, "shape", ()) for one in (next(iter((*args, *kwargs.values()))), scaled)]
+        if all(len(shape) >= 2 for shape in shapes):
+            own, new = (Size(shape[-1], shape[-2]) for shape in shapes)
+            made[own] = max(made.get(own, new), new, key=lambda size: size.width * size.height)
+        return scaled
+
+    processor.resize = noted
+    try:
+        yield made
+    finally:
+        del processor.resize
+
+
 def tell_scaled(
-    samples: Sequence[Sample], images: Sequence[Sequence[Image.Image]], limit: int | None
+    samples: Sequence[Sample],
+    images: Sequence[Sequence[Image.Image]],
+    made: Mapping[Size, Size],
+    limit: int | None,
 ) -> bool:
-    """Log the first sample with an image of more than ``limit`` pixels; whether there was one."""
+    """Log the first sample with a picture that was scaled down; whether there was one.
+
+    ``made`` is what :func:`sizes_made` saw. Where there is a ``limit`` in area, sides are rounded to whole patches, and
+    only pictures beyond the limit count.
+    """
     for sample, pictures in zip(samples, images, strict=True):
-        if limit is not None and any(picture.width * picture.height > limit for picture in pictures):
-            _log.warning(
-                "sample %s and perhaps others: scaled down to %d pixels in area (max_pixels)",
-                sample.id,
-                limit,
-            )
-            return True
+        for own in (Size(*picture.size) for picture in pictures):
+            new = made.get(own, own)
+            if own.width * own.height > limit if limit is not None else _shrinks(own, new):
+                _log.warning(
+                    "sample %s and perhaps others: scaled down from %d x %d to %d x %d pixels%s",
+                    sample.id, *own, *new, " (max_pixels)" if limit is not None else "",
+                )  # fmt: skip
+                return True
     return False
+
+
+def _shrinks(own: Size, new: Size) -> bool:
+    """Whether a side gets shorter, by more than the pixel that rounding takes."""
+    return new.width < own.width - 1 or new.height < own.height - 1

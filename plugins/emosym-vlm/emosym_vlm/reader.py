@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
 
 from emosym.contracts import Sample
-from emosym_vlm.images import area_limit, tell_scaled, whole
+from emosym_vlm.images import area_limit, sizes_made, tell_scaled, whole
 from emosym_vlm.prompt import Prompt
 
 _KEPT_POSITIONS = 4096
@@ -91,11 +91,21 @@ class PromptReader:
     def _process(
         self, samples: Sequence[Sample], images: list[list[Image.Image]], question: str
     ) -> Mapping[str, Any]:
+        """The processor's output, with a word in the log the first time that it scales a picture down."""
+        image_processor = self.processor.image_processor
+        images = [[whole(picture, image_processor) for picture in pictures] for pictures in images]
+        if self._told:
+            return self._inputs(samples, images, question)
+        with sizes_made(image_processor) as made:
+            inputs = self._inputs(samples, images, question)
+        self._told = tell_scaled(samples, images, made, area_limit(image_processor))
+        return inputs
+
+    def _inputs(
+        self, samples: Sequence[Sample], images: list[list[Image.Image]], question: str
+    ) -> Mapping[str, Any]:
         texts = [self.text(question, len(sample.images)) for sample in samples]
         bos = self.processor.tokenizer.bos_token
-        image_processor = self.processor.image_processor
-        self._told = self._told or tell_scaled(samples, images, area_limit(image_processor))
-        images = [[whole(picture, image_processor) for picture in pictures] for pictures in images]
         try:
             return self.processor(
                 text=texts,

@@ -16,6 +16,8 @@ from PIL import Image
 
 from emosym.contracts import QUESTION, Sample
 
+from .families import FAMILIES
+
 
 @pytest.mark.parametrize("lengths", [[4, 4, 4], [3, 5, 3, 1], [7]])
 def test_segment_attention_is_attention_within_each_segment(lengths):
@@ -151,8 +153,48 @@ def test_images_scaled_down_are_said_once(build, caplog):
         backbone.encode(samples[1:])
         backbone.encode(samples)
     assert [record.getMessage() for record in caplog.records] == [
-        "sample large and perhaps others: scaled down to 2304 pixels in area (max_pixels)"
+        "sample large and perhaps others: scaled down from 96 x 96 to 48 x 48 pixels (max_pixels)"
     ]
+
+
+@pytest.mark.parametrize(
+    ("family", "fits", "large", "made"),
+    [
+        ("qwen2_vl", (96, 96), (192, 192), (96, 96)),
+        ("qwen2_5_vl", (96, 96), (192, 192), (96, 96)),
+        ("qwen3_vl", (96, 96), (192, 192), (96, 96)),
+        ("llava", (32, 32), (64, 16), (32, 32)),
+        ("llava_next", (64, 64), (128, 64), (64, 32)),
+        ("llava_onevision", (64, 64), (128, 64), (64, 32)),
+        ("idefics3", (32, 32), (40, 40), (32, 32)),
+        ("smolvlm", (64, 64), (70, 35), (64, 32)),
+        ("internvl", (64, 32), (70, 35), (64, 32)),
+        ("gemma3", (32, 32), (36, 36), (32, 32)),
+    ],
+)
+@torch.no_grad()
+def test_every_family_says_once_what_it_scales_down(family, fits, large, made, build, caplog):
+    """Tiles keep a picture at its size; the small picture of the whole that goes with them is no loss."""
+    backbone = build(family, cache_features=False)
+    one, other = (Sample(id, (Image.new("RGB", size),)) for id, size in (("one", fits), ("other", large)))
+    with caplog.at_level(logging.WARNING, "emosym.vlm"):
+        backbone.encode([one])
+        assert caplog.text == ""
+        backbone.encode([one, other])
+        backbone.encode([other])
+    (record,) = caplog.records
+    said = "scaled down from {} x {} to {} x {} pixels".format(*large, *made)
+    assert record.getMessage().removesuffix(" (max_pixels)") == f"sample other and perhaps others: {said}"
+    assert "resize" not in vars(backbone.processor.image_processor)
+
+
+def test_the_families_that_are_tried_are_all_of_them():
+    (mark,) = [
+        mark
+        for mark in test_every_family_says_once_what_it_scales_down.pytestmark
+        if mark.name == "parametrize"
+    ]
+    assert tuple(case[0] for case in mark.args[1]) == FAMILIES
 
 
 @torch.no_grad()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -135,9 +134,7 @@ def _adapt(model: PreTrainedModel, config: BackboneConfig, context: Context, loa
         # Gradients are counted with the optimiser; where there is one already, the pass adds to it in place.
         parameter.grad = torch.empty_like(parameter)
     if config.gradient_checkpointing:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            model.gradient_checkpointing_enable(LikeCuda(load.autocast).checkpointing())
+        model.activation_checkpointing_enable(LikeCuda(load.autocast).checkpointing())
     model.train(load.learns and load.gradients)
     return load.learns and chosen is not None and set(chosen.targets) != {"language"}
 

@@ -15,6 +15,9 @@ from emosym.cli.columns import columns
 if TYPE_CHECKING:
     from emosym_registry import Failure, Registry
 
+SLOW = 0.5
+"""Seconds after which importing a light module is worth a note; those of the first-party plugins take some milliseconds."""
+
 
 def doctor(
     context: typer.Context,
@@ -24,8 +27,7 @@ def doctor(
     from emosym_registry import load_registry
 
     registry = load_registry(disabled=context.obj.no_plugin, strict=False, on_failure=_recorded_only)
-    number = len(registry.plugins)
-    print(f"importing every component of {number} plugin{'s' * (number != 1)} …", file=sys.stderr)
+    print(f"importing every component of {_plugins(len(registry.plugins))} …", file=sys.stderr)
     from emosym.cli.plugins_examine import examine
 
     with redirect_stdout(sys.stderr):  # what an import prints must not get into the report
@@ -43,6 +45,7 @@ def as_dict(registry: Registry, troubles: list[Failure]) -> dict[str, Any]:
     return {
         "ok": not troubles,
         "plugins": len(registry.plugins),
+        "not_loaded": not_loaded(registry),
         "components": len(registry.components()),
         "troubles": [
             {
@@ -59,8 +62,13 @@ def as_dict(registry: Registry, troubles: list[Failure]) -> dict[str, Any]:
     }
 
 
+def not_loaded(registry: Registry) -> int:
+    """How many plugins failed and are left out."""
+    return sum(failure.stage != "run" for failure in registry.failures)
+
+
 def notes(registry: Registry) -> list[str]:
-    """What is worth knowing and no trouble: plugins left out, and outdated uses of the plugin API."""
+    """What is worth knowing and no trouble: plugins left out, slow ones, and outdated uses of the plugin API."""
     found = [
         f"plugin {id} is blocked by {why} and was not looked at"
         for id, why in sorted(registry.blocked.items())
@@ -72,6 +80,11 @@ def notes(registry: Registry) -> list[str]:
         if word and word not in registry.blocked
     ]
     found += registry.unknown
+    found += [
+        f"plugin {id}: importing {registry.plugins[id].module} took {seconds:.1f} s, which every command pays"
+        for id, seconds in sorted(registry.seconds.items())
+        if seconds > SLOW and id in registry.plugins
+    ]
     return found + [
         f"plugin {plugin.id} ({plugin.distribution} {plugin.version}): {what}"
         for plugin, what in registry.deprecated
@@ -83,7 +96,7 @@ def _recorded_only(failure: Failure) -> None:
 
 
 def _print_report(registry: Registry, troubles: list[Failure]) -> None:
-    plugins, components = len(registry.plugins), len(registry.components())
+    loaded, failed = len(registry.plugins), not_loaded(registry)
     if troubles:
         rows: list[tuple[str, str, str]] = []
         for one in troubles:
@@ -93,4 +106,9 @@ def _print_report(registry: Registry, troubles: list[Failure]) -> None:
     for note in notes(registry):
         print(f"note: {note}")
     count = f"{len(troubles)} trouble{'s' * (len(troubles) != 1)} in " if troubles else "ok: "
-    print(f"{count}{plugins} plugins, {components} components")
+    left_out = f" ({failed} not loaded)" if failed else ""
+    print(f"{count}{_plugins(loaded + failed)}{left_out}, {len(registry.components())} components")
+
+
+def _plugins(number: int) -> str:
+    return f"{number} plugin{'s' * (number != 1)}"

@@ -132,12 +132,27 @@ def _files(registry: Registry, id: str) -> Iterator[Trouble]:
             continue
         if not place.exists():
             yield "spec", f"{what}: there is no {place}", reinstall
+        elif what.startswith("preset "):
+            yield from _preset(what, place, registry.plugins[id])
     offered = {(offer.spec.kind, offer.spec.name) for offer in registry.components()}
     offered |= {(one.kind, one.name) for card in load_cards() for one in card.components}
     for owner, alias in registry.aliases:
         if owner.id == id and (alias.kind, alias.component) not in offered:
             cause = f"weights {alias.name!r} are of {alias.kind} {alias.component}, which no plugin offers"
             yield "spec", cause, _authors(owner)
+
+
+def _preset(what: str, file: Path, plugin: Found) -> Iterator[Trouble]:
+    """Whether a preset's file is YAML; what it says is looked at when a spec extends it."""
+    from emosym.spec.errors import SpecErrors
+    from emosym.spec.nodes import Origin
+    from emosym.spec.reader import read_file
+
+    try:
+        read_file(file, Origin("preset", str(file)))
+    except SpecErrors as error:
+        for problem in error.problems:
+            yield "spec", f"{what}: {problem}", _authors(plugin)
 
 
 def _commands(registry: Registry, id: str) -> Iterator[Trouble]:

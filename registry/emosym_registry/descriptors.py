@@ -44,7 +44,7 @@ class PluginInfo:
             raise EmosymError(
                 "plugin.bad-api-version",
                 f"api_version {self.api_version!r} is not 'major.minor'",
-                hint=f"give the version that the plugin was written for, such as {API_VERSION!r}",
+                hint=f"write the version that the plugin was written for as text: {API_VERSION!r}",
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stdout
@@ -88,12 +89,17 @@ def _load_one(registry: Registry, plugin: Found) -> None:
 
 def _register(registry: Registry, plugin: Found) -> None:
     check_entry_point(registry.plugins, plugin)
+    started = time.perf_counter()
     module = _import(plugin)
+    registry.seconds[plugin.id] = time.perf_counter() - started
     # The version comes first: a hook that is unknown here may be one of a newer API.
-    info = _ask("emosym_plugin_info", getattr(module, "emosym_plugin_info", None))
+    introduce = getattr(module, "emosym_plugin_info", None)
+    info = _ask("emosym_plugin_info", introduce)
     if isinstance(info, PluginInfo):
         check_version(plugin, info)
     check_hooks(module)
+    if introduce is None:
+        raise Refused("spec", "the hook emosym_plugin_info is missing; it says who the plugin is", AUTHORS)
     if not isinstance(info, PluginInfo):
         raise Refused("spec", "emosym_plugin_info must return PluginInfo", AUTHORS)
     try:

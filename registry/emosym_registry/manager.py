@@ -35,7 +35,7 @@ class Registry:
 
     ``failures`` are of plugins that are not there and of hooks that raised, ``blocked`` says by what a plugin was left
     out, ``deprecated`` which outdated parts of the plugin API a plugin uses, ``unknown`` which blocked or allowed ids
-    are of no plugin, each as a sentence.
+    are of no plugin, each as a sentence, ``seconds`` how long the import of each light module took.
     """
 
     manager: pluggy.PluginManager = field(default_factory=new_manager)
@@ -49,6 +49,7 @@ class Registry:
     blocked: dict[str, str] = field(default_factory=dict)
     deprecated: list[tuple[Found, str]] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
     strict: bool = False
     report: Callable[[Failure], None] = _say_nothing
 
@@ -131,7 +132,11 @@ class Registry:
 
     def _unknown(self, kind: str, name: str) -> str:
         known, carded = [offer.spec.name for offer in self.components(kind)], _carded(kind)
-        suggestion = "" if name.rpartition("/")[2] in carded else did_you_mean(name, known) or did_you_mean(name, carded)
+        suggestion = (
+            ""
+            if name.rpartition("/")[2] in carded
+            else did_you_mean(name, known) or did_you_mean(name, carded)
+        )
         return f"unknown {kind} {name!r}" + (f"; {suggestion}" if suggestion else "")
 
     def _unknown_hint(self, kind: str, name: str) -> str:

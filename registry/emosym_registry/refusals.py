@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from emosym_registry import hookspecs
@@ -11,7 +11,7 @@ from emosym_registry.descriptors import API_VERSION, TARGET, PluginInfo
 from emosym_registry.discovery import Found
 from emosym_registry.errors import did_you_mean
 
-AUTHORS = "see the page for plugin authors, or report it to them"
+AUTHORS = "see docs/how-to/write-a-plugin.md, or report it to the plugin's authors"
 
 
 class Refused(Exception):  # noqa: N818
@@ -39,28 +39,50 @@ def mend(plugin: Found) -> str:
 
 
 def check_hooks(module: Any) -> None:
-    known = {name for name in vars(hookspecs) if name.startswith("emosym_")}
-    for name, options in _hooks(module):
-        if options is None:
-            raise Refused(
-                "register", f"function {name} is not marked with @hookimpl", "write @hookimpl above it"
-            )
-        if name not in known:
-            hint = did_you_mean(name, known) or f"hooks: {', '.join(sorted(known))}"
-            raise Refused("register", f"unknown hook {name}", hint)
-        if options.get("wrapper") or options.get("hookwrapper"):
-            cause = f"{name} is a wrapper around other plugins' hooks, which each stand alone here"
-            raise Refused("register", cause, "write it as a plain @hookimpl")
+    """Refuse a module for everything that is wrong with its hooks, in one sentence each."""
+    wrong = [mistake for hook in _hooks(module) for mistake in _mistakes(*hook)]
+    if wrong:
+        causes, hints = (dict.fromkeys(words) for words in zip(*wrong, strict=True))
+        raise Refused("register", "; ".join(causes), "; ".join(hints))
 
 
-def _hooks(module: Any) -> Iterator[tuple[str, dict[str, Any] | None]]:
+def _hooks(module: Any) -> Iterator[tuple[str, Callable[..., Any], dict[str, Any] | None]]:
     """Hook implementations of a module and their options, None for one that somebody forgot to mark."""
     for name, value in vars(module).items():
         options = getattr(value, f"{hookspecs.PROJECT}_impl", None)
         if isinstance(options, dict):
-            yield options.get("specname") or name, options
+            yield options.get("specname") or name, value, options
         elif name.startswith(f"{hookspecs.PROJECT}_") and inspect.isfunction(value):
-            yield name, None
+            yield name, value, None
+
+
+def _mistakes(
+    name: str, function: Callable[..., Any], options: dict[str, Any] | None
+) -> Iterator[tuple[str, str]]:
+    """What is wrong with one hook, each with what to do."""
+    known = {name for name in vars(hookspecs) if name.startswith(f"{hookspecs.PROJECT}_")}
+    if options is None:
+        yield f"function {name} is not marked with @hookimpl", "write @hookimpl above it"
+    elif options.get("wrapper") or options.get("hookwrapper"):
+        cause = f"{name} is a wrapper around other plugins' hooks, which each stand alone here"
+        yield cause, "write it as a plain @hookimpl"
+    if name not in known:
+        yield f"unknown hook {name}", did_you_mean(name, known) or f"hooks: {', '.join(sorted(known))}"
+        return
+    given = list(inspect.signature(getattr(hookspecs, name)).parameters)
+    for argument in _required(function):
+        if argument not in given:
+            todo = did_you_mean(argument, given) or f"{name} is given {', '.join(given) or 'nothing'}"
+            yield f"hook {name} has no argument {argument!r}", todo
+
+
+def _required(function: Callable[..., Any]) -> list[str]:
+    """Names of the arguments that a caller has to give."""
+    return [
+        one.name
+        for one in inspect.signature(function).parameters.values()
+        if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    ]
 
 
 def check_version(plugin: Found, info: PluginInfo) -> None:

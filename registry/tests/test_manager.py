@@ -27,7 +27,7 @@ OTHER = GOOD.replace('"good"', '"other"')
         ("raise SystemError", True, "import", "SystemError"),
         ("@hookimpl\ndef emosym_component():\n    return []", True, "register", "unknown hook emosym_component"),
         ("@hookimpl\ndef emosym_components(system):\n    return []", True, "register", "system"),
-        ("", False, "spec", "emosym_plugin_info must return PluginInfo"),
+        ("", False, "spec", "the hook emosym_plugin_info is missing"),
         ("@hookimpl\ndef emosym_plugin_info():\n    return 'me'", False, "spec", "must return PluginInfo"),
         ("@hookimpl\ndef emosym_plugin_info():\n    return PluginInfo('x', '99.0', '')", False, "version", "written for plugin API 99.0"),
         ("@hookimpl\ndef emosym_plugin_info():\n    return PluginInfo('x', '1.99', '')", False, "version", "written for plugin API 1.99"),

@@ -59,6 +59,9 @@ FAILING = {
     "future-hook": (HEADER + "@hookimpl\ndef emosym_componets():\n    return []\n", "register", "unknown hook emosym_componets"),
     "unmarked": (HEADER + "def emosym_components():\n    return []\n", "register", "emosym_components is not marked with @hookimpl"),
     "signature": (HEADER + "@hookimpl\ndef emosym_components(system):\n    return []\n", "register", "'system'"),
+    "mistakes": (HEADER + "@hookimpl\ndef emosym_aliasses():\n    return []\n@hookimpl\ndef emosym_presets(where):\n    return []\n", "register", "unknown hook emosym_aliasses; hook emosym_presets has no argument 'where'"),
+    "nameless": ("from emosym_registry import hookimpl\n", "spec", "the hook emosym_plugin_info is missing"),
+    "float": ("from emosym_registry import PluginInfo, hookimpl\n@hookimpl\ndef emosym_plugin_info():\n    return PluginInfo('float', 1.0, '')\n", "version", "api_version 1.0 is not 'major.minor'"),
     "twice": (HEADER + "@hookimpl\ndef emosym_components():\n    return [ComponentSpec('reward', 'a', 'a:B', 'a:C')] * 2\n", "spec", "reward 'a' is offered twice"),
     "words": (HEADER + "@hookimpl\ndef emosym_components():\n    yield ComponentSpec('reward', 'a', 'a:B', 'a:C', '', 'prefix')\n", "spec", "are tuples of strings"),
     "command": (HEADER + "@hookimpl\ndef emosym_commands():\n    yield ('serve', 'a:b')\n", "spec", "is not (name, target, help)"),
@@ -83,6 +86,7 @@ LOADED = {
     "needy": (OFFER.format(name="needy", target=LABEL, config="plugin_parts:Config").replace('"for tests")]', '"for tests", (), ("not-there>=2",))]'), "spec", "requires not-there>=2, but it is not installed"),
     "weights": ("@hookimpl\ndef emosym_aliases():\n    yield Alias('reward', 'same', 'tiny', 'email', 'no/such/folder')\n", "spec", "there is no"),
     "preset": ("@hookimpl\ndef emosym_presets():\n    yield Preset('gone', 'no_such_package', 'gone.yaml')\n", "spec", "package 'no_such_package' is not installed"),
+    "bad-yaml": ("@hookimpl\ndef emosym_presets():\n    yield Preset('torn', 'torn_presets', 'torn.yaml')\n", "spec", "torn.yaml:3:"),
     "orphan": ("@hookimpl\ndef emosym_aliases():\n    yield Alias('reward', 'nobody', 'tiny', 'email', 'mime')\n", "spec", "reward nobody, which no plugin offers"),
     "bad-command": ("@hookimpl\ndef emosym_commands():\n    yield ('serve', 'json:dumps', 'Serve.')\n", "spec", "json:dumps is no typer.Typer"),
     "shadow": ("@hookimpl\ndef emosym_commands():\n    yield ('run', 'emosym.cli.spec:app', 'Run.')\n", "register", "emosym has a verb of that name"),
@@ -100,6 +104,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for id, (code, _, _) in LOADED.items():
         install(folder, id, HEADER.format(id=id) + code)
     install(folder, "talks", "print('good morning')\n" + HEADER.format(id="talks"))
+    install(folder, "idle", "import time\ntime.sleep(0.6)\n" + HEADER.format(id="idle"))
     install(folder, "renamed", HEADER.format(id="another-name"))
     install(folder, "outdated", HEADER.format(id="outdated"), requires=("emosym-registry>=99",))
     install(folder, "explained", "from emosym_registry import Newer\n", requires=("emosym-registry>=99",))
@@ -107,6 +112,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     unreadable = install(folder, "unreadable", "") / "dist_unreadable-1.0.dist-info" / "entry_points.txt"
     unreadable.write_text("[emosym.plugins]\nunreadable = a\nunreadable = b\n")
     (folder / "plugin_parts.py").write_text(PARTS)
+    (folder / "torn_presets").mkdir()
+    (folder / "torn_presets" / "__init__.py").write_text("")
+    (folder / "torn_presets" / "torn.yaml").write_text("emosym: 1\nstages: [compress\n")
     (folder / "plugin_torch_parts.py").write_text(TORCH_PARTS)
     return folder
 
@@ -208,6 +216,24 @@ def test_a_version_clash_says_both_sides(doctor: dict[str, Any]) -> None:
 def test_doctor_notices_a_light_module_that_is_heavy(doctor: dict[str, Any]) -> None:
     found = row(doctor, "heavy")
     assert (found["stage"], "imports torch" in found["cause"]) == ("import", True)
+
+
+def test_doctor_has_a_note_for_a_light_module_that_is_slow(doctor: dict[str, Any]) -> None:
+    (note,) = [note for note in doctor["notes"] if note.startswith("plugin idle: ")]
+    assert "took 0.6 s" in note
+    assert not [row for row in doctor["troubles"] if row["plugin"] == "idle"]
+
+
+def test_doctor_counts_the_plugins_that_failed(doctor: dict[str, Any]) -> None:
+    assert doctor["not_loaded"] == len(NOT_LOADED)
+
+
+def test_a_version_that_is_a_number_is_to_be_written_as_text(doctor: dict[str, Any]) -> None:
+    assert row(doctor, "float")["hint"] == "write the version that the plugin was written for as text: '1.0'"
+
+
+def test_authors_are_led_to_their_page(doctor: dict[str, Any]) -> None:
+    assert "docs/how-to/write-a-plugin.md" in row(doctor, "nameless")["hint"]
 
 
 def test_a_plugin_whose_metadata_cannot_be_read_is_known_by_its_package(doctor: dict[str, Any]) -> None:

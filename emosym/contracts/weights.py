@@ -1,12 +1,17 @@
-"""What is wrong with files of weights: shards that are not there, files that are damaged, pickles that hold code."""
+"""Files of weights: reading them without noise, and what is wrong with them, such as shards that are not there, files that
+are damaged, pickles that hold code, or parts of a model that none of them has."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
+from emosym_registry import EmosymError
 from safetensors import SafetensorError, safe_open
 
 _TORN = "PytorchStreamReader", "unexpected EOF", "storage has wrong byte size"
@@ -49,6 +54,65 @@ def is_torn(error: BaseException) -> bool:
         isinstance(one, (SafetensorError, EOFError)) or any(word in str(one) for word in _TORN)
         for one in _chain(error)
     )
+
+
+def check_complete(kind: str, where: str, info: Mapping[str, Any]) -> None:
+    """Refuse weights that leave a part of a model at random.
+
+    ``info`` is what transformers or diffusers says of the loading. Errors: ``KIND.weights-mismatch``,
+    ``KIND.incomplete-weights``.
+    """
+    hint = "its config.json and its weights do not belong together; download both again"
+    misfits = sorted(
+        f"{name} {list(found)} for {list(wanted)}" for name, found, wanted in info["mismatched_keys"]
+    )
+    if misfits:
+        raise EmosymError(
+            f"{kind}.weights-mismatch",
+            f"{where}: {len(misfits)} weights have another shape than config.json says, such as {misfits[0]}",
+            hint=hint,
+        )
+    absent = sorted(info["missing_keys"])
+    if absent:
+        raise EmosymError(
+            f"{kind}.incomplete-weights",
+            f"{where}: {len(absent)} weights are not in its files, such as {absent[0]}; they would start at random",
+            hint=hint,
+        )
+
+
+@contextmanager
+def quiet(*libraries: Any) -> Iterator[None]:
+    """No loading bars and no tables of keys: a run has its own progress, and what matters of them is our error.
+
+    ``libraries`` are the logging modules of transformers and diffusers, which have the same functions.
+    """
+    with ExitStack() as stack:
+        for library in libraries:
+            stack.callback(library.set_verbosity, library.get_verbosity())
+            library.set_verbosity(logging.CRITICAL)
+            if library.is_progress_bar_enabled():
+                stack.callback(library.enable_progress_bar)
+                library.disable_progress_bar()
+        yield
+
+
+def known_folder(model: str, known: Mapping[str, Path]) -> Path | None:
+    """A folder of ``known``, whose keys are hub ids: by that id, by its own name, or by a path that ends as the id does."""
+    for hub_id, folder in known.items():
+        if model in (hub_id, folder.name) or Path(model).name == hub_id.partition("/")[2]:
+            return folder
+    return None
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says first, or its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).partition("\n")[0]
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few names."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

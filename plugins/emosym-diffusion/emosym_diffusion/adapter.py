@@ -11,6 +11,7 @@ from peft import LoraConfig
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
+from emosym.contracts.weights import first_line
 from emosym_diffusion.config import UnetLora
 
 _MARK = "lora_"
@@ -34,7 +35,7 @@ def add(unet: Any, config: UnetLora, seed: int) -> list[str]:
             torch.manual_seed(seed)
             unet.add_adapter(lora)
     except ValueError as error:
-        raise _bad_targets(str(error).partition("\n")[0]) from error
+        raise _bad_targets(first_line(error)) from error
     for parameter in parameters(unet).values():
         parameter.data = parameter.data.float()
         parameter.requires_grad_(True)

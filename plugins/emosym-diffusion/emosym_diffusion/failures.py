@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
 
 from emosym_registry import EmosymError
 from safetensors import SafetensorError
 
-from emosym.contracts.weights import absent_shards, damaged_files, holds_code, is_torn
+from emosym.contracts.weights import absent_shards, damaged_files, first_line, holds_code, is_torn, some
 
 LOADING = (
     OSError, ImportError, ValueError, RuntimeError, KeyError, TypeError, EOFError, SafetensorError, UnpicklingError,
@@ -48,33 +46,3 @@ def explained(path: str, component: str, variant: str | None, error: Exception) 
         f"{path}: {component}{named} cannot be loaded: {first_line(error)}",
         hint=f"check the files under {component}/" + (" and the variant" if variant else ""),
     )
-
-
-def check_complete(where: str, info: Mapping[str, Any]) -> None:
-    """Refuse weights that leave a part of the component at random; ``info`` is what its library says of the loading."""
-    misfits = sorted(
-        f"{name} {list(found)} for {list(wanted)}" for name, found, wanted in info["mismatched_keys"]
-    )
-    if misfits:
-        raise EmosymError(
-            "diffusion.weights-mismatch",
-            f"{where}: {len(misfits)} weights have another shape than config.json says, such as {misfits[0]}",
-            hint="config.json and the weights do not belong together; download both again",
-        )
-    missing = sorted(info["missing_keys"])
-    if missing:
-        raise EmosymError(
-            "diffusion.incomplete-weights",
-            f"{where}: {len(missing)} weights are not in the file, such as {missing[0]}",
-            hint="download the component again; its config.json and its weights do not belong together",
-        )
-
-
-def first_line(error: Exception) -> str:
-    """What an error says first."""
-    return (str(error).strip() or type(error).__name__).partition("\n")[0]
-
-
-def some(names: Sequence[str]) -> str:
-    """The first few names."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

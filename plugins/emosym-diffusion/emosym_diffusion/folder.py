@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ from pydantic import ValidationError
 from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from emosym.contracts.weights import check_complete, first_line, quiet
 from emosym_diffusion.config import SamplingDefaults
-from emosym_diffusion.failures import LOADING, check_complete, explained, first_line
+from emosym_diffusion.failures import LOADING, explained
 
 DEFAULTS_FILE = "emosym.json"
 _CONFIGS = {"scheduler": "scheduler_config.json", "tokenizer": None}
@@ -137,6 +137,7 @@ class PipelineFolder:
         return self.config("scheduler", DDPMScheduler)
 
     def unet(self) -> UNet2DConditionModel:
+        """The denoiser."""
         return self._weights("unet", lambda: self._diffusers(UNet2DConditionModel, "unet", self.dtype))
 
     def vae(self) -> AutoencoderKL:
@@ -151,10 +152,14 @@ class PipelineFolder:
         return self._weights("vae", lambda: self._diffusers(AutoencoderKL, subfolder, dtype))
 
     def text_encoder(self, component: str, cls: Any) -> Any:
+        """The text encoder in the subfolder ``component``, of the transformers class ``cls``; pickles are opened for tensors
+        alone."""
         options = {"subfolder": component, "dtype": self.dtype, "weights_only": True}
         return self._weights(component, lambda: self._open(cls, **options))
 
     def tokenizer(self, component: str) -> Any:
+        """The tokenizer in the subfolder ``component``; code of its own never runs."""
+
         def load() -> Any:
             return AutoTokenizer.from_pretrained(
                 self.path, subfolder=component, trust_remote_code=False, **self._where
@@ -167,7 +172,7 @@ class PipelineFolder:
         return self._open(cls, subfolder=subfolder, torch_dtype=dtype, low_cpu_mem_usage=False)
 
     def _open(self, cls: Any, **options: Any) -> Any:
-        with _quiet():
+        with quiet(transformers_logging, diffusers_logging):
             return cls.from_pretrained(
                 self.path,
                 variant=self.variant,
@@ -181,7 +186,7 @@ class PipelineFolder:
         """Load weights; refuse files that leave some of them at random, and say what of them has no place."""
         model, info = self._read(component, load)
         where = f"{self.path}/{component}"
-        check_complete(where, info)
+        check_complete("diffusion", where, info)
         if info["unexpected_keys"]:
             stray = sorted(info["unexpected_keys"])
             _log.warning("%s: %d weights have no place in the model, such as %s", where, len(stray), stray[0])
@@ -192,19 +197,6 @@ class PipelineFolder:
             return load()
         except LOADING as error:
             raise explained(self.path, component, self.variant, error) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No loading bars and no tables of keys: a run has its own progress, and what matters of them is our error."""
-    with ExitStack() as stack:
-        for library in (transformers_logging, diffusers_logging):
-            stack.callback(library.set_verbosity, library.get_verbosity())
-            library.set_verbosity(logging.CRITICAL)
-            if library.is_progress_bar_enabled():
-                stack.callback(library.enable_progress_bar)
-                library.disable_progress_bar()
-        yield
 
 
 def _download(example: str) -> str:

@@ -18,6 +18,7 @@ from transformers import AutoConfig
 
 from emosym.contracts import Context, Footprint, Workload
 from emosym.contracts.metering import LikeCuda, metered
+from emosym.contracts.weights import known_folder
 from emosym_diffusion import adapter
 from emosym_diffusion.checks import Family
 from emosym_diffusion.config import DiffusionConfig
@@ -27,20 +28,12 @@ from emosym_diffusion.tuning import set_attention
 
 SIZES = Path(__file__).parent / "sizes"
 KNOWN = {
-    "stable-diffusion-v1-5/stable-diffusion-v1-5": "sd15",
-    "runwayml/stable-diffusion-v1-5": "sd15",
-    "stabilityai/stable-diffusion-xl-base-1.0": "sdxl-base",
+    "stable-diffusion-v1-5/stable-diffusion-v1-5": SIZES / "sd15",
+    "runwayml/stable-diffusion-v1-5": SIZES / "sd15",
+    "stabilityai/stable-diffusion-xl-base-1.0": SIZES / "sdxl-base",
 }
 """Hub ids whose configs are written down here, in folders like the hub's but without weights."""
 TIME_IDS = 6
-
-
-def known_folder(model: str) -> Path | None:
-    """Our own config folder of a published model, named by its hub id or by a folder called after it."""
-    for hub_id, name in KNOWN.items():
-        if model in (hub_id, name) or Path(model).name == hub_id.partition("/")[2]:
-            return SIZES / name
-    return None
 
 
 @dataclass(frozen=True)
@@ -75,7 +68,7 @@ def measure(config: DiffusionConfig, context: Context, family: Family, load: Wor
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what diffusers and the hub's client think of each other
-            head = skeleton(path if local else str(known_folder(path) or path), family, dtype)
+            head = skeleton(path if local else str(known_folder(path, KNOWN) or path), family, dtype)
     except (EmosymError, OSError, ValueError):
         return None
     parameters = [parameter for part in head.parts for parameter in part.parameters()]

@@ -7,6 +7,7 @@ from emosym_registry import EmosymError
 from torch import nn
 
 from emosym.contracts import Context
+from emosym.contracts.weights import first_line
 from emosym_diffusion.config import DiffusionConfig
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -37,7 +38,7 @@ def _device(part: str, name: int | str) -> torch.device:
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
         raise EmosymError(
             "diffusion.no-device",
-            f"device_map: {part} cannot lie on {name!r}: {str(error).partition(chr(10))[0]}",
+            f"device_map: {part} cannot lie on {name!r}: {first_line(error)}",
             hint=f"devices here: {', '.join(['cpu', *(f'cuda:{i}' for i in range(torch.cuda.device_count()))])}",
         ) from error
     return device

@@ -9,6 +9,7 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor
 from emosym_registry import EmosymError
 
+from emosym.contracts.weights import first_line
 from emosym_diffusion.config import DiffusionConfig
 
 
@@ -39,6 +40,6 @@ def set_attention(unet: Any, kind: str) -> None:
     except (ImportError, ValueError, NotImplementedError) as error:
         raise EmosymError(
             "diffusion.no-xformers",
-            f"attention: xformers cannot be used here: {str(error).partition(chr(10))[0]}",
+            f"attention: xformers cannot be used here: {first_line(error)}",
             hint="pip install 'emosym[xformers]' on a machine with an NVIDIA card, or write attention: sdpa",
         ) from error

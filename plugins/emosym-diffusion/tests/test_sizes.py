@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import torch
 from emosym_diffusion.config import StableDiffusionConfig, StableDiffusionXLConfig
-from emosym_diffusion.footprint import SIZES, known_folder
+from emosym_diffusion.footprint import KNOWN, SIZES
 from emosym_diffusion.sd import StableDiffusion
 from emosym_diffusion.sdxl import StableDiffusionXL
 
 from emosym.contracts import Context, Footprint, LabelSet, Workload
+from emosym.contracts.weights import known_folder
 
 SD15, SDXL = "stable-diffusion-v1-5/stable-diffusion-v1-5", "stabilityai/stable-diffusion-xl-base-1.0"
 VAE, CLIP_L, BIG_G = 83_653_863, 123_060_480, 694_659_840
@@ -74,5 +75,5 @@ def test_an_autoencoder_decodes_as_many_at_a_time_as_it_is_told() -> None:
 
 
 def test_a_folder_that_is_not_there_yet_is_known_by_its_name() -> None:
-    assert known_folder("models/stable-diffusion-xl-base-1.0") == SIZES / "sdxl-base"
-    assert known_folder("somebody/else") is None
+    assert known_folder("models/stable-diffusion-xl-base-1.0", KNOWN) == SIZES / "sdxl-base"
+    assert known_folder("somebody/else", KNOWN) is None

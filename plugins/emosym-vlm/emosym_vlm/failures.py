@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
 
 from emosym_registry import EmosymError
 from huggingface_hub import try_to_load_from_cache
@@ -13,7 +11,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from emosym.contracts import Context
-from emosym.contracts.weights import absent_shards, damaged_files, holds_code, is_torn
+from emosym.contracts.weights import absent_shards, damaged_files, first_line, holds_code, is_torn, some
 
 LOADING = (
     OSError, ImportError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, EOFError,
@@ -38,41 +36,23 @@ def explained(model: str, context: Context, error: Exception) -> EmosymError:
     if absent:
         return EmosymError(
             "backbone.missing-shard",
-            f"{folder}: {_some(absent)} {'is' if len(absent) == 1 else 'are'} named by the index but not there",
+            f"{folder}: {some(absent)} {'is' if len(absent) == 1 else 'are'} named by the index but not there",
             hint=f"download the missing files into that folder, as `{_download(model)}` does",
         )
     damaged = damaged_files(folder) if folder is not None else []
     if damaged or is_torn(error):
         return EmosymError(
             "backbone.damaged-weights",
-            f"{model}: {_some(damaged) or 'a weight file'} is damaged ({_first_line(error)})",
+            f"{model}: {some(damaged) or 'a weight file'} is damaged ({first_line(error)})",
             hint="delete that file and download it again",
         )
     if isinstance(error, OSError) or folder is None or not (folder / "config.json").is_file():
         return _missing(model, context, error)
     return EmosymError(
         "backbone.bad-model",
-        f"{model}: cannot be loaded: {_first_line(error)}",
+        f"{model}: cannot be loaded: {first_line(error)}",
         hint="check its config.json, `attention`, and that transformers is new enough for it",
     )
-
-
-def check_complete(model: str, info: Mapping[str, Any]) -> None:
-    """Refuse weights that leave a part of the model at random; ``info`` is what transformers says of the loading."""
-    misfits = [f"{name} {list(found)} for {list(wanted)}" for name, found, wanted in info["mismatched_keys"]]
-    if misfits:
-        raise EmosymError(
-            "backbone.weights-mismatch",
-            f"{model}: {len(misfits)} weights have another shape than config.json says, such as {sorted(misfits)[0]}",
-            hint="config.json and the weights do not belong together; download both again",
-        )
-    absent = sorted(info["missing_keys"])
-    if absent:
-        raise EmosymError(
-            "backbone.incomplete-weights",
-            f"{model}: {len(absent)} weights are not in its files, such as {absent[0]}; they would start at random",
-            hint="download the model again; its config.json and its weights do not belong together",
-        )
 
 
 def downloaded(path: str) -> Path | None:
@@ -101,7 +81,7 @@ def _missing(model: str, context: Context, error: Exception) -> EmosymError:
     aliases = sorted(name for *owner, name in context.aliases if tuple(owner) == own)
     known = f"; aliases of {context.component}: {', '.join(aliases)}" if aliases else ""
     if Path(path).is_dir():
-        what = f"folder {path} holds no complete model ({_first_line(error)})"
+        what = f"folder {path} holds no complete model ({first_line(error)})"
         todo = "it needs config.json, *.safetensors and the processor's files, as save_pretrained writes them"
     else:
         what = f"model {model!r} is neither an alias, nor a folder, nor a hub id that can be reached{known}"
@@ -111,11 +91,3 @@ def _missing(model: str, context: Context, error: Exception) -> EmosymError:
 
 def _download(model: str) -> str:
     return f"hf download {'OWNER/NAME' if Path(model).is_dir() else model} --local-dir DIR"
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).partition("\n")[0]

@@ -21,6 +21,7 @@ from transformers import (
 
 from emosym.contracts import Context, Footprint, Workload
 from emosym.contracts.metering import LikeCuda, metered
+from emosym.contracts.weights import known_folder
 from emosym_vlm import adapter
 from emosym_vlm.cache import continuation
 from emosym_vlm.config import BackboneConfig
@@ -30,10 +31,10 @@ from emosym_vlm.reader import flat
 
 SIZES = Path(__file__).parent / "sizes"
 KNOWN = {
-    "Qwen/Qwen2-VL-2B-Instruct": "qwen2-vl-2b",
-    "Qwen/Qwen2-VL-7B-Instruct": "qwen2-vl-7b",
-    "Qwen/Qwen2.5-VL-3B-Instruct": "qwen2.5-vl-3b",
-    "llava-hf/llava-1.5-7b-hf": "llava-1.5-7b",
+    "Qwen/Qwen2-VL-2B-Instruct": SIZES / "qwen2-vl-2b",
+    "Qwen/Qwen2-VL-7B-Instruct": SIZES / "qwen2-vl-7b",
+    "Qwen/Qwen2.5-VL-3B-Instruct": SIZES / "qwen2.5-vl-3b",
+    "llava-hf/llava-1.5-7b-hf": SIZES / "llava-1.5-7b",
 }
 """Hub ids whose configs are written down here, in folders like the hub's but without weights."""
 PROMPT_TOKENS = 48
@@ -43,19 +44,11 @@ _BITS = {"nf4": 4 + 8 / 64 + 32 / (64 * 256), "int8": 8}
 """Bits of a quantized weight. NF4: a byte of scale for 64 weights, and a float for 256 scales (Dettmers et al. 2023)."""
 
 
-def known_folder(model: str) -> Path | None:
-    """Our own config folder of a published model, named by its hub id or by a folder called after it."""
-    for hub_id, name in KNOWN.items():
-        if model in (hub_id, name) or Path(model).name == hub_id.partition("/")[2]:
-            return SIZES / name
-    return None
-
-
 def measure(config: BackboneConfig, context: Context, load: Workload) -> Footprint | None:
     """What one step takes; None where the model is neither a local folder, nor in the local cache, nor known."""
     path = context.model_path(config.model)
     local = Path(path).is_dir()
-    folder = path if local else str(known_folder(path) or path)
+    folder = path if local else str(known_folder(path, KNOWN) or path)
     try:
         model = skeleton(folder, config, context)
         pictures = AutoImageProcessor.from_pretrained(folder, local_files_only=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -26,8 +25,9 @@ from transformers.utils import is_kernels_available
 from transformers.utils import logging as transformers_logging
 
 from emosym.contracts import Context
+from emosym.contracts.weights import check_complete, quiet
 from emosym_vlm.config import BackboneConfig
-from emosym_vlm.failures import LOADING, check_complete, downloaded, explained
+from emosym_vlm.failures import LOADING, downloaded, explained
 from emosym_vlm.placing import check_on_device, placement, settle
 from emosym_vlm.processor import load_processor
 from emosym_vlm.segments import use_segments
@@ -86,7 +86,7 @@ def _read_weights(
     dtype = choose_dtype(config, context)
     placed = placement(config, context, dtype)
     try:
-        with _quiet():
+        with quiet(transformers_logging):
             model, info = AutoModelForImageTextToText.from_pretrained(
                 path,
                 dtype=dtype,
@@ -99,7 +99,7 @@ def _read_weights(
             )
     except LOADING as error:
         raise explained(config.model, context, error) from error
-    check_complete(config.model, info)
+    check_complete("backbone", config.model, info)
     if info["unexpected_keys"]:
         stray = sorted(info["unexpected_keys"])
         _log.warning(
@@ -109,20 +109,6 @@ def _read_weights(
             stray[0],
         )
     return model
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No loading bar and no table of keys: both are noise in a run's log, and what matters of them is our error."""
-    bar, level = transformers_logging.is_progress_bar_enabled(), transformers_logging.get_verbosity()
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        if bar:
-            transformers_logging.enable_progress_bar()
 
 
 def _check_attention(name: str) -> None:

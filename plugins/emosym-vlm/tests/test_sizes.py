@@ -12,7 +12,6 @@ from emosym_vlm import adapter, config
 from emosym_vlm.footprint import (
     KNOWN,
     SIZES,
-    known_folder,
     kv_bytes_per_token,
     measure,
     skeleton,
@@ -20,6 +19,7 @@ from emosym_vlm.footprint import (
 )
 
 from emosym.contracts import Context, Footprint, LabelSet, Workload
+from emosym.contracts.weights import known_folder
 
 QWEN_PIXELS = {"min_pixels": 4 * 28**2, "max_pixels": 512 * 28**2}
 LORA = {"rank": 64, "alpha": 128, "dropout": 0.05}
@@ -39,7 +39,7 @@ def on_card() -> Context:
 
 def settings(name: str, **params: Any) -> config.BackboneConfig:
     kind = config.LlavaConfig if "llava" in name else config.QwenVLConfig
-    hub_id = next(hub_id for hub_id, size in KNOWN.items() if size == name)
+    hub_id = next(hub_id for hub_id, folder in KNOWN.items() if folder == SIZES / name)
     return kind(model=hub_id, **params)
 
 
@@ -130,9 +130,9 @@ def test_four_bits_weigh_a_quarter(on_card: Context) -> None:
 
 
 def test_a_folder_that_is_not_there_yet_is_known_by_its_name() -> None:
-    assert known_folder("models/Qwen2-VL-2B-Instruct") == SIZES / "qwen2-vl-2b"
-    assert known_folder("Qwen/Qwen2-VL-2B-Instruct") == SIZES / "qwen2-vl-2b"
-    assert known_folder("somebody/else") is None
+    assert known_folder("models/Qwen2-VL-2B-Instruct", KNOWN) == SIZES / "qwen2-vl-2b"
+    assert known_folder("Qwen/Qwen2-VL-2B-Instruct", KNOWN) == SIZES / "qwen2-vl-2b"
+    assert known_folder("somebody/else", KNOWN) is None
 
 
 def test_a_local_folder_is_measured_from_its_config(folder: Any, on_card: Context, tmp_path: Path) -> None:

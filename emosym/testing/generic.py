@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from pydantic import BaseModel, ValidationError
 
 from emosym.testing.checks import NotApplicable, check, require
@@ -79,3 +82,23 @@ class ComponentSuite(ConformanceSuite):
         """A component that draws from torch's, numpy's or Python's global generator changes all that is built after it."""
         with leaving_random_state():
             self.make()
+
+    @check(
+        "component.device",
+        "every parameter and buffer on the context's device, and on an accelerator where there is one",
+        tier="capability",
+    )
+    def test_device(self) -> None:
+        """One tensor that is left elsewhere (on `meta`, where loading skipped it) stops the first step, or costs a copy each."""
+        if not tensors_of(self.subject):
+            raise NotApplicable("the component has no weights")
+        self._require_on(self.subject, self.context().device)
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        if accelerator is not None:
+            self._require_on(self.make_told(device=accelerator).to(accelerator), accelerator)
+
+    def _require_on(self, component: Any, device: torch.device) -> None:
+        """The assembly moves a module once more after it is built, so only what cannot be moved may be astray."""
+        found = {name: value.device.type for name, value in tensors_of(component).items()}
+        astray = [f"{name} on {place}" for name, place in found.items() if place != device.type]
+        require(not astray, f"{some(astray)} where {device.type} is right")

@@ -24,8 +24,9 @@ subclass of the kind's suite. A failure names the check's id, what was expected,
         params = {"threshold": 0.5}    # or override parameters() where they need files
 
 A component that is not registered is given as `implementation` and `config`. `expected_failures` maps an id to the
-reason why the component cannot keep that promise; a check listed there that holds is a failure. Checks run on the CPU
-with small sizes, in any order.
+reason why the component cannot keep that promise; a check listed there that holds is a failure. A subclass may add
+checks but takes none away: a method set to None, or overridden without its `@check`, is refused. Checks run on the CPU
+with small sizes, in any order; `component.device` also looks at an accelerator where there is one.
 """
 
 

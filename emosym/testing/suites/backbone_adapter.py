@@ -72,6 +72,32 @@ class AdapterChecks(BackboneChecks):
         require(not missed, f"no gradient in {some(missed)}")
 
     @check(
+        "backbone.learns",
+        "states nearer to wanted ones after 50 optimiser steps on tokens and adapters",
+        tier="slow",
+    )
+    def test_learns(self) -> None:
+        """Every gradient may be there and the states still not follow: a wrong sign, a scale that underflows, a stale cache."""
+        backbone, tokens = self.make(), self.tokens().requires_grad_()
+        states = self.states(by=backbone)
+        wanted = states[torch.arange(len(states)).roll(1)].flip(1)  # another sample's, in another order
+        _, std = backbone.typical_embedding()
+        learning = [{"params": [tokens], "lr": 0.1 * std}]
+        learning += [{"params": list(own.values())} for own in [backbone.adapters()] if own]
+        optimiser, losses = torch.optim.Adam(learning, lr=1e-3), []
+        for _ in range(51):
+            optimiser.zero_grad()
+            with in_mode(backbone, training=True):
+                loss = (backbone(self.samples(), tokens) - wanted).square().mean()
+            loss.backward()
+            optimiser.step()
+            losses.append(float(loss.detach()))
+        require(
+            losses[-1] < losses[0] / 2,
+            f"a squared distance of {losses[0]:.4g} before and {losses[-1]:.4g} after",
+        )
+
+    @check(
         "backbone.adapters-freeze",
         "adapters that freeze and thaw by `set_adapters_trainable`",
         tier="capability",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from emosym.contracts import PLACEHOLDER
 from emosym.testing.checks import check, require
 from emosym.testing.probes import finite, gap, mixed, refusal, some
@@ -56,8 +58,11 @@ class PromptChecks(DiffusionChecks):
     @check("diffusion.vector-count", "as many vectors in a prompt as the fusion gives")
     def test_vector_count(self) -> None:
         """n is a parameter of the fusion, of which the head is told nothing but the tensor."""
-        conditions = [self.condition(self.vectors(places=places)) for places in (1, 4)]
-        require(self.apart(*conditions) > 1e-4, "the same condition for one vector and for four")
+        four = self.vectors(places=4)
+        base, first = self.condition(four), self.condition(tuple(one[:, :1] for one in four))
+        require(self.apart(base, first) > 1e-4, "the same condition for four vectors and the first alone")
+        turned = tuple(torch.cat([one[:, :-1], -one[:, -1:]], 1) for one in four)
+        require(self.apart(base, self.condition(turned)) > 1e-4, "no change by the last of four vectors")
 
     @check("diffusion.text-matters", "a condition that depends on the text before and behind the placeholder")
     def test_text_matters(self) -> None:
@@ -123,3 +128,22 @@ class PromptChecks(DiffusionChecks):
         require(not changed, f"other values in {some(changed)}")
         difference = self.apart(plain, head.condition(None, ["a street"]))
         require(difference == 0.0, f"a plain prompt whose condition differs by {difference:.3g}")
+
+    @check(
+        "diffusion.vectors-learn", "a lower loss after 30 optimiser steps on the vectors alone", tier="slow"
+    )
+    def test_vectors_learn(self) -> None:
+        """A gradient that is there may still point the wrong way, or be lost in half precision."""
+        vectors = self.vectors(gradient=True)
+        learning = [
+            {"params": [one], "lr": 0.1 * norm / one.shape[-1] ** 0.5}
+            for one, norm in zip(vectors, self.subject.token_norms, strict=True)
+        ]
+        optimiser, losses = torch.optim.Adam(learning), []
+        for _ in range(31):
+            optimiser.zero_grad()
+            loss = self.loss(self.subject.condition(vectors, self.prompts())).mean()
+            loss.backward(inputs=list(vectors))
+            optimiser.step()
+            losses.append(float(loss.detach()))
+        require(losses[-1] < losses[0], f"a loss of {losses[0]:.6g} before and {losses[-1]:.6g} after")

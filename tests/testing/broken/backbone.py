@@ -58,6 +58,13 @@ class Trembling(Forwarding):
         return torch.Generator().manual_seed(0)
 
 
+class Repelled(Forwarding):
+    """The right states with their gradient turned round."""
+
+    def seen(self, states: Tensor) -> Tensor:
+        return 2 * states.detach() - states
+
+
 class NoScale(QwenVL):
     def typical_embedding(self) -> tuple[Tensor, float]:
         return super().typical_embedding()[0], 0.0
@@ -257,6 +264,7 @@ BROKEN = {
     "backbone.frozen": suite(OpenVocabulary),
     "backbone.base-unchanged": suite(WritesVocabulary),
     "backbone.reaches-adapters": suite(Spare),
+    "backbone.learns": suite(Repelled),
     "backbone.adapters-freeze": suite(AlwaysTrains),
     "backbone.adapter-state": suite(SavesAll),
     "backbone.adapter-round-trip": suite(LoadsNothing),

@@ -64,6 +64,16 @@ class Buffered(Right, nn.Module):
             self.register_buffer("directions", torch.randn(3))
 
 
+class HalfLoaded(Right, nn.Module):
+    """Makes its weights where they take no memory, and fills in only some."""
+
+    def __init__(self, config: Config, context: Context) -> None:
+        nn.Module.__init__(self)
+        super().__init__(config, context)
+        self.table = nn.Parameter(torch.ones(3))
+        self.register_buffer("scale", torch.ones(3, device="meta"))
+
+
 class Drawing(Right):
     def __init__(self, config: Config, context: Context) -> None:
         super().__init__(config, context)
@@ -94,6 +104,7 @@ BROKEN = {
     ),
     "component.seeded": suite(Weighty),
     "component.leaves-random-state": suite(Drawing),
+    "component.device": suite(HalfLoaded),
 }
 ALSO_BROKEN = (
     ("component.seeded", suite(Buffered)),

@@ -95,7 +95,7 @@ class Averaging(Right):
 class Unsaved(Right):
     def __init__(self, config: Config, context: Context) -> None:
         super().__init__(config, context)
-        self.register_buffer("mean", self.mean, persistent=False)
+        self.register_buffer("deviation", self.deviation, persistent=False)
 
 
 class Zeros(Right):

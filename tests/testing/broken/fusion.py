@@ -53,8 +53,8 @@ class Swapped(Right):
 
 class TwoEncodersOnly(Right):
     def forward(self, states: States) -> tuple[Tensor, ...]:
-        first, second = super().forward(states)
-        return first, second
+        found = super().forward(states)
+        return found[0], found[-1]
 
 
 class DeadMap(Right):

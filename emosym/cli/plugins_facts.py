@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from emosym_registry import KINDS, EmosymError, Failure, Offer, Registry, did_you_mean
+from emosym_registry import EmosymError, Failure, Offer, Registry, did_you_mean
 from emosym_registry.cards import Card, CardComponent, load_cards
 
 from emosym.cli.parameters import parameters
@@ -162,14 +162,13 @@ def _origin(module: str) -> str:
 
 
 def _unknown(registry: Registry, cards: dict[str, Card], name: str) -> EmosymError:
-    before, _, bare = name.rpartition("/")
-    names = {offer.spec.name for offer in registry.components()}
-    names |= {one.name for card in cards.values() for one in card.components}
-    holders = [*_ids(registry, cards), *KINDS]
-    if before in holders or not before:
-        suggestion = did_you_mean(bare, [*([] if before else holders), *sorted(names)])
+    known = {(offer.spec.kind, offer.plugin.id, offer.spec.name) for offer in registry.components()}
+    known |= {(one.kind, card.plugin, one.name) for card in cards.values() for one in card.components}
+    if "/" in name:
+        whole = {f"{holder}/{bare}" for *holders, bare in known for holder in holders}
     else:
-        suggestion = did_you_mean(before, holders)
+        whole = {*_ids(registry, cards), *(bare for *_, bare in known)}
+    suggestion = did_you_mean(name, sorted(whole))
     return EmosymError(
         "plugin.unknown",
         f"no plugin and no component is called {name!r}" + (f"; {suggestion}" if suggestion else ""),

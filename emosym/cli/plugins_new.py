@@ -129,12 +129,12 @@ def _check_words(name: str, kind: str, component: str) -> None:
             f"unknown kind {kind!r}; {did_you_mean(kind, KINDS)}".rstrip("; "),
             hint=f"kinds: {', '.join(KINDS)}",
         )
-    for word in (name, component):
+    for word, what in ((name, "package"), (component, "component")):
         if not _NAME.match(word) or keyword.iskeyword(word):
             raise EmosymError(
                 "cli.bad-name",
-                f"{word!r} cannot name a package",
-                hint="use lower case letters, digits and single dashes, beginning with a letter: my-plugin",
+                f"{word!r} cannot name a {what}",
+                hint=f"use lower case letters, digits and single dashes, beginning with a letter: my-{what}",
             )
 
 

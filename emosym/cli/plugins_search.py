@@ -62,22 +62,22 @@ def known(registry: Registry) -> list[Card]:
 
 
 def matches(cards: list[Card], words: list[str]) -> list[tuple[Card, list[Any]]]:
-    """Cards that hold every word, each with the components that the words are about.
-
-    Those have a word of their own; the others may come from the plugin's text ("memory sqlite").
-    """
+    """Cards that hold every word, each with the components that the words are about, none where it is the whole plugin."""
     wanted = [word.lower() for word in " ".join(words).split()]
-    found = []
-    for card in cards:
-        if all(word in card.text for word in wanted):
-            here = [
-                one
-                for one in card.components
-                if all(word in f"{card.own_text} {one.text}" for word in wanted)
-                and (not wanted or any(word in one.text for word in wanted))
-            ]
-            found.append((card, here))
-    return found
+    return [(card, _meant(card, wanted)) for card in cards if all(word in card.text for word in wanted)]
+
+
+def _meant(card: Card, wanted: list[str]) -> list[Any]:
+    """Components that hold all words; where none does, those with a word of their own to which the plugin's text adds
+    the others.
+    """
+    alone = [one for one in card.components if all(word in one.text for word in wanted)]
+    return alone or [
+        one
+        for one in card.components
+        if any(word in one.text for word in wanted)
+        and all(word in f"{card.own_text} {one.text}" for word in wanted)
+    ]
 
 
 def as_dict(card: Card, components: list[Any], registry: Registry) -> dict[str, Any]:

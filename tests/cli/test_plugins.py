@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from emosym_registry import discovery, load_registry, loading
-from emosym_registry.cards import load_cards
+from emosym_registry.cards import Card, CardComponent, load_cards
+
+from emosym.cli.plugins_search import matches
 
 from .conftest import Command, install
 
@@ -143,8 +145,9 @@ def test_a_blocked_or_broken_plugin_is_shown_as_such(
     [
         ("qwen-v", "qwen-vl"),
         ("emosym-vml", "emosym-vlm"),
-        ("rewrad/label", "reward"),
-        ("reward/lable", "label"),
+        ("rewrad/label", "reward/label"),
+        ("metrik/accuracy", "metric/accuracy"),
+        ("reward/lable", "reward/label"),
     ],
 )
 def test_an_unknown_name_is_refused_with_the_nearest(emosym: Command, name: str, meant: str) -> None:
@@ -162,6 +165,16 @@ def test_search_finds_components_by_all_words(emosym: Command) -> None:
     found = json.loads(emosym("plugins", "search", "sdxl", "--json").out)
     assert [(one["id"], one["installed"]) for one in found] == [("emosym-diffusion", "0.1.0")]
     assert [one["name"] for one in found[0]["components"]] == ["sdxl"]
+
+
+def test_search_prefers_components_that_hold_all_words_to_those_of_a_plugin_that_does() -> None:
+    parts = (CardComponent("metric", "clip-score", "agreement"), CardComponent("metric", "accuracy", "hits"))
+    card = Card("figures", "figures", "Metrics, some by CLIP", "", "", "", (), parts)
+    named = {
+        words: [one.name for _, components in matches([card], words.split()) for one in components]
+        for words in ("metric clip", "accuracy clip", "figures")
+    }
+    assert named == {"metric clip": ["clip-score"], "accuracy clip": ["accuracy"], "figures": []}
 
 
 def test_search_without_words_lists_every_known_plugin(emosym: Command) -> None:

@@ -69,6 +69,7 @@ def test_generated_packages_install_and_pass_their_own_tests(
         (["my-plugin", "--kind", "rewad"], 'did you mean "reward"'),
         (["My_Plugin", "--kind", "reward"], "cannot name a package"),
         (["class", "--kind", "reward"], "cannot name a package"),
+        (["foo", "--kind", "metric", "--component", "Foo"], "'Foo' cannot name a component"),
         (["torch", "--kind", "reward"], "already installed"),
         (["there", "--kind", "reward"], "there is something already"),
         (["my-plugin"], "Missing option '--kind'"),

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from emosym.contracts import Context
-from emosym.contracts.weights import holds_code, is_torn
+from emosym.contracts.weights import first_line, holds_code, is_torn
 
 
 def locate(model: str, context: Context) -> str:
@@ -89,11 +89,6 @@ def _where_from(name: str) -> str:
         folder = f"models/{rest.rpartition('/')[2]}"
         return f"where there is a network, get it with `hf download {rest} --local-dir {folder}` and write {folder}"
     return "check pretrained: a name of weights that can be downloaded, or a file of them"
-
-
-def first_line(error: BaseException) -> str:
-    """What an exception says, in one line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from emosym.contracts import Context, Judge
-from emosym.contracts.weights import holds_code
-from emosym_metrics.clip import device_of, first_line, unsafe_pickle
+from emosym.contracts.weights import first_line, holds_code
+from emosym_metrics.clip import device_of, unsafe_pickle
 from emosym_metrics.config import ImageClassifierConfig
 from emosym_metrics.frozen import Frozen
 from emosym_metrics.judges.identity import weights_hash

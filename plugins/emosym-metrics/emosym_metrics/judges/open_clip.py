@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from emosym.contracts import Context, Judge
-from emosym_metrics.clip import device_of, first_line, load_clip, seen
+from emosym.contracts.weights import first_line
+from emosym_metrics.clip import device_of, load_clip, seen
 from emosym_metrics.config import OpenClipJudgeConfig
 from emosym_metrics.frozen import Frozen
 from emosym_metrics.judges.identity import weights_hash

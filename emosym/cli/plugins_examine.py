@@ -79,6 +79,7 @@ def _components(registry: Registry, id: str) -> Iterator[Trouble]:
         if offer.plugin.id == id:
             yield from _alone(_config, offer)
             yield from _alone(_target, offer)
+            yield from _alone(_conformance, offer)
 
 
 def _config(offer: Offer) -> Iterator[Trouble]:
@@ -112,6 +113,16 @@ def _target(offer: Offer) -> Iterator[Trouble]:
     elif inspect.isabstract(target):
         missing = ", ".join(sorted(target.__abstractmethods__))
         yield "spec", f"{what}: {offer.spec.target} is abstract, it lacks {missing}", authors
+
+
+def _conformance(offer: Offer) -> Iterator[Trouble]:
+    from emosym.testing import suite_for
+
+    if offer.spec.conformance:
+        try:
+            suite_for(offer)
+        except EmosymError as error:
+            yield "spec", error.message, error.hint or _authors(offer.plugin)
 
 
 def _files(registry: Registry, id: str) -> Iterator[Trouble]:

@@ -48,7 +48,21 @@ class Half(RewardVerifier):
 class Other:
     pass
 """
+SUITES = """
+from emosym.testing import JudgeSuite, RewardSuite
+
+class OfAnother(RewardSuite):
+    component = "emosym-reasoning/valence"
+
+class OfJudges(JudgeSuite):
+    component = "no-reward"
+"""
 LABEL = "emosym_reasoning.rewards.annotated:LabelReward"
+CHECKED = (
+    OFFER.replace("{target}", LABEL)
+    .replace("{config}", "plugin_parts:Config")
+    .replace('tests")', 'tests", conformance="{suite}")')
+)
 NEW_VERSION = 'from emosym_registry import PluginInfo, hookimpl\n@hookimpl\ndef emosym_plugin_info():\n    return PluginInfo("newer", "2.0", "")\n@hookimpl\ndef emosym_of_the_future():\n    return 1\n'
 
 FAILING = {
@@ -84,6 +98,9 @@ LOADED = {
     "first": (OFFER.format(name="same", target=LABEL, config="plugin_parts:Config"), "register", "reward same is also offered by plugin second"),
     "second": (OFFER.format(name="same", target=LABEL, config="plugin_parts:Config"), "register", "reward same is also offered by plugin first"),
     "needy": (OFFER.format(name="needy", target=LABEL, config="plugin_parts:Config").replace('"for tests")]', '"for tests", (), ("not-there>=2",))]'), "spec", "requires not-there>=2, but it is not installed"),
+    "no-suite": (CHECKED.format(name="no-suite", suite="plugin_suites:Missing"), "spec", "plugin_suites:Missing cannot be imported"),
+    "no-reward": (CHECKED.format(name="no-reward", suite="plugin_suites:OfJudges"), "spec", "plugin_suites:OfJudges of no-reward/no-reward is no RewardSuite"),
+    "foreign-suite": (CHECKED.format(name="foreign-suite", suite="plugin_suites:OfAnother"), "spec", "names component 'emosym-reasoning/valence'"),
     "weights": ("@hookimpl\ndef emosym_aliases():\n    yield Alias('reward', 'same', 'tiny', 'email', 'no/such/folder')\n", "spec", "there is no"),
     "preset": ("@hookimpl\ndef emosym_presets():\n    yield Preset('gone', 'no_such_package', 'gone.yaml')\n", "spec", "package 'no_such_package' is not installed"),
     "bad-yaml": ("@hookimpl\ndef emosym_presets():\n    yield Preset('torn', 'torn_presets', 'torn.yaml')\n", "spec", "torn.yaml:3:"),
@@ -116,6 +133,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "torn_presets" / "__init__.py").write_text("")
     (folder / "torn_presets" / "torn.yaml").write_text("emosym: 1\nstages: [compress\n")
     (folder / "plugin_torch_parts.py").write_text(TORCH_PARTS)
+    (folder / "plugin_suites.py").write_text(SUITES)
     return folder
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from emosym_vlm.base import VisionLanguageBackbone
+from emosym_vlm.lines import LINES
 
 
 class QwenVL(VisionLanguageBackbone):
     """Qwen's vision-language models: images at their own size, multimodal rotary positions."""
 
-    families = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+    families = LINES["qwen-vl"]
 
 
 class Llava(VisionLanguageBackbone):
     """The LLaVA line: a vision tower, a projector and any language model."""
 
-    families = ("llava", "llava_next", "llava_onevision")
+    families = LINES["llava"]
 
 
 class HFVLM(VisionLanguageBackbone):

@@ -81,7 +81,9 @@ def _missing(model: str, context: Context, error: Exception) -> EmosymError:
     aliases = sorted(name for *owner, name in context.aliases if tuple(owner) == own)
     known = f"; aliases of {context.component}: {', '.join(aliases)}" if aliases else ""
     if Path(path).is_dir():
-        what = f"folder {path} holds no complete model ({first_line(error)})"
+        there = (Path(path) / "config.json").is_file()
+        why = first_line(error) if there else "config.json is missing"
+        what = f"folder {path} holds no complete model ({why})"
         todo = "it needs config.json, *.safetensors and the processor's files, as save_pretrained writes them"
     else:
         what = f"model {model!r} is neither an alias, nor a folder, nor a hub id that can be reached{known}"

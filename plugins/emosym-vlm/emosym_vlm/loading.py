@@ -28,6 +28,7 @@ from emosym.contracts import Context
 from emosym.contracts.weights import check_complete, quiet
 from emosym_vlm.config import BackboneConfig
 from emosym_vlm.failures import LOADING, downloaded, explained
+from emosym_vlm.lines import reader_of
 from emosym_vlm.placing import check_on_device, placement, settle
 from emosym_vlm.processor import load_processor
 from emosym_vlm.segments import use_segments
@@ -130,7 +131,7 @@ def _check_family(declared: PretrainedConfig, model: str, context: Context, fami
         raise EmosymError(
             "backbone.wrong-family",
             f"{context.component or 'this backbone'} takes {', '.join(families)}; {model} is a {found!r} model",
-            hint="use backbone.name=hf-vlm for other families, or another model",
+            hint=f"use backbone.name={reader_of(found)} for this family, or another model",
         )
     if type(declared) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and not getattr(declared, "auto_map", None):
         raise EmosymError(

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from emosym_registry import EmosymError
+from jinja2 import TemplateError, TemplateSyntaxError
 from transformers import AutoProcessor, PretrainedConfig, ProcessorMixin
 
-from emosym.contracts import Context
+from emosym.contracts import QUESTION, Context
+from emosym.contracts.weights import first_line
 from emosym_vlm.config import BackboneConfig
-from emosym_vlm.failures import LOADING, explained
+from emosym_vlm.failures import LOADING, downloaded, explained
+
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.*", "*.model", "*.tiktoken", "tekken.json")
+"""Files that tokenizers are made from; a folder without any of them has none."""
+TEMPLATES = ("chat_template.jinja", "chat_template.json", "processor_config.json", "tokenizer_config.json")
+"""Where a chat template is kept; the first that is there counts."""
 
 
 def load_processor(
     path: str, config: BackboneConfig, context: Context, declared: PretrainedConfig, options: dict[str, Any]
 ) -> ProcessorMixin:
-    """Errors: ``backbone.no-processor``, ``backbone.no-chat-template``, ``backbone.wrong-tokenizer``,
-    ``backbone.no-pixel-limits``, ``backbone.untrusted-code``."""
+    """Errors: ``backbone.no-processor``, ``backbone.no-chat-template``, ``backbone.bad-chat-template``,
+    ``backbone.wrong-tokenizer``, ``backbone.no-pixel-limits``, ``backbone.untrusted-code``."""
     try:
         processor = AutoProcessor.from_pretrained(path, **options)
     except LOADING as error:
         if "trust_remote_code" in str(error):
             raise explained(config.model, context, error) from error
+        why = first_line(error) if _has_tokenizer(path) else "tokenizer.json is missing"
         raise EmosymError(
             "backbone.no-processor",
-            f"{config.model}: its processor cannot be loaded: {error}",
-            hint="complete the folder",
+            f"{config.model}: its processor cannot be loaded: {why}",
+            hint="complete the folder: the processor's and the tokenizer's files, as save_pretrained writes them",
         ) from error
     if not isinstance(processor, ProcessorMixin) or not hasattr(processor, "image_processor"):
         raise EmosymError(
@@ -39,9 +48,34 @@ def load_processor(
             f"{config.model}: the processor has no chat template, so there is no assistant's turn to put tokens in",
             hint="add chat_template.jinja to the model's folder, or use an instruction-tuned model",
         )
+    _check_template(processor, path)
     _check_tokenizer(processor, config.model, declared)
     limit_pixels(processor, config)
     return processor
+
+
+def _has_tokenizer(path: str) -> bool:
+    """Whether there is a file that a tokenizer can be made from; what is not on this machine is given credit."""
+    folder = downloaded(path)
+    return folder is None or any(next(folder.glob(name), None) for name in TOKENIZERS)
+
+
+def _check_template(processor: ProcessorMixin, path: str) -> None:
+    """Write one prompt: a template that is damaged would only be noticed when the first image is read."""
+    content = [{"type": "image"}, {"type": "text", "text": QUESTION}]
+    try:
+        processor.apply_chat_template(
+            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+        )
+    except TemplateError as error:
+        folder = downloaded(path) or Path(path)
+        named = next((folder / name for name in TEMPLATES if (folder / name).is_file()), folder)
+        line = f", line {error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
+        raise EmosymError(
+            "backbone.bad-chat-template",
+            f"{named}{line}: the chat template cannot be used: {first_line(error)}",
+            hint="mend the template, or take the file from the model again",
+        ) from error
 
 
 def _check_tokenizer(processor: ProcessorMixin, model: str, declared: PretrainedConfig) -> None:

@@ -45,7 +45,39 @@ def test_an_incomplete_folder_is_named(context, tmp_path):
 )
 def test_a_model_of_another_family_is_named(cls, config, family, folder, context):
     make = lambda: getattr(backbones, cls)(config(model=str(folder(family))), context)  # noqa: E731
-    assert repr(family) in refused(make, "backbone.wrong-family").message
+    error = refused(make, "backbone.wrong-family")
+    assert repr(family) in error.message
+    assert f"backbone.name={'qwen-vl' if family == 'qwen2_vl' else 'hf-vlm'} " in error.hint
+
+
+def test_a_model_of_a_sibling_is_sent_there(folder, context):
+    make = lambda: backbones.QwenVL(QwenVLConfig(model=str(folder("llava"))), context)  # noqa: E731
+    assert "backbone.name=llava " in refused(make, "backbone.wrong-family").hint
+
+
+@pytest.mark.parametrize(
+    ("file", "id"), [("config.json", "backbone.missing-model"), ("tokenizer.json", "backbone.no-processor")]
+)
+def test_a_file_that_was_deleted_is_named_in_one_line(file, id, folder, context, tmp_path):
+    path = shutil.copytree(folder("llava"), tmp_path / "torn")
+    (path / file).unlink()
+    error = refused(lambda: backbones.Llava(LlavaConfig(model=str(path)), context), id)
+    assert str(path) in error.message
+    assert f"{file} is missing" in error.message
+    assert "\n" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [("{% for m in messages %}\n{{ m", "line 2"), ("{{ raise_exception('no pictures') }}", "no pictures")],
+)
+def test_a_damaged_chat_template_is_named(template, why, folder, context, tmp_path):
+    path = shutil.copytree(folder("llava"), tmp_path / "torn")
+    (path / "chat_template.jinja").write_text(template)
+    make = lambda: backbones.Llava(LlavaConfig(model=str(path)), context)  # noqa: E731
+    message = refused(make, "backbone.bad-chat-template").message
+    assert str(path / "chat_template.jinja") in message
+    assert why in message
 
 
 def test_any_family_is_read_by_hf_vlm(folder, context):

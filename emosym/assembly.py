@@ -254,7 +254,7 @@ def check_data(dataset: Dataset, name: str) -> None:
         shown = "\n".join(f"  {problem}" for problem in problems)
         raise EmosymError(
             "data.unsound",
-            f"data {name!r} has {len(problems)} problems:\n{shown}",
+            f"data {name!r} has {len(problems)} problem{'s' * (len(problems) != 1)}:\n{shown}",
             hint="mend these, then run: emosym data check",
         )
 

@@ -14,7 +14,12 @@ from emosym.cli.common import DeviceOption, PrecisionOption, TrustOption, existi
 def evaluate(
     context: typer.Context,
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
-    split: Annotated[str | None, typer.Option("--split", help="val or test; the spec's by default.")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split", metavar="train|val|test", help="The part of the data; the spec's by default."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Where figures and images go; the run folder by default."),

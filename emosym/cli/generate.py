@@ -42,8 +42,22 @@ def generate(
         float | None,
         typer.Option("--strength", min=0, max=1, help="How far to leave --image: 0 keeps it, 1 forgets it."),
     ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Denoising steps.")] = None,
-    guidance: Annotated[float | None, typer.Option("--guidance", min=0, help="Guidance scale.")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps",
+            min=1,
+            help="Denoising steps; those of the diffusion head by default (its params, else its model's own).",
+        ),
+    ] = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option(
+            "--guidance",
+            min=0,
+            help="Guidance scale, 0 and 1 for none; the head's by default, as with --steps.",
+        ),
+    ] = None,
     system: SystemOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,

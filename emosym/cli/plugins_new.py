@@ -53,7 +53,7 @@ KINDS: Mapping[str, Kind] = {
 def new(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The package to make, as in my-plugin.")],
-    kind: Annotated[str, typer.Option("--kind", help="What it offers: reward, backbone, diffusion …")],
+    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help=f"What it offers: {', '.join(KINDS)}.")],
     component: Annotated[
         str | None, typer.Option("--component", help="The component's name; NAME by default.")
     ] = None,

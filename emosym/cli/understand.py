@@ -28,7 +28,9 @@ def understand(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="JPEG, PNG, WebP … files.")],
     system: SystemOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: one object a picture.")] = False,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 32,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, help="Pictures read at once; fewer need less memory.")
+    ] = 32,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
     trust_remote_code: TrustOption = False,

@@ -13,15 +13,15 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def make(
     out: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
-    train: Annotated[int, typer.Option(help="Training images.")] = 4000,
-    val: Annotated[int, typer.Option(help="Validation images.")] = 400,
-    test: Annotated[int, typer.Option(help="Test images.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Which world.")] = 0,
-    size: Annotated[int, typer.Option(help="Side of the pictures in pixels.")] = 64,
+    train: Annotated[int, typer.Option(help="Training images, 8 or more.")] = 4000,
+    val: Annotated[int, typer.Option(help="Validation images, 8 or more.")] = 400,
+    test: Annotated[int, typer.Option(help="Test images, 8 or more.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Which world, 0 or more.")] = 0,
+    size: Annotated[int, typer.Option(help="Side of the pictures in pixels, 16 to 1024.")] = 64,
     wrong: Annotated[
-        float, typer.Option(help="Share of the reasoning texts that argue for another emotion.")
+        float, typer.Option(help="Share of the reasoning texts that argue for another emotion, 0 to 1.")
     ] = 0.0,
-    workers: Annotated[int, typer.Option(help="Processes that draw.")] = 2,
+    workers: Annotated[int, typer.Option(help="Processes that draw, 1 or more.")] = 2,
 ) -> None:
     """Write the embedded world as a folder in EmoSet's layout."""
     from emosym_registry import EmosymError

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from emosym_registry import EmosymError, Registry
 
 from emosym.assembly import Builder, Surroundings, build_surroundings, choose_device, choose_precision
@@ -147,6 +148,7 @@ def run_stage(
     load_latest(system, run, before=name)
     spec = system.resolved.spec
     stage = make_stage(name, system, around, run, hook, smoke=smoke)
+    AcceleratorState._reset_state()  # it is one for a process, and an earlier run may have had another precision
     accelerator = Accelerator(
         cpu=system.device.type == "cpu",
         mixed_precision="no" if system.precision == "fp32" else system.precision,

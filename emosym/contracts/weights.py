@@ -105,11 +105,6 @@ def known_folder(model: str, known: Mapping[str, Path]) -> Path | None:
     return None
 
 
-def first_line(error: BaseException) -> str:
-    """What an error says first, or its type where it says nothing."""
-    return (str(error).strip() or type(error).__name__).partition("\n")[0]
-
-
 def some(names: Sequence[str]) -> str:
     """The first few names."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

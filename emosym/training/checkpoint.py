@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from emosym_registry import EmosymError
+from emosym_registry.errors import first_line
 
 from emosym.files import json_text, written_whole
 from emosym.storage import read_state, size_of, write_state
@@ -50,7 +51,7 @@ class Checkpoint:
         except EmosymError as error:
             raise self._damaged(error.message) from error
         except (OSError, RuntimeError, ValueError, KeyError, EOFError, UnpicklingError) as error:
-            raise self._damaged(f"{self.folder / 'optimizer.pt'} is damaged: {_first_line(error)}") from error
+            raise self._damaged(f"{self.folder / 'optimizer.pt'} is damaged: {first_line(error)}") from error
         self.stage.load_extra_state(state["extra"])
         return int(state["step"])
 
@@ -60,13 +61,9 @@ class Checkpoint:
         try:
             return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
         except (OSError, ValueError) as error:
-            raise self._damaged(f"{path} is damaged: {_first_line(error)}") from error
+            raise self._damaged(f"{path} is damaged: {first_line(error)}") from error
 
     def _damaged(self, what: str) -> EmosymError:
         return EmosymError(
             "run.damaged-checkpoint", what, hint=f"delete {self.folder} to restart its stage, then resume"
         )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from emosym_registry import EmosymError, did_you_mean
+from emosym_registry.errors import first_line
 
 from emosym.contracts import SPLITS, Context, Dataset, ImageSource, Sample
 from emosym_data.config import HfConfig
@@ -193,7 +194,7 @@ class HfDataset(Dataset):
         except Exception as error:  # the library raises its own, fsspec's, the hub's and pyarrow's errors
             raise EmosymError(
                 "data.cannot-load",
-                f"{self.config.path} cannot be loaded: {(str(error).strip() or type(error).__name__).splitlines()[0]}",
+                f"{self.config.path} cannot be loaded: {first_line(error)}",
                 hint="check data.params.path; a hub dataset needs the network once",
             ) from error
         self._loaded = loaded if isinstance(loaded, datasets.DatasetDict) else {"train": loaded}

@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from emosym_registry import EmosymError
+from emosym_registry.errors import first_line
 from peft import LoraConfig
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
-from emosym.contracts.weights import first_line
 from emosym_diffusion.config import UnetLora
 
 _MARK = "lora_"

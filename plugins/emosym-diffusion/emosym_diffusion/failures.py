@@ -6,9 +6,10 @@ from pathlib import Path
 from pickle import UnpicklingError
 
 from emosym_registry import EmosymError
+from emosym_registry.errors import first_line
 from safetensors import SafetensorError
 
-from emosym.contracts.weights import absent_shards, damaged_files, first_line, holds_code, is_torn, some
+from emosym.contracts.weights import absent_shards, damaged_files, holds_code, is_torn, some
 
 LOADING = (
     OSError, ImportError, ValueError, RuntimeError, KeyError, TypeError, EOFError, SafetensorError, UnpicklingError,

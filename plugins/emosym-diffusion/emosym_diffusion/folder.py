@@ -13,12 +13,13 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler, DiffusionPipeline, UNet2DConditionModel
 from diffusers.utils import logging as diffusers_logging
 from emosym_registry import EmosymError
+from emosym_registry.errors import first_line
 from huggingface_hub.constants import is_offline_mode
 from pydantic import ValidationError
 from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from emosym.contracts.weights import check_complete, first_line, quiet
+from emosym.contracts.weights import check_complete, quiet
 from emosym_diffusion.config import SamplingDefaults
 from emosym_diffusion.failures import LOADING, explained
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from emosym_registry import EmosymError
+from emosym_registry.errors import first_line
 from torch import nn
 
 from emosym.contracts import Context
-from emosym.contracts.weights import first_line
 from emosym_diffusion.config import DiffusionConfig
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

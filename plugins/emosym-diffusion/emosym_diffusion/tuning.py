@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from diffusers.models.attention_processor import AttnProcessor
 from emosym_registry import EmosymError
+from emosym_registry.errors import first_line
 
-from emosym.contracts.weights import first_line
 from emosym_diffusion.config import DiffusionConfig
 
 

@@ -10,11 +10,12 @@ import open_clip
 import torch
 import torch.nn.functional as F
 from emosym_registry import EmosymError, did_you_mean
+from emosym_registry.errors import first_line
 from PIL import Image
 from torch import Tensor, nn
 
 from emosym.contracts import Context
-from emosym.contracts.weights import first_line, holds_code, is_torn
+from emosym.contracts.weights import holds_code, is_torn
 
 
 def locate(model: str, context: Context) -> str:

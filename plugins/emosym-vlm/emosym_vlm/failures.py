@@ -6,12 +6,13 @@ from pathlib import Path
 from pickle import UnpicklingError
 
 from emosym_registry import EmosymError
+from emosym_registry.errors import first_line
 from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from emosym.contracts import Context
-from emosym.contracts.weights import absent_shards, damaged_files, first_line, holds_code, is_torn, some
+from emosym.contracts.weights import absent_shards, damaged_files, holds_code, is_torn, some
 
 LOADING = (
     OSError, ImportError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, EOFError,

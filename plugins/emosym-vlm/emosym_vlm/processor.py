@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from emosym_registry import EmosymError
+from emosym_registry.errors import first_line
 from jinja2 import TemplateError, TemplateSyntaxError
 from transformers import AutoProcessor, PretrainedConfig, ProcessorMixin
 
 from emosym.contracts import QUESTION, Context
-from emosym.contracts.weights import first_line
 from emosym_vlm.config import BackboneConfig
 from emosym_vlm.failures import LOADING, downloaded, explained
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 from emosym_registry import EmosymError
+from emosym_registry.errors import first_line
 from PIL import Image
 from torch import Tensor, nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from emosym.contracts import Context, Judge
-from emosym.contracts.weights import first_line, holds_code
+from emosym.contracts.weights import holds_code
 from emosym_metrics.clip import device_of, unsafe_pickle
 from emosym_metrics.config import ImageClassifierConfig
 from emosym_metrics.frozen import Frozen

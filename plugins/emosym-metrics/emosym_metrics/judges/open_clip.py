@@ -11,12 +11,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from emosym_registry import EmosymError
+from emosym_registry.errors import first_line
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from emosym.contracts import Context, Judge
-from emosym.contracts.weights import first_line
 from emosym_metrics.clip import device_of, load_clip, seen
 from emosym_metrics.config import OpenClipJudgeConfig
 from emosym_metrics.frozen import Frozen

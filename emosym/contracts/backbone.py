@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from emosym.contracts.data import Context, Sample
-from emosym.contracts.footprint import Footprint, Workload
+from emosym.contracts.adapted import AdaptedModule
+from emosym.contracts.component import ConfigT
+from emosym.contracts.sample import Sample
 
 QUESTION = "What is the emotion of the image? Answer in one word."
 
@@ -34,21 +34,13 @@ class Prefix:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Backbone(nn.Module, ABC):
+class Backbone(AdaptedModule[ConfigT]):
     """Reads images through reasoning tokens.
 
     The prompt is ``question`` about the sample's images followed by the tokens, in the assistant's turn, so the tokens
     are the last of a causal sequence. An image is never truncated: one that does not fit the budget is an error with
     the sample's id. Base weights are frozen; only ``adapters()`` train.
     """
-
-    config: Any
-    context: Context
-
-    @classmethod
-    def footprint(cls, config: Any, context: Context, load: Workload) -> Footprint | None:
-        """Memory of one step, from configs alone: nothing is loaded and nothing fetched. None says it is not known."""
-        return None
 
     @property
     @abstractmethod
@@ -85,26 +77,5 @@ class Backbone(nn.Module, ABC):
         """Mean [D] and per-element standard deviation of the vocabulary's embeddings: the scale new tokens start at."""
 
     @abstractmethod
-    def adapters(self) -> dict[str, nn.Parameter]:
-        """Adapter parameters by name, the only ones of a backbone that train; empty where there is no adapter."""
-
-    @abstractmethod
-    def adapter_state(self) -> dict[str, Tensor]:
-        """What a checkpoint saves: the adapter's tensors and nothing of the base."""
-
-    @abstractmethod
-    def load_adapter_state(self, state: Mapping[str, Tensor]) -> None:
-        """The inverse of :meth:`adapter_state`; missing or unexpected keys are errors."""
-
-    @abstractmethod
     def fingerprint(self) -> str:
         """Changes whenever base or adapter weights change (cheap: tensor versions and identities, not a full hash)."""
-
-    def set_adapters_trainable(self, trainable: bool) -> None:
-        """Freeze or unfreeze the adapters."""
-        for parameter in self.adapters().values():
-            parameter.requires_grad_(trainable)
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.parameters()).device

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Any
+from abc import abstractmethod
 
 from torch import Tensor, nn
 
-from emosym.contracts.data import Context, LossTerms, States
+from emosym.contracts.component import Component, ConfigT
+from emosym.contracts.states import LossTerms, States
 
 
-class ReasoningCompressor(nn.Module, ABC):
+class ReasoningCompressor(Component[ConfigT], nn.Module):
     """Owns the token parameters μ and the knowledge projection."""
-
-    config: Any
-    context: Context
 
     @property
     @abstractmethod

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
-from emosym_registry import EmosymError
-from torch import Tensor, nn
+from torch import Tensor
 
-from emosym.contracts.adapters import differences
-from emosym.contracts.data import Context
-from emosym.contracts.footprint import Footprint, Workload
+from emosym.contracts.adapted import AdaptedModule
+from emosym.contracts.component import ConfigT
+from emosym.contracts.states import Index
 
 PLACEHOLDER = "{emotion}"
 """Where the fused vectors go in a prompt such as ``"a {emotion} street"``."""
 
 Vectors = tuple[Tensor, ...]
-"""u: one tensor [B,n,w] for each text encoder of the head, with gradients to whatever made them."""
+"""u: one tensor [B,n,w] for each of the head's ``token_widths``, with gradients to whatever made them."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Condition:
     pooled: Tensor | None = None
     extra: Mapping[str, Tensor] = field(default_factory=dict)
 
-    def __getitem__(self, index: Any) -> Condition:
+    def __getitem__(self, index: Index) -> Condition:
         return Condition(
             self.hidden[index],
             None if self.pooled is None else self.pooled[index],
@@ -42,35 +40,28 @@ class Condition:
         return int(self.hidden.shape[0])
 
 
-class DiffusionHead(nn.Module, ABC):
-    """A text-to-image diffusion model with frozen base whose prompts take vectors in place of a placeholder.
+class DiffusionHead(AdaptedModule[ConfigT]):
+    """A diffusion model with a frozen base that is conditioned by fused vectors.
 
-    Vectors enter by a hook that lives for one call; the vocabulary never changes. A prompt that would overflow the
-    encoder's length is an error, never cut.
+    A head with the capability ``text`` has text encoders, any number of them: vectors take a placeholder's place in its
+    prompts by a hook that lives for one call, the vocabulary never changes, and a prompt that would overflow an encoder's
+    length is an error, never cut. One without takes the vectors as they are and ignores what prompts say.
     """
-
-    config: Any
-    context: Context
-
-    @classmethod
-    def footprint(cls, config: Any, context: Context, load: Workload) -> Footprint | None:
-        """Memory of one step, from configs alone: nothing is loaded and nothing fetched. None says it is not known."""
-        return None
 
     @property
     @abstractmethod
     def token_widths(self) -> tuple[int, ...]:
-        """Embedding width of each text encoder."""
-
-    @property
-    @abstractmethod
-    def image_size(self) -> int:
-        """Side of the square pictures it makes, in pixels."""
+        """Width of the vectors that each text encoder takes (or each other input for vectors of a head without text)."""
 
     @property
     @abstractmethod
     def token_norms(self) -> tuple[float, ...]:
-        """Mean norm of the vocabulary's embeddings, per text encoder: the scale of a good vector."""
+        """Norm of a good vector for each of ``token_widths``, such as the mean norm of a vocabulary's embeddings."""
+
+    @property
+    @abstractmethod
+    def image_size(self) -> tuple[int, int]:
+        """Width and height of the pictures it makes, in pixels."""
 
     @abstractmethod
     def condition(self, vectors: Vectors | None, prompts: Sequence[str]) -> Condition:
@@ -79,7 +70,7 @@ class DiffusionHead(nn.Module, ABC):
 
     @abstractmethod
     def latents(self, pixels: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """VAE latents, scaled, without gradient, of ``pixels`` [B,3,H,W] in [-1,1]; H = W = ``image_size``."""
+        """VAE latents, scaled, without gradient, of ``pixels`` [B,3,H,W] in [-1,1], of the size ``image_size``."""
 
     @abstractmethod
     def loss(
@@ -102,28 +93,6 @@ class DiffusionHead(nn.Module, ABC):
     ) -> Tensor:
         """Images float32 [B,3,H,W] in [0,1]; one generator a picture, so a picture does not depend on its batch.
         None takes the defaults of the model's own config. ``init_image`` [B,3,H,W] in [-1,1] starts from a picture."""
-
-    def adapters(self) -> dict[str, nn.Parameter]:
-        """Trainable parameters of the head (UNet LoRA); empty by default."""
-        return {}
-
-    def adapter_state(self) -> dict[str, Tensor]:
-        """What a checkpoint saves of the head."""
-        return {name: parameter.detach() for name, parameter in self.adapters().items()}
-
-    def load_adapter_state(self, state: Mapping[str, Tensor]) -> None:
-        """The inverse of :meth:`adapter_state`; missing, unexpected or differently shaped tensors are an error."""
-        own = self.adapters()
-        wrong = differences(own, state)
-        if wrong:
-            raise EmosymError(
-                "diffusion.adapter-mismatch",
-                f"the saved adapter of the diffusion head does not fit: {wrong}",
-                hint="use the head and the adapter settings that it was saved with",
-            )
-        with torch.no_grad():
-            for name, parameter in own.items():
-                parameter.copy_(state[name])
 
     @abstractmethod
     def fingerprint(self) -> str:

@@ -16,7 +16,8 @@ class Workload:
     A backbone reads ``tokens`` T reasoning tokens: ``readings`` has, for each pass whose activations are alive at the same
     time, how many rows it has a sample (G rollouts; 1 for a plain forward); ``shared`` passes continue a prefix
     encoded once. ``gradients`` false is reading or sampling alone; ``learns`` says whether the component's own adapters
-    train. ``autocast`` is the dtype of mixed precision, None without.
+    train. ``autocast`` is the dtype of mixed precision, None without. ``checkpointing`` asks what it would be with gradient
+    checkpointing (or without); None takes it as the component's parameters have it.
     """
 
     samples: int
@@ -27,6 +28,7 @@ class Workload:
     gradients: bool = True
     learns: bool = True
     autocast: torch.dtype | None = None
+    checkpointing: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Footprint:
     ``parameters`` counts the frozen base and ``trainable`` the adapters (trained in float32). ``weight_bytes`` is the base
     at its dtype. ``held_bytes`` is what the forward pass keeps for the backward pass, ``peak_bytes`` the most that is
     alive at once in the whole step; neither includes weights, nor gradients of trainable parameters. ``source`` says
-    where the sizes come from, ``details`` holds facts of the model by name (``image_tokens``, ``kv_bytes_per_token``).
+    where the sizes come from, ``checkpointing`` whether activations were recomputed, ``details`` holds facts of the model by name (``image_tokens``, ``kv_bytes_per_token``).
     """
 
     source: str
@@ -45,4 +47,5 @@ class Footprint:
     weight_bytes: int
     held_bytes: int
     peak_bytes: int
+    checkpointing: bool = False
     details: Mapping[str, int] = field(default_factory=dict)

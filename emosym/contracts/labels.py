@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from emosym_registry import EmosymError, did_you_mean
@@ -62,6 +63,12 @@ class LabelSet:
         """Whether the label at ``index`` is a positive emotion."""
         return self.names[index] in POSITIVE
 
-    @property
-    def is_mikels(self) -> bool:
-        return set(self.names) == set(MIKELS_8)
+
+def require_labels(labels: LabelSet, expected: Sequence[str], who: str) -> None:
+    """Refuse a label set that a component does not fit."""
+    if set(labels.names) != set(expected):
+        raise EmosymError(
+            "spec.labels-do-not-fit",
+            f"{who} knows {', '.join(expected)}; the spec's labels are {', '.join(labels.names)}",
+            hint=f"choose labels that fit or leave {who} out",
+        )

@@ -2,50 +2,62 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor
 
-from emosym.contracts.data import Context, Rollouts
+from emosym.contracts.component import Component, ConfigT
+from emosym.contracts.judge import Judge
+from emosym.contracts.sample import Sample
+from emosym.contracts.states import States
+from emosym.contracts.text_encoder import TextEncoder
 
 
 @dataclass(frozen=True)
-class Needs:
-    """What must be there for a reward to be computed; the run is refused where it is not."""
+class Rollouts:
+    """What a reward judges: G tries for each of B samples.
 
-    labels: bool = False
-    """Annotated emotions: at least one training image must have one."""
-    attributes: tuple[str, ...] = ()
-    """Keys of ``Sample.attributes``: at least one training image must have one of them."""
-    text: bool = False
-    """The text encoder, bound as ``text_encoder``."""
-    judge: bool = False
-    """The judge of ``judges.reward``, bound as ``judge``."""
-    augmentation: bool = False
-    """A second reading of changed pictures, bound as ``read``."""
+    ``actions`` [B,G] sampled labels; ``probabilities`` [B,G,C] of each try's reading (detached); ``states`` with
+    context [B,G,K,D] and emotion [B,G,D]; ``context_features`` [B,G,W] the context projected to the text encoder's
+    space, None where the compressor has no projection; ``samples`` the B samples; ``labels`` [B] their annotated
+    emotions, -1 where unlabelled. Tensors are on the run's device.
+    """
+
+    samples: Sequence[Sample]
+    labels: Tensor
+    actions: Tensor
+    probabilities: Tensor
+    states: States
+    context_features: Tensor | None = None
 
 
-class RewardVerifier(ABC):
+@dataclass(frozen=True)
+class RewardResources:
+    """What a reward may look at beside the rollouts; judge and text encoder are there where its ``needs`` name them."""
+
+    read: Callable[[Sequence[Sample]], Tensor]
+    """The system's own probabilities [B,C] of any samples, such as changed copies of the pictures."""
+    judge: Judge | None = None
+    """``judges.reward``."""
+    text_encoder: TextEncoder | None = None
+    """The spec's text encoder."""
+
+
+class RewardVerifier(Component[ConfigT]):
     """Scores rollouts, in the stage reinforce; rewards of several verifiers are added by their weights."""
 
-    config: Any
-    context: Context
-    needs: ClassVar[Needs] = Needs()
-    """What the reward reads beside the rollouts."""
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     """The lowest and the highest score."""
     verifiable: ClassVar[bool] = True
     """False for a reward that uses the policy's own confidence alone."""
 
-    def bind(self, resources: Mapping[str, Any]) -> None:
-        """Receive what ``needs`` asked for: ``judge`` (:class:`Judge`), ``text_encoder``, ``read`` (a function from
-        samples to probabilities [B,C], for consistency). Called once, before the first score."""
-        self.resources = dict(resources)
+    def bind(self, resources: RewardResources) -> None:
+        """Receive what it may look at. Called once, before the first score."""
+        self.resources = resources
 
     @abstractmethod
     def score(self, rollouts: Rollouts) -> Tensor:
-        """[B,G] float32 without gradient, inside ``range``; NaN is an error. Raise on a label set that does not fit
-        in ``__init__``."""
+        """[B,G] float32 without gradient, inside ``range``; NaN is an error."""

@@ -1,4 +1,4 @@
-"""Whether the saved tensors of an adapter belong to the layers that a model has it on."""
+"""Adapters' tensors: whether saved ones belong to the layers that a model has them on, and their loading."""
 
 from __future__ import annotations
 
@@ -6,7 +6,23 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from torch import Tensor
+import torch
+from emosym_registry import EmosymError
+from torch import Tensor, nn
+
+
+def load_state(own: Mapping[str, nn.Parameter], state: Mapping[str, Tensor], kind: str) -> None:
+    """Copy ``state`` into ``own``; other targets, tensors or shapes are ``KIND.adapter-mismatch`` and change nothing."""
+    wrong = differences(own, state)
+    if wrong:
+        raise EmosymError(
+            f"{kind}.adapter-mismatch",
+            f"the saved adapter of the {kind} does not fit: {wrong}",
+            hint="use the model, the adapter settings (type, rank, targets) and the library versions it was trained with",
+        )
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(state[name])
 
 
 def differences(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:

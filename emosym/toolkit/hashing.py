@@ -1,12 +1,23 @@
-"""Telling cheaply whether weights have changed."""
+"""Names for sets of weights: a hash that is the same in every process, and a cheap stamp that says whether they changed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+
+
+def hash_tensors(named: Mapping[str, Tensor], start: str = "") -> str:
+    """sha256 over ``start``, then names, types, shapes and bytes in the order of the names: the same on every device and
+    in every process."""
+    digest = hashlib.sha256(start.encode())
+    for name in sorted(named):
+        tensor = named[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def tensors(module: nn.Module) -> Iterator[Tensor]:
@@ -18,12 +29,6 @@ def tensors(module: nn.Module) -> Iterator[Tensor]:
         yield from part.parameters(recurse=False)
         kept = (name for name in part._buffers if name not in part._non_persistent_buffers_set)
         yield from (buffer for name in kept if (buffer := part._buffers[name]) is not None)
-
-
-def vision_tensors(model: PreTrainedModel) -> Iterable[Tensor]:
-    """Every tensor that image features can depend on: all of the base but the decoder, adapters included."""
-    language = {id(tensor) for tensor in tensors(model.get_decoder())}
-    return (tensor for tensor in tensors(model.base_model) if id(tensor) not in language)
 
 
 def stamp(parts: Iterable[Tensor], trained: Iterable[Tensor] = ()) -> str:

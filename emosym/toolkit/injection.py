@@ -25,16 +25,3 @@ def embedded(layer: nn.Module, slots: tuple[Tensor, Tensor], vectors: Tensor) ->
         yield
     finally:
         handle.remove()
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Eval mode inside, and every module's own mode again afterwards."""
-    training = [part for part in module.modules() if part.training]
-    for part in training:
-        part.training = False
-    try:
-        yield
-    finally:
-        for part in training:
-            part.training = True

@@ -1,0 +1,49 @@
+from .adapted import AdaptedModule as AdaptedModule
+from .backbone import QUESTION as QUESTION, Backbone as Backbone, Prefix as Prefix
+from .component import Component as Component, ConfigT as ConfigT
+from .compressor import ReasoningCompressor as ReasoningCompressor
+from .config import ComponentConfig as ComponentConfig
+from .context import Context as Context
+from .dataset import SPLITS as SPLITS, Dataset as Dataset
+from .diffusion import (
+    PLACEHOLDER as PLACEHOLDER,
+    Condition as Condition,
+    DiffusionHead as DiffusionHead,
+    Vectors as Vectors,
+)
+from .emotion_space import EmotionSpace as EmotionSpace
+from .footprint import Footprint as Footprint, Workload as Workload
+from .fusion import Fusion as Fusion
+from .judge import Judge as Judge
+from .knowledge import Knowledge as Knowledge
+from .labels import (
+    MIKELS_8 as MIKELS_8,
+    MIKELS_WHEEL as MIKELS_WHEEL,
+    POSITIVE as POSITIVE,
+    LabelSet as LabelSet,
+    require_labels as require_labels,
+)
+from .memory import (
+    Candidate as Candidate,
+    LedgerEntry as LedgerEntry,
+    MemoryBank as MemoryBank,
+    Refresh as Refresh,
+)
+from .metric import Evidence as Evidence, Figure as Figure, Metric as Metric
+from .reinforcer import Reinforcer as Reinforcer, ReinforceBatch as ReinforceBatch
+from .reward import (
+    RewardResources as RewardResources,
+    RewardVerifier as RewardVerifier,
+    Rollouts as Rollouts,
+)
+from .sample import (
+    Generated as Generated,
+    ImageSource as ImageSource,
+    Reading as Reading,
+    Sample as Sample,
+    open_image as open_image,
+)
+from .states import LossTerms as LossTerms, States as States
+from .text_encoder import TextEncoder as TextEncoder
+
+CONTRACTS: dict[str, str]

@@ -1,0 +1,34 @@
+"""Judge: an emotion classifier that is independent of the system."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+
+from PIL import Image
+from torch import Tensor
+
+from emosym.contracts.component import Component, ConfigT
+from emosym.toolkit.modes import Frozen
+
+
+class Judge(Component[ConfigT], Frozen):
+    """An emotion classifier that is independent of the system. ``identity`` names its weights: two judges with the
+    same identity are the same judge, whatever the spec calls them."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> str:
+        """Hash of the weights, stable between processes."""
+
+    @abstractmethod
+    def probabilities(self, images: Sequence[Image.Image]) -> Tensor:
+        """[B,C] in the order of the run's labels, rows sum to one, no gradient."""
+
+    @abstractmethod
+    def features(self, images: Sequence[Image.Image]) -> Tensor:
+        """[B,F] for diversity and retrieval, no gradient."""
+
+    def attributes(self, images: Sequence[Image.Image]) -> list[Mapping[str, str]]:
+        """What else the judge reads (``{"scene": …, "object": …}``), empty where it reads nothing else."""
+        return [{} for _ in images]

@@ -1,0 +1,5 @@
+"""What any plugin may use beside the contracts, versioned with the plugin API. Names load on first use."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,22 @@
+from .adapters import differences as differences, load_state as load_state
+from .dtypes import DTYPES as DTYPES, choose_dtype as choose_dtype
+from .files import (
+    json_text as json_text,
+    megabytes as megabytes,
+    write_json as write_json,
+    written_whole as written_whole,
+)
+from .hashing import hash_tensors as hash_tensors, stamp as stamp, tensors as tensors
+from .injection import embedded as embedded
+from .metering import LikeCuda as LikeCuda, Meter as Meter, metered as metered
+from .modes import Frozen as Frozen, evaluating as evaluating
+from .pictures import to_image as to_image, to_pixels as to_pixels
+from .weights import (
+    absent_shards as absent_shards,
+    check_complete as check_complete,
+    damaged_files as damaged_files,
+    holds_code as holds_code,
+    is_torn as is_torn,
+    known_folder as known_folder,
+    quiet as quiet,
+)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from emosym_registry import EmosymError
-from torch import Tensor
+from torch import Tensor, nn
 
-from emosym.assembly import Core
-from emosym.contracts import PLACEHOLDER, Generated, ImageSource, Sample, States, Vectors
-from emosym.pictures import as_sample, to_image, to_pixels
+from emosym.contracts import (
+    PLACEHOLDER,
+    DiffusionHead,
+    EmotionSpace,
+    Fusion,
+    Generated,
+    ImageSource,
+    LabelSet,
+    Sample,
+    States,
+    Vectors,
+)
+from emosym.precision import autocast
+from emosym.toolkit import evaluating, hash_tensors, to_image, to_pixels
 
 PROMPT = f"a picture of {PLACEHOLDER}"
 STRENGTH = 0.8
@@ -22,31 +31,48 @@ OnStep = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Request:
-    """What to paint; ``System.generate`` says what each field means."""
+    """What to paint; ``System.generate`` says what each field means.
 
-    emotion: str | None
-    mixture: Mapping[str, float] | None
-    image: ImageSource | str | None
-    n: int
-    prompt: str
-    seed: int
-    steps: int | None
-    guidance_scale: float | None
-    strength: float | None
+    Errors: ``generate.bad-count``, ``generate.no-placeholder``, ``generate.one-source``, ``generate.strength-alone``,
+    ``generate.bad-strength``, ``generate.bad-mixture``.
+    """
+
+    emotion: str | None = None
+    mixture: Mapping[str, float] | None = None
+    image: ImageSource | str | None = None
+    n: int = 1
+    prompt: str = PROMPT
+    seed: int = 0
+    steps: int | None = None
+    guidance_scale: float | None = None
+    strength: float | None = None
 
     def __post_init__(self) -> None:
+        for id, message, hint in self._mistakes():
+            raise EmosymError(id, message, hint=hint)
+
+    def _mistakes(self) -> Iterator[tuple[str, str, str]]:
+        sources = "give exactly one of an emotion, a mixture and an image"
+        given = [name for name in ("emotion", "mixture", "image") if getattr(self, name) is not None]
+        if not given:
+            yield "generate.one-source", "nothing to evoke", sources
+        if len(given) > 1:
+            yield "generate.one-source", f"{' and '.join(given)} were both given", sources
         if self.n < 1:
-            raise EmosymError(
-                "generate.bad-count", f"cannot make {self.n} images", hint="give a number of 1 or more"
-            )
-        if PLACEHOLDER not in self.prompt:
-            raise EmosymError(
+            yield "generate.bad-count", f"cannot make {self.n} images", "give a number of 1 or more"
+        if self.prompt.count(PLACEHOLDER) != 1:
+            yield (
                 "generate.no-placeholder",
-                f"the prompt {self.prompt!r} has no {PLACEHOLDER}",
-                hint=f"for example: {PROMPT!r}",
+                f"the prompt {self.prompt!r} must have {PLACEHOLDER} once",
+                'the emotion goes there, as in "a {emotion} street"',
             )
-        if sum(given is not None for given in (self.emotion, self.mixture, self.image)) != 1:
-            raise EmosymError("generate.one-source", "give exactly one of emotion, mixture and image")
+        if self.strength is not None and self.image is None:
+            yield "generate.strength-alone", "strength says how far to leave an image, and there is none", "give an image"
+        if self.strength is not None and not 0 <= self.strength <= 1:
+            yield "generate.bad-strength", f"strength is {self.strength}", "0 keeps the image, 1 forgets it"
+        weights = list((self.mixture or {"": 1.0}).values())
+        if min(weights) < 0 or sum(weights) <= 0 or sum(weights) == float("inf"):
+            yield "generate.bad-mixture", f"no mixture: {dict(self.mixture or {})}", "give weights of 0 or more, not all 0"
 
     @property
     def settings(self) -> dict[str, object]:
@@ -58,98 +84,40 @@ class Request:
             "strength": self.strength,
         }
 
+    def weights(self, labels: LabelSet) -> Tensor:
+        """Class weights [C] that sum to one, of the emotion or the mixture."""
+        weights = torch.zeros(len(labels))
+        for name, weight in (self.mixture or {str(self.emotion): 1.0}).items():
+            weights[labels.index(name)] = weight
+        return weights / weights.sum()
 
-class Painter:
-    """Fuses states, conditions the diffusion head and samples it.
 
-    ``read`` gives states and probabilities [N,C] of samples; ``evaluating`` is the context in which nothing trains.
-    """
+@dataclass
+class Generation:
+    """Fuses states, conditions the diffusion head and samples it. ``context_scale`` is how much the context weighs in the
+    fusion, in training and in sampling alike."""
 
-    def __init__(
-        self,
-        core: Core,
-        *,
-        device: torch.device,
-        context_scale: float,
-        read: Callable[[Sequence[Sample]], tuple[States, Tensor]],
-        evaluating: Callable[[], AbstractContextManager[None]],
-    ) -> None:
-        self.core = core
-        self.device = device
-        self.context_scale = context_scale
-        self._read = read
-        self._evaluating = evaluating
+    fusion: Fusion
+    emotion_space: EmotionSpace
+    diffusion: DiffusionHead
+    device: torch.device
+    precision: str
+    context_scale: float = 1.0
 
-    def require(self) -> None:
-        """Refuse a system whose spec only understands."""
-        missing = [
-            name for name in ("fusion", "emotion_space", "diffusion") if getattr(self.core, name) is None
-        ]
-        if missing:
-            raise EmosymError(
-                "generate.understanding-only", f"this system cannot generate: its spec has no {', '.join(missing)}",
-                hint="add them to the spec and run the unify stage",
-            )  # fmt: skip
-
-    def generate(self, request: Request, batch_size: int, on_step: OnStep | None) -> list[Generated]:
-        """The pictures of a request, ``batch_size`` at a time."""
-        weights, states = self._wanted(request)
-        target = int(weights.argmax())
-        seeds = range(request.seed, request.seed + request.n)
-        made: list[Generated] = []
-        for start in range(0, request.n, batch_size):
-            part = seeds[start : start + batch_size]
-            made += [
-                Generated(to_image(x), target, seed, request.prompt, request.settings)
-                for x, seed in zip(self._part(request, part, weights, states, on_step), part, strict=True)
-            ]
-        return made
-
-    def _wanted(self, request: Request) -> tuple[Tensor, States | None]:
-        """Class weights [C] and, where a picture decides, the states [1] of its reading."""
-        if request.image is not None:
-            states, probabilities = self._read([as_sample(0, request.image)])
-            return probabilities[0].cpu(), states
-        weights = torch.zeros(len(self.core.labels))
-        for name, weight in (request.mixture or {request.emotion: 1.0}).items():
-            if weight < 0:
-                raise EmosymError("generate.bad-mixture", f"the weight of {name} is negative: {weight}")
-            weights[self.core.labels.index(str(name))] = weight
-        if float(weights.sum()) <= 0:
-            raise EmosymError("generate.bad-mixture", "the weights of a mixture must not all be zero")
-        return weights / weights.sum(), None
-
-    def _part(
-        self,
-        request: Request,
-        seeds: Sequence[int],
-        weights: Tensor,
-        states: States | None,
-        on_step: OnStep | None,
-    ) -> Tensor:
-        if states is None:
-            many = self.draw_states(weights[None].expand(len(seeds), -1), seeds)
-        else:
-            many = States.cat([states] * len(seeds))
-        init = None
-        if request.image is not None and request.strength is not None:
-            init = self.pixels([as_sample(0, request.image)]).expand(len(seeds), -1, -1, -1)
-        return self.paint(
-            many, [request.prompt] * len(seeds), seeds,
-            steps=request.steps, guidance_scale=request.guidance_scale, init_image=init,
-            strength=request.strength, on_step=on_step,
-        )  # fmt: skip
+    def modules(self) -> dict[str, nn.Module]:
+        """The parts with weights, by name."""
+        return {"fusion": self.fusion, "emotion_space": self.emotion_space, "diffusion": self.diffusion}
 
     def fuse(self, states: States) -> Vectors:
-        """Vectors for the diffusion prompt; the context weighs the same in training and in sampling."""
-        assert self.core.fusion is not None
-        return self.core.fusion(States(states.context * self.context_scale, states.emotion))
+        """Vectors for the diffusion prompt."""
+        vectors: Vectors = self.fusion(States(states.context * self.context_scale, states.emotion))
+        return vectors
 
     def draw_states(self, mixture: Tensor, seeds: Sequence[int]) -> States:
-        """States [B] from the emotion space; one seed a row, so that a row does not depend on its batch."""
-        assert self.core.emotion_space is not None
+        """States [B] from the emotion space for class weights [B,C]; one seed a row, so that a row does not depend on its
+        batch."""
         rows = [
-            self.core.emotion_space.sample(row[None], torch.Generator().manual_seed(seed))
+            self.emotion_space.sample(row[None], torch.Generator().manual_seed(seed))
             for row, seed in zip(mixture, seeds, strict=True)
         ]
         return States.cat(rows)
@@ -167,14 +135,12 @@ class Painter:
         on_step: OnStep | None = None,
     ) -> Tensor:
         """Images [B,3,H,W] in [0,1] from states; the noise of picture i comes from its own seed."""
-        self.require()
-        assert self.core.diffusion is not None
         # Another stream than that of the emotion space, so that the state and the noise of one seed are independent.
         generators = [torch.Generator().manual_seed(seed + 0x9E3779B9) for seed in seeds]
         states = States(states.context.to(self.device), states.emotion.to(self.device))
-        with self._evaluating():
-            condition = self.core.diffusion.condition(self.fuse(states), prompts)
-            return self.core.diffusion.sample(
+        with torch.no_grad(), evaluating(self.fusion, self.diffusion), autocast(self.device, self.precision):
+            condition = self.diffusion.condition(self.fuse(states), prompts)
+            return self.diffusion.sample(
                 condition,
                 generators=generators,
                 steps=steps,
@@ -184,18 +150,75 @@ class Painter:
                 on_step=on_step,
             ).float()
 
+    def paint_labels(
+        self,
+        labels: Sequence[int],
+        seeds: Sequence[int],
+        prompt: str,
+        *,
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+        batch_size: int = 32,
+        emotions: int,
+    ) -> list[Generated]:
+        """One image a label of the C ``emotions``, from the emotion space."""
+        made: list[Generated] = []
+        eye = torch.eye(emotions)
+        settings = {"steps": steps, "guidance_scale": guidance_scale}
+        for start in range(0, len(labels), batch_size):
+            part, own = labels[start : start + batch_size], seeds[start : start + batch_size]
+            states = self.draw_states(eye[list(part)], own)
+            pixels = self.paint(states, [prompt] * len(part), own, steps=steps, guidance_scale=guidance_scale)
+            made += [
+                Generated(to_image(x), label, seed, prompt, settings)
+                for x, label, seed in zip(pixels, part, own, strict=True)
+            ]
+        return made
+
+    def generate(
+        self,
+        request: Request,
+        weights: Tensor,
+        states: States | None,
+        *,
+        batch_size: int = 1,
+        on_step: OnStep | None = None,
+    ) -> list[Generated]:
+        """The pictures of a request, ``batch_size`` at a time: of ``states`` [1] where a picture's reading decides, else of
+        the emotion space with class ``weights`` [C]."""
+        target = int(weights.argmax())
+        seeds = range(request.seed, request.seed + request.n)
+        first = None
+        if request.image is not None and request.strength is not None:
+            first = self.pixels([Sample.of(request.image)])
+        made: list[Generated] = []
+        for start in range(0, request.n, batch_size):
+            part = seeds[start : start + batch_size]
+            if states is None:
+                many = self.draw_states(weights[None].expand(len(part), -1), part)
+            else:
+                many = States.cat([states] * len(part))
+            pixels = self.paint(
+                many,
+                [request.prompt] * len(part),
+                part,
+                steps=request.steps,
+                guidance_scale=request.guidance_scale,
+                init_image=None if first is None else first.expand(len(part), -1, -1, -1),
+                strength=request.strength,
+                on_step=on_step,
+            )
+            made += [
+                Generated(to_image(x), target, seed, request.prompt, request.settings)
+                for x, seed in zip(pixels, part, strict=True)
+            ]
+        return made
+
     def pixels(self, samples: Sequence[Sample]) -> Tensor:
-        """First pictures of samples as [B,3,H,W] in [-1,1], centre-cropped to the head's size."""
-        assert self.core.diffusion is not None
-        return to_pixels([sample.open()[0] for sample in samples], self.core.diffusion.image_size).to(
-            self.device
-        )
+        """The pictures that generation learns to paint, as [B,3,H,W] in [-1,1], centre-cropped to the head's size."""
+        pictures = [sample.open_target() for sample in samples]
+        return to_pixels(pictures, self.diffusion.image_size).to(self.device)
 
     def hash(self) -> str:
         """Hash of every weight that makes an image from a state: diffusion head and fusion."""
-        assert self.core.diffusion is not None
-        assert self.core.fusion is not None
-        digest = hashlib.sha256(self.core.diffusion.fingerprint().encode())
-        for key, value in sorted(self.core.fusion.state_dict().items()):
-            digest.update(key.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()[:16]
+        return hash_tensors(self.fusion.state_dict(), start=self.diffusion.fingerprint())[:16]

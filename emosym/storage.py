@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from emosym.contracts import Backbone, DiffusionHead
+from emosym.contracts import AdaptedModule
 
 State = Mapping[str, Mapping[str, Tensor]]
 """Tensors by part and name."""
@@ -24,8 +24,7 @@ def gather(modules: Mapping[str, nn.Module]) -> dict[str, dict[str, Tensor]]:
     """Every tensor that training changes, by part, as copies on the CPU."""
     parts = {}
     for name, module in modules.items():
-        adapted = isinstance(module, (Backbone, DiffusionHead))
-        own = module.adapter_state() if adapted else module.state_dict()
+        own = module.adapter_state() if isinstance(module, AdaptedModule) else module.state_dict()
         parts[_PART.get(name, name)] = {
             key: value.detach().cpu().clone().contiguous() for key, value in own.items()
         }
@@ -38,7 +37,7 @@ def spread(modules: Mapping[str, nn.Module], parts: State) -> None:
     _check_parts(named, parts)
     try:
         for name, module in named.items():
-            if isinstance(module, (Backbone, DiffusionHead)):
+            if isinstance(module, AdaptedModule):
                 module.load_adapter_state(parts.get(name, {}))
             else:
                 module.load_state_dict(parts.get(name, {}))
@@ -69,8 +68,7 @@ def _check_parts(modules: Mapping[str, nn.Module], parts: State) -> None:
 
 def _learns(module: nn.Module) -> bool:
     """Whether a module has anything to save."""
-    adapted = isinstance(module, (Backbone, DiffusionHead))
-    return bool(module.adapters() if adapted else module.state_dict())
+    return bool(module.adapters() if isinstance(module, AdaptedModule) else module.state_dict())
 
 
 def find_saved(folder: Path) -> tuple[Path, dict[str, int]]:

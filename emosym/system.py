@@ -2,129 +2,128 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from emosym_registry import EmosymError, Registry, load_registry
 from torch import Tensor, nn
 
 from emosym import __version__
-from emosym.assembly import Builder, Core, build_core, choose_device, choose_precision
-from emosym.contracts import Generated, ImageSource, LabelSet, Reading, Sample, States, Vectors
-from emosym.files import json_text, written_whole
-from emosym.painter import PROMPT, OnStep, Painter, Request
-from emosym.pictures import as_sample
+from emosym.assembly import Builder
+from emosym.contracts import Backbone, Generated, ImageSource, LabelSet, Reading, ReasoningCompressor, Sample, States
+from emosym.generation import PROMPT, Generation, OnStep, Request
+from emosym.head import EmotionHead
+from emosym.precision import autocast, choose_device, choose_precision
 from emosym.spec import Resolved, load_spec
 from emosym.storage import State, find_saved, gather, read_state, size_of, spread, write_state
+from emosym.toolkit import evaluating, json_text, written_whole
 
-HEAD_WIDTH = 256
 GROUPS = ("adapters", "tokens", "knowledge", "head", "fusion", "diffusion")
 
 
 class System:
     """Reads the emotion of images and makes images of an emotion.
 
-    ``core`` holds the components, ``head`` the emotion classifier Linear(D,256)–ReLU–Linear(256,C) over the state of
-    [EMO] (METHOD, stage 1). Load one with ``System.load("runs/tiny/system")``.
+    ``backbone`` and ``compressor`` read, ``head`` is the emotion classifier over the state of [EMO], ``generation`` paints;
+    it is None where the spec only understands. Load one with ``System.load("runs/tiny/system")``.
     """
 
     def __init__(
-        self, core: Core, resolved: Resolved, *, text_width: int, device: torch.device, precision: str
+        self,
+        resolved: Resolved,
+        backbone: Backbone,
+        compressor: ReasoningCompressor,
+        generation: Generation | None,
+        *,
+        text_width: int,
+        device: torch.device,
+        precision: str,
     ) -> None:
-        self.core = core
         self.resolved = resolved
+        self.labels = LabelSet.of(resolved.spec.labels)
+        self.backbone = backbone
+        self.compressor = compressor
+        self.generation = generation
         self.text_width = text_width
         self.device = device
         self.precision = precision
-        unify = resolved.spec.stages.unify
-        self.painter = Painter(
-            core,
-            device=device,
-            context_scale=unify.context_scale if unify is not None else 1.0,
-            read=self.read,
-            evaluating=self.evaluating,
-        )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(resolved.spec.seed)
-            self.head = nn.Sequential(
-                nn.Linear(core.backbone.hidden_size, HEAD_WIDTH),
-                nn.ReLU(),
-                nn.Linear(HEAD_WIDTH, len(core.labels)),
-            ).to(device)
+        self.head = EmotionHead(backbone.hidden_size, len(self.labels), resolved.spec.seed).to(device)
 
     @classmethod
-    def assemble(cls, builder: Builder, *, text_width: int, device: torch.device, precision: str) -> System:
-        """A new, untrained system from a builder."""
+    def assemble(cls, builder: Builder, *, text_width: int) -> System:
+        """A new, untrained system. The backbone is built first: the others take their widths from it."""
+        backbone: Backbone = builder.build("backbone")
+        builder.set_sizes(hidden_size=backbone.hidden_size, text_width=text_width)
+        compressor: ReasoningCompressor = builder.build("compressor")
+        builder.set_sizes(context_tokens=compressor.context_tokens)
+        compressor.initialise(*backbone.typical_embedding())
         return cls(
-            build_core(builder, text_width),
             builder.resolved,
+            backbone,
+            compressor,
+            cls._generation(builder),
             text_width=text_width,
-            device=device,
-            precision=precision,
+            device=builder.device,
+            precision=builder.precision,
+        )
+
+    @staticmethod
+    def _generation(builder: Builder) -> Generation | None:
+        """None where the spec lacks one of the three parts that paint."""
+        if not {"diffusion", "fusion", "emotion_space"} <= set(builder.resolved.offers):
+            return None
+        diffusion = builder.build("diffusion")
+        builder.set_sizes(token_widths=diffusion.token_widths)
+        unify = builder.resolved.spec.stages.unify
+        return Generation(
+            builder.build("fusion"),
+            builder.build("emotion_space"),
+            diffusion,
+            builder.device,
+            builder.precision,
+            unify.context_scale if unify is not None else 1.0,
         )
 
     # ---- what it is made of
 
-    @property
-    def labels(self) -> LabelSet:
-        return self.core.labels
-
     def modules(self) -> dict[str, nn.Module]:
         """The parts with weights, by name."""
-        parts = {
-            "backbone": self.core.backbone,
-            "compressor": self.core.compressor,
-            "head": self.head,
-            "fusion": self.core.fusion,
-            "emotion_space": self.core.emotion_space,
-            "diffusion": self.core.diffusion,
-        }
-        return {name: part for name, part in parts.items() if part is not None}
+        reading: dict[str, nn.Module] = {"backbone": self.backbone, "compressor": self.compressor, "head": self.head}
+        return reading | (self.generation.modules() if self.generation is not None else {})
 
     def group(self, name: str) -> dict[str, nn.Parameter]:
         """The parameters of a group that a stage may train; see :data:`GROUPS`."""
-        if name == "adapters":
-            return dict(self.core.backbone.adapters())
+        knowledge = self.compressor.knowledge_parameters()
+        match name:
+            case "adapters":
+                return self.backbone.adapters()
+            case "knowledge":
+                return knowledge
+            case "tokens":
+                parameters = self.compressor.named_parameters()
+                return {key: parameter for key, parameter in parameters if key not in knowledge}
+            case "head":
+                return dict(self.head.named_parameters())
+        if self.generation is None:
+            return {}
         if name == "diffusion":
-            return dict(self.core.diffusion.adapters()) if self.core.diffusion is not None else {}
-        knowledge = self.core.compressor.knowledge_parameters()
-        if name == "knowledge":
-            return dict(knowledge)
-        module = {"tokens": self.core.compressor, "head": self.head, "fusion": self.core.fusion}[name]
-        parameters = module.named_parameters() if module is not None else ()
-        own = set(knowledge) if name == "tokens" else set()
-        return {key: parameter for key, parameter in parameters if key not in own}
+            return self.generation.diffusion.adapters()
+        return dict(self.generation.fusion.named_parameters())
 
-    @contextlib.contextmanager
-    def evaluating(self) -> Iterable[None]:  # type: ignore[misc]
-        """Eval mode, no gradients, the run's precision; training modes are put back afterwards."""
-        modes = {name: module.training for name, module in self.modules().items()}
-        for module in self.modules().values():
-            module.eval()
-        try:
-            with torch.no_grad(), self.autocast():
-                yield
-        finally:
-            for name, module in self.modules().items():
-                module.train(modes[name])
-
-    def autocast(self) -> Any:
-        """The autocast context of this system's precision."""
-        if self.precision == "fp32":
-            return contextlib.nullcontext()
-        return torch.autocast(
-            self.device.type, dtype=torch.bfloat16 if self.precision == "bf16" else torch.float16
-        )
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Eval mode, no gradients, the system's precision; training modes are put back afterwards."""
+        with torch.no_grad(), evaluating(*self.modules().values()), autocast(self.device, self.precision):
+            yield
 
     # ---- understanding
 
     def states(self, samples: Sequence[Sample]) -> States:
         """States of a batch, with gradients where the parts train."""
-        tokens = self.core.compressor.tokens(len(samples))
-        return States.split(self.core.backbone(samples, tokens).float())
+        tokens = self.compressor.tokens(len(samples))
+        return States.split(self.backbone(samples, tokens).float())
 
     def read(self, samples: Sequence[Sample], batch_size: int = 32) -> tuple[States, Tensor]:
         """States and probabilities [N,C] of any number of samples, without gradients."""
@@ -140,7 +139,7 @@ class System:
 
     def understand(self, images: Iterable[ImageSource | str | Sample], batch_size: int = 32) -> list[Reading]:
         """What each image evokes; images are paths, bytes, PIL images or samples."""
-        samples = [as_sample(number, image) for number, image in enumerate(images)]
+        samples = [Sample.of(image, number) for number, image in enumerate(images)]
         _, probabilities = self.read(samples, batch_size)
         return [
             self._reading(sample.id, row) for sample, row in zip(samples, probabilities.tolist(), strict=True)
@@ -151,7 +150,7 @@ class System:
         positive = sum(p for i, p in enumerate(probabilities) if self.labels.positive(i))
         return Reading(id, max(named, key=named.__getitem__), named, positive)
 
-    # ---- generation: the painter does it
+    # ---- generation
 
     def generate(
         self,
@@ -175,29 +174,26 @@ class System:
         starts. ``prompt`` may say what to show (``"a {emotion} street"``). Picture i has seed ``seed + i`` and is the
         same bytes whatever ``n`` is; a larger ``batch_size`` is faster, and may round the last bit otherwise.
         """
-        self.painter.require()
+        generation = self.require_generation()
         request = Request(emotion, mixture, image, n, prompt or PROMPT, seed, steps, guidance_scale, strength)
-        return self.painter.generate(request, batch_size, on_step)
+        if image is None:
+            states, weights = None, request.weights(self.labels)
+        else:
+            states, probabilities = self.read([Sample.of(image)])
+            weights = probabilities[0].cpu()
+        return generation.generate(request, weights, states, batch_size=batch_size, on_step=on_step)
 
-    def fuse(self, states: States) -> Vectors:
-        """Vectors for the diffusion prompt; see :meth:`Painter.fuse`."""
-        return self.painter.fuse(states)
-
-    def draw_states(self, mixture: Tensor, seeds: Sequence[int]) -> States:
-        """States [B] from the emotion space for class weights [B,C]; see :meth:`Painter.draw_states`."""
-        return self.painter.draw_states(mixture, seeds)
-
-    def paint(self, states: States, prompts: Sequence[str], seeds: Sequence[int], **settings: Any) -> Tensor:
-        """Images [B,3,H,W] in [0,1] from states; ``settings`` are those of :meth:`Painter.paint`."""
-        return self.painter.paint(states, prompts, seeds, **settings)
-
-    def pixels(self, samples: Sequence[Sample]) -> Tensor:
-        """First pictures of samples as [B,3,H,W] in [-1,1], centre-cropped to the head's size."""
-        return self.painter.pixels(samples)
-
-    def generator_hash(self) -> str:
-        """Hash of every weight that makes an image from a state: diffusion head and fusion."""
-        return self.painter.hash()
+    def require_generation(self) -> Generation:
+        """The generating half. Errors: ``generate.understanding-only`` where the spec has none."""
+        if self.generation is None:
+            parts = ("fusion", "emotion_space", "diffusion")
+            missing = [name for name in parts if getattr(self.resolved.spec, name) is None]
+            raise EmosymError(
+                "generate.understanding-only",
+                f"this system cannot generate: its spec has no {', '.join(missing)}",
+                hint="add them to the spec and run the unify stage",
+            )
+        return self.generation
 
     # ---- saving
 
@@ -242,7 +238,7 @@ class System:
         builder = Builder.of(
             resolved, registry, device=chosen, precision=exact, trust_remote_code=trust_remote_code
         )
-        system = cls.assemble(builder, text_width=facts["text_width"], device=chosen, precision=exact)
+        system = cls.assemble(builder, text_width=facts["text_width"])
         system.load_state(read_state(folder))
         for module in system.modules().values():
             module.eval()

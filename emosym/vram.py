@@ -8,7 +8,7 @@ knows neither adapters nor convolutions. What is assumed is in :data:`ASSUMPTION
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,10 @@ from emosym_registry import Registry
 
 from emosym.assembly import Builder
 from emosym.contracts import Footprint, Workload
+from emosym.head import HEAD_WIDTH
 from emosym.spec import Resolved
-from emosym.system import HEAD_WIDTH
+from emosym.spec.model import ReinforceStage, StageSettings
+from emosym.toolkit import DTYPES
 
 CARDS = (8, 12, 16, 24, 40, 48, 80, 141)
 """Memory of common cards as they are called, in GiB."""
@@ -38,8 +40,6 @@ ASSUMPTIONS = (
     "not yet compared with a real card: allow 10 to 20 % of error",
     "judges and text encoder are not counted: 0.5 to 2 GiB each for CLIP ViT-L/14 in float32",
 )
-
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": None}
 
 
 @dataclass(frozen=True)
@@ -123,16 +123,16 @@ class _Sizing:
         found = {name: self.footprint(name, load) for name, load in loads.items()}
         return {name: one for name, one in found.items() if one is not None}
 
-    def footprint(self, name: str, load: Workload, checkpointing: bool | None = None) -> Footprint | None:
+    def footprint(self, name: str, load: Workload) -> Footprint | None:
         """Of the component at ``name`` for one step; None where the spec has none or its model is not known."""
         if name not in self.resolved.offers:
             return None
-        offer, config = self.resolved.offers[name], self.resolved.config(name)
-        if checkpointing is not None:
-            config = config.model_copy(update={"gradient_checkpointing": checkpointing})
-        context = dataclasses.replace(self.builder.context, kind=offer.spec.kind, component=offer.spec.name)
-        load = dataclasses.replace(load, autocast=_DTYPES[self.precision])
-        found: Footprint | None = offer.load().footprint(config, context, load)
+        component, config = self.resolved.offers[name], self.resolved.config(name)
+        context = dataclasses.replace(
+            self.builder.context, kind=component.spec.kind, component=component.spec.name
+        )
+        load = dataclasses.replace(load, autocast=None if self.precision == "fp32" else DTYPES[self.precision])
+        found: Footprint | None = component.load().footprint(config, context, load)
         return found
 
     def trainable_sizes(self, parts: Mapping[str, Footprint]) -> dict[str, int]:
@@ -148,9 +148,9 @@ class _Sizing:
             value for key, value in (head.details if head else {}).items() if key.startswith("token_width")
         ]
         labels = len(self.builder.context.labels)
-        self.builder.know(hidden_size=width, text_width=TEXT_WIDTH if self.spec.knowledge else 0)
+        self.builder.set_sizes(hidden_size=width, text_width=TEXT_WIDTH if self.spec.knowledge else 0)
         compressor = self.builder.build("compressor")
-        self.builder.know(context_tokens=compressor.context_tokens, token_widths=tuple(widths))
+        self.builder.set_sizes(context_tokens=compressor.context_tokens, token_widths=tuple(widths))
         fusion = self.builder.optional("fusion") if widths else None
         knowledge = sum(one.numel() for one in compressor.knowledge_parameters().values())
         self.tokens = compressor.context_tokens + 1
@@ -162,28 +162,27 @@ class _Sizing:
             "fusion": sum(one.numel() for one in fusion.parameters()) if fusion is not None else 0,
         }
 
-    def stage(self, name: str, settings: Any, parts: Mapping[str, Footprint]) -> StageMemory:
+    def stage(self, name: str, settings: StageSettings, parts: Mapping[str, Footprint]) -> StageMemory:
         """One training stage, as the spec has it and with gradient checkpointing."""
         shared = self.shares_prefix(name, settings)
-        active = any(self.checkpoints(part) for part in parts)
-        peak = self.training_peak(name, settings, shared)
+        active = any(part.checkpointing for part in parts.values())
         return StageMemory(
             name,
             settings.batch_size,
             sum(part.weight_bytes for part in parts.values()),
             self.trained_bytes(settings.train),
-            peak,
+            self.training_peak(name, settings, shared),
             None if active or shared else self.training_peak(name, settings, shared, checkpointing=True),
         )
 
-    def checkpoints(self, name: str) -> bool:
-        return bool(getattr(self.resolved.config(name), "gradient_checkpointing", False))
-
-    def shares_prefix(self, name: str, settings: Any) -> bool:
+    def shares_prefix(self, name: str, settings: StageSettings) -> bool:
+        """Whether rollouts read a shared prefix, which holds no activations of the prompt."""
         capable = "prefix" in self.resolved.offers["backbone"].spec.capabilities
-        return name == "reinforce" and settings.share_prefix and capable
+        return isinstance(settings, ReinforceStage) and settings.share_prefix and capable
 
-    def training_peak(self, name: str, settings: Any, shared: bool, checkpointing: bool | None = None) -> int:
+    def training_peak(
+        self, name: str, settings: StageSettings, shared: bool, checkpointing: bool | None = None
+    ) -> int:
         """Most bytes of activations alive at once in a step: the head's backward pass runs on top of what the backbone
         holds for its own, which comes after it."""
         load = Workload(
@@ -192,21 +191,23 @@ class _Sizing:
             readings=self.readings(settings) if name == "reinforce" else (1,),
             shared=shared,
             learns="adapters" in settings.train,
+            checkpointing=checkpointing,
         )
-        backbone = self.footprint("backbone", load, checkpointing)
+        backbone = self.footprint("backbone", load)
         held, peak = (backbone.held_bytes, backbone.peak_bytes) if backbone is not None else (0, 0)
         if name != "unify":
             return peak
-        load = Workload(settings.batch_size, learns="diffusion" in settings.train)
-        head = self.footprint("diffusion", load, checkpointing)
+        learns = "diffusion" in settings.train
+        head = self.footprint("diffusion", Workload(settings.batch_size, learns=learns, checkpointing=checkpointing))
         return peak if head is None else max(peak, held + head.peak_bytes)
 
-    def readings(self, settings: Any) -> tuple[int, ...]:
-        """Rows a sample in each pass of a reinforce step: the rollouts beside the mean, and the cross entropy's own."""
-        rollouts = getattr(self.resolved.config("reinforcer"), "rollouts", 0)
-        return (rollouts + 1, 1) if settings.ce_weight else (rollouts + 1,)
+    def readings(self, settings: StageSettings) -> tuple[int, ...]:
+        """Rows a sample in each pass of a reinforce step: what the reinforcer reads, and the cross entropy's own."""
+        reinforcer = self.resolved.offers["reinforcer"]
+        rows = reinforcer.load().readings(self.resolved.config("reinforcer"))
+        return (rows, 1) if settings.ce_weight else (rows,)
 
-    def trained_bytes(self, groups: list[str]) -> int:
+    def trained_bytes(self, groups: Sequence[str]) -> int:
         """Everything that can train, and gradients and moments of what does."""
         return sum(
             size * (TRAINED_BYTES if group in groups else TRAINED_BYTES // 4)

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from emosym_registry import hookimpl
 
-from emosym.evaluation.wording import clock
+from emosym.report.numbers import clock
 
 EVERY = 10.0
 """Seconds between plain lines."""

@@ -112,8 +112,8 @@ def _train_and_evaluate(
     tensorboard: bool,
 ) -> dict[str, Any]:
     from emosym.cli.progress import show_progress
-    from emosym.stages.run import run_experiment
-    from emosym.training.trackers import default_trackers
+    from emosym.experiment.run import run_experiment
+    from emosym.experiment.trackers import default_trackers
 
     with show_progress() as progress:
         return run_experiment(

@@ -88,7 +88,7 @@ def schema(
     ] = None,
 ) -> None:
     """Write a JSON Schema of specs for the installed plugins, with which an editor completes and checks."""
-    from emosym.files import write_json
+    from emosym.toolkit import write_json
     from emosym.spec import schema as schema_of
 
     document = schema_of(registry_for(context.obj))

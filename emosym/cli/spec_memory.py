@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from emosym_registry import Registry
 
     from emosym.contracts import Footprint
-    from emosym.sizing import Estimate
+    from emosym.vram import Estimate
     from emosym.spec import Resolved
 
 
 def memory_section(resolved: Resolved, registry: Registry) -> Section:
     """Memory by stage and part, measured on the meta device: no weights are read and nothing is fetched."""
-    from emosym.sizing import ASSUMPTIONS, estimate
+    from emosym.vram import ASSUMPTIONS, estimate
 
     found = estimate(resolved, registry)
     lines = [f"memory on one card, {found.precision}, in GiB", _table(found)]
@@ -33,7 +33,7 @@ def memory_section(resolved: Resolved, registry: Registry) -> Section:
 
 
 def _table(found: Estimate) -> str:
-    from emosym.sizing import card_for
+    from emosym.vram import card_for
 
     checkpointed = any(stage.checkpointed is not None for stage in found.stages)
     header = ["stage", "batch", "weights", "trained", "activations", "total", "card"]
@@ -70,7 +70,7 @@ def _gib(size: int) -> str:
 
 
 def _data(found: Estimate) -> dict[str, Any]:
-    from emosym.sizing import ASSUMPTIONS, card_for
+    from emosym.vram import ASSUMPTIONS, card_for
 
     return {
         "precision": found.precision,

@@ -35,7 +35,7 @@ def new(
     """Write a new spec that starts from a preset, with comments that say what can be changed."""
     from emosym_registry import EmosymError
 
-    from emosym.files import written_whole
+    from emosym.toolkit import written_whole
     from emosym.spec.template import new_spec
 
     preset = preset.removeprefix("preset:")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emosym.cli.columns import columns
-from emosym.evaluation.wording import around, clock, further, interval, number, share
+from emosym.report.numbers import around, clock, further, interval, number, share
 from emosym.spec.model import STAGES
 
 

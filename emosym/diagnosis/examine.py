@@ -15,8 +15,8 @@ from emosym_registry.discovery import Found
 from emosym_registry.errors import first_line
 from emosym_registry.offers import package_path
 
-from emosym.cli.plugins_metadata import metadata_troubles
-from emosym.cli.plugins_probe import probe_all
+from emosym.diagnosis.metadata import metadata_troubles
+from emosym.diagnosis.probe import probe_all
 
 Trouble = tuple[str, str, str]
 """Stage, cause and what to do."""

@@ -9,7 +9,7 @@ from typing import Any
 from emosym_registry import EmosymError, Failure, Offer, Registry, did_you_mean
 from emosym_registry.cards import Card, CardComponent, load_cards
 
-from emosym.cli.parameters import parameters
+from emosym.diagnosis.parameters import parameters
 
 
 def look_up(registry: Registry, name: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,11 +12,11 @@ import numpy as np
 from emosym_registry import EmosymError, Offer, Registry, load_registry
 from PIL import Image
 
-from emosym.assembly import Builder, Surroundings, blamed, build_surroundings
+from emosym.assembly import Builder, ExperimentParts, attributed, build_parts
 from emosym.contracts import Evidence, Metric, Sample
-from emosym.evaluation.generation import paint_labels
-from emosym.files import write_json
+from emosym.toolkit import write_json
 from emosym.spec import Resolved
+from emosym.report.sheet import contact_sheet
 from emosym.system import System
 
 Metrics = Sequence[tuple[Offer, Metric]]
@@ -31,14 +32,11 @@ def understanding(
     """Figures of the metrics that need nothing but probabilities, and the confusion matrix [C,C] (rows: truth)."""
     labelled = [sample for sample in samples if sample.label is not None]
     _, probabilities = system.read(labelled, batch_size)
-    labels = np.array([sample.label for sample in labelled])
     table = probabilities.cpu().double().numpy()
-    evidence = Evidence(
-        names=system.labels.names, probabilities=table, labels=labels, seed=system.resolved.spec.seed
-    )
+    evidence = Evidence(system.labels.names, labelled, table, seed=system.resolved.spec.seed)
     figures: dict[str, Any] = compute(metrics, evidence, "understanding")
     confusion = np.zeros((len(system.labels), len(system.labels)), dtype=int)
-    np.add.at(confusion, (labels, table.argmax(1)), 1)
+    np.add.at(confusion, (evidence.labels, table.argmax(1)), 1)
     return {
         **figures,
         "confusion": confusion.tolist(),
@@ -48,25 +46,13 @@ def understanding(
 
 
 def compute(metrics: Metrics, evidence: Evidence, group: str) -> dict[str, float]:
-    """Every figure of one group; a need that the evidence does not meet, or one figure from two metrics, is an error."""
-    there = {
-        "probabilities": evidence.probabilities is not None,
-        "generated": bool(evidence.generated),
-        "real": bool(evidence.real),
-        "judge": evidence.judge is not None,
-    }
+    """Every figure of one group; one figure from two metrics is an error: ``evaluation.figure-twice``."""
     figures: dict[str, float] = {}
     owners = dict.fromkeys(RESERVED, "the evaluation itself")
     for offer, metric in metrics:
         if metric.group != group:
             continue
-        missing = [need for need in metric.needs if not there[need]]
-        if missing:
-            raise EmosymError(
-                "evaluation.missing", f"metric {offer.spec.name} needs {', '.join(missing)}, which this run does not have",
-                hint="add judges.evaluate and the unify stage, or leave the metric out",
-            )  # fmt: skip
-        with blamed(offer, "compute"):
+        with attributed(offer, "compute"):
             own = {name: float(value) for name, value in metric.compute(evidence).items()}
         for name in own:
             if name in owners:
@@ -94,46 +80,41 @@ def generation(
     system: System, samples: Sequence[Sample], metrics: Metrics, judge: Any, out: Path
 ) -> dict[str, float]:
     """Generate ``per_class`` images of each emotion, save them under ``out`` and measure them beside real ones."""
-    from emosym.evaluation.sheet import contact_sheet
+    from emosym.report.sheet import contact_sheet
 
     settings = system.resolved.spec.evaluation
-    seed = system.resolved.spec.seed
-    names = system.labels.names
+    seed, names = system.resolved.spec.seed, system.labels.names
     labels = [label for label in range(len(names)) for _ in range(settings.per_class)]
-    seeds = [GENERATION_SEED + seed * 1_000_003 + i for i in range(len(labels))]
-    made = paint_labels(
-        system,
+    made = system.require_generation().paint_labels(
         labels,
-        seeds,
+        [GENERATION_SEED + seed * 1_000_003 + i for i in range(len(labels))],
         settings.prompt,
         steps=settings.sampling_steps,
         guidance_scale=settings.guidance_scale,
+        emotions=len(names),
     )
-    real = per_class(samples, len(names), settings.per_class, seed)
-    real_images = [sample.open()[0] for sample in real]
-    save_images([one.image for one in made], labels, names, out / "images")
-    for name, pictures, owners in (
-        ("generated", [one.image for one in made], labels),
-        ("real", real_images, [sample.label for sample in real]),
+    real = [
+        dataclasses.replace(sample, images=tuple(sample.open()))
+        for sample in per_class(samples, len(names), settings.per_class, seed)
+    ]
+    evidence = Evidence(names, real=real, generated=made, judge=judge, seed=seed)
+    save_images(evidence.generated_images, labels, names, out / "images")
+    write_sheets(evidence, out / "sheets")
+    return compute(metrics, evidence, "generation")
+
+
+def write_sheets(evidence: Evidence, folder: Path) -> None:
+    """``generated.png`` and ``real.png``: up to twelve pictures an emotion."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, pictures, labels in (
+        ("generated", evidence.generated_images, evidence.generated_labels),
+        ("real", evidence.real_images, evidence.real_labels),
     ):
         rows = {
-            emotion: [p for p, owner in zip(pictures, owners, strict=True) if owner == i][:12]
-            for i, emotion in enumerate(names)
+            emotion: [picture for picture, label in zip(pictures, labels, strict=True) if label == i][:12]
+            for i, emotion in enumerate(evidence.names)
         }
-        (out / "sheets").mkdir(parents=True, exist_ok=True)
-        contact_sheet(rows).save(out / "sheets" / f"{name}.png")
-    evidence = Evidence(
-        names=names,
-        probabilities=None,
-        labels=None,
-        real=real_images,
-        real_labels=[sample.label for sample in real if sample.label is not None],
-        generated=[one.image for one in made],
-        generated_labels=labels,
-        judge=judge,
-        seed=seed,
-    )
-    return compute(metrics, evidence, "generation")
+        contact_sheet(rows).save(folder / f"{name}.png")
 
 
 def save_images(
@@ -149,7 +130,7 @@ def save_images(
 
 def evaluate_system(
     system: System,
-    around: Surroundings,
+    parts: ExperimentParts,
     out: Path,
     *,
     split: str | None = None,
@@ -162,16 +143,16 @@ def evaluate_system(
     ``understood`` are figures of :func:`understanding` that were just measured on these samples with these weights.
     """
     settings = system.resolved.spec.evaluation
-    samples = around.dataset.split(split or settings.split) if samples is None else samples
+    samples = parts.dataset.split(split or settings.split) if samples is None else samples
     started = time.perf_counter()
     if understood is None:
-        understood = understanding(system, samples, around.metrics, batch_size=settings.batch_size)
+        understood = understanding(system, samples, parts.metrics, batch_size=settings.batch_size)
     result: dict[str, Any] = {"split": split or settings.split, "understanding": dict(understood)}
-    if "bayes_accuracy" in around.dataset.facts():
-        result["understanding"]["bayes"] = around.dataset.facts()["bayes_accuracy"]
-    can = system.core.diffusion is not None and system.resolved.spec.stages.unify is not None
+    if "bayes_accuracy" in parts.dataset.facts():
+        result["understanding"]["bayes"] = parts.dataset.facts()["bayes_accuracy"]
+    can = system.generation is not None and system.resolved.spec.stages.unify is not None
     if can if generate is None else generate:
-        result["generation"] = generation(system, samples, around.metrics, around.judges.get("evaluate"), out)
+        result["generation"] = generation(system, samples, parts.metrics, parts.judges.get("evaluate"), out)
     result["seconds"] = time.perf_counter() - started
     write_json(out / "evaluation" / "final.json", result)
     return result
@@ -196,13 +177,13 @@ def evaluate_run(
         precision=precision or "auto",
         trust_remote_code=trust_remote_code,
     )
-    around = surroundings_of(system.resolved, registry, system, trust_remote_code=trust_remote_code)
-    return evaluate_system(system, around, out or Path(run), split=split)
+    parts = parts_of(system.resolved, registry, system, trust_remote_code=trust_remote_code)
+    return evaluate_system(system, parts, out or Path(run), split=split)
 
 
-def surroundings_of(
+def parts_of(
     resolved: Resolved, registry: Registry, system: System, *, trust_remote_code: bool = False
-) -> Surroundings:
+) -> ExperimentParts:
     """Data, judges and metrics for a loaded system; the bank is left alone."""
     builder = Builder.of(
         resolved,
@@ -211,4 +192,4 @@ def surroundings_of(
         precision=system.precision,
         trust_remote_code=trust_remote_code,
     )
-    return build_surroundings(builder, training=False)
+    return build_parts(builder, training=False)

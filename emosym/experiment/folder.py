@@ -17,7 +17,7 @@ from typing import Any
 
 from emosym_registry import EmosymError
 
-from emosym.files import write_json, written_whole
+from emosym.toolkit import write_json, written_whole
 
 
 @dataclass(frozen=True)

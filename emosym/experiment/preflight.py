@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from emosym_registry import EmosymError
 
-from emosym.assembly import Core
+from emosym.assembly import Builder
 from emosym.contracts import Knowledge, Sample
+from emosym.generation import Generation
 from emosym.spec import Resolved
 from emosym.spec.text import inline
 
@@ -30,16 +31,41 @@ def require_texts(resolved: Resolved, knowledge: Knowledge | None, samples: Sequ
     )
 
 
-def require_room(resolved: Resolved, core: Core, device: torch.device) -> None:
+def require_annotations(builder: Builder, samples: Sequence[Sample]) -> None:
+    """Refuse data in which no sample has what a component reads; a sample without it merely says nothing.
+
+    Errors: ``data.no-labels``, ``data.no-attributes``.
+    """
+    for path, component in builder.resolved.offers.items():
+        needs, name = builder.resolved.needs(path), f"{component.spec.kind} {component.spec.name}"
+        if "labels" in needs and all(sample.label is None for sample in samples):
+            raise EmosymError(
+                "data.no-labels",
+                f"{name} reads labels, and no training image has one",
+                hint=f"use data with labels, or leave {component.spec.name} out",
+            )
+        if "attributes" not in needs or path not in builder.built:
+            continue
+        keys = builder.built[path].attributes
+        if not any(sample.attributes.get(key) for sample in samples for key in keys):
+            raise EmosymError(
+                "data.no-attributes",
+                f"{name} reads {' or '.join(keys)}, and no training image has any",
+                hint=f"use data with these annotations, or leave {component.spec.name} out",
+            )
+
+
+def require_room(resolved: Resolved, generation: Generation) -> None:
     """Refuse prompts that do not fit into the diffusion head's text encoders together with the fused vectors.
 
     Every prompt of unify and of the evaluation is conditioned once on vectors of zeros.
     """
-    unify, fusion, diffusion = resolved.spec.stages.unify, core.fusion, core.diffusion
-    if unify is None or fusion is None or diffusion is None:
-        return
-    zeros = tuple(torch.zeros(1, fusion.vectors, width, device=device) for width in diffusion.token_widths)
-    for prompt in dict.fromkeys([*unify.prompts, resolved.spec.evaluation.prompt]):
+    unify, fusion, diffusion = resolved.spec.stages.unify, generation.fusion, generation.diffusion
+    prompts = [*(unify.prompts if unify is not None else ()), resolved.spec.evaluation.prompt]
+    zeros = tuple(
+        torch.zeros(1, fusion.vectors, width, device=generation.device) for width in diffusion.token_widths
+    )
+    for prompt in dict.fromkeys(prompts):
         try:
             diffusion.condition(zeros, [prompt])
         except EmosymError as error:

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from emosym_registry import EmosymError, Registry
+from emosym_registry import EmosymError, Lifecycle, Registry
 
-from emosym.assembly import Builder, Surroundings, build_surroundings, choose_device, choose_precision
+from emosym.assembly import Builder, ExperimentParts, build_parts
+from emosym.contracts import Sample
 from emosym.evaluation.evaluate import understanding
-from emosym.evaluation.report import write_report
-from emosym.files import write_json
+from emosym.experiment.folder import RunFolder, provenance
+from emosym.experiment.preflight import require_annotations, require_room, require_texts
+from emosym.experiment.smoke import limited, shortened
+from emosym.experiment.summary import finish
+from emosym.experiment.trackers import default_trackers, listening
+from emosym.precision import choose_device, choose_precision
+from emosym.report.report import write_report
 from emosym.spec import Resolved
 from emosym.spec.model import STAGES, Spec
 from emosym.stages.compress import Compress
-from emosym.stages.preflight import require_room, require_texts
 from emosym.stages.reinforce import Reinforce
-from emosym.stages.smoke import limited, shortened
-from emosym.stages.summary import finish
 from emosym.stages.unify import Unify
 from emosym.storage import read_state
 from emosym.system import System
-from emosym.training.loop import Stage, train
-from emosym.training.run_folder import RunFolder, provenance
-from emosym.training.trackers import default_trackers, listening
+from emosym.toolkit import write_json
+from emosym.training.loop import train
+from emosym.training.stage import Stage
 
 
 def run_experiment(
@@ -73,35 +77,110 @@ def run_experiment(
             trust_remote_code=trust_remote_code,
         )
         stack.callback(close_memory, builder)
-        around = build_surroundings(builder)
+        parts = build_parts(builder)
         pending = [name for name in stages if name not in run.done()]
+        train_samples = limited(parts.dataset.split("train"), smoke)
+        require_annotations(builder, train_samples)
         if "compress" in pending:
-            require_texts(resolved, around.knowledge, limited(around.dataset.split("train"), smoke))
-        knows = around.knowledge is not None and around.text_encoder is not None
-        width = around.text_encoder.width if around.text_encoder is not None and knows else 0
-        system = System.assemble(builder, text_width=width, device=chosen_device, precision=chosen_precision)
+            require_texts(resolved, parts.knowledge, train_samples)
+        system = System.assemble(builder, text_width=parts.text_width)
         if "unify" in pending:
             with system.evaluating():
-                require_room(resolved, system.core, chosen_device)
-        plugins = {name: f"{found.distribution} {found.version}" for name, found in registry.plugins.items()}
-        facts = dict(around.dataset.facts())
+                require_room(resolved, system.require_generation())
         write_json(
             run.provenance,
             provenance(
-                plugins, seed=spec.seed, device=str(chosen_device), precision=chosen_precision, data=facts
+                {name: f"{one.distribution} {one.version}" for name, one in registry.plugins.items()},
+                seed=spec.seed,
+                device=str(chosen_device),
+                precision=chosen_precision,
+                data=dict(parts.dataset.facts()),
             ),
         )
         hook.emosym_run_started(run=run.path, spec=resolved.data())
-        measured = {
-            name: run_stage(name, system, around, run, hook, resume=resume, smoke=smoke) for name in pending
-        }
-        latest = load_latest(system, run)
-        figures = measured.get(latest)
+        experiment = Experiment(system, parts, run, hook, resume, smoke)
+        measured = {name: experiment.run_stage(name) for name in pending}
+        latest = experiment.load_latest()
         system.save(run.system)
-        summary = finish(system, around, run, started, figures, smoke=smoke)
+        summary = finish(system, parts, run, started, measured.get(latest), smoke=smoke)
         write_report(run.path)
         hook.emosym_run_finished(run=run.path, summary=summary)
     return summary
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A run whose parts are built: what trains its stages."""
+
+    system: System
+    parts: ExperimentParts
+    run: RunFolder
+    hook: Lifecycle
+    resume: bool
+    smoke: bool
+
+    def samples(self, split: str) -> Sequence[Sample]:
+        """A split of the data, shortened for a smoke run."""
+        return limited(self.parts.dataset.split(split), self.smoke)
+
+    def run_stage(self, name: str) -> Mapping[str, Any]:
+        """Train one stage, save its weights, and return what the system understands after it, in figures."""
+        self.load_latest(before=name)
+        spec, system = self.system.resolved.spec, self.system
+        stage = self.make_stage(name)
+        AcceleratorState._reset_state()  # it is one for a process, and an earlier run may have had another precision
+        accelerator = Accelerator(
+            cpu=system.device.type == "cpu",
+            mixed_precision="no" if system.precision == "fp32" else system.precision,
+            gradient_accumulation_steps=spec.compute.gradient_accumulation,
+        )
+        facts = train(
+            stage,
+            optim=spec.optim,
+            run=self.run.path,
+            hook=self.hook,
+            accelerator=accelerator,
+            seed=spec.seed * 31 + STAGES.index(name),
+            checkpoint_minutes=spec.compute.checkpoint_minutes,
+            workers=spec.compute.workers,
+            resume=self.resume,
+        )
+        stage.finish()
+        system.save(self.run.checkpoint(name))
+        held_out = self.samples(spec.evaluation.split)
+        figures = understanding(system, held_out, self.parts.metrics, batch_size=spec.evaluation.batch_size)
+        write_json(self.run.path / "evaluation" / f"{name}.json", figures)
+        self.run.mark_done(name, facts)
+        short = {key: value for key, value in figures.items() if isinstance(value, float)}
+        self.hook.emosym_stage_finished(run=self.run.path, stage=name, summary={**facts, **short})
+        return figures
+
+    def load_latest(self, before: str | None = None) -> str:
+        """Take the weights of the last finished stage (of those ``before`` one), whatever order they were trained in.
+
+        Returns its name, empty where none is finished: the system then stays as it is.
+        """
+        done = self.run.done()
+        reached = [name for name in STAGES[: STAGES.index(before) if before else None] if name in done]
+        if not reached:
+            return ""
+        self.system.load_state(read_state(self.run.checkpoint(reached[-1])))
+        return reached[-1]
+
+    def make_stage(self, name: str) -> Stage[Any]:
+        """The stage of a name."""
+        spec, system, parts = self.system.resolved.spec, self.system, self.parts
+        accumulation = spec.compute.gradient_accumulation
+        stages, samples = spec.stages, self.samples("train")
+        if name == "compress" and stages.compress is not None:
+            return Compress(system, stages.compress, parts, samples, spec.seed, accumulation)
+        if name == "reinforce" and stages.reinforce is not None:
+            return Reinforce(system, stages.reinforce, parts, samples, spec.seed, accumulation)
+        assert stages.unify is not None
+        validation = self.samples("val")
+        return Unify(
+            system, stages.unify, parts, samples, validation, spec.seed, self.hook, self.run.path, accumulation
+        )
 
 
 @contextmanager
@@ -139,75 +218,3 @@ def stages_of(spec: Spec, only: Sequence[str] | None) -> list[str]:
                 hint=f"its stages: {', '.join(there) or 'none'}",
             )
     return [name for name in there if only is None or name in only]
-
-
-def run_stage(
-    name: str, system: System, around: Surroundings, run: RunFolder, hook: Any, *, resume: bool, smoke: bool
-) -> dict[str, Any]:
-    """Train one stage, save its weights, and return what the system understands after it, in figures."""
-    load_latest(system, run, before=name)
-    spec = system.resolved.spec
-    stage = make_stage(name, system, around, run, hook, smoke=smoke)
-    AcceleratorState._reset_state()  # it is one for a process, and an earlier run may have had another precision
-    accelerator = Accelerator(
-        cpu=system.device.type == "cpu",
-        mixed_precision="no" if system.precision == "fp32" else system.precision,
-        gradient_accumulation_steps=spec.compute.gradient_accumulation,
-    )
-    facts = train(
-        stage,
-        optim=spec.optim,
-        run=run,
-        hook=hook,
-        accelerator=accelerator,
-        seed=spec.seed * 31 + STAGES.index(name),
-        checkpoint_minutes=spec.compute.checkpoint_minutes,
-        workers=spec.compute.workers,
-        resume=resume,
-    )
-    stage.finish()
-    system.save(run.checkpoint(name))
-    samples = limited(around.dataset.split(spec.evaluation.split), smoke)
-    figures = understanding(system, samples, around.metrics, batch_size=spec.evaluation.batch_size)
-    write_json(run.path / "evaluation" / f"{name}.json", figures)
-    run.mark_done(name, facts)
-    short = {key: value for key, value in figures.items() if isinstance(value, float)}
-    hook.emosym_stage_finished(run=run.path, stage=name, summary={**facts, **short})
-    return figures
-
-
-def load_latest(system: System, run: RunFolder, before: str | None = None) -> str:
-    """Take the weights of the last finished stage (of those ``before`` one), whatever order they were trained in.
-
-    Returns its name, empty where none is finished: the system then stays as it is.
-    """
-    done = run.done()
-    reached = [name for name in STAGES[: STAGES.index(before) if before else None] if name in done]
-    if not reached:
-        return ""
-    system.load_state(read_state(run.checkpoint(reached[-1])))
-    return reached[-1]
-
-
-def make_stage(
-    name: str, system: System, around: Surroundings, run: RunFolder, hook: Any, *, smoke: bool
-) -> Stage:
-    """The stage object of a name."""
-    spec = system.resolved.spec
-    settings = getattr(spec.stages, name)
-    samples = limited(around.dataset.split("train"), smoke)
-    makers: dict[str, Callable[[], Stage]] = {
-        "compress": lambda: Compress(system, settings, around, samples, spec.seed),
-        "reinforce": lambda: Reinforce(system, settings, around, samples, spec.seed),
-        "unify": lambda: Unify(
-            system,
-            settings,
-            around,
-            samples,
-            limited(around.dataset.split("val"), smoke),
-            spec.seed,
-            hook,
-            run.path,
-        ),
-    }
-    return makers[name]()

@@ -9,22 +9,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emosym.assembly import Surroundings
+from emosym.assembly import ExperimentParts
 from emosym.contracts import Sample
 from emosym.evaluation.evaluate import evaluate_system
-from emosym.evaluation.sheet import contact_sheet
-from emosym.files import write_json, written_whole
+from emosym.report.sheet import contact_sheet
+from emosym.toolkit import write_json, written_whole
 from emosym.spec.model import STAGES
-from emosym.stages.smoke import limited
+from emosym.experiment.smoke import limited
 from emosym.system import System
-from emosym.training.run_folder import RunFolder, peak_memory_bytes
+from emosym.experiment.folder import RunFolder, peak_memory_bytes
 
 SHEET_COLUMNS = 12
 
 
 def finish(
     system: System,
-    around: Surroundings,
+    parts: ExperimentParts,
     run: RunFolder,
     started: float,
     figures: Mapping[str, Any] | None,
@@ -36,10 +36,10 @@ def finish(
     ``figures`` are what the last stage measured of these very weights, None where it was done before.
     """
     done = run.done()
-    samples = limited(around.dataset.split(system.resolved.spec.evaluation.split), smoke)
+    samples = limited(parts.dataset.split(system.resolved.spec.evaluation.split), smoke)
     final = evaluate_system(
         system,
-        around,
+        parts,
         run.path,
         generate=None if "unify" in done else False,
         samples=samples,
@@ -50,12 +50,12 @@ def finish(
         path = run.path / "evaluation" / f"{name}.json"
         if path.exists():
             stages[name] = scalars(json.loads(path.read_text(encoding="utf-8")))
-    if around.memory is not None and "unify" in done:
-        write_ledger(around.memory, run.path / "ledger.jsonl")
+    if parts.memory is not None and "unify" in done:
+        write_ledger(parts.memory, run.path / "ledger.jsonl")
         originals = [
-            sample for sample in limited(around.dataset.split("train"), smoke) if sample.label is not None
+            sample for sample in limited(parts.dataset.split("train"), smoke) if sample.label is not None
         ]
-        admitted = [sample for sample in around.memory.view(originals) if sample.generated]
+        admitted = [sample for sample in parts.memory.view(originals) if sample.generated]
         write_sheet(admitted, system.labels.names, run.path / "sheets" / "bank.png")
     seconds = {name: round(facts["seconds"], 1) for name, facts in done.items()}
     summary = {
@@ -87,7 +87,7 @@ def scalars(figures: dict[str, Any]) -> dict[str, Any]:
 def write_sheet(samples: Sequence[Sample], names: Sequence[str], path: Path) -> None:
     """Contact sheet of samples by label, where there are any."""
     rows = {
-        name: [sample.open()[0] for sample in samples if sample.label == i][:SHEET_COLUMNS]
+        name: [sample.open_target() for sample in samples if sample.label == i][:SHEET_COLUMNS]
         for i, name in enumerate(names)
     }
     shown = {name: row for name, row in rows.items() if row}

@@ -13,7 +13,7 @@ from typing import IO, Any
 from accelerate.utils.environment import get_int_from_env
 from emosym_registry import EmosymError, Lifecycle, Registry, hookimpl
 
-from emosym.files import written_whole
+from emosym.toolkit import written_whole
 
 METRICS = "metrics.jsonl"
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emosym.evaluation.curves import stage_curves
-from emosym.evaluation.wording import around, clock, further, interval, number, share
-from emosym.files import written_whole
+from emosym.report.curves import stage_curves
+from emosym.report.numbers import around, clock, further, interval, number, share
+from emosym.toolkit import written_whole
 from emosym.spec.model import STAGES
 
 SHEETS = {"generated": "Generated", "real": "Real", "bank": "In the memory bank"}
@@ -34,7 +34,7 @@ def facts(run: Path) -> dict[str, Any]:
     """What the page shows."""
     from markupsafe import Markup
 
-    from emosym.training.trackers import METRICS, read_metrics
+    from emosym.experiment.trackers import METRICS, read_metrics
 
     summary = read_json(run / "summary.json") or {}
     final = read_json(run / "evaluation" / "final.json") or {}

@@ -84,7 +84,7 @@ class Compute(Section):
     """Batches that make one optimiser step."""
 
 
-class _Stage(Section):
+class StageSettings(Section):
     """What all stages share. Values a spec leaves out come from the stage's preset."""
 
     preset: PresetName = "emosym"
@@ -113,14 +113,14 @@ class _Stage(Section):
         return value
 
 
-class CompressStage(_Stage):
+class CompressStage(StageSettings):
     """Stage 1: press knowledge into the reasoning tokens."""
 
     knowledge_weight: float = Field(default=0.5, ge=0)
     """Weight of the compressor's own loss."""
 
 
-class ReinforceStage(_Stage):
+class ReinforceStage(StageSettings):
     """Stage 2: sharpen the tokens with verifiable rewards."""
 
     share_prefix: bool = True
@@ -143,7 +143,7 @@ class Refreshing(Section):
     """Roll a refresh back when validation accuracy falls by more than this before the next one; null never does."""
 
 
-class UnifyStage(_Stage):
+class UnifyStage(StageSettings):
     """Stage 3: fuse, generate, feed back."""
 
     diffusion_weight: float = Field(default=1.0, ge=0)

@@ -46,6 +46,11 @@ class Resolved:
         """The bare name of the component at a path, as people read it; the spec may name its plugin too."""
         return self.offers[path].spec.name
 
+    def needs(self, path: str) -> tuple[str, ...]:
+        """What the component at a path needs with its parameters, as its plugin says."""
+        declared: tuple[str, ...] = getattr(self.offers[path].spec, "needs", ())
+        return declared
+
     def origin(self, path: str) -> Origin:
         """Where the value at a dotted path came from."""
         return self.origins.get(path, Origin("default"))

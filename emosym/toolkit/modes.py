@@ -17,9 +17,9 @@ class Frozen(nn.Module):
 
 
 @contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
+def evaluating(*modules: nn.Module) -> Iterator[None]:
     """Eval mode inside, and every module's own mode again afterwards."""
-    training = [part for part in module.modules() if part.training]
+    training = [part for module in modules for part in module.modules() if part.training]
     for part in training:
         part.training = False
     try:

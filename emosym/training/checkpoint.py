@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from emosym_registry import EmosymError
 from emosym_registry.errors import first_line
 
-from emosym.files import json_text, written_whole
 from emosym.storage import read_state, size_of, write_state
-from emosym.training.run_folder import RunFolder
-
-if TYPE_CHECKING:
-    from emosym.training.loop import Stage
+from emosym.toolkit import json_text, written_whole
+from emosym.training.stage import Stage
 
 
 class Checkpoint:
-    """Saves to and loads from ``checkpoints/last``."""
+    """Saves a stage to ``folder`` and loads it from there."""
 
-    def __init__(self, run: RunFolder, stage: Stage, optimizer: torch.optim.Optimizer) -> None:
-        self.folder = run.checkpoint("last")
+    def __init__(self, folder: Path, stage: Stage[Any], optimizer: torch.optim.Optimizer) -> None:
+        self.folder = folder
         self.stage = stage
         self.optimizer = optimizer
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,94 +13,13 @@ from accelerate import Accelerator
 from emosym_registry import EmosymError
 from torch import Tensor, nn
 
-from emosym.contracts import LossTerms, Sample
+from emosym.contracts import LossTerms
 from emosym.spec.model import Optim
-from emosym.system import GROUPS, System
+from emosym.system import System
 from emosym.training.checkpoint import Checkpoint
 from emosym.training.prefetch import Prefetch
 from emosym.training.reachability import Reachability
-from emosym.training.run_folder import RunFolder
-
-
-class Stage(nn.Module, ABC):
-    """One stage of training: which parameters learn, from which batches, by which loss.
-
-    Everything random in a step comes from ``generator``, which depends on (seed, stage, step) alone, so a resumed run
-    goes on exactly as an uninterrupted one.
-    """
-
-    name: str
-
-    def __init__(self, system: System, settings: Any) -> None:
-        super().__init__()
-        self.system = system
-        self.settings = settings
-        self.parts = nn.ModuleDict(system.modules())
-
-    @property
-    @abstractmethod
-    def steps(self) -> int:
-        """Optimiser steps in all."""
-
-    @abstractmethod
-    def batch(self, step: int, rank: int, world: int) -> Sequence[Sample]:
-        """This process's samples of a step."""
-
-    @abstractmethod
-    def forward(self, batch: Sequence[Sample], generator: torch.Generator) -> LossTerms:
-        """The loss of a batch."""
-
-    def before(self) -> None:
-        """Prepare what needs the weights the stage starts from; also called when resuming, after they are loaded."""
-
-    def after_step(self, step: int) -> Mapping[str, float]:
-        """Called after optimiser step ``step`` (1-based); more values to log."""
-        return {}
-
-    def finish(self) -> None:
-        """Called once after the last step, before the weights are saved."""
-
-    def extra_state(self) -> dict[str, Any]:
-        """State beyond weights that a checkpoint must hold."""
-        return {}
-
-    def load_extra_state(self, state: Mapping[str, Any]) -> None:
-        """The inverse of :meth:`extra_state`."""
-
-    def groups(self) -> dict[str, dict[str, nn.Parameter]]:
-        """Parameters that learn, by group and name. Everything else in the system is frozen."""
-        chosen = {}
-        for group in GROUPS:
-            learns = group in self.settings.train
-            parameters = self.system.group(group)
-            for parameter in parameters.values():
-                parameter.requires_grad_(learns)
-            if learns and parameters:
-                chosen[group] = parameters
-        return chosen
-
-
-def steps_for(settings: Any, samples: int) -> int:
-    """Optimiser steps of a stage: ``steps`` where given, else ``epochs`` over ``samples``."""
-    if settings.steps is not None:
-        return int(settings.steps)
-    return max(1, math.ceil(settings.epochs * samples / settings.batch_size))
-
-
-class Shuffle:
-    """Batches of a fixed list without a stateful sampler: batch ``k`` is a function of (seed, k) alone."""
-
-    def __init__(self, size: int, batch_size: int, seed: int) -> None:
-        self.size, self.batch_size, self.seed = size, min(batch_size, size), seed
-        self._epoch, self._order = -1, torch.empty(0)
-
-    def __call__(self, k: int) -> list[int]:
-        per_epoch = self.size // self.batch_size
-        epoch, place = divmod(k, per_epoch)
-        if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-            self._epoch, self._order = epoch, torch.randperm(self.size, generator=generator)
-        return self._order[place * self.batch_size : (place + 1) * self.batch_size].tolist()
+from emosym.training.stage import Stage
 
 
 def schedule(step: int, steps: int, optim: Optim) -> float:
@@ -115,10 +34,10 @@ def schedule(step: int, steps: int, optim: Optim) -> float:
 
 
 def train(
-    stage: Stage,
+    stage: Stage[Any],
     *,
     optim: Optim,
-    run: RunFolder,
+    run: Path,
     hook: Any,
     accelerator: Accelerator,
     seed: int,
@@ -126,7 +45,10 @@ def train(
     workers: int = 0,
     resume: bool = False,
 ) -> dict[str, Any]:
-    """Train one stage from its first step, or from the last checkpoint with ``resume``; returns its facts."""
+    """Train one stage from its first step, or from the last checkpoint with ``resume``; returns its facts.
+
+    In the folder ``run`` it keeps ``checkpoints/last`` and ``evaluation/gradients-<stage>.json``.
+    """
     groups = stage.groups()
     if not groups:
         raise EmosymError(
@@ -141,7 +63,7 @@ def train(
         ],
         weight_decay=optim.weight_decay,
     )
-    checkpoint = Checkpoint(run, stage, optimizer)
+    checkpoint = Checkpoint(run / "checkpoints" / "last", stage, optimizer)
     first = checkpoint.load() if resume else 0
     stage.before()
     if first == 0 and accelerator.is_main_process:
@@ -154,7 +76,7 @@ def train(
     prepared, optimizer = accelerator.prepare(stage, optimizer)
     parameters = [p for params in groups.values() for p in params.values()]
     set_modes(stage.system, groups)
-    hook.emosym_stage_started(run=run.path, stage=stage.name, steps=stage.steps, step=first)
+    hook.emosym_stage_started(run=run, stage=stage.name, steps=stage.steps, step=first)
     start = saved = time.perf_counter()
     values: dict[str, float] = {}
     for step in range(first, stage.steps):
@@ -165,9 +87,9 @@ def train(
             prepared, stage, optimizer, accelerator, parameters, step, seed, optim.clip, reach, prefetch
         )
         values |= {"lr": optim.lr * factor, **stage.after_step(step + 1)}
-        hook.emosym_step_finished(run=run.path, stage=stage.name, step=step + 1, values=values)
+        hook.emosym_step_finished(run=run, stage=stage.name, step=step + 1, values=values)
         if step + 1 == min(stage.steps, first + Reachability.STEPS):
-            reach.report(run.path / "evaluation" / f"gradients-{stage.name}.json")
+            reach.report(run / "evaluation" / f"gradients-{stage.name}.json")
         if time.perf_counter() - saved > 60 * checkpoint_minutes and accelerator.is_main_process:
             checkpoint.save(step + 1)
             saved = time.perf_counter()
@@ -183,7 +105,7 @@ def train(
 
 def one_step(
     prepared: Callable[..., LossTerms],
-    stage: Stage,
+    stage: Stage[Any],
     optimizer: Any,
     accelerator: Accelerator,
     parameters: Sequence[nn.Parameter],

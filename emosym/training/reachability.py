@@ -8,7 +8,7 @@ from pathlib import Path
 from emosym_registry import EmosymError
 from torch import nn
 
-from emosym.files import write_json
+from emosym.toolkit import write_json
 
 
 class Reachability:

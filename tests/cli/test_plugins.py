@@ -7,7 +7,7 @@ import pytest
 from emosym_registry import discovery, load_registry, loading
 from emosym_registry.cards import Card, CardComponent, load_cards
 
-from emosym.cli.plugins_search import matches
+from emosym.cli.plugins.search import matches
 
 from .conftest import Command, install
 

@@ -19,7 +19,7 @@ from types import SimpleNamespace as Simple
 from emosym_registry import EmosymError
 from emosym.storage import read_state
 from emosym.training.checkpoint import Checkpoint
-from emosym.training.run_folder import RunFolder
+from emosym.experiment.folder import RunFolder
 
 disk = Path(sys.argv[1])
 

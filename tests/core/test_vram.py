@@ -14,8 +14,8 @@ from PIL import Image
 
 from emosym.assembly import Builder
 from emosym.contracts import Sample, Workload
-from emosym.contracts.metering import Meter, metered
-from emosym.sizing import CARDS, CONTEXT_BYTES, GIB, Estimate, card_for, estimate
+from emosym.toolkit.metering import Meter, metered
+from emosym.vram import CARDS, CONTEXT_BYTES, GIB, Estimate, card_for, estimate
 from emosym.spec import load_spec
 
 CONFIGS = Path(__file__).parents[2] / "configs"

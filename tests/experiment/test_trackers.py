@@ -9,7 +9,7 @@ import pytest
 from emosym_registry import hookimpl, load_registry
 from emosym_registry.discovery import Found
 
-from emosym.training.trackers import (
+from emosym.experiment.trackers import (
     JsonLines,
     TensorBoardTracker,
     default_trackers,

@@ -11,7 +11,7 @@ import pytest
 from emosym_registry import KINDS
 
 from emosym.cli import main
-from emosym.cli.plugins_new import render
+from emosym.cli.plugins.new import render
 
 from .conftest import ROOT, Environment, build
 

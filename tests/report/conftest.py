@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from emosym.contracts.labels import MIKELS_8
-from emosym.evaluation.sheet import contact_sheet
+from emosym.report.sheet import contact_sheet
 
 
 def figures(right: int) -> dict[str, object]:

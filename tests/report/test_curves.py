@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emosym.evaluation.curves import INK, panel_of, smoothed, stage_curves
+from emosym.report.curves import INK, panel_of, smoothed, stage_curves
 
 
 def test_smoothing_leaves_a_straight_line_alone_away_from_its_ends() -> None:

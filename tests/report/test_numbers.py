@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from emosym.evaluation.wording import clock, interval, number, share
+from emosym.report.numbers import clock, interval, number, share
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (65, "1:05"), (3600, "1:00:00"), (59.6, "1:00")])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emosym.evaluation.report import write_report
+from emosym.report.report import write_report
 
 VOID = {"meta", "img", "link", "br", "path", "use", "rect", "line"}
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from emosym.evaluation.sheet import CELL, EMPTY, GAP, contact_sheet
+from emosym.report.sheet import CELL, EMPTY, GAP, contact_sheet
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 

@@ -17,7 +17,7 @@ from emosym.spec import Resolved, SpecErrors, load_spec
 CONFIG = """
 from typing import Literal
 from pydantic import Field, model_validator
-from emosym.contracts.config import ComponentConfig
+from emosym.contracts import ComponentConfig
 
 
 class Adapter(ComponentConfig):

@@ -10,8 +10,8 @@ import torch
 from emosym_registry import Registry, hookimpl
 
 from emosym.spec import Resolved, load_spec
-from emosym.stages.run import run_experiment
-from emosym.training.trackers import default_trackers
+from emosym.experiment.run import run_experiment
+from emosym.experiment.trackers import default_trackers
 
 SMALL = (
     "data.params.train=96",

@@ -14,9 +14,9 @@ import pytest
 from emosym_registry import EmosymError, Registry
 
 from emosym.spec import load_spec
-from emosym.stages.run import run_experiment
+from emosym.experiment.run import run_experiment
 from emosym.system import System
-from emosym.training.run_folder import RunFolder
+from emosym.experiment.folder import RunFolder
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from emosym_registry import EmosymError, Registry
 
 from emosym.cli import main
 from emosym.spec import load_spec
-from emosym.stages.run import run_experiment
+from emosym.experiment.run import run_experiment
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/your-own-images.md"
 

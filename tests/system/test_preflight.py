@@ -8,7 +8,7 @@ import pytest
 from emosym_registry import EmosymError, Registry
 
 from emosym.spec import load_spec
-from emosym.stages.run import run_experiment
+from emosym.experiment.run import run_experiment
 
 
 @pytest.mark.parametrize(

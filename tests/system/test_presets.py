@@ -9,7 +9,7 @@ import pytest
 from emosym_registry import Registry
 
 from emosym.spec import Resolved, load_spec
-from emosym.stages.run import run_experiment
+from emosym.experiment.run import run_experiment
 
 FORM = (
     "compressor.params={symmetric: false, mask_identical: false}",

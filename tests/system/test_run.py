@@ -11,7 +11,7 @@ from emosym_registry import EmosymError, Registry, hookimpl
 
 from emosym.evaluation.evaluate import evaluate_run
 from emosym.spec import Resolved, load_spec
-from emosym.stages.run import run_experiment
+from emosym.experiment.run import run_experiment
 from emosym.storage import read_state
 
 

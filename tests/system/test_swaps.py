@@ -16,7 +16,7 @@ from PIL import Image
 
 from emosym.cli import main
 from emosym.spec import load_spec
-from emosym.stages.run import run_experiment
+from emosym.experiment.run import run_experiment
 from emosym.system import System
 
 SPEC = Path(__file__).parents[2] / "configs" / "tiny.yaml"

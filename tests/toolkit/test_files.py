@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from emosym_registry import EmosymError
 
-from emosym.files import write_json, written_whole
+from emosym.toolkit import write_json, written_whole
 
 FULL = Path("/dev/full")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emosym.cli.common import registry_for, registry_with
-from emosym.cli.plugins_promises import every, explanation, known, listing
+from emosym.cli.plugins.promises import every, explanation, known, listing
 
 if TYPE_CHECKING:
     from emosym_registry import Offer, Registry

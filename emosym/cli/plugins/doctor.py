@@ -28,7 +28,7 @@ def doctor(
 
     registry = load_registry(disabled=context.obj.no_plugin, strict=False, on_failure=_recorded_only)
     print(f"importing every component of {_plugins(len(registry.plugins))} …", file=sys.stderr)
-    from emosym.cli.plugins_examine import examine
+    from emosym.diagnosis.examine import examine
 
     with redirect_stdout(sys.stderr):  # what an import prints must not get into the report
         troubles = examine(registry)

@@ -59,7 +59,7 @@ def new(
     ] = None,
 ) -> None:
     """Make a plugin package in the folder NAME, here: entry point, config, implementation, conformance test, README."""
-    from emosym.files import written_whole
+    from emosym.toolkit import written_whole
 
     folder = Path(name)
     files = render(name, kind.replace("-", "_"), component or name)

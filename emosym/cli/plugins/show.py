@@ -19,7 +19,7 @@ def show_plugin(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show a plugin and what it offers, or a component and its parameters; also of what is not installed."""
-    from emosym.cli.plugins_facts import look_up
+    from emosym.diagnosis.facts import look_up
 
     about = look_up(registry_for(context.obj), name)
     if as_json:

@@ -16,7 +16,7 @@ from emosym_diffusion import adapter, checks
 from emosym_diffusion.autoencoder import Autoencoder
 from emosym_diffusion.conditions import join, moved
 from emosym_diffusion.config import DiffusionConfig
-from emosym_diffusion.fingerprint import hash_tensors
+from emosym.toolkit import hash_tensors
 from emosym_diffusion.folder import PipelineFolder
 from emosym_diffusion.footprint import measure
 from emosym_diffusion.objective import training_objective

@@ -9,7 +9,7 @@ from emosym_registry import EmosymError
 from emosym_registry.errors import first_line
 from safetensors import SafetensorError
 
-from emosym.contracts.weights import absent_shards, damaged_files, holds_code, is_torn, some
+from emosym.toolkit.weights import absent_shards, damaged_files, holds_code, is_torn, some
 
 LOADING = (
     OSError, ImportError, ValueError, RuntimeError, KeyError, TypeError, EOFError, SafetensorError, UnpicklingError,

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from emosym.contracts.weights import check_complete, quiet
+from emosym.toolkit.weights import check_complete, quiet
 from emosym_diffusion.config import SamplingDefaults
 from emosym_diffusion.failures import LOADING, explained
 

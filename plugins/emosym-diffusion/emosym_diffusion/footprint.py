@@ -17,8 +17,8 @@ from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig
 
 from emosym.contracts import Context, Footprint, Workload
-from emosym.contracts.metering import LikeCuda, metered
-from emosym.contracts.weights import known_folder
+from emosym.toolkit.metering import LikeCuda, metered
+from emosym.toolkit.weights import known_folder
 from emosym_diffusion import adapter
 from emosym_diffusion.checks import Family
 from emosym_diffusion.config import DiffusionConfig

@@ -11,7 +11,7 @@ from emosym_diffusion.sd import StableDiffusion
 from emosym_diffusion.sdxl import StableDiffusionXL
 
 from emosym.contracts import Context, Footprint, LabelSet, Workload
-from emosym.contracts.weights import known_folder
+from emosym.toolkit.weights import known_folder
 
 SD15, SDXL = "stable-diffusion-v1-5/stable-diffusion-v1-5", "stabilityai/stable-diffusion-xl-base-1.0"
 VAE, CLIP_L, BIG_G = 83_653_863, 123_060_480, 694_659_840

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from emosym.contracts import Context
-from emosym.contracts.weights import holds_code, is_torn
+from emosym.toolkit.weights import holds_code, is_torn
 
 
 def locate(model: str, context: Context) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor
 from emosym.contracts import Context, TextEncoder
 from emosym_metrics.clip import device_of, load_clip
 from emosym_metrics.config import TextEncoderConfig
-from emosym_metrics.frozen import Frozen
+from emosym.toolkit import Frozen
 from emosym_metrics.splitting import split_text
 
 logger = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from typing import Any
 from emosym_registry import EmosymError
 from torch import Tensor
 
-from emosym.official.names import part_of_model, plain
-from emosym.official.tensors import read_mapping, read_settings
+from emosym_official.names import part_of_model, plain
+from emosym_official.tensors import read_mapping, read_settings
 
 UNSUPPORTED = (
     "rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform", "layer_replication", "trainable_token_indices",

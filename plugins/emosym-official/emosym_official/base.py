@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from emosym.official.names import part_of_model, plain
-from emosym.official.pieces import OWN
+from emosym_official.names import part_of_model, plain
+from emosym_official.pieces import OWN
 
 SET_ASIDE = {
     "rf_model": "the frozen reference model of stage 2",

@@ -11,7 +11,7 @@ from emosym.cli.columns import columns
 from emosym.cli.common import DeviceOption, SetOption, registry_for
 
 if TYPE_CHECKING:
-    from emosym.official.report import Report
+    from emosym_official.report import Report
 
 app = typer.Typer(help="Bring trained weights of other programs into a saved system.", no_args_is_help=True)
 
@@ -73,7 +73,7 @@ def official(
         if model
     ]
     registry = registry_for(context.obj, plugins_only(spec))
-    from emosym.official import Places, import_official
+    from emosym_official import Places, import_official
 
     report = import_official(
         Places(folder, mappers, emotion_space),

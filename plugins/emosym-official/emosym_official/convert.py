@@ -14,15 +14,15 @@ from torch import Tensor
 from emosym.assembly import Builder, choose_device, choose_precision
 from emosym.contracts import LabelSet
 from emosym.contracts.labels import MIKELS_8
-from emosym.files import write_json, written_whole
-from emosym.official import pieces
-from emosym.official.adapter import Adapter, read_adapter
-from emosym.official.base import Remainder, listed, sort_out
-from emosym.official.layout import Layout, Places, find
-from emosym.official.names import plainly
-from emosym.official.pieces import Mapper, Piece
-from emosym.official.report import Report
-from emosym.official.tensors import read_mapping
+from emosym.toolkit import write_json, written_whole
+from emosym_official import pieces
+from emosym_official.adapter import Adapter, read_adapter
+from emosym_official.base import Remainder, listed, sort_out
+from emosym_official.layout import Layout, Places, find
+from emosym_official.names import plainly
+from emosym_official.pieces import Mapper, Piece
+from emosym_official.report import Report
+from emosym_official.tensors import read_mapping
 from emosym.spec import Resolved, load_spec
 from emosym.system import System
 

@@ -10,9 +10,9 @@ import torch
 from emosym_registry import EmosymError
 from torch import Tensor
 
-from emosym.official.layout import Layout
-from emosym.official.names import plain
-from emosym.official.tensors import read_mapping, read_settings, read_tensor
+from emosym_official.layout import Layout
+from emosym_official.names import plain
+from emosym_official.tensors import read_mapping, read_settings, read_tensor
 
 EMOTION, CONTEXT = "EMO_embed", "CTX_embed"
 HEAD = {f"cls_head.{layer}.{kind}": f"{layer}.{kind}" for layer in (0, 2) for kind in ("weight", "bias")}

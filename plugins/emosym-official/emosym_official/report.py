@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from emosym import __version__
-from emosym.official.pieces import Piece
-from emosym.official.tensors import sha256
+from emosym_official.pieces import Piece
+from emosym_official.tensors import sha256
 
 
 @dataclass(frozen=True)

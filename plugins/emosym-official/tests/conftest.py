@@ -12,7 +12,7 @@ from emosym_registry import Registry
 
 from emosym.assembly import Builder
 from emosym.cli import main
-from emosym.official import import_official
+from emosym_official import import_official
 from emosym.spec import load_spec
 from emosym.system import System
 

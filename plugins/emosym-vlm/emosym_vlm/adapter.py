@@ -11,7 +11,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from emosym.contracts.adapters import differences
+from emosym.toolkit.adapters import differences
 from emosym_vlm.config import AdapterConfig
 
 _PROJECTOR = ("projector", "merger", "connector", "aligner", "resampler", "modality_projection")

@@ -16,9 +16,9 @@ from emosym_vlm import adapter
 from emosym_vlm.cache import can_share, continuation
 from emosym_vlm.checks import check_fresh, check_lengths, check_readable, check_samples, check_tokens
 from emosym_vlm.config import BackboneConfig
-from emosym_vlm.fingerprint import stamp, tensors, vision_tensors
+from emosym.toolkit import stamp, tensors, vision_tensors
 from emosym_vlm.footprint import measure
-from emosym_vlm.injection import embedded, evaluating
+from emosym.toolkit import embedded, evaluating
 from emosym_vlm.loading import load
 from emosym_vlm.memo import PromptMemo
 from emosym_vlm.placing import is_placed

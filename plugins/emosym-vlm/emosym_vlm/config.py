@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from emosym.contracts.config import ComponentConfig
+from emosym.contracts import ComponentConfig
 
 
 class AdapterConfig(ComponentConfig):

@@ -12,7 +12,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from emosym.contracts import Context
-from emosym.contracts.weights import absent_shards, damaged_files, holds_code, is_torn, some
+from emosym.toolkit.weights import absent_shards, damaged_files, holds_code, is_torn, some
 
 LOADING = (
     OSError, ImportError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, EOFError,

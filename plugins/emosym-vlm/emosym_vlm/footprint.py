@@ -20,8 +20,8 @@ from transformers import (
 )
 
 from emosym.contracts import Context, Footprint, Workload
-from emosym.contracts.metering import LikeCuda, metered
-from emosym.contracts.weights import known_folder
+from emosym.toolkit.metering import LikeCuda, metered
+from emosym.toolkit.weights import known_folder
 from emosym_vlm import adapter
 from emosym_vlm.cache import continuation
 from emosym_vlm.config import BackboneConfig

@@ -25,7 +25,7 @@ from transformers.utils import is_kernels_available
 from transformers.utils import logging as transformers_logging
 
 from emosym.contracts import Context
-from emosym.contracts.weights import check_complete, quiet
+from emosym.toolkit.weights import check_complete, quiet
 from emosym_vlm.config import BackboneConfig
 from emosym_vlm.failures import LOADING, downloaded, explained
 from emosym_vlm.lines import reader_of

@@ -19,7 +19,7 @@ from emosym_vlm.footprint import (
 )
 
 from emosym.contracts import Context, Footprint, LabelSet, Workload
-from emosym.contracts.weights import known_folder
+from emosym.toolkit.weights import known_folder
 
 QWEN_PIXELS = {"min_pixels": 4 * 28**2, "max_pixels": 512 * 28**2}
 LORA = {"rank": 64, "alpha": 128, "dropout": 0.05}

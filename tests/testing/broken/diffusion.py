@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from emosym_diffusion.config import StableDiffusionConfig
 from emosym_diffusion.conformance import PARAMS
-from emosym_diffusion.fingerprint import hash_tensors
+from emosym.toolkit import hash_tensors
 from emosym_diffusion.sd import StableDiffusion
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-from emosym.contracts.config import ComponentConfig
+from emosym.contracts import ComponentConfig
 
 
 class BrightnessConfig(ComponentConfig):

@@ -1,0 +1,101 @@
+"""What a stage of training is: which parameters learn, from which batches, by which loss."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+import torch
+from torch import nn
+
+from emosym.contracts import LossTerms, Sample
+from emosym.spec.model import StageSettings
+from emosym.system import GROUPS, System
+
+SettingsT = TypeVar("SettingsT", bound=StageSettings)
+
+
+class Shuffle:
+    """Batches of a fixed list without a stateful sampler: batch ``k`` is a function of (seed, k) alone."""
+
+    def __init__(self, size: int, batch_size: int, seed: int) -> None:
+        self.size, self.batch_size, self.seed = size, min(batch_size, size), seed
+        self._epoch, self._order = -1, torch.empty(0)
+
+    def __call__(self, k: int) -> list[int]:
+        per_epoch = self.size // self.batch_size
+        epoch, place = divmod(k, per_epoch)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+            self._epoch, self._order = epoch, torch.randperm(self.size, generator=generator)
+        order: list[int] = self._order[place * self.batch_size : (place + 1) * self.batch_size].tolist()
+        return order
+
+
+class Stage(nn.Module, ABC, Generic[SettingsT]):
+    """One stage of training over ``samples``.
+
+    Everything random in a step comes from ``generator``, which depends on (seed, stage, step) alone, so a resumed run
+    goes on exactly as an uninterrupted one. ``accumulation`` batches make one optimiser step.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(
+        self, system: System, settings: SettingsT, samples: Sequence[Sample], seed: int, accumulation: int = 1
+    ) -> None:
+        super().__init__()
+        self.system = system
+        self.settings = settings
+        self.parts = nn.ModuleDict(system.modules())
+        self.samples = samples
+        self.seed = seed
+        self.accumulation = accumulation
+        self.shuffle = Shuffle(len(samples), settings.batch_size, seed)
+        self.steps = self._steps(len(samples))
+
+    def _steps(self, samples: int) -> int:
+        """Optimiser steps in all: ``steps`` where given, else ``epochs`` over the samples."""
+        if self.settings.steps is not None:
+            return self.settings.steps
+        images = min(self.settings.batch_size, samples) * self.accumulation
+        return max(1, math.ceil(self.settings.epochs * samples / images))
+
+    def batch(self, number: int, rank: int, world: int) -> Sequence[Sample]:
+        """This process's samples of batch ``number``, of which ``accumulation`` make a step."""
+        return [self.samples[i] for i in self.shuffle(number)][rank::world]
+
+    @abstractmethod
+    def forward(self, batch: Sequence[Sample], generator: torch.Generator) -> LossTerms:
+        """The loss of a batch."""
+
+    def before(self) -> None:  # noqa: B027 - most stages need nothing
+        """Prepare what needs the weights the stage starts from; also called when resuming, after they are loaded."""
+
+    def after_step(self, step: int) -> Mapping[str, float]:
+        """Called after optimiser step ``step`` (1-based); more values to log."""
+        return {}
+
+    def finish(self) -> None:  # noqa: B027 - most stages leave nothing to do
+        """Called once after the last step, before the weights are saved."""
+
+    def extra_state(self) -> dict[str, Any]:
+        """State beyond weights that a checkpoint must hold."""
+        return {}
+
+    def load_extra_state(self, state: Mapping[str, Any]) -> None:  # noqa: B027 - see above
+        """The inverse of :meth:`extra_state`."""
+
+    def groups(self) -> dict[str, dict[str, nn.Parameter]]:
+        """Parameters that learn, by group and name. Everything else in the system is frozen."""
+        chosen = {}
+        for group in GROUPS:
+            learns = group in self.settings.train
+            parameters = self.system.group(group)
+            for parameter in parameters.values():
+                parameter.requires_grad_(learns)
+            if learns and parameters:
+                chosen[group] = parameters
+        return chosen

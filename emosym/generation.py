@@ -67,12 +67,20 @@ class Request:
                 'the emotion goes there, as in "a {emotion} street"',
             )
         if self.strength is not None and self.image is None:
-            yield "generate.strength-alone", "strength says how far to leave an image, and there is none", "give an image"
+            yield (
+                "generate.strength-alone",
+                "strength says how far to leave an image, and there is none",
+                "give an image",
+            )
         if self.strength is not None and not 0 <= self.strength <= 1:
             yield "generate.bad-strength", f"strength is {self.strength}", "0 keeps the image, 1 forgets it"
         weights = list((self.mixture or {"": 1.0}).values())
         if min(weights) < 0 or sum(weights) <= 0 or sum(weights) == float("inf"):
-            yield "generate.bad-mixture", f"no mixture: {dict(self.mixture or {})}", "give weights of 0 or more, not all 0"
+            yield (
+                "generate.bad-mixture",
+                f"no mixture: {dict(self.mixture or {})}",
+                "give weights of 0 or more, not all 0",
+            )
 
     @property
     def settings(self) -> dict[str, object]:

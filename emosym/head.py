@@ -19,9 +19,7 @@ class EmotionHead(nn.Sequential):
     def __init__(self, hidden_size: int, emotions: int, seed: int) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            super().__init__(
-                nn.Linear(hidden_size, HEAD_WIDTH), nn.ReLU(), nn.Linear(HEAD_WIDTH, emotions)
-            )
+            super().__init__(nn.Linear(hidden_size, HEAD_WIDTH), nn.ReLU(), nn.Linear(HEAD_WIDTH, emotions))
 
 
 def labels_of(samples: Sequence[Sample], device: torch.device) -> Tensor:

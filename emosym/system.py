@@ -12,7 +12,16 @@ from torch import Tensor, nn
 
 from emosym import __version__
 from emosym.assembly import Builder
-from emosym.contracts import Backbone, Generated, ImageSource, LabelSet, Reading, ReasoningCompressor, Sample, States
+from emosym.contracts import (
+    Backbone,
+    Generated,
+    ImageSource,
+    LabelSet,
+    Reading,
+    ReasoningCompressor,
+    Sample,
+    States,
+)
 from emosym.generation import PROMPT, Generation, OnStep, Request
 from emosym.head import EmotionHead
 from emosym.precision import autocast, choose_device, choose_precision
@@ -90,7 +99,11 @@ class System:
 
     def modules(self) -> dict[str, nn.Module]:
         """The parts with weights, by name."""
-        reading: dict[str, nn.Module] = {"backbone": self.backbone, "compressor": self.compressor, "head": self.head}
+        reading: dict[str, nn.Module] = {
+            "backbone": self.backbone,
+            "compressor": self.compressor,
+            "head": self.head,
+        }
         return reading | (self.generation.modules() if self.generation is not None else {})
 
     def group(self, name: str) -> dict[str, nn.Parameter]:

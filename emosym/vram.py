@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from emosym_registry import Registry
@@ -131,7 +130,9 @@ class _Sizing:
         context = dataclasses.replace(
             self.builder.context, kind=component.spec.kind, component=component.spec.name
         )
-        load = dataclasses.replace(load, autocast=None if self.precision == "fp32" else DTYPES[self.precision])
+        load = dataclasses.replace(
+            load, autocast=None if self.precision == "fp32" else DTYPES[self.precision]
+        )
         found: Footprint | None = component.load().footprint(config, context, load)
         return found
 
@@ -198,7 +199,9 @@ class _Sizing:
         if name != "unify":
             return peak
         learns = "diffusion" in settings.train
-        head = self.footprint("diffusion", Workload(settings.batch_size, learns=learns, checkpointing=checkpointing))
+        head = self.footprint(
+            "diffusion", Workload(settings.batch_size, learns=learns, checkpointing=checkpointing)
+        )
         return peak if head is None else max(peak, held + head.peak_bytes)
 
     def readings(self, settings: StageSettings) -> tuple[int, ...]:

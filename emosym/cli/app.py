@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from emosym.cli import data, evaluate, generate, imports, plugins, run, spec, understand
+from emosym.cli import data, evaluate, generate, plugins, run, spec, understand
 from emosym.cli.globals import HELP
 from emosym.cli.group import PluginGroup
 
@@ -52,5 +52,4 @@ app.command("understand")(understand.understand)
 app.command("generate")(generate.generate)
 app.add_typer(spec.app, name="spec")
 app.add_typer(data.app, name="data")
-app.add_typer(imports.app, name="import")
 app.add_typer(plugins.app, name="plugins")

@@ -88,8 +88,8 @@ def schema(
     ] = None,
 ) -> None:
     """Write a JSON Schema of specs for the installed plugins, with which an editor completes and checks."""
-    from emosym.toolkit import write_json
     from emosym.spec import schema as schema_of
+    from emosym.toolkit import write_json
 
     document = schema_of(registry_for(context.obj))
     if out is None:

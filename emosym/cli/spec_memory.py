@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from emosym_registry import Registry
 
     from emosym.contracts import Footprint
-    from emosym.vram import Estimate
     from emosym.spec import Resolved
+    from emosym.vram import Estimate
 
 
 def memory_section(resolved: Resolved, registry: Registry) -> Section:

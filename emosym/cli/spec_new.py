@@ -35,8 +35,8 @@ def new(
     """Write a new spec that starts from a preset, with comments that say what can be changed."""
     from emosym_registry import EmosymError
 
-    from emosym.toolkit import written_whole
     from emosym.spec.template import new_spec
+    from emosym.toolkit import written_whole
 
     preset = preset.removeprefix("preset:")
     name = name or (file.stem if file is not None else f"my-{preset}")

@@ -6,6 +6,7 @@ import importlib
 import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,13 @@ Trouble = tuple[str, str, str]
 """Stage, cause and what to do."""
 
 
-def examine(registry: Registry) -> list[Failure]:
-    """Every trouble of every installed plugin, those of loading first."""
+def examine(registry: Registry, is_own_verb: Callable[[str], bool]) -> list[Failure]:
+    """Every trouble of every installed plugin, those of loading first; ``is_own_verb`` says whether a command's name is one
+    of emosym's own."""
     troubles = list(registry.failures)
     weights = probe_all(registry)
-    checks = (_introduction, _metadata, _clashes, _components, _files, _commands, _card)
+    commands = partial(_commands, is_own_verb=is_own_verb)
+    checks = (_introduction, _metadata, _clashes, _components, _files, commands, _card)
     for id, plugin in sorted(registry.plugins.items()):
         found = [*weights[id], *(trouble for check in checks for trouble in _alone(check, registry, id))]
         troubles += [Failure(plugin, *trouble) for trouble in found]
@@ -166,7 +169,7 @@ def _preset(what: str, file: Path, plugin: Found) -> Iterator[Trouble]:
             yield "spec", f"{what}: {problem}", _authors(plugin)
 
 
-def _commands(registry: Registry, id: str) -> Iterator[Trouble]:
+def _commands(registry: Registry, id: str, is_own_verb: Callable[[str], bool]) -> Iterator[Trouble]:
     import typer
 
     for owner, (name, target, _) in registry.commands:
@@ -183,25 +186,12 @@ def _commands(registry: Registry, id: str) -> Iterator[Trouble]:
             continue
         if not isinstance(command, typer.Typer):
             yield "spec", f"command {name!r}: {target} is no typer.Typer", _authors(owner)
-        if _is_own_verb(name.split()):
+        if is_own_verb(name):
             yield (
                 "register",
                 f"command {name!r} is never reached: emosym has a verb of that name",
                 _authors(owner),
             )
-
-
-def _is_own_verb(words: list[str]) -> bool:
-    import typer
-
-    from emosym.cli.app import app
-
-    command: Any = typer.main.get_command(app)
-    for word in words:
-        command = getattr(command, "commands", {}).get(word)
-        if command is None:
-            return False
-    return True
 
 
 def _card(registry: Registry, id: str) -> Iterator[Trouble]:

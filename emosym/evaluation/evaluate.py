@@ -14,10 +14,10 @@ from PIL import Image
 
 from emosym.assembly import Builder, ExperimentParts, attributed, build_parts
 from emosym.contracts import Evidence, Metric, Sample
-from emosym.toolkit import write_json
-from emosym.spec import Resolved
 from emosym.report.sheet import contact_sheet
+from emosym.spec import Resolved
 from emosym.system import System
+from emosym.toolkit import write_json
 
 Metrics = Sequence[tuple[Offer, Metric]]
 RESERVED = ("confusion", "names", "images", "bayes", "stages")
@@ -80,7 +80,6 @@ def generation(
     system: System, samples: Sequence[Sample], metrics: Metrics, judge: Any, out: Path
 ) -> dict[str, float]:
     """Generate ``per_class`` images of each emotion, save them under ``out`` and measure them beside real ones."""
-    from emosym.report.sheet import contact_sheet
 
     settings = system.resolved.spec.evaluation
     seed, names = system.resolved.spec.seed, system.labels.names

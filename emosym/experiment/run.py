@@ -179,7 +179,15 @@ class Experiment:
         assert stages.unify is not None
         validation = self.samples("val")
         return Unify(
-            system, stages.unify, parts, samples, validation, spec.seed, self.hook, self.run.path, accumulation
+            system,
+            stages.unify,
+            parts,
+            samples,
+            validation,
+            spec.seed,
+            self.hook,
+            self.run.path,
+            accumulation,
         )
 
 

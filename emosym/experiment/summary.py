@@ -12,12 +12,12 @@ from typing import Any
 from emosym.assembly import ExperimentParts
 from emosym.contracts import Sample
 from emosym.evaluation.evaluate import evaluate_system
-from emosym.report.sheet import contact_sheet
-from emosym.toolkit import write_json, written_whole
-from emosym.spec.model import STAGES
-from emosym.experiment.smoke import limited
-from emosym.system import System
 from emosym.experiment.folder import RunFolder, peak_memory_bytes
+from emosym.experiment.smoke import limited
+from emosym.report.sheet import contact_sheet
+from emosym.spec.model import STAGES
+from emosym.system import System
+from emosym.toolkit import write_json, written_whole
 
 SHEET_COLUMNS = 12
 

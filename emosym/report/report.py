@@ -11,8 +11,8 @@ from typing import Any
 
 from emosym.report.curves import stage_curves
 from emosym.report.numbers import around, clock, further, interval, number, share
-from emosym.toolkit import written_whole
 from emosym.spec.model import STAGES
+from emosym.toolkit import written_whole
 
 SHEETS = {"generated": "Generated", "real": "Real", "bank": "In the memory bank"}
 

@@ -55,9 +55,7 @@ class Compress(Stage[CompressStage]):
         logits = self.system.head(states.emotion)
         ce, accuracy = cross_entropy(logits, batch)
         knowledge, present = self.features(batch, states.context)
-        terms = self.system.compressor.loss(
-            states, knowledge, present, labels_of(batch, logits.device)
-        )
+        terms = self.system.compressor.loss(states, knowledge, present, labels_of(batch, logits.device))
         loss = self.settings.ce_weight * ce + self.settings.knowledge_weight * terms.loss
         return LossTerms(loss, {"ce": float(ce.detach()), "accuracy": accuracy, **terms.values})
 

@@ -13,7 +13,8 @@ from torch import Tensor
 def to_pixels(images: Sequence[Image.Image], size: tuple[int, int]) -> Tensor:
     """RGB pictures as [B,3,H,W] in [-1,1], for ``size`` (W, H): scaled to cover it, centre cropped."""
     fitted = (
-        image if image.size == size else ImageOps.fit(image, size, Image.Resampling.LANCZOS) for image in images
+        image if image.size == size else ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+        for image in images
     )
     arrays = [np.asarray(image) for image in fitted]
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)

@@ -71,21 +71,21 @@ class Stage(nn.Module, ABC, Generic[SettingsT]):
     def forward(self, batch: Sequence[Sample], generator: torch.Generator) -> LossTerms:
         """The loss of a batch."""
 
-    def before(self) -> None:  # noqa: B027 - most stages need nothing
+    def before(self) -> None:
         """Prepare what needs the weights the stage starts from; also called when resuming, after they are loaded."""
 
     def after_step(self, step: int) -> Mapping[str, float]:
         """Called after optimiser step ``step`` (1-based); more values to log."""
         return {}
 
-    def finish(self) -> None:  # noqa: B027 - most stages leave nothing to do
+    def finish(self) -> None:
         """Called once after the last step, before the weights are saved."""
 
     def extra_state(self) -> dict[str, Any]:
         """State beyond weights that a checkpoint must hold."""
         return {}
 
-    def load_extra_state(self, state: Mapping[str, Any]) -> None:  # noqa: B027 - see above
+    def load_extra_state(self, state: Mapping[str, Any]) -> None:
         """The inverse of :meth:`extra_state`."""
 
     def groups(self) -> dict[str, dict[str, nn.Parameter]]:

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emosym.cli import plugins_check, plugins_doctor, plugins_new, plugins_search, plugins_show
 from emosym.cli.columns import columns
 from emosym.cli.common import registry_for
+from emosym.cli.plugins.check import check
+from emosym.cli.plugins.doctor import doctor
+from emosym.cli.plugins.new import new
+from emosym.cli.plugins.search import search_plugins
+from emosym.cli.plugins.show import show_plugin
 
 if TYPE_CHECKING:
     from emosym_registry import Registry
@@ -22,11 +26,11 @@ def _plugins() -> None:
     """Who offers what."""
 
 
-app.command("show")(plugins_show.show_plugin)
-app.command("search")(plugins_search.search_plugins)
-app.command("doctor")(plugins_doctor.doctor)
-app.command("check")(plugins_check.check)
-app.command("new")(plugins_new.new)
+app.command("show")(show_plugin)
+app.command("search")(search_plugins)
+app.command("doctor")(doctor)
+app.command("check")(check)
+app.command("new")(new)
 
 
 @app.command("list")

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from contextlib import redirect_stdout
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,13 +32,20 @@ def doctor(
     from emosym.diagnosis.examine import examine
 
     with redirect_stdout(sys.stderr):  # what an import prints must not get into the report
-        troubles = examine(registry)
+        troubles = examine(registry, partial(_is_own_verb, context.find_root().command))
     if as_json:
         print(json.dumps(as_dict(registry, troubles), indent=2, ensure_ascii=False))
     else:
         _print_report(registry, troubles)
     if troubles:
         raise typer.Exit(1)
+
+
+def _is_own_verb(root: Any, name: str) -> bool:
+    command = root
+    for word in name.split():
+        command = getattr(command, "commands", {}).get(word)
+    return command is not None
 
 
 def as_dict(registry: Registry, troubles: list[Failure]) -> dict[str, Any]:

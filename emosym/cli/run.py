@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,7 +48,8 @@ def run(
     tensorboard: TensorBoardOption = False,
 ) -> None:
     """Run an experiment: every stage, the evaluation and the report."""
-    _execute(context, spec, sets, out, None, smoke, resume, device, precision, trust_remote_code, tensorboard)
+    where = {"device": device, "precision": precision, "trust_remote_code": trust_remote_code}
+    _execute(context, spec, sets, out, tensorboard, smoke=smoke, resume=resume, **where)
 
 
 def train(
@@ -65,9 +67,8 @@ def train(
 ) -> None:
     """Train single stages of an experiment; a later stage goes on from an earlier one with --resume."""
     _check_stages(stage)
-    _execute(
-        context, spec, sets, out, stage, smoke, resume, device, precision, trust_remote_code, tensorboard
-    )
+    where = {"device": device, "precision": precision, "trust_remote_code": trust_remote_code}
+    _execute(context, spec, sets, out, tensorboard, only=stage, smoke=smoke, resume=resume, **where)
 
 
 def _execute(
@@ -75,59 +76,28 @@ def _execute(
     source: str,
     sets: list[str] | None,
     out: Path | None,
-    only: list[str] | None,
-    smoke: bool,
-    resume: bool,
-    device: str | None,
-    precision: str | None,
-    trust_remote_code: bool,
     tensorboard: bool,
+    **options: Any,
 ) -> None:
+    """Run with the ``options`` of :func:`run_experiment`, and print its summary."""
     resolved, registry = resolve(context.obj, source, sets)
-    folder = out if out is not None else _default_folder(resolved.spec.name, smoke, resume)
+    folder = out if out is not None else _default_folder(resolved.spec.name, options)
+    from emosym.cli.progress import show_progress
+    from emosym.experiment.run import run_experiment
+    from emosym.experiment.trackers import Tracker
+
+    trackers = [Tracker("tensorboard")] if tensorboard else []
     try:
-        summary = _train_and_evaluate(
-            resolved, registry, folder, only, smoke, resume, device, precision, trust_remote_code, tensorboard
-        )
+        with show_progress() as progress:
+            summary = run_experiment(resolved, registry, folder, listeners=[progress, *trackers], **options)
     except KeyboardInterrupt:
-        raise StoppedError(_how_to_resume(source, sets, folder, only, smoke, trust_remote_code)) from None
+        raise StoppedError(_how_to_resume(source, sets, folder, options)) from None
     from emosym.cli.tables import print_summary
 
     print_summary(summary)
     report = folder / "report.html"
     if report.is_file():
         print(f"report: {report}")
-
-
-def _train_and_evaluate(
-    resolved: Any,
-    registry: Any,
-    folder: Path,
-    only: list[str] | None,
-    smoke: bool,
-    resume: bool,
-    device: str | None,
-    precision: str | None,
-    trust_remote_code: bool,
-    tensorboard: bool,
-) -> dict[str, Any]:
-    from emosym.cli.progress import show_progress
-    from emosym.experiment.run import run_experiment
-    from emosym.experiment.trackers import default_trackers
-
-    with show_progress() as progress:
-        return run_experiment(
-            resolved,
-            registry,
-            folder,
-            resume=resume,
-            smoke=smoke,
-            only=only,
-            device=device,
-            precision=precision,
-            trust_remote_code=trust_remote_code,
-            trackers=default_trackers(tensorboard=tensorboard, progress=progress),
-        )
 
 
 def _check_stages(names: list[str]) -> None:
@@ -141,24 +111,23 @@ def _check_stages(names: list[str]) -> None:
             raise EmosymError("cli.unknown-stage", message, hint=f"stages: {', '.join(STAGES)}")
 
 
-def _default_folder(name: str, smoke: bool, resume: bool) -> Path:
+def _default_folder(name: str, options: Mapping[str, Any]) -> Path:
     """``runs/NAME``; a smoke run has its own folder, made anew each time because nothing in it is worth keeping."""
-    if not smoke:
+    if not options["smoke"]:
         return RUNS / name
     folder = RUNS / f"{name}-smoke"
-    if (folder / "spec.yaml").is_file() and not resume:
+    if (folder / "spec.yaml").is_file() and not options["resume"]:
         shutil.rmtree(folder)
     return folder
 
 
-def _how_to_resume(
-    source: str, sets: list[str] | None, folder: Path, only: list[str] | None, smoke: bool, trust: bool
-) -> str:
+def _how_to_resume(source: str, sets: list[str] | None, folder: Path, options: Mapping[str, Any]) -> str:
     import shlex
 
+    only = options.get("only") or ()
     words = ["emosym", "train" if only else "run", source, "--out", str(folder), "--resume"]
-    words += [word for stage in only or () for word in ("--stage", stage)]
+    words += [word for stage in only for word in ("--stage", stage)]
     words += [word for value in sets or () for word in ("--set", value)]
-    words += ["--smoke"] if smoke else []
-    words += ["--trust-remote-code"] if trust else []
+    words += ["--smoke"] if options["smoke"] else []
+    words += ["--trust-remote-code"] if options["trust_remote_code"] else []
     return f"stopped; continue with:\n  {shlex.join(words)}"

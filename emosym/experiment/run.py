@@ -21,7 +21,7 @@ from emosym.experiment.folder import RunFolder, provenance
 from emosym.experiment.preflight import require_annotations, require_room, require_texts
 from emosym.experiment.smoke import limited, shortened
 from emosym.experiment.summary import finish
-from emosym.experiment.trackers import default_trackers, listening
+from emosym.experiment.trackers import JsonLines, Tracker, listening
 from emosym.precision import choose_device, choose_precision
 from emosym.report.report import write_report
 from emosym.spec import Resolved
@@ -47,14 +47,14 @@ def run_experiment(
     device: str | None = None,
     precision: str | None = None,
     trust_remote_code: bool = False,
-    trackers: Sequence[object] | None = None,
+    listeners: Sequence[object] = (),
 ) -> dict[str, Any]:
     """Run the stages of a spec in folder ``out``, evaluate, write ``summary.json`` and ``report.html``.
 
     ``smoke`` takes two steps of each stage on a few images, to see that a spec runs at all. ``only`` names the stages
     to run (the ones before them must be done). ``trust_remote_code`` lets models run Python code that their folders
-    bring. ``trackers`` are hook implementations that listen to this run beside the plugins', those of
-    :func:`default_trackers` where none are given. Returns the summary.
+    bring. ``listeners`` are hook implementations that listen to this run beside the plugins', ``metrics.jsonl`` and the
+    spec's trackers. Returns the summary.
     """
     started = time.perf_counter()
     if smoke:
@@ -67,7 +67,8 @@ def run_experiment(
     with ExitStack() as stack:
         if not resume:
             stack.enter_context(forgotten_unless_started(run))
-        hook = stack.enter_context(listening(registry, default_trackers() if trackers is None else trackers))
+        trackers = [Tracker(one.name, one.params) for one in getattr(spec, "trackers", ())]
+        hook = stack.enter_context(listening(registry, [JsonLines(), *trackers, *listeners]))
         builder = Builder.of(
             resolved,
             registry,

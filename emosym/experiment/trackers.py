@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker, get_available_trackers
 from accelerate.utils.environment import get_int_from_env
 from emosym_registry import EmosymError, Lifecycle, Registry, hookimpl
+from emosym_registry.errors import first_line
 
+from emosym.experiment.folder import RunFolder
 from emosym.toolkit import written_whole
 
 METRICS = "metrics.jsonl"
@@ -22,33 +26,23 @@ _RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 """Where torchrun, Accelerate and MPI say which of several processes this is."""
 
 
-def default_trackers(*, tensorboard: bool = False, progress: object | None = None) -> list[object]:
-    """The hook implementations that a run brings itself: ``metrics.jsonl`` always, the others where asked."""
-    chosen: list[object] = [JsonLines()]
-    if tensorboard:
-        chosen.append(TensorBoardTracker())
-    if progress is not None:
-        chosen.append(progress)
-    return chosen
-
-
 @contextmanager
-def listening(registry: Registry, trackers: Sequence[object]) -> Iterator[Lifecycle]:
-    """Let ``trackers`` listen beside the plugins for the time of a run; yields what calls the hooks.
+def listening(registry: Registry, listeners: Sequence[object]) -> Iterator[Lifecycle]:
+    """Let ``listeners`` (hook implementations) listen beside the plugins for the time of a run; yields what calls the hooks.
 
     Of several processes only the first is listened to, so that everything is recorded once.
     """
     if not is_main_process():
         yield Registry().hook
         return
-    for tracker in trackers:
-        registry.manager.register(tracker)
+    for listener in listeners:
+        registry.manager.register(listener)
     try:
         yield registry.hook
     finally:
-        for tracker in trackers:
-            registry.manager.unregister(tracker)
-            close = getattr(tracker, "close", None)  # a stage that stopped half-way left files open
+        for listener in listeners:
+            registry.manager.unregister(listener)
+            close = getattr(listener, "close", None)  # a stage that stopped half-way left files open
             if close is not None:
                 close()
 
@@ -100,44 +94,89 @@ class JsonLines:
             self._file = None
 
 
-class TensorBoardTracker:
-    """Writes the same scalars as event files into the run folder's ``tensorboard/``."""
+class Tracker:
+    """Sends a run's scalars, spec and final figures to a tracker of Accelerate: TensorBoard, W&B, MLflow, Trackio and others.
 
-    def __init__(self) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
+    ``name`` is Accelerate's name of it, ``params`` go to its constructor; ``project`` among them is what the tracker files
+    runs under (``emosym`` by default). Scalars are called ``STAGE/NAME``; steps count on over the stages. Errors:
+    ``tracker.not-installed``.
+    """
+
+    def __init__(self, name: str, params: Mapping[str, Any] | None = None) -> None:
+        if name not in [one.value for one in get_available_trackers()]:
             raise EmosymError(
-                "tracker.no-tensorboard",
-                "TensorBoard is not installed",
-                hint="pip install tensorboard, or leave --tensorboard out",
-            ) from error
-        self._make = SummaryWriter
-        self._writer: Any = None
+                "tracker.not-installed",
+                f"tracker {name!r} is not installed",
+                hint=f"pip install {name.replace('_', '-')}, or leave it out of trackers",
+            )
+        self._name, self._params = name, dict(params or {})
+        self._spec: Mapping[str, Any] = {}
+        self._tracker: GeneralTracker | None = None
+        self._before = self._last = 0
+        self._failed = False
+
+    @hookimpl
+    def emosym_run_started(self, run: Path, spec: Mapping[str, Any]) -> None:
+        self._spec = spec
 
     @hookimpl
     def emosym_stage_started(self, run: Path, stage: str, steps: int, step: int) -> None:
-        self.close()
-        # purge_step hides what an interrupted attempt wrote beyond the step that is done again.
-        self._writer = self._make(
-            str(Path(run) / "tensorboard" / stage), purge_step=step + 1 if step else None
-        )
+        done = RunFolder(Path(run)).done()
+        self._before = sum(facts["steps"] for name, facts in done.items() if name != stage)
+        if self._tracker is None:
+            self._tracker = self._start(Path(run), self._before + step)
+
+    def _start(self, run: Path, step: int) -> GeneralTracker:
+        make = LOGGER_TYPE_TO_CLASS[self._name]
+        params = {"project": "emosym", **self._params}
+        project = params.pop("project")
+        if self._name == "tensorboard":
+            # purge_step hides what an interrupted attempt wrote beyond the step that is done again.
+            project, params = "tensorboard", {"purge_step": step + 1 if step else None, **params}
+        if make.requires_logging_directory:
+            params.setdefault("logging_dir", str(run))
+        tracker: GeneralTracker = make(project, **params)
+        tracker.start()
+        tracker.store_init_configuration(dict(_flat(self._spec)))
+        return tracker
 
     @hookimpl
     def emosym_step_finished(self, run: Path, stage: str, step: int, values: Mapping[str, float]) -> None:
-        if self._writer is not None:
-            for name, value in values.items():
-                self._writer.add_scalar(name, float(value), step)
+        self._log({f"{stage}/{name}": float(value) for name, value in values.items()}, self._before + step)
 
     @hookimpl
-    def emosym_stage_finished(self, run: Path, stage: str, summary: Mapping[str, Any]) -> None:
-        self.close()
+    def emosym_run_finished(self, run: Path, summary: Mapping[str, Any]) -> None:
+        figures = {name: value for name, value in _flat(summary) if isinstance(value, (int, float))}
+        self._log(figures, self._last)
+
+    def _log(self, values: Mapping[str, float], step: int) -> None:
+        """A tracker that fails, as one whose network is gone does, is said once and stops no run."""
+        if self._tracker is None:
+            return
+        self._last = step
+        try:
+            self._tracker.log(dict(values), step=step)
+        except Exception as error:  # trackers raise what their libraries raise
+            if not self._failed:
+                said = f"{type(error).__name__}: {first_line(error)}"
+                print(f"warning: tracker {self._name}: {said}; the run goes on", file=sys.stderr)
+            self._failed = True
 
     def close(self) -> None:
-        """Close the event file."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        """Flush and close the tracker, also after a failure."""
+        if self._tracker is not None:
+            self._tracker.finish()
+            self._tracker = None
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Scalars of nested mappings by dotted name, anything else as text, as trackers take them."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            plain = value is None or isinstance(value, (bool, int, float, str))
+            yield f"{prefix}{name}", value if plain else str(value)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -17,6 +17,14 @@ from emosym.system import GROUPS, System
 SettingsT = TypeVar("SettingsT", bound=StageSettings)
 
 
+def optimiser_steps(settings: StageSettings, samples: int, accumulation: int = 1) -> int:
+    """Optimiser steps of a stage: ``steps`` where given, else ``epochs`` over the samples."""
+    if settings.steps is not None:
+        return settings.steps
+    images = min(settings.batch_size, samples) * accumulation
+    return max(1, math.ceil(settings.epochs * samples / images))
+
+
 class Shuffle:
     """Batches of a fixed list without a stateful sampler: batch ``k`` is a function of (seed, k) alone."""
 
@@ -54,14 +62,7 @@ class Stage(nn.Module, ABC, Generic[SettingsT]):
         self.seed = seed
         self.accumulation = accumulation
         self.shuffle = Shuffle(len(samples), settings.batch_size, seed)
-        self.steps = self._steps(len(samples))
-
-    def _steps(self, samples: int) -> int:
-        """Optimiser steps in all: ``steps`` where given, else ``epochs`` over the samples."""
-        if self.settings.steps is not None:
-            return self.settings.steps
-        images = min(self.settings.batch_size, samples) * self.accumulation
-        return max(1, math.ceil(self.settings.epochs * samples / images))
+        self.steps = optimiser_steps(settings, len(samples), accumulation)
 
     def batch(self, number: int, rank: int, world: int) -> Sequence[Sample]:
         """This process's samples of batch ``number``, of which ``accumulation`` make a step."""

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emosym_registry import hookimpl, load_registry
+from emosym_registry import EmosymError, hookimpl, load_registry
 from emosym_registry.discovery import Found
 
+from emosym.experiment.folder import RunFolder
 from emosym.experiment.trackers import (
     JsonLines,
-    TensorBoardTracker,
-    default_trackers,
+    Tracker,
     listening,
     read_metrics,
 )
@@ -80,16 +80,54 @@ def test_a_line_cut_off_by_a_crash_is_left_out(tmp_path: Path) -> None:
     assert steps(tmp_path) == [("compress", 1), ("compress", 2)]
 
 
-def test_tensorboard_gets_the_same_scalars(tmp_path: Path) -> None:
+def scalars(run: Path, name: str) -> list[tuple[int, float]]:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    tracker = TensorBoardTracker()
-    tracker.emosym_stage_started(tmp_path, "compress", 2, 0)
-    for step in (1, 2):
-        tracker.emosym_step_finished(tmp_path, "compress", step, {"loss": 0.5 / step})
-    tracker.emosym_stage_finished(tmp_path, "compress", {})
-    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard" / "compress"))
+    events = accumulator.EventAccumulator(str(run / "tensorboard"))
     events.Reload()
-    assert [(event.step, event.value) for event in events.Scalars("loss")] == [(1, 0.5), (2, 0.25)]
+    return [(event.step, round(event.value, 6)) for event in events.Scalars(name)]
+
+
+def tracked_by_tensorboard(run: Path, stage: str, first: int, last: int) -> None:
+    tracker = Tracker("tensorboard")
+    tracker.emosym_run_started(run, {"seed": 7, "labels": ["joy", "fear"], "optim": {"lr": 0.1}})
+    tracker.emosym_stage_started(run, stage, last, first)
+    for step in range(first + 1, last + 1):
+        tracker.emosym_step_finished(run, stage, step, {"loss": 0.5 / step})
+    tracker.emosym_run_finished(run, {"understanding": {"accuracy": 0.75}})
+    tracker.close()
+
+
+def test_tensorboard_gets_the_same_scalars_and_the_final_figures(tmp_path: Path) -> None:
+    tracked_by_tensorboard(tmp_path, "compress", 0, 2)
+    assert scalars(tmp_path, "compress/loss") == [(1, 0.5), (2, 0.25)]
+    assert scalars(tmp_path, "understanding.accuracy") == [(2, 0.75)]
+
+
+def test_steps_of_a_tracker_count_on_over_stages_and_resumes(tmp_path: Path) -> None:
+    tracked_by_tensorboard(tmp_path, "compress", 0, 2)
+    RunFolder(tmp_path).mark_done("compress", {"steps": 2})
+    tracked_by_tensorboard(tmp_path, "reinforce", 0, 2)
+    tracked_by_tensorboard(tmp_path, "reinforce", 1, 2)
+    assert [step for step, _ in scalars(tmp_path, "reinforce/loss")] == [3, 4]
+
+
+def test_a_tracker_that_is_not_installed_is_refused_with_what_to_install() -> None:
+    with pytest.raises(EmosymError, match="'nonesuch' is not installed") as error:
+        Tracker("nonesuch")
+    assert error.value.hint.startswith("pip install nonesuch")
+
+
+def test_a_tracker_that_fails_is_said_once_and_stops_no_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracker = Tracker("tensorboard")
+    tracker.emosym_stage_started(tmp_path, "compress", 2, 0)
+    tracker.close = lambda: None  # type: ignore[method-assign]
+    tracker._tracker.finish()
+    tracker._tracker.writer = None  # as after a lost connection: every call raises
+    for step in (1, 2):
+        tracker.emosym_step_finished(tmp_path, "compress", step, {"loss": 1.0})
+    assert capsys.readouterr().err.count("warning: tracker tensorboard") == 1
 
 
 FAILING = """
@@ -131,7 +169,7 @@ def test_a_plugin_whose_hook_raises_costs_no_line_of_the_metrics(
     (tmp_path / "failing_tracker.py").write_text(FAILING)
     monkeypatch.syspath_prepend(str(tmp_path))
     registry = load_registry(found=[Found("failing", "failing_tracker", "failing", "1.0")], strict=False)
-    with listening(registry, default_trackers()) as hook:
+    with listening(registry, [JsonLines()]) as hook:
         step(hook, tmp_path, 3)
     assert steps(tmp_path) == [("compress", 1), ("compress", 2), ("compress", 3)]
     assert capsys.readouterr().err.count("no network") == 1
@@ -139,7 +177,7 @@ def test_a_plugin_whose_hook_raises_costs_no_line_of_the_metrics(
 
 def test_listeners_hear_one_run_only_and_are_closed_when_it_stops(tmp_path: Path) -> None:
     registry, listener = load_registry(found=()), Listener()
-    trackers = default_trackers(progress=listener)
+    trackers = [JsonLines(), listener]
     with pytest.raises(KeyboardInterrupt), listening(registry, trackers) as hook:
         step(hook, tmp_path, 2)
         raise KeyboardInterrupt
@@ -153,7 +191,7 @@ def test_only_the_first_of_several_processes_records(tmp_path: Path, monkeypatch
     for rank, lines in (("1", []), ("0", [("compress", 1), ("compress", 2)])):
         monkeypatch.setenv("RANK", rank)
         listener = Listener()
-        with listening(load_registry(found=()), default_trackers(progress=listener)) as hook:
+        with listening(load_registry(found=()), [JsonLines(), listener]) as hook:
             step(hook, tmp_path, 2)
         assert listener.steps == len(lines)
         assert steps(tmp_path) == lines
@@ -162,7 +200,7 @@ def test_only_the_first_of_several_processes_records(tmp_path: Path, monkeypatch
 def test_a_run_that_cannot_write_its_metrics_stops(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").mkdir()
     with (
-        listening(load_registry(found=()), default_trackers()) as hook,
+        listening(load_registry(found=()), [JsonLines()]) as hook,
         pytest.raises(OSError, match="metrics"),
     ):
         step(hook, tmp_path, 1)

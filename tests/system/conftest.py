@@ -11,7 +11,6 @@ from emosym_registry import Registry, hookimpl
 
 from emosym.spec import Resolved, load_spec
 from emosym.experiment.run import run_experiment
-from emosym.experiment.trackers import default_trackers
 
 SMALL = (
     "data.params.train=96",
@@ -101,5 +100,5 @@ def run(
 ) -> Path:
     """The folder of a finished small run."""
     out = tmp_path_factory.mktemp("runs") / "small"
-    run_experiment(small, registry, out, trackers=[*default_trackers(), recorder])
+    run_experiment(small, registry, out, listeners=[recorder])
     return out

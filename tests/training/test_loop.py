@@ -7,8 +7,9 @@ from emosym_registry import EmosymError
 from torch import nn
 
 from emosym.spec.model import CompressStage, Optim
-from emosym.training.loop import Shuffle, schedule, steps_for
+from emosym.training.loop import schedule
 from emosym.training.reachability import Reachability
+from emosym.training.stage import Shuffle, optimiser_steps
 
 
 def test_an_epoch_visits_every_sample_once_and_batches_need_no_state() -> None:
@@ -33,9 +34,20 @@ def test_a_constant_schedule_stays() -> None:
     assert schedule(50, 100, Optim(schedule="linear", warmup=0)) == pytest.approx(0.5)
 
 
-def test_steps_follow_epochs_unless_given() -> None:
-    assert steps_for(CompressStage(preset="emosym", epochs=2, batch_size=32), 1000) == 63
-    assert steps_for(CompressStage(preset="emosym", epochs=2, batch_size=32, steps=5), 1000) == 5
+@pytest.mark.parametrize(
+    ("values", "samples", "accumulation", "steps"),
+    [
+        ({"epochs": 2, "batch_size": 32}, 1000, 1, 63),
+        ({"epochs": 2, "batch_size": 32}, 1000, 4, 16),  # the same two passes in a quarter of the steps
+        ({"epochs": 3, "batch_size": 32}, 16, 1, 3),  # a batch has no more images than there are
+        ({"epochs": 2, "batch_size": 32, "steps": 5}, 1000, 4, 5),
+    ],
+)
+def test_steps_follow_epochs_unless_given(
+    values: dict[str, float], samples: int, accumulation: int, steps: int
+) -> None:
+    settings = CompressStage.model_validate({"preset": "emosym", **values})
+    assert optimiser_steps(settings, samples, accumulation) == steps
 
 
 def test_a_tensor_without_gradient_is_reported_by_name(tmp_path) -> None:

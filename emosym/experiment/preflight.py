@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from emosym_registry import EmosymError
 
-from emosym.assembly import Builder
 from emosym.contracts import Knowledge, Sample
 from emosym.generation import Generation
 from emosym.spec import Resolved
@@ -31,28 +30,25 @@ def require_texts(resolved: Resolved, knowledge: Knowledge | None, samples: Sequ
     )
 
 
-def require_annotations(builder: Builder, samples: Sequence[Sample]) -> None:
-    """Refuse data in which no sample has what a component reads; a sample without it merely says nothing.
+def require_annotations(
+    name: str, needs: Collection[str], keys: Sequence[str], samples: Sequence[Sample]
+) -> None:
+    """Refuse data in which no sample has what the component ``name`` reads; a sample without it merely says nothing.
 
-    Errors: ``data.no-labels``, ``data.no-attributes``.
+    ``keys`` are those of ``Sample.attributes``. Errors: ``data.no-labels``, ``data.no-attributes``.
     """
-    for path, component in builder.resolved.offers.items():
-        needs, name = builder.resolved.needs(path), f"{component.spec.kind} {component.spec.name}"
-        if "labels" in needs and all(sample.label is None for sample in samples):
-            raise EmosymError(
-                "data.no-labels",
-                f"{name} reads labels, and no training image has one",
-                hint=f"use data with labels, or leave {component.spec.name} out",
-            )
-        if "attributes" not in needs or path not in builder.built:
-            continue
-        keys = builder.built[path].attributes
-        if not any(sample.attributes.get(key) for sample in samples for key in keys):
-            raise EmosymError(
-                "data.no-attributes",
-                f"{name} reads {' or '.join(keys)}, and no training image has any",
-                hint=f"use data with these annotations, or leave {component.spec.name} out",
-            )
+    if "labels" in needs and all(sample.label is None for sample in samples):
+        raise EmosymError(
+            "data.no-labels",
+            f"{name} reads labels, and no training image has one",
+            hint="use data with labels, or leave it out of the spec",
+        )
+    if "attributes" in needs and not any(sample.attributes.get(key) for sample in samples for key in keys):
+        raise EmosymError(
+            "data.no-attributes",
+            f"{name} reads {' or '.join(keys)}, and no training image has any",
+            hint="use data with these annotations, or leave it out of the spec",
+        )
 
 
 def require_room(resolved: Resolved, generation: Generation) -> None:

@@ -81,7 +81,10 @@ def run_experiment(
         parts = build_parts(builder)
         pending = [name for name in stages if name not in run.done()]
         train_samples = limited(parts.dataset.split("train"), smoke)
-        require_annotations(builder, train_samples)
+        for path, component in resolved.offers.items():
+            keys = builder.built[path].attributes if path in builder.built else ()
+            name = f"{component.spec.kind} {component.spec.name}"
+            require_annotations(name, resolved.needs(path), keys, train_samples)
         if "compress" in pending:
             require_texts(resolved, parts.knowledge, train_samples)
         system = System.assemble(builder, text_width=parts.text_width)

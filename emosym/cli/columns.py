@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 GAP = "  "
 
@@ -36,3 +37,12 @@ def _wrapped(line: str, indent: int) -> str:
         return line
     parts = textwrap.wrap(line[indent:], width - indent)
     return "\n".join([line[:indent] + parts[0], *(" " * indent + part for part in parts[1:])])
+
+
+def tables_of(summary: Mapping[str, Any]) -> str:
+    """A run's tables and what it cost."""
+    from emosym.report.tables import cost_line, tables
+
+    return "\n\n".join(
+        [*(columns(table.header, table.rows) for table in tables(summary)), cost_line(summary)]
+    )

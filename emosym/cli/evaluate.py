@@ -48,6 +48,9 @@ def evaluate(
     if as_json:
         print(json.dumps(figures, indent=2))
         return
-    from emosym.cli.tables import print_figures
+    from emosym.cli.columns import columns
+    from emosym.report.numbers import number
+    from emosym.report.tables import flat
 
-    print_figures(figures)
+    rows = [(name, number(value)) for name, value in flat(figures) if not name.startswith("figures.")]
+    print(columns(("figure", "value"), rows, numbers=(1,)))

@@ -92,9 +92,9 @@ def _execute(
             summary = run_experiment(resolved, registry, folder, listeners=[progress, *trackers], **options)
     except KeyboardInterrupt:
         raise StoppedError(_how_to_resume(source, sets, folder, options)) from None
-    from emosym.cli.tables import print_summary
+    from emosym.cli.columns import tables_of
 
-    print_summary(summary)
+    print(tables_of(summary))
     report = folder / "report.html"
     if report.is_file():
         print(f"report: {report}")

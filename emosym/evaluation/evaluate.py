@@ -152,6 +152,11 @@ def evaluate_system(
     can = system.generation is not None and system.resolved.spec.stages.unify is not None
     if can if generate is None else generate:
         result["generation"] = generation(system, samples, parts.metrics, parts.judges.get("evaluate"), out)
+    result["figures"] = {
+        name: dataclasses.asdict(figure)
+        for _, metric in parts.metrics
+        for name, figure in metric.figures.items()
+    }
     result["seconds"] = time.perf_counter() - started
     write_json(out / "evaluation" / "final.json", result)
     return result

@@ -66,6 +66,7 @@ def finish(
         "smoke": smoke,
         "understanding": {**scalars(final["understanding"]), "stages": stages},
         "generation": final.get("generation", {}),
+        "figures": final["figures"],
         "seconds": {
             **seconds,
             "evaluate": round(final["seconds"], 1),

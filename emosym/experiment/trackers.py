@@ -17,10 +17,8 @@ from emosym_registry import EmosymError, Lifecycle, Registry, hookimpl
 from emosym_registry.errors import first_line
 
 from emosym.experiment.folder import RunFolder
-from emosym.toolkit import written_whole
-
-METRICS = "metrics.jsonl"
-
+from emosym.report import METRICS
+from emosym.toolkit import read_json_lines, written_whole
 
 _RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 """Where torchrun, Accelerate and MPI say which of several processes this is."""
@@ -179,23 +177,9 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{name}", value if plain else str(value)
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Every line of ``metrics.jsonl`` as a dictionary; a last line cut off by a crash is left out."""
-    if not path.exists():
-        return []
-    lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
-        try:
-            line = json.loads(text)
-        except json.JSONDecodeError:
-            continue
-        lines.append(line)
-    return lines
-
-
 def drop_beyond(path: Path, stage: str, step: int) -> None:
     """Rewrite a metrics file without the lines of ``stage`` after ``step``, whole or not at all."""
-    lines = read_metrics(path)
+    lines = read_json_lines(path)
     kept = [line for line in lines if line["stage"] != stage or line["step"] <= step]
     with written_whole(path) as partial:
         partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")

@@ -1,1 +1,4 @@
-"""What a run looks like: figures as people read them, curves, contact sheets, the page."""
+"""What a run looks like: figures as people read them, curves, contact sheets, the page. Reads files alone."""
+
+METRICS = "metrics.jsonl"
+"""The scalars of every step, in a run folder."""

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from emosym.contracts import Figure
+
 NOTHING = "–"
+RESERVED = ("images", "bayes")
+"""Figures of the evaluation itself, which stand beside those of the metrics."""
+BAYES = {"bayes": Figure("Bayes optimum", percent=True)}
+"""What data may say of the best accuracy that can be reached."""
 
 
 def share(value: Any) -> str:
     """``0.8125`` as ``81.2 %``."""
     return f"{100 * value:.1f} %" if isinstance(value, (int, float)) else NOTHING
-
-
-def interval(figures: Mapping[str, Any], name: str) -> str:
-    """A share with its 95 % interval where it has one: ``81.2 % (78.9–83.5)``."""
-    low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
-    around = f" ({100 * low:.1f}–{100 * high:.1f})" if low is not None and high is not None else ""
-    return share(figures.get(name)) + around
 
 
 def number(value: Any) -> str:
@@ -27,27 +27,6 @@ def number(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-KNOWN = ("accuracy", "macro_f1", "bayes", "images")
-"""Figures of understanding that have a place of their own."""
-
-
-def further(figures: Mapping[str, Any]) -> list[str]:
-    """Names of the other figures of understanding, those of anybody's metrics; an interval's ends go with their figure."""
-    ends = {f"{name}{end}" for name in figures for end in ("_low", "_high")}
-    return [
-        name
-        for name, value in figures.items()
-        if name not in KNOWN and name not in ends and isinstance(value, (int, float))
-    ]
-
-
-def around(figures: Mapping[str, Any], name: str) -> str:
-    """A number with its 95 % interval where it has one: ``0.0532 (0.04–0.07)``."""
-    low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
-    ends = f" ({number(low)}–{number(high)})" if low is not None and high is not None else ""
-    return number(figures.get(name)) + ends
-
-
 def clock(seconds: Any) -> str:
     """``65`` as ``1:05``, an hour as ``1:00:00``."""
     if not isinstance(seconds, (int, float)):
@@ -55,3 +34,56 @@ def clock(seconds: Any) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+@dataclass(frozen=True)
+class Style:
+    """How figures are shown: ``declared`` is what their metrics say of them, by name, as ``summary.json`` keeps it."""
+
+    declared: Mapping[str, Figure]
+
+    @classmethod
+    def of(cls, summary: Mapping[str, Any]) -> Style:
+        """That of a run's summary or of an evaluation."""
+        return cls(BAYES | {name: Figure(**about) for name, about in (summary.get("figures") or {}).items()})
+
+    def title(self, name: str) -> str:
+        """What people call a figure."""
+        return self.declared[name].title if name in self.declared else name.replace("_", " ")
+
+    def value(self, figures: Mapping[str, Any], name: str) -> str:
+        """A figure: ``81.2 %`` where it is a share, three digits where it is not."""
+        percent = name in self.declared and self.declared[name].percent
+        return (share if percent else number)(figures.get(name))
+
+    def with_interval(self, figures: Mapping[str, Any], name: str) -> str:
+        """The same with its 95 % interval where it has one: ``81.2 % (78.9–83.5)``, ``0.0532 (0.04–0.07)``."""
+        low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
+        if low is None or high is None:
+            return self.value(figures, name)
+        percent = name in self.declared and self.declared[name].percent
+        ends = f"{100 * low:.1f}–{100 * high:.1f}" if percent else f"{number(low)}–{number(high)}"
+        return f"{self.value(figures, name)} ({ends})"
+
+    def beside(self, name: str) -> str:
+        """The figure that this one is compared with, empty where there is none."""
+        return self.declared[name].beside if name in self.declared else ""
+
+    def headlines(self, *several: Mapping[str, Any]) -> list[str]:
+        """Names of the headline figures that are there, in the order in which metrics declare them."""
+        return [
+            name
+            for name, about in self.declared.items()
+            if about.headline and any(name in figures for figures in several)
+        ]
+
+    def others(self, several: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Names of the other numbers, without the ends of intervals and what headline figures are compared with."""
+        names = dict.fromkeys(
+            name for figures in several for name, value in figures.items() if isinstance(value, (int, float))
+        )
+        ends = {f"{name}{end}" for name in names for end in ("_low", "_high")}
+        top = self.headlines(*several)
+        return [
+            name for name in names if name not in {*RESERVED, *ends, *top, *(self.beside(one) for one in top)}
+        ]

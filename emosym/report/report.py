@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from emosym.report import METRICS
 from emosym.report.curves import stage_curves
-from emosym.report.numbers import around, clock, further, interval, number, share
+from emosym.report.numbers import Style, clock
+from emosym.report.tables import tables
 from emosym.spec.model import STAGES
-from emosym.toolkit import written_whole
+from emosym.toolkit import read_json_lines, written_whole
 
 SHEETS = {"generated": "Generated", "real": "Real", "bank": "In the memory bank"}
 
@@ -22,7 +24,7 @@ def write_report(run: Path) -> Path:
     import jinja2
 
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True)
-    environment.filters |= {"share": share, "number": number, "clock": clock, "interval": interval}
+    environment.filters["clock"] = clock
     page = environment.get_template("report.html.jinja").render(**facts(Path(run)))
     path = Path(run) / "report.html"
     with written_whole(path) as partial:
@@ -34,19 +36,15 @@ def facts(run: Path) -> dict[str, Any]:
     """What the page shows."""
     from markupsafe import Markup
 
-    from emosym.experiment.trackers import METRICS, read_metrics
-
     summary = read_json(run / "summary.json") or {}
     final = read_json(run / "evaluation" / "final.json") or {}
-    lines = read_metrics(run / METRICS)
+    lines = read_json_lines(run / METRICS)
     drawn = {stage: stage_curves(lines, stage) for stage in STAGES}
     return {
         "name": summary.get("name", run.name),
         "summary": summary,
-        "bayes": (summary.get("understanding") or {}).get("bayes"),
-        "tiles": tiles(summary.get("understanding") or {}, summary.get("generation") or {}),
-        "stages": [row for stage in STAGES if (row := stage_row(stage, summary)) is not None],
-        "further": further_rows(summary.get("understanding") or {}),
+        "tiles": tiles(summary),
+        "tables": list(tables(summary)),
         "confusions": confusions(run, final),
         "curves": {stage: Markup(svg) for stage, svg in drawn.items() if svg is not None},
         "sheets": {title: inlined(run / "sheets" / f"{name}.png") for name, title in SHEETS.items()},
@@ -54,22 +52,6 @@ def facts(run: Path) -> dict[str, Any]:
         "spec": (run / "spec.yaml").read_text(encoding="utf-8") if (run / "spec.yaml").exists() else "",
         "provenance": read_json(run / "provenance.json") or {},
     }
-
-
-def stage_row(stage: str, summary: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A line of the table of stages, None for a stage that the run does not have."""
-    figures = (summary.get("understanding") or {}).get("stages", {}).get(stage)
-    if figures is None:
-        return None
-    return {"name": stage, "seconds": (summary.get("seconds") or {}).get(stage), **figures}
-
-
-def further_rows(understanding: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """Figures beside accuracy and macro-F1, after each stage that was measured."""
-    stages = understanding.get("stages") or {}
-    measured = [stages[stage] for stage in STAGES if stage in stages]
-    names = dict.fromkeys(name for figures in measured for name in further(figures))
-    return [(name.replace("_", " "), [around(figures, name) for figures in measured]) for name in names]
 
 
 def confusions(run: Path, final: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -132,21 +114,13 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-def tiles(understanding: Mapping[str, Any], generation: Mapping[str, Any]) -> Sequence[tuple[str, str, str]]:
-    """The figures at the top: name, value, what to compare it with."""
-    found = []
-    if "accuracy" in understanding:
-        bayes = understanding.get("bayes")
-        found.append(
-            ("accuracy", share(understanding["accuracy"]), f"optimum {share(bayes)}" if bayes else "")
-        )
-    if "macro_f1" in understanding:
-        found.append(("macro-F1", share(understanding["macro_f1"]), ""))
-    if "emo_a" in generation:
-        real = generation.get("emo_a_real")
-        found.append(("Emo-A", share(generation["emo_a"]), f"real {share(real)}" if real is not None else ""))
-    if "diversity" in generation:
-        real = generation.get("diversity_real")
-        ratio = f"{share(generation['diversity'] / real)} of real" if real else ""
-        found.append(("diversity", number(generation["diversity"]), ratio))
-    return found
+def tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The figures at the top: title, value, what to compare it with."""
+    style, shown = Style.of(summary), []
+    for group in ("understanding", "generation"):
+        figures = summary.get(group) or {}
+        for name in style.headlines(figures):
+            beside = style.beside(name)
+            compared = f"{style.title(beside)} {style.value(figures, beside)}" if beside in figures else ""
+            shown.append((style.title(name), style.value(figures, name), compared))
+    return shown

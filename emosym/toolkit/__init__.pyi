@@ -9,6 +9,9 @@ from .files import (
     megabytes as megabytes,
 )
 from .files import (
+    read_json_lines as read_json_lines,
+)
+from .files import (
     write_json as write_json,
 )
 from .files import (

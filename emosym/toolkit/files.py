@@ -8,7 +8,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,15 @@ def write_json(path: Path, value: Any) -> None:
 def json_text(value: Any) -> str:
     """JSON as :func:`write_json` writes it, for a file in a folder that is itself written whole."""
     return json.dumps(value, indent=2, default=_plain) + "\n"
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Every line of a file as a dictionary, none where there is no file; a line cut off by a crash is left out."""
+    lines = []
+    for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        with suppress(json.JSONDecodeError):
+            lines.append(json.loads(text))
+    return lines
 
 
 def _plain(value: Any) -> Any:

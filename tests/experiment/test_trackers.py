@@ -14,8 +14,8 @@ from emosym.experiment.trackers import (
     JsonLines,
     Tracker,
     listening,
-    read_metrics,
 )
+from emosym.toolkit import read_json_lines
 
 
 def tracked(run: Path, stage: str, first: int, last: int, **values: float) -> None:
@@ -30,12 +30,12 @@ def tracked(run: Path, stage: str, first: int, last: int, **values: float) -> No
 
 
 def steps(run: Path) -> list[tuple[str, int]]:
-    return [(line["stage"], line["step"]) for line in read_metrics(run / "metrics.jsonl")]
+    return [(line["stage"], line["step"]) for line in read_json_lines(run / "metrics.jsonl")]
 
 
 def test_each_step_is_one_line(tmp_path: Path) -> None:
     tracked(tmp_path, "compress", 0, 3)
-    lines = read_metrics(tmp_path / "metrics.jsonl")
+    lines = read_json_lines(tmp_path / "metrics.jsonl")
     assert [line["step"] for line in lines] == [1, 2, 3]
     assert {"stage", "step", "time", "loss"} == set(lines[0])
     assert lines[1]["loss"] == 0.5

@@ -55,6 +55,12 @@ def _make_run(folder: Path, steps: int = 120) -> Path:
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     summary = {
         "name": "tiny",
+        "figures": {
+            "accuracy": {"title": "accuracy", "percent": True, "headline": True, "beside": "bayes"},
+            "macro_f1": {"title": "macro-F1", "percent": True, "headline": True},
+            "emo_a": {"title": "Emo-A", "percent": True, "headline": True, "beside": "emo_a_real"},
+            "emo_a_real": {"title": "real", "percent": True},
+        },
         "understanding": {
             **{"accuracy": 0.81, "macro_f1": 0.8, "bayes": 0.867},
             "stages": {stage: {"accuracy": 0.7, "macro_f1": 0.69} for stage in stages},

@@ -60,7 +60,7 @@ def test_the_report_is_well_formed_and_needs_nothing_outside_itself(page: str, p
 
 def test_the_report_shows_figures_beside_what_they_compare_with(parsed: Checker) -> None:
     text = " ".join(parsed.text)
-    for expected in ("81.0 %", "optimum 86.7 %", "75.0 %", "real 85.0 %", "75.0 % of real", "after unify"):
+    for expected in ("81.0 %", "Bayes optimum 86.7 %", "75.0 %", "real 85.0 %", "after unify"):
         assert expected in text
 
 

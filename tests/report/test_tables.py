@@ -1,10 +1,18 @@
 from __future__ import annotations
 
-import pytest
+from emosym.cli.columns import tables_of
+from emosym.report.tables import flat
 
-from emosym.cli.tables import print_figures, print_summary
+FIGURES = {
+    "accuracy": {"title": "accuracy", "percent": True, "headline": True, "beside": "bayes"},
+    "macro_f1": {"title": "macro-F1", "percent": True, "headline": True},
+    "emo_a": {"title": "Emo-A", "percent": True, "headline": True, "beside": "emo_a_real"},
+    "emo_a_real": {"title": "real", "percent": True},
+    "diversity": {"title": "diversity", "headline": True, "beside": "diversity_real"},
+}
 
 SUMMARY = {
+    "figures": FIGURES,
     "understanding": {
         "accuracy": 0.84,
         "bayes": 0.8694,
@@ -28,9 +36,8 @@ SUMMARY = {
 }
 
 
-def test_the_summary_shows_each_stage_beside_the_optimum(capsys: pytest.CaptureFixture[str]) -> None:
-    print_summary(SUMMARY)
-    assert capsys.readouterr().out.splitlines() == [
+def test_the_summary_shows_each_stage_beside_the_optimum() -> None:
+    assert tables_of(SUMMARY).splitlines() == [
         "understanding   accuracy            macro-F1  time",
         "after compress  70.0 %              69.0 %    1:01",
         "after unify     84.0 % (82.0–86.0)  83.0 %    2:10",
@@ -45,11 +52,11 @@ def test_the_summary_shows_each_stage_beside_the_optimum(capsys: pytest.CaptureF
     ]
 
 
-def test_figures_of_anybodys_metrics_have_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_figures_of_anybodys_metrics_have_a_table() -> None:
     compress = {"accuracy": 0.7, "images": 48, "ece": 0.0532, "ece_low": 0.04, "ece_high": 0.07}
     unify = {"accuracy": 0.8, "images": 48, "ece": 0.04, "brightness_gap": 2}
-    print_summary({"understanding": {**unify, "stages": {"compress": compress, "unify": unify}}})
-    assert capsys.readouterr().out.splitlines()[:7] == [
+    understanding = {**unify, "stages": {"compress": compress, "unify": unify}}
+    assert tables_of({"figures": FIGURES, "understanding": understanding}).splitlines()[:7] == [
         "understanding   accuracy  time",
         "after compress  70.0 %",
         "after unify     80.0 %",
@@ -60,16 +67,14 @@ def test_figures_of_anybodys_metrics_have_a_table(capsys: pytest.CaptureFixture[
     ]
 
 
-def test_a_run_that_only_understands_has_no_table_of_generation(capsys: pytest.CaptureFixture[str]) -> None:
-    print_summary({"understanding": {"accuracy": 0.5, "macro_f1": 0.4}})
-    out = capsys.readouterr().out
+def test_a_run_that_only_understands_has_no_table_of_generation() -> None:
+    out = tables_of({"figures": FIGURES, "understanding": {"accuracy": 0.5, "macro_f1": 0.4}})
     assert "held out       50.0 %    40.0 %" in out
     assert "generation" not in out
 
 
-def test_figures_are_named_by_their_place(capsys: pytest.CaptureFixture[str]) -> None:
-    print_figures({"split": "val", "understanding": {"accuracy": 0.5, "confusion": [[1]]}})
-    assert capsys.readouterr().out.splitlines()[1:] == [
-        "split                     val",
-        "understanding.accuracy    0.5",
+def test_figures_are_named_by_their_place() -> None:
+    assert list(flat({"split": "val", "understanding": {"accuracy": 0.5, "confusion": [[1]]}})) == [
+        ("split", "val"),
+        ("understanding.accuracy", 0.5),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,24 +30,26 @@ if TYPE_CHECKING:
     from emosym.spec import Resolved
 
 
-@contextmanager
-def attributed(component: Offer, verb: str) -> Iterator[None]:
-    """Turn what a component raises into an error that names it and who made it; ``verb`` is what it failed to do.
+def component_failure(component: Offer, method: str, error: Exception) -> EmosymError:
+    """An error that names the component in whose ``method`` another was raised, and who made it."""
+    return EmosymError(
+        "plugin.component-failed",
+        f"{component.spec.kind} {component.qualified} failed in {method}: {type(error).__name__}: {first_line(error)}",
+        hint=f"check its parameters; if they are sound, report it to the authors of "
+        f"{component.plugin.distribution} {component.plugin.version} (--debug shows the traceback)",
+        ours=True,
+    )
 
-    An :class:`EmosymError` already says what is wrong and passes as it is.
-    """
+
+@contextmanager
+def attributed(component: Offer, method: str) -> Iterator[None]:
+    """Name ``component`` in whatever is raised inside; an :class:`EmosymError` already says what is wrong."""
     try:
         yield
     except EmosymError:
         raise
     except Exception as error:
-        raise EmosymError(
-            f"plugin.failed-to-{verb}",
-            f"{component.spec.kind} {component.qualified} failed to {verb}: {type(error).__name__}: {first_line(error)}",
-            hint=f"check its parameters; if they are sound, report it to the authors of "
-            f"{component.plugin.distribution} {component.plugin.version} (--debug shows the traceback)",
-            ours=True,
-        ) from error
+        raise component_failure(component, method, error) from error
 
 
 @dataclass
@@ -89,7 +92,7 @@ class Builder:
             offer = self.resolved.offers[path]
             context = dataclasses.replace(self.context, kind=offer.spec.kind, component=offer.spec.name)
             implementation = offer.load()
-            with attributed(offer, "build"):
+            with attributed(offer, "__init__"):
                 component = implementation(self.resolved.config(path), context)
             if isinstance(component, torch.nn.Module) and context.device is not None:
                 component.to(context.device)
@@ -99,6 +102,25 @@ class Builder:
     def optional(self, path: str) -> Any | None:
         """The component at ``path``, or None where the spec has none."""
         return self.build(path) if path in self.resolved.offers else None
+
+    @contextmanager
+    def naming(self) -> Iterator[None]:
+        """Whatever a built component raises inside becomes an error that names it; an :class:`EmosymError` already says what
+        is wrong, and what no component raised passes as it is."""
+        try:
+            yield
+        except EmosymError:
+            raise
+        except Exception as error:
+            owners = {id(component): path for path, component in self.built.items()}
+            frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+            for frame in reversed(frames):
+                path = owners.get(id(frame.f_locals.get("self")))
+                if path is not None:
+                    raise component_failure(
+                        self.resolved.offers[path], frame.f_code.co_name, error
+                    ) from error
+            raise
 
     def set_sizes(self, **sizes: Any) -> None:
         """Sizes that components built from now on are told."""

@@ -16,7 +16,6 @@ from emosym.contracts import (
     Backbone,
     Generated,
     ImageSource,
-    LabelSet,
     Reading,
     ReasoningCompressor,
     Sample,
@@ -41,24 +40,24 @@ class System:
 
     def __init__(
         self,
-        resolved: Resolved,
+        builder: Builder,
         backbone: Backbone,
         compressor: ReasoningCompressor,
         generation: Generation | None,
         *,
         text_width: int,
-        device: torch.device,
-        precision: str,
     ) -> None:
-        self.resolved = resolved
-        self.labels = LabelSet.of(resolved.spec.labels)
+        self.builder = builder
+        self.resolved: Resolved = builder.resolved
+        self.device, self.precision = builder.device, builder.precision
+        self.labels = builder.context.labels
         self.backbone = backbone
         self.compressor = compressor
         self.generation = generation
         self.text_width = text_width
-        self.device = device
-        self.precision = precision
-        self.head = EmotionHead(backbone.hidden_size, len(self.labels), resolved.spec.seed).to(device)
+        self.head = EmotionHead(backbone.hidden_size, len(self.labels), self.resolved.spec.seed).to(
+            self.device
+        )
 
     @classmethod
     def assemble(cls, builder: Builder, *, text_width: int) -> System:
@@ -68,15 +67,7 @@ class System:
         compressor: ReasoningCompressor = builder.build("compressor")
         builder.set_sizes(context_tokens=compressor.context_tokens)
         compressor.initialise(*backbone.typical_embedding())
-        return cls(
-            builder.resolved,
-            backbone,
-            compressor,
-            cls._generation(builder),
-            text_width=text_width,
-            device=builder.device,
-            precision=builder.precision,
-        )
+        return cls(builder, backbone, compressor, cls._generation(builder), text_width=text_width)
 
     @staticmethod
     def _generation(builder: Builder) -> Generation | None:
@@ -143,7 +134,7 @@ class System:
         if not samples:
             raise EmosymError("data.nothing-to-read", "there is no image to read")
         states, probabilities = [], []
-        with self.evaluating():
+        with self.builder.naming(), self.evaluating():
             for start in range(0, len(samples), batch_size):
                 part = self.states(samples[start : start + batch_size])
                 states.append(part)
@@ -194,7 +185,8 @@ class System:
         else:
             states, probabilities = self.read([Sample.of(image)])
             weights = probabilities[0].cpu()
-        return generation.generate(request, weights, states, batch_size=batch_size, on_step=on_step)
+        with self.builder.naming():
+            return generation.generate(request, weights, states, batch_size=batch_size, on_step=on_step)
 
     def require_generation(self) -> Generation:
         """The generating half. Errors: ``generate.understanding-only`` where the spec has none."""

@@ -15,7 +15,6 @@ from PIL import Image
 from emosym.assembly import Builder, ExperimentParts, attributed, build_parts
 from emosym.contracts import Evidence, Metric, Sample
 from emosym.report.sheet import contact_sheet
-from emosym.spec import Resolved
 from emosym.system import System
 from emosym.toolkit import write_json
 
@@ -181,19 +180,12 @@ def evaluate_run(
         precision=precision or "auto",
         trust_remote_code=trust_remote_code,
     )
-    parts = parts_of(system.resolved, registry, system, trust_remote_code=trust_remote_code)
-    return evaluate_system(system, parts, out or Path(run), split=split)
-
-
-def parts_of(
-    resolved: Resolved, registry: Registry, system: System, *, trust_remote_code: bool = False
-) -> ExperimentParts:
-    """Data, judges and metrics for a loaded system; the bank is left alone."""
     builder = Builder.of(
-        resolved,
+        system.resolved,
         registry,
         device=system.device,
         precision=system.precision,
         trust_remote_code=trust_remote_code,
     )
-    return build_parts(builder, training=False)
+    with builder.naming():
+        return evaluate_system(system, build_parts(builder, training=False), out or Path(run), split=split)

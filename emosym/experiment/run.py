@@ -78,6 +78,7 @@ def run_experiment(
             trust_remote_code=trust_remote_code,
         )
         stack.callback(close_memory, builder)
+        stack.enter_context(builder.naming())
         parts = build_parts(builder)
         pending = [name for name in stages if name not in run.done()]
         train_samples = limited(parts.dataset.split("train"), smoke)

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from emosym_registry import ComponentSpec, EmosymError, Offer
+import torch
+from emosym_registry import ComponentSpec, EmosymError, Offer, Registry
 from emosym_registry.discovery import Found
 
-from emosym.assembly import blamed
-from emosym.contracts import Evidence, Metric
+from emosym.assembly import Builder, attributed
+from emosym.contracts import ComponentConfig, Context, Evidence, LabelSet, Metric, Sample
 from emosym.evaluation.evaluate import compute
 
-EVIDENCE = Evidence(names=("awe", "fear"), probabilities=np.eye(2), labels=np.arange(2))
+SAMPLES = [Sample(str(label), (b"",), label) for label in (0, 1)]
+EVIDENCE = Evidence(("awe", "fear"), SAMPLES, np.eye(2))
+CONTEXT = Context(LabelSet(("awe", "fear")))
 
 
 class Fixed(Metric):
     """Returns what it was given."""
 
-    def __init__(self, figures: Mapping[str, float]) -> None:
-        self.figures = figures
+    def __init__(self, returned: Mapping[str, float]) -> None:
+        super().__init__(ComponentConfig(), CONTEXT)
+        self.returned = returned
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
-        return self.figures
+        return self.returned
 
 
 class Breaking(Metric):
@@ -57,10 +62,10 @@ def test_a_figure_has_one_owner(figures: dict[str, float]) -> None:
 
 def test_a_metric_that_raises_is_named_with_its_plugin() -> None:
     with pytest.raises(
-        EmosymError, match="metric mine/a failed to compute: ZeroDivisionError: nothing"
+        EmosymError, match="metric mine/a failed in compute: ZeroDivisionError: nothing"
     ) as error:
-        compute([(offer("a"), Breaking())], EVIDENCE, "understanding")
-    assert error.value.id == "plugin.failed-to-compute"
+        compute([(offer("a"), Breaking(ComponentConfig(), CONTEXT))], EVIDENCE, "understanding")
+    assert error.value.id == "plugin.component-failed"
     assert error.value.ours
     assert "emosym-mine 1.2" in error.value.hint
     assert isinstance(error.value.__cause__, ZeroDivisionError)
@@ -69,13 +74,36 @@ def test_a_metric_that_raises_is_named_with_its_plugin() -> None:
 def test_an_abstract_class_is_named_with_its_plugin() -> None:
     implementation: Any = Abstract
     with (
-        pytest.raises(EmosymError, match="metric mine/a failed to build: .*abstract") as error,
-        blamed(offer("a"), "build"),
+        pytest.raises(EmosymError, match="metric mine/a failed in __init__: .*abstract") as error,
+        attributed(offer("a"), "__init__"),
     ):
         implementation()
-    assert error.value.id == "plugin.failed-to-build"
+    assert error.value.id == "plugin.component-failed"
 
 
 def test_an_error_that_explains_itself_passes() -> None:
-    with pytest.raises(EmosymError, match="^mine own$"), blamed(offer("a"), "build"):
+    with pytest.raises(EmosymError, match="^mine own$"), attributed(offer("a"), "__init__"):
         raise EmosymError("mine.own", "mine own")
+
+
+class Torn:
+    """Stands for a component that fails in its work, some calls below the run."""
+
+    def work(self) -> None:
+        self.deeper()
+
+    def deeper(self) -> None:
+        raise ConnectionError("no bank there")
+
+
+def test_what_a_component_raises_anywhere_below_a_run_names_it() -> None:
+    resolved: Any = SimpleNamespace(offers={"memory": offer("a")})
+    builder = Builder(resolved, Registry(), CONTEXT, torch.device("cpu"), "fp32", {"memory": Torn()})
+    with (
+        pytest.raises(EmosymError, match="metric mine/a failed in deeper: ConnectionError: no bank") as error,
+        builder.naming(),
+    ):
+        builder.built["memory"].work()
+    assert isinstance(error.value.__cause__, ConnectionError)
+    with pytest.raises(ZeroDivisionError), builder.naming():
+        raise ZeroDivisionError("the core's own")

@@ -106,7 +106,7 @@ class _Sizing:
             self.stage(name, settings, parts) for name, settings in stages.items() if settings is not None
         ]
         rows.append(self.evaluation(parts))
-        unknown = {
+        unknown: dict[str, str] = {
             name: str(getattr(self.resolved.config(name), "model", ""))
             for name in ("backbone", "diffusion")
             if name in self.resolved.offers and name not in parts

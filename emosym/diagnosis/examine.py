@@ -114,7 +114,7 @@ def _target(offer: Offer) -> Iterator[Trouble]:
             authors,
         )
     elif inspect.isabstract(target):
-        missing = ", ".join(sorted(target.__abstractmethods__))
+        missing = ", ".join(sorted(getattr(target, "__abstractmethods__", ())))
         yield "spec", f"{what}: {offer.spec.target} is abstract, it lacks {missing}", authors
 
 

@@ -83,7 +83,7 @@ def run_experiment(
         pending = [name for name in stages if name not in run.done()]
         train_samples = limited(parts.dataset.split("train"), smoke)
         for path, component in resolved.offers.items():
-            keys = builder.built[path].attributes if path in builder.built else ()
+            keys = builder.built[path].attribute_keys if path in builder.built else ()
             name = f"{component.spec.kind} {component.spec.name}"
             require_annotations(name, resolved.needs(path), keys, train_samples)
         if "compress" in pending:

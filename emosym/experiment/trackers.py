@@ -47,7 +47,7 @@ def listening(registry: Registry, listeners: Sequence[object]) -> Iterator[Lifec
 
 def is_main_process() -> bool:
     """Whether this is the only process of a run, or the first of several."""
-    return get_int_from_env(_RANKS, 0) == 0
+    return int(get_int_from_env(_RANKS, 0)) == 0
 
 
 class JsonLines:

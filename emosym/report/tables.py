@@ -64,7 +64,7 @@ def _others(style: Style, measured: Mapping[str, Figures]) -> Table:
 
 
 def _generation(style: Style, generation: Figures) -> Table:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             style.title(name),
             style.with_interval(generation, name),

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 
-class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Meter(TorchDispatchMode):
     """Bytes of the tensors made while it is entered: ``now`` alive, ``peak`` at most alive at once.
 
     What existed before is not counted. Storages are counted once, whatever views there are of them, and for as long as

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -88,8 +89,8 @@ def _print_component(about: dict[str, Any]) -> None:
         print("no parameters")
 
 
-def _print_facts(facts: list[tuple[str, str | None]]) -> None:
-    facts = [(title, value) for title, value in facts if value]
-    width = max(len(title) for title, _ in facts)
-    for title, value in facts:
+def _print_facts(facts: Sequence[tuple[str, str | None]]) -> None:
+    given = [(title, value) for title, value in facts if value]
+    width = max(len(title) for title, _ in given)
+    for title, value in given:
         print(f"  {title.ljust(width)}  {value}")

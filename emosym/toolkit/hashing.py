@@ -16,7 +16,7 @@ def hash_tensors(named: Mapping[str, Tensor], start: str = "") -> str:
     for name in sorted(named):
         tensor = named[name].detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -24,13 +24,13 @@ class RegisteredComponent:
         return f"{self.plugin.id}/{self.spec.name}"
 
     def load(self) -> Any:
-        """Import the implementation class; ``plugin.missing-requirement`` or ``plugin.missing-target`` where it cannot be."""
+        """Import the implementation class; ``plugin.missing-requirement``, ``plugin.missing-target``."""
         if self.spec.requires:
             self._check_requirements()
         return self._import(self.spec.target)
 
     def load_config(self) -> Any:
-        """Import the pydantic model of the component's parameters (no torch); ``plugin.bad-config`` where it is none."""
+        """Import the pydantic model of the parameters (no torch); ``plugin.bad-config`` where it is none."""
         model = self._import(self.spec.config)
         if not (isinstance(model, type) and hasattr(model, "model_validate")):
             raise EmosymError(

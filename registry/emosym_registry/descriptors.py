@@ -11,7 +11,7 @@ from pathlib import Path
 from emosym_registry.errors import EmosymError, unknown
 
 API_VERSION = "1.0"
-"""Version of the plugin API. Same major: compatible; a plugin asking for a newer minor than this is refused."""
+"""Version of the plugin API: a plugin of the same major and no newer minor loads."""
 
 KINDS = (
     "backbone",
@@ -34,7 +34,7 @@ NEEDS = ("labels", "attributes", "knowledge", "text_encoder", "judge", "diffusio
 
 CAPABILITIES: Mapping[str, Mapping[str, str]] = {
     "backbone": {
-        "prefix": "reads share an encoded prefix: rollouts of the reinforce stage are cheap, and memory estimates count them so"
+        "prefix": "reads share an encoded prefix: rollouts are cheap, and memory estimates count them so"
     },
     "diffusion": {"text": "takes prompts: it has at least one text encoder"},
     "memory": {"durable": "what is in the bank outlives the process; its conformance suite opens it again"},
@@ -68,12 +68,13 @@ class PluginInfo:
 class ComponentSpec:
     """One component: what it is and where its code is, without importing that code.
 
-    ``target`` is ``"package.module:Class"`` of the implementation and ``config`` that of its pydantic model, which must
-    import no torch. ``needs`` are words of :data:`NEEDS`: what must stand beside the component in a spec or in its data.
-    ``capabilities`` are words of :data:`CAPABILITIES`; ``requires`` names distributions that must be installed beside the
-    plugin's own requirements. ``conformance`` is the suite (a subclass of one in ``emosym.testing``) that `emosym plugins
-    check` runs; the kind's own with default parameters where empty. Errors: ``plugin.unknown-kind``,
-    ``plugin.unknown-need``, ``plugin.unknown-capability``, ``plugin.bad-words``, ``plugin.bad-name``, ``plugin.bad-target``.
+    ``target`` is ``"package.module:Class"`` of the implementation and ``config`` that of its pydantic model,
+    which must import no torch. ``needs`` are words of :data:`NEEDS`: what must stand beside the component in
+    a spec or in its data. ``capabilities`` are words of :data:`CAPABILITIES`; ``requires`` names
+    distributions that must be installed beside the plugin's own requirements. ``conformance`` is the suite (a
+    subclass of one in ``emosym.testing``) that `emosym plugins check` runs; the kind's own with default
+    parameters where empty. Errors: ``plugin.unknown-kind``, ``plugin.unknown-need``,
+    ``plugin.unknown-capability``, ``plugin.bad-words``, ``plugin.bad-name``, ``plugin.bad-target``.
     """
 
     kind: str
@@ -132,7 +133,8 @@ class _InPackage:
 class Alias(_InPackage):
     """A name for weights: ``model: NAME`` of component ``component`` means the folder ``package`` + ``path``.
 
-    ``package`` is an importable package and ``path`` a path inside it, so nothing is imported to offer an alias.
+    ``package`` is an importable package and ``path`` a path inside it, so nothing is imported to offer an
+    alias.
     """
 
     kind: str

@@ -17,7 +17,7 @@ GROUP = "emosym.plugins"
 
 @dataclass(frozen=True)
 class InstalledPlugin:
-    """An entry point: ``id`` is its name, ``distribution`` and ``version`` those of the package that declares it.
+    """An entry point by its name, ``id``, with the distribution that declares it and its version.
 
     ``problem`` says why it cannot even be tried, as when it is not of the form ``id = "package.module"``.
     """
@@ -36,7 +36,8 @@ class InstalledPlugin:
 def discover() -> list[InstalledPlugin]:
     """All plugins installed on ``sys.path``, sorted by id, each once.
 
-    A distribution that is found on several folders of the path counts where Python would import it from: the first.
+    A distribution that is found on several folders of the path counts where Python would import it from: the
+    first.
     """
     found: dict[tuple[str, str, str], InstalledPlugin] = {}
     seen: set[str] = set()

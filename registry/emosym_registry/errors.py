@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 class EmosymError(Exception):
     """A failure that somebody can act on.
 
-    ``id`` is stable and dotted (``spec.unknown-component``); ``hint`` says what to do next; ``ours`` is true when the
-    cause is a fault of emosym rather than of its input (the command line then exits with 1 instead of 2).
+    ``id`` is stable and dotted (``spec.unknown-component``); ``hint`` says what to do next; ``ours`` is true
+    when the cause is a fault of emosym rather than of its input (the command line then exits with 1 instead
+    of 2).
     """
 
     def __init__(self, id: str, message: str, *, hint: str = "", ours: bool = False) -> None:
@@ -43,8 +44,8 @@ def unknown(
 ) -> EmosymError:
     """The error for a word that is none of the ``known`` ones.
 
-    ``unknown("spec.unknown-stage", "stage", "unfy", STAGES)`` says ``unknown stage 'unfy'; did you mean "unify"?`` and
-    lists the stages as its hint. ``where`` is put before the message, as a file or a key.
+    ``unknown("spec.unknown-stage", "stage", "unfy", STAGES)`` says ``unknown stage 'unfy'; did you mean
+    "unify"?`` and lists the stages as its hint. ``where`` is put before the message, as a file or a key.
     """
     known = list(dict.fromkeys(known))
     suggestion = did_you_mean(word, known)

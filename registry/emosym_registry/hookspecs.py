@@ -42,7 +42,7 @@ def emosym_commands() -> Iterable[tuple[str, str, str]]:  # type: ignore[empty-b
 
 @hookspec
 def emosym_cards() -> Iterable[Cards]:  # type: ignore[empty-body]
-    """Offer cards of plugins, installed or not, for the catalogue; they are read when somebody searches it."""
+    """Offer cards of plugins for the catalogue; they are read when somebody searches it."""
 
 
 @hookspec
@@ -57,7 +57,7 @@ def emosym_stage_started(run: Path, stage: str, steps: int, step: int) -> None:
 
 @hookspec
 def emosym_step_finished(run: Path, stage: str, step: int, values: Mapping[str, float]) -> None:
-    """An optimiser step is done; ``values`` are the logged scalars (losses, learning rate, gradient norms, rewards)."""
+    """An optimiser step is done; ``values`` are the logged scalars: losses, learning rate, rewards …"""
 
 
 @hookspec
@@ -77,4 +77,4 @@ def emosym_run_finished(run: Path, summary: Mapping[str, Any]) -> None:
 
 @hookspec
 def emosym_run_failed(run: Path, reason: BaseException) -> None:
-    """The run stopped with an error or was interrupted (``KeyboardInterrupt``): ``reason`` is the exception."""
+    """The run stopped with an error or was interrupted; ``reason`` is the exception."""

@@ -14,11 +14,12 @@ from emosym_registry.plugins import Failure, LoadedPlugin
 
 
 class Lifecycle:
-    """One method for each lifecycle hook of ``hookspecs``, which calls every implementation, the last registered first.
+    """A method for each lifecycle hook, which calls every implementation, the last registered first.
 
-    Implementations of installed plugins are called on their own: one that raises is reported once for each hook, recorded
-    as a failure of stage ``run``, and the others are called all the same. In strict mode it is an error. What the
-    run itself registered (its own trackers) may raise: a run that cannot write its record has to stop.
+    Implementations of installed plugins are called on their own: one that raises is reported once for each
+    hook, recorded as a failure of stage ``run``, and the others are called all the same. In strict mode it is
+    an error. What the run itself registered (its own trackers) may raise: a run that cannot write its record
+    has to stop.
     """
 
     def __init__(

@@ -45,9 +45,9 @@ def load_registry(
 ) -> Registry:
     """Discover, import and register plugins.
 
-    ``only`` is an allow-list of plugin ids, ``disabled`` (with ``EMOSYM_DISABLE_PLUGINS``, comma separated) a block-list;
-    a blocked plugin is not imported. ``strict`` (or ``EMOSYM_STRICT_PLUGINS=1``) makes the first failure an error.
-    ``installed`` takes the place of what is discovered.
+    ``only`` is an allow-list of plugin ids, ``disabled`` (with ``EMOSYM_DISABLE_PLUGINS``, comma separated) a
+    block-list; a blocked plugin is not imported. ``strict`` (or ``EMOSYM_STRICT_PLUGINS=1``) makes the first
+    failure an error. ``installed`` takes the place of what is discovered.
     """
     strict = os.environ.get("EMOSYM_STRICT_PLUGINS") == "1" if strict is None else strict
     registry = Registry(strict=strict, report=on_failure)

@@ -13,8 +13,8 @@ from emosym_registry.discovery import InstalledPlugin
 class LoadedPlugin:
     """A plugin that loaded.
 
-    ``commands`` are (name, ``"package.module:typer_app"``, help); ``seconds`` is how long the import of its light module
-    took; ``deprecated`` holds a sentence for each outdated part of the plugin API that it uses.
+    ``commands`` are (name, ``"package.module:typer_app"``, help); ``seconds`` is how long the import of its
+    light module took; ``deprecated`` holds a sentence for each outdated part of the plugin API that it uses.
     """
 
     installed: InstalledPlugin
@@ -37,8 +37,8 @@ class LoadedPlugin:
 class Failure:
     """What went wrong with a plugin, and what to do.
 
-    ``stage``: discover, import, register, spec or version, which leave the plugin out; ``run`` is a lifecycle hook that
-    raised and ``cards`` a card that cannot be read, which leave the plugin in.
+    ``stage``: discover, import, register, spec or version, which leave the plugin out; ``run`` is a lifecycle
+    hook that raised and ``cards`` a card that cannot be read, which leave the plugin in.
     """
 
     plugin: InstalledPlugin
@@ -53,4 +53,5 @@ class Failure:
         return self.stage not in ("run", "cards")
 
     def __str__(self) -> str:
-        return f"plugin {self.plugin.id} ({self.plugin.distribution} {self.plugin.version}) failed at {self.stage}: {self.cause}"
+        package = f"{self.plugin.distribution} {self.plugin.version}"
+        return f"plugin {self.plugin.id} ({package}) failed at {self.stage}: {self.cause}"

@@ -89,7 +89,7 @@ def _required(function: Callable[..., Any]) -> list[str]:
 
 
 def check_version(plugin: InstalledPlugin, info: PluginInfo) -> None:
-    """Refuse a plugin that was written for another major version of the plugin API, or for a newer minor one."""
+    """Refuse a plugin that was written for another major version of the API, or a newer minor one."""
     wanted, ours = (tuple(int(part) for part in text.split(".")) for text in (info.api_version, API_VERSION))
     if wanted[0] != ours[0] or wanted > ours:
         older = "emosym emosym-registry" if wanted > ours else plugin.distribution
@@ -98,7 +98,7 @@ def check_version(plugin: InstalledPlugin, info: PluginInfo) -> None:
 
 
 def version_clash(plugin: InstalledPlugin, refused: Refused) -> Refused | None:
-    """Another cause where the plugin asks for another registry than this: that explains whatever went wrong."""
+    """Another cause where the plugin asks for another registry: that explains whatever went wrong."""
     if refused.stage in ("discover", "version"):
         return None
     from emosym_registry.requirements import unmet_of_ours

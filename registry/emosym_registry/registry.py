@@ -38,9 +38,9 @@ def _say_nothing(failure: Failure) -> None:
 class Registry:
     """Who offers what. Make one with :func:`load_registry`.
 
-    ``plugins`` are those that loaded, by id; ``failures`` are of plugins that are not there, of hooks that raised and of
-    cards that cannot be read; ``blocked`` says by what a plugin was left out, ``unknown_ids`` which blocked or allowed
-    ids are of no plugin, each as a sentence.
+    ``plugins`` are those that loaded, by id; ``failures`` are of plugins that are not there, of hooks that
+    raised and of cards that cannot be read; ``blocked`` says by what a plugin was left out, ``unknown_ids``
+    which blocked or allowed ids are of no plugin, each as a sentence.
     """
 
     manager: pluggy.PluginManager = field(default_factory=new_manager)
@@ -53,17 +53,17 @@ class Registry:
 
     @cached_property
     def lifecycle(self) -> Lifecycle:
-        """Call a lifecycle hook on every plugin: ``registry.lifecycle.run_started(run, spec, resumed=False)``."""
+        """Calls hooks on every plugin: ``registry.lifecycle.run_started(run, spec, resumed=False)``."""
         return Lifecycle(self.manager, self.plugins, self.fail)
 
     @cached_property
     def folders(self) -> Mapping[tuple[str, str, str], Path]:
-        """The folder of each alias by kind, component and name, looked up (and refused) only when it is asked for."""
+        """The folder of each alias by kind, component and name, looked up (and refused) when asked for."""
         return _Folders(self)
 
     @cached_property
     def catalogue(self) -> Mapping[str, Card]:
-        """Known plugins by id, installed or not: the cards that come with this package and those of loaded plugins.
+        """Known plugins by id, installed or not: the cards of this package and of loaded plugins.
 
         Read on first use; a card that cannot be read is a failure of the plugin that brings it.
         """
@@ -99,8 +99,9 @@ class Registry:
     def find(self, kind: str, name: str) -> RegisteredComponent:
         """The component ``name`` (or ``plugin-id/name``) of ``kind``.
 
-        Errors: ``spec.unknown-component`` says what there is and what to install, ``spec.ambiguous-component`` names
-        the plugins, ``plugin.failed`` is why the plugin that has it did not load.
+        Errors: ``spec.unknown-component`` says what there is and what to install,
+        ``spec.ambiguous-component`` names the plugins, ``plugin.failed`` is why the plugin that has it did
+        not load.
         """
         components = {one.qualified: one for one in self.components(kind)}
         component = _pick("spec.ambiguous-component", kind, name, components)
@@ -109,16 +110,17 @@ class Registry:
         return component
 
     def find_card(self, kind: str, name: str) -> Card | None:
-        """The card of the plugin that provides a component (``name`` or ``plugin-id/name``), None where none does."""
+        """The card that has a component, by ``name`` or ``plugin-id/name``; None where none has."""
         plugin_id, _, bare = name.rpartition("/")
         cards = (card for card in self.catalogue.values() if plugin_id in ("", card.plugin))
         return next((card for card in cards if card.provides(kind, bare)), None)
 
     def find_alias(self, kind: str, component: str, name: str) -> tuple[LoadedPlugin, Alias] | None:
-        """The alias that ``model: name`` of a component stands for, with its plugin; None where it is no alias.
+        """The alias that ``model: name`` of a component means, with its plugin; None where it is none.
 
         ``name`` is bare or ``plugin-id/name``, which may as well be an id of a hub: it is an error
-        (``spec.unknown-alias``) only where the plugin is known. ``spec.ambiguous-alias`` where several plugins offer it.
+        (``spec.unknown-alias``) only where the plugin is known. ``spec.ambiguous-alias`` where several
+        plugins offer it.
         """
         offered = {
             f"{plugin.id}/{alias.name}": (plugin, alias)
@@ -137,12 +139,12 @@ class Registry:
         return None
 
     def alias(self, kind: str, component: str, name: str) -> Path | None:
-        """The folder that ``model: name`` of a component stands for, None where it is no alias; errors: `find_alias`."""
+        """The folder that ``model: name`` of a component means; None and errors as :meth:`find_alias`."""
         found = self.find_alias(kind, component, name)
         return None if found is None else found[1].location
 
     def qualified_alias(self, kind: str, component: str, name: str) -> str:
-        """``plugin-id/name`` of an alias, which no other plugin can make ambiguous; any other name as it is."""
+        """``plugin-id/name`` of an alias, which stays unique; any other name as it is."""
         found = self.find_alias(kind, component, name)
         return name if found is None else f"{found[0].id}/{found[1].name}"
 
@@ -186,14 +188,15 @@ class Registry:
         return f"plugin {card.plugin} {version} has no {name!r}: pip install --upgrade {card.distribution}"
 
     def _missing(self, id: str, what: str = "") -> str:
-        """What to do about a known plugin that is not loaded, ``plugin.failed`` where that failed; else nothing."""
+        """What to do about a known plugin that is not there, else nothing; ``plugin.failed`` if it failed."""
         self._raise_failure(id)
         if id in self.blocked:
             return f"plugin {id} {what and f'provides {what!r} but '}is blocked by {self.blocked[id]}"
         if id in self.plugins or id not in self.catalogue:
             return ""
         card = self.catalogue[id]
-        return f"package {card.distribution} {f'provides {what!r}' if what else 'is not installed'}: {card.install}"
+        state = f"provides {what!r}" if what else "is not installed"
+        return f"package {card.distribution} {state}: {card.install}"
 
     def _raise_failure(self, id: str) -> None:
         """Where a plugin did not load, why is the error."""
@@ -229,7 +232,7 @@ class _Folders(Mapping[tuple[str, str, str], Path]):
 
 
 def _pick(id: str, what: str, name: str, offered: Mapping[str, _Item], prefix: str = "") -> _Item | None:
-    """What a bare or qualified ``name`` means among items by qualified name, None where nothing; ``id`` for several."""
+    """What a bare or qualified ``name`` means among items by qualified name; error ``id`` for several."""
     matches = [one for one in offered if name in (one, one.partition("/")[2])]
     if len(matches) > 1:
         choices = ", ".join(f"{prefix}{one}" for one in matches)

@@ -1,4 +1,4 @@
-"""What a distribution asks of the environment, and whether it gets it. Imported only when somebody wants to know."""
+"""What a distribution asks of the environment, and whether it gets it. Imported on demand only."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def requirements_of(distribution: str) -> list[str]:
 
 
 def unmet_of_ours(distribution: str) -> list[Unmet]:
-    """The distribution's own requirements on the registry and the core that the installed ones do not meet."""
+    """The distribution's requirements on the registry and the core that the installed ones do not meet."""
     ours = [
         text for text in requirements_of(distribution) if canonical(re.split(r"[^\w.-]", text)[0]) in OURS
     ]

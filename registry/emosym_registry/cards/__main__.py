@@ -1,4 +1,4 @@
-"""``python -m emosym_registry.cards`` prints the catalogue's page; with files it checks those cards instead."""
+"""``python -m emosym_registry.cards`` prints the catalogue's page, or checks the cards given as files."""
 
 from __future__ import annotations
 

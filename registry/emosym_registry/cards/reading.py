@@ -35,8 +35,9 @@ class CardComponent:
 class Card:
     """What the catalogue says of a plugin.
 
-    ``plugin`` is its id (the entry point's name), ``distribution`` the package on the index, ``install`` the command that
-    brings it, ``tested`` the versions of it that were tested with this registry, ``hardware`` what it needs, in a line.
+    ``plugin`` is its id (the entry point's name), ``distribution`` the package on the index, ``install`` the
+    command that brings it, ``tested`` the versions of it that were tested with this registry, ``hardware``
+    what it needs, in a line.
     """
 
     plugin: str
@@ -64,7 +65,7 @@ class Card:
 
 
 def read_card(path: Path) -> Card:
-    """One card; anything missing, unknown or of the wrong form is ``card.invalid``, which names file and key."""
+    """One card; what is missing, unknown or of the wrong form is ``card.invalid``, with file and key."""
     data = _mapping(path)
     texts = {key: _text(path, data, key) for key in _TEXTS}
     plugin, install, distribution = texts["plugin"], texts["install"], texts["distribution"]

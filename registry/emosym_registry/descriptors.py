@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
-from emosym_registry.errors import EmosymError, did_you_mean
+from emosym_registry.errors import EmosymError, unknown
 
 API_VERSION = "1.0"
-"""Version of the plugin API. Same major: compatible; a plugin asking for a newer minor than this is refused."""
+"""Version of the plugin API: a plugin of the same major and no newer minor loads."""
 
 KINDS = (
     "backbone",
@@ -26,8 +29,21 @@ KINDS = (
     "metric",
 )
 
+NEEDS = ("labels", "attributes", "knowledge", "text_encoder", "judge", "diffusion")
+"""What may have to stand beside a component: labels and attributes in the samples, the others in the spec."""
+
+CAPABILITIES: Mapping[str, Mapping[str, str]] = {
+    "backbone": {
+        "prefix": "reads share an encoded prefix: rollouts are cheap, and memory estimates count them so"
+    },
+    "diffusion": {"text": "takes prompts: it has at least one text encoder"},
+    "memory": {"durable": "what is in the bank outlives the process; its conformance suite opens it again"},
+}
+"""The capability words of each kind that the framework reads, and what it does with them."""
+
 TARGET = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")
-_NAME = re.compile(r"^[a-z0-9][a-z0-9.-]*$")
+NAME = re.compile(r"^[a-z0-9][a-z0-9.-]*$")
+_NEEDS_BEFORE = {"text": "text_encoder"}
 _VERSION = re.compile(r"^\d+\.\d+$")
 
 
@@ -52,10 +68,13 @@ class PluginInfo:
 class ComponentSpec:
     """One component: what it is and where its code is, without importing that code.
 
-    ``target`` is ``"package.module:Class"`` of the implementation and ``config`` that of its pydantic model, which must
-    import no torch. ``capabilities`` are words the framework asks for (``"prefix"``, ``"attributes"``); ``requires``
-    names distributions that must be installed beside the plugin's own requirements. ``conformance`` is the suite (a
-    subclass of one in ``emosym.testing``) that `emosym plugins check` runs; the kind's own with default parameters where empty.
+    ``target`` is ``"package.module:Class"`` of the implementation and ``config`` that of its pydantic model,
+    which must import no torch. ``needs`` are words of :data:`NEEDS`: what must stand beside the component in
+    a spec or in its data. ``capabilities`` are words of :data:`CAPABILITIES`; ``requires`` names
+    distributions that must be installed beside the plugin's own requirements. ``conformance`` is the suite (a
+    subclass of one in ``emosym.testing``) that `emosym plugins check` runs; the kind's own with default
+    parameters where empty. Errors: ``plugin.unknown-kind``, ``plugin.unknown-need``,
+    ``plugin.unknown-capability``, ``plugin.bad-words``, ``plugin.bad-name``, ``plugin.bad-target``.
     """
 
     kind: str
@@ -63,34 +82,59 @@ class ComponentSpec:
     target: str
     config: str
     summary: str = ""
+    needs: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     conformance: str = ""
 
     def __post_init__(self) -> None:
         _check_kind(self.kind)
-        for words in (self.capabilities, self.requires):
-            if not isinstance(words, tuple) or not all(isinstance(word, str) for word in words):
-                raise EmosymError(
-                    "plugin.bad-words",
-                    f"{self.kind} {self.name!r}: capabilities and requires are tuples of strings, found {words!r}",
-                    hint='a tuple of one has a comma: ("prefix",)',
-                )
-        if not _NAME.match(self.name):
+        if not NAME.match(self.name):
             raise EmosymError(
                 "plugin.bad-name",
                 f"component name {self.name!r} must be lower case letters, digits, dots and dashes",
             )
+        self._check_words()
         for field in (self.target, self.config, *filter(None, [self.conformance])):
             if not TARGET.match(field):
                 raise EmosymError("plugin.bad-target", f"{field!r} is not of the form 'package.module:Class'")
 
+    def _check_words(self) -> None:
+        where = f"{self.kind} {self.name!r}"
+        for words in (self.needs, self.capabilities, self.requires):
+            if not isinstance(words, tuple) or not all(isinstance(word, str) for word in words):
+                raise EmosymError(
+                    "plugin.bad-words",
+                    f"{where}: needs, capabilities and requires are tuples of strings, found {words!r}",
+                    hint='a tuple of one has a comma: ("prefix",)',
+                )
+        for word in self.needs:
+            if word not in NEEDS:
+                raise unknown("plugin.unknown-need", "need", word, NEEDS, where=where)
+        known = CAPABILITIES.get(self.kind, {})
+        for word in self.capabilities:
+            if word not in known:
+                prefix, _, need = word.rpartition(":")
+                hint = f"write needs=({_NEEDS_BEFORE.get(need, need)!r},)" if prefix == "needs" else ""
+                raise unknown("plugin.unknown-capability", "capability", word, known, hint=hint, where=where)
+
+
+class _InPackage:
+    package: str
+    path: str
+
+    @property
+    def location(self) -> Path:
+        """The file or folder; where its package is missing, ``plugin.missing-package``."""
+        return package_path(self.package) / self.path
+
 
 @dataclass(frozen=True)
-class Alias:
+class Alias(_InPackage):
     """A name for weights: ``model: NAME`` of component ``component`` means the folder ``package`` + ``path``.
 
-    ``package`` is an importable package and ``path`` a path inside it, so nothing is imported to offer an alias.
+    ``package`` is an importable package and ``path`` a path inside it, so nothing is imported to offer an
+    alias.
     """
 
     kind: str
@@ -103,10 +147,11 @@ class Alias:
 
     def __post_init__(self) -> None:
         _check_kind(self.kind)
+        _check_unqualified("alias", self.name)
 
 
 @dataclass(frozen=True)
-class Preset:
+class Preset(_InPackage):
     """A spec that others extend with ``extends: preset:NAME``: a YAML file at ``path`` inside ``package``."""
 
     name: str
@@ -114,11 +159,38 @@ class Preset:
     path: str
     summary: str = ""
 
+    def __post_init__(self) -> None:
+        _check_unqualified("preset", self.name)
+
+
+@dataclass(frozen=True)
+class Cards(_InPackage):
+    """Cards for the catalogue of plugins: the ``*.yaml`` files of the folder ``path`` inside ``package``."""
+
+    package: str
+    path: str
+
+
+def package_path(package: str) -> Path:
+    """The folder of an importable package, without importing the package itself."""
+    try:
+        spec = find_spec(package)
+    except ImportError:  # the package that should hold it
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        raise EmosymError("plugin.missing-package", f"package {package!r} is not installed")
+    return Path(next(iter(spec.submodule_search_locations)))
+
 
 def _check_kind(kind: str) -> None:
     if kind not in KINDS:
+        raise unknown("plugin.unknown-kind", "kind", str(kind), KINDS)
+
+
+def _check_unqualified(what: str, name: str) -> None:
+    if not name or "/" in name:
         raise EmosymError(
-            "plugin.unknown-kind",
-            f"unknown kind {kind!r}",
-            hint=did_you_mean(str(kind), KINDS) or f"kinds: {', '.join(KINDS)}",
+            "plugin.bad-name",
+            f"{what} name {name!r} must have no slash",
+            hint="specs write plugin-id/name where two plugins offer one name",
         )

@@ -16,8 +16,8 @@ GROUP = "emosym.plugins"
 
 
 @dataclass(frozen=True)
-class Found:
-    """An entry point: ``id`` is its name, ``distribution`` and ``version`` those of the package that declares it.
+class InstalledPlugin:
+    """An entry point by its name, ``id``, with the distribution that declares it and its version.
 
     ``problem`` says why it cannot even be tried, as when it is not of the form ``id = "package.module"``.
     """
@@ -33,12 +33,13 @@ class Found:
         return entrypoints.EntryPoint(self.id, self.module, None).load()
 
 
-def discover() -> list[Found]:
+def discover() -> list[InstalledPlugin]:
     """All plugins installed on ``sys.path``, sorted by id, each once.
 
-    A distribution that is found on several folders of the path counts where Python would import it from: the first.
+    A distribution that is found on several folders of the path counts where Python would import it from: the
+    first.
     """
-    found: dict[tuple[str, str, str], Found] = {}
+    found: dict[tuple[str, str, str], InstalledPlugin] = {}
     seen: set[str] = set()
     for folder in dict.fromkeys(sys.path):
         here = sorted(_declared(folder), key=lambda one: one.version, reverse=True)
@@ -54,7 +55,7 @@ def canonical(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
-def _declared(folder: str) -> Iterator[Found]:
+def _declared(folder: str) -> Iterator[InstalledPlugin]:
     try:
         files = list(entrypoints.iter_files_distros(path=[folder], repeated_distro="all"))
     except (configparser.Error, UnicodeDecodeError):
@@ -64,7 +65,7 @@ def _declared(folder: str) -> Iterator[Found]:
         yield from _points(config, owner)
 
 
-def _one_by_one(folder: Path) -> Iterator[Found]:
+def _one_by_one(folder: Path) -> Iterator[InstalledPlugin]:
     """The same where some package of the folder has an unreadable file: the others must not suffer."""
     for path in sorted(folder.glob("*-info/entry_points.txt")):
         owner = entrypoints.Distribution.from_name_version(path.parent.stem)
@@ -73,30 +74,22 @@ def _one_by_one(folder: Path) -> Iterator[Found]:
             config.read([path], encoding="utf-8")
         except (configparser.Error, UnicodeDecodeError) as error:
             if GROUP in path.read_text(encoding="utf-8", errors="replace"):
-                reason = " ".join(str(error).split())
-                yield _found(owner, canonical(owner.name), "", f"entry_points.txt cannot be read: {reason}")
+                problem = f"entry_points.txt cannot be read: {' '.join(str(error).split())}"
+                yield _installed(owner, canonical(owner.name), "", problem)
             continue
         yield from _points(config, owner)
 
 
-def _points(config: Any, owner: Any) -> Iterator[Found]:
-    if GROUP not in config:
-        return
-    for id, text in config.items(GROUP, raw=True):
+def _points(config: Any, owner: Any) -> Iterator[InstalledPlugin]:
+    for id, text in config.items(GROUP, raw=True) if GROUP in config else ():
         try:
             point = entrypoints.EntryPoint.from_string(text, id)
+            module, problem = point.module_name, point.object_name and "names an object, not a module"
         except entrypoints.BadEntryPoint:
-            yield _found(
-                owner, id, text, f"the entry point {text!r} is no module's name, such as 'package.plugin'"
-            )
-            continue
-        problem = (
-            f"the entry point {text!r} names an object, not a module such as 'package.plugin'"
-            if point.object_name is not None
-            else ""
-        )
-        yield _found(owner, id, point.module_name, problem)
+            module, problem = text, "is no module's name"
+        explained = f"the entry point {text!r} {problem}, such as 'package.plugin'" if problem else ""
+        yield _installed(owner, id, module, explained)
 
 
-def _found(owner: Any, id: str, module: str, problem: str) -> Found:
-    return Found(id, module, canonical(owner.name), owner.version or "unknown", problem)
+def _installed(owner: Any, id: str, module: str, problem: str) -> InstalledPlugin:
+    return InstalledPlugin(id, module, canonical(owner.name), owner.version or "unknown", problem)

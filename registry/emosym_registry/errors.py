@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class EmosymError(Exception):
     """A failure that somebody can act on.
 
-    ``id`` is stable and dotted (``spec.unknown-component``); ``hint`` says what to do next; ``ours`` is true when the
-    cause is a fault of emosym rather than of its input (the command line then exits with 1 instead of 2).
+    ``id`` is stable and dotted (``spec.unknown-component``); ``hint`` says what to do next; ``ours`` is true
+    when the cause is a fault of emosym rather than of its input (the command line then exits with 1 instead
+    of 2).
     """
 
     def __init__(self, id: str, message: str, *, hint: str = "", ours: bool = False) -> None:
@@ -38,10 +39,47 @@ class PluginDeprecationWarning(DeprecationWarning):
     """
 
 
+def unknown(
+    id: str, what: str, word: str, known: Iterable[str], *, hint: str = "", where: str = ""
+) -> EmosymError:
+    """The error for a word that is none of the ``known`` ones.
+
+    ``unknown("spec.unknown-stage", "stage", "unfy", STAGES)`` says ``unknown stage 'unfy'; did you mean
+    "unify"?`` and lists the stages as its hint. ``where`` is put before the message, as a file or a key.
+    """
+    known = list(dict.fromkeys(known))
+    suggestion = did_you_mean(word, known)
+    message = f"{where and f'{where}: '}unknown {what} {word!r}{suggestion and f'; {suggestion}'}"
+    return EmosymError(id, message, hint=hint or f"{plural_of(what)}: {some(known, 20) or 'none'}")
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``did you mean "x"?`` for the nearest known word, or an empty string."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f'did you mean "{near[0]}"?' if near else ""
+    near = nearest(word, known)
+    return f'did you mean "{near}"?' if near not in ("", word) else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that is most like this one, an empty string where none is."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """``a, b, c and 4 more``: the first ``most`` names, and how many there are beyond."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 component``, ``2 memories``."""
+    return f"{count} {noun if count == 1 else plural_of(noun)}"
+
+
+def plural_of(noun: str) -> str:
+    """``components`` for component, ``memories`` for memory, ``losses`` for loss."""
+    if noun.endswith("y") and noun[-2:-1] not in "aeou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(("s", "x", "sh", "ch")) else f"{noun}s"
 
 
 def first_line(error: BaseException) -> str:

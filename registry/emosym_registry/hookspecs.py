@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pluggy
 
-from emosym_registry.descriptors import Alias, ComponentSpec, PluginInfo, Preset
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from emosym_registry.descriptors import Alias, Cards, ComponentSpec, PluginInfo, Preset
 
 PROJECT = "emosym"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -43,8 +41,13 @@ def emosym_commands() -> Iterable[tuple[str, str, str]]:  # type: ignore[empty-b
 
 
 @hookspec
-def emosym_run_started(run: Path, spec: Mapping[str, Any]) -> None:
-    """A run begins in folder ``run`` with the resolved ``spec``."""
+def emosym_cards() -> Iterable[Cards]:  # type: ignore[empty-body]
+    """Offer cards of plugins for the catalogue; they are read when somebody searches it."""
+
+
+@hookspec
+def emosym_run_started(run: Path, spec: Mapping[str, Any], resumed: bool) -> None:
+    """A run begins in folder ``run`` with the resolved ``spec``, or goes on where it is ``resumed``."""
 
 
 @hookspec
@@ -54,7 +57,7 @@ def emosym_stage_started(run: Path, stage: str, steps: int, step: int) -> None:
 
 @hookspec
 def emosym_step_finished(run: Path, stage: str, step: int, values: Mapping[str, float]) -> None:
-    """An optimiser step is done; ``values`` are the logged scalars (losses, learning rate, gradient norms, rewards)."""
+    """An optimiser step is done; ``values`` are the logged scalars: losses, learning rate, rewards …"""
 
 
 @hookspec
@@ -70,3 +73,8 @@ def emosym_bank_refreshed(run: Path, step: int, refresh: Any) -> None:
 @hookspec
 def emosym_run_finished(run: Path, summary: Mapping[str, Any]) -> None:
     """The run is done; ``summary`` is what ``summary.json`` holds."""
+
+
+@hookspec
+def emosym_run_failed(run: Path, reason: BaseException) -> None:
+    """The run stopped with an error or was interrupted; ``reason`` is the exception."""

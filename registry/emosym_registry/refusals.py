@@ -6,12 +6,14 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from emosym_registry import hookspecs
-from emosym_registry.descriptors import API_VERSION, TARGET, PluginInfo
-from emosym_registry.discovery import Found
+import emosym_registry.hookspecs as hookspecs
+from emosym_registry.descriptors import API_VERSION, PluginInfo
+from emosym_registry.discovery import InstalledPlugin
 from emosym_registry.errors import did_you_mean
+from emosym_registry.plugins import LoadedPlugin
 
 AUTHORS = "see docs/how-to/write-a-plugin.md, or report it to the plugin's authors"
+_PREFIX = f"{hookspecs.PROJECT}_"
 
 
 class Refused(Exception):  # noqa: N818
@@ -20,12 +22,13 @@ class Refused(Exception):  # noqa: N818
         self.stage, self.cause, self.hint = stage, cause, hint
 
 
-def check_entry_point(plugins: Mapping[str, Found], plugin: Found) -> None:
+def check_entry_point(plugins: Mapping[str, LoadedPlugin], plugin: InstalledPlugin) -> None:
+    """Refuse an entry point that leads to no module, and one whose id is taken."""
     if plugin.problem:
         raise Refused("discover", plugin.problem, mend(plugin))
     if plugin.id not in plugins:
         return
-    other = plugins[plugin.id]
+    other = plugins[plugin.id].installed
     if other.distribution == plugin.distribution:
         cause = f"{plugin.distribution} is installed twice, as {other.version} and {plugin.version}"
         raise Refused("discover", cause, mend(plugin))
@@ -33,47 +36,47 @@ def check_entry_point(plugins: Mapping[str, Found], plugin: Found) -> None:
     raise Refused("discover", cause, f"pip uninstall {plugin.distribution}, or {other.distribution}")
 
 
-def mend(plugin: Found) -> str:
+def mend(plugin: InstalledPlugin) -> str:
     """For metadata that does not fit the code, as an editable installation keeps it after a rename."""
     return f"pip install --force-reinstall {plugin.distribution}, or pip uninstall {plugin.distribution}"
 
 
+def hooks_of(module: Any) -> Iterator[tuple[str, Callable[..., Any], dict[str, Any] | None]]:
+    """Hook implementations of a module and their options, None for one that somebody forgot to mark."""
+    for name, value in vars(module).items():
+        options = getattr(value, f"{_PREFIX}impl", None) if inspect.isroutine(value) else None
+        if isinstance(options, dict):
+            yield options.get("specname") or name, value, options
+        elif name.startswith(_PREFIX) and inspect.isfunction(value):
+            yield name, value, None
+
+
 def check_hooks(module: Any) -> None:
     """Refuse a module for everything that is wrong with its hooks, in one sentence each."""
-    wrong = [mistake for hook in _hooks(module) for mistake in _mistakes(*hook)]
+    wrong = [mistake for hook in hooks_of(module) for mistake in _mistakes(*hook)]
     if wrong:
         causes, hints = (dict.fromkeys(words) for words in zip(*wrong, strict=True))
         raise Refused("register", "; ".join(causes), "; ".join(hints))
-
-
-def _hooks(module: Any) -> Iterator[tuple[str, Callable[..., Any], dict[str, Any] | None]]:
-    """Hook implementations of a module and their options, None for one that somebody forgot to mark."""
-    for name, value in vars(module).items():
-        options = getattr(value, f"{hookspecs.PROJECT}_impl", None)
-        if isinstance(options, dict):
-            yield options.get("specname") or name, value, options
-        elif name.startswith(f"{hookspecs.PROJECT}_") and inspect.isfunction(value):
-            yield name, value, None
 
 
 def _mistakes(
     name: str, function: Callable[..., Any], options: dict[str, Any] | None
 ) -> Iterator[tuple[str, str]]:
     """What is wrong with one hook, each with what to do."""
-    known = {name for name in vars(hookspecs) if name.startswith(f"{hookspecs.PROJECT}_")}
+    known = sorted(name for name in vars(hookspecs) if name.startswith(_PREFIX))
     if options is None:
         yield f"function {name} is not marked with @hookimpl", "write @hookimpl above it"
     elif options.get("wrapper") or options.get("hookwrapper"):
         cause = f"{name} is a wrapper around other plugins' hooks, which each stand alone here"
         yield cause, "write it as a plain @hookimpl"
     if name not in known:
-        yield f"unknown hook {name}", did_you_mean(name, known) or f"hooks: {', '.join(sorted(known))}"
+        yield f"unknown hook {name}", did_you_mean(name, known) or f"hooks: {', '.join(known)}"
         return
-    given = list(inspect.signature(getattr(hookspecs, name)).parameters)
+    arguments = list(inspect.signature(getattr(hookspecs, name)).parameters)
     for argument in _required(function):
-        if argument not in given:
-            todo = did_you_mean(argument, given) or f"{name} is given {', '.join(given) or 'nothing'}"
-            yield f"hook {name} has no argument {argument!r}", todo
+        if argument not in arguments:
+            given = f"{name} is given {', '.join(arguments) or 'nothing'}"
+            yield f"hook {name} has no argument {argument!r}", did_you_mean(argument, arguments) or given
 
 
 def _required(function: Callable[..., Any]) -> list[str]:
@@ -85,32 +88,23 @@ def _required(function: Callable[..., Any]) -> list[str]:
     ]
 
 
-def check_version(plugin: Found, info: PluginInfo) -> None:
+def check_version(plugin: InstalledPlugin, info: PluginInfo) -> None:
+    """Refuse a plugin that was written for another major version of the API, or a newer minor one."""
     wanted, ours = (tuple(int(part) for part in text.split(".")) for text in (info.api_version, API_VERSION))
     if wanted[0] != ours[0] or wanted > ours:
         older = "emosym emosym-registry" if wanted > ours else plugin.distribution
-        raise Refused(
-            "version",
-            f"written for plugin API {info.api_version}, this is {API_VERSION}",
-            f"pip install --upgrade {older}",
-        )
+        cause = f"written for plugin API {info.api_version}, this is {API_VERSION}"
+        raise Refused("version", cause, f"pip install --upgrade {older}")
 
 
-def version_clash(plugin: Found, refused: Refused) -> Refused | None:
-    """Another cause where the plugin asks for another registry than this: that explains whatever went wrong."""
+def version_clash(plugin: InstalledPlugin, refused: Refused) -> Refused | None:
+    """Another cause where the plugin asks for another registry: that explains whatever went wrong."""
     if refused.stage in ("discover", "version"):
         return None
     from emosym_registry.requirements import unmet_of_ours
 
-    for clash in unmet_of_ours(plugin.distribution):
-        cause = f"{plugin.distribution} {plugin.version} {clash.words} ({refused.cause})"
-        hint = f"pip install {clash.quoted}, or another version of {plugin.distribution}"
+    for requirement in unmet_of_ours(plugin.distribution):
+        cause = f"{plugin.distribution} {plugin.version} {requirement.words} ({refused.cause})"
+        hint = f"pip install {requirement.quoted}, or another version of {plugin.distribution}"
         return Refused("version", cause, hint)
     return None
-
-
-def check_command(command: tuple[Any, ...]) -> None:
-    fits = len(command) == 3 and all(isinstance(word, str) for word in command)
-    if not fits or not command[0].split() or not TARGET.match(command[1]):
-        hint = 'for example: ("data make", "package.module:typer_app", "Make data.")'
-        raise Refused("spec", f"emosym_commands: {command!r} is not (name, target, help)", hint)

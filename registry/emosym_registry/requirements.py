@@ -1,7 +1,8 @@
-"""What a distribution asks of the environment, and whether it gets it. Imported only when somebody wants to know."""
+"""What a distribution asks of the environment, and whether it gets it. Imported on demand only."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -55,8 +56,10 @@ def requirements_of(distribution: str) -> list[str]:
 
 
 def unmet_of_ours(distribution: str) -> list[Unmet]:
-    """The distribution's own requirements on the registry and the core that the installed ones do not meet."""
-    ours = [text for text in requirements_of(distribution) if canonical(_name(text)) in OURS]
+    """The distribution's requirements on the registry and the core that the installed ones do not meet."""
+    ours = [
+        text for text in requirements_of(distribution) if canonical(re.split(r"[^\w.-]", text)[0]) in OURS
+    ]
     return list(unmet(ours))
 
 
@@ -66,10 +69,3 @@ def installed_version(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _name(requirement: str) -> str:
-    try:
-        return Requirement(requirement).name
-    except InvalidRequirement:
-        return ""

@@ -8,7 +8,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from emosym_registry.discovery import Found
+from emosym_registry.discovery import InstalledPlugin
 
 HEADER = """
 from emosym_registry import API_VERSION, Alias, ComponentSpec, PluginInfo, Preset, hookimpl
@@ -21,19 +21,19 @@ def emosym_plugin_info():
 
 
 @pytest.fixture
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Found]]:
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., InstalledPlugin]]:
     """Write a plugin's light module; ``info=False`` leaves out its introduction."""
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delenv("EMOSYM_DISABLE_PLUGINS", raising=False)
     monkeypatch.delenv("EMOSYM_STRICT_PLUGINS", raising=False)
     made: list[str] = []
 
-    def write(id: str, body: str = "", *, info: bool = True, distribution: str = "") -> Found:
+    def write(id: str, body: str = "", *, info: bool = True, distribution: str = "") -> InstalledPlugin:
         module = f"example_{id.replace('-', '_')}_{len(made)}"
         made.append(module)
         text = HEADER + (INFO.format(id=id) if info else "") + dedent(body)
         (tmp_path / f"{module}.py").write_text(text)
-        return Found(id, module, distribution or f"dist-{id}", "1.2")
+        return InstalledPlugin(id, module, distribution or f"dist-{id}", "1.2")
 
     yield write
     for module in made:

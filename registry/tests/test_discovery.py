@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from emosym_registry import load_registry
-from emosym_registry.discovery import Found, canonical, discover
+from emosym_registry.discovery import InstalledPlugin, canonical, discover
 
 from .conftest import HEADER, INFO
 
@@ -28,7 +28,7 @@ def declare(folder: Path, distribution: str, entries: str) -> None:
 
 def test_a_plugin_is_found_with_its_distribution(path: tuple[Path, Path]) -> None:
     declare(path[0], "My_Plugin-1.2", "mine = my_plugin.plugin")
-    assert discover() == [Found("mine", "my_plugin.plugin", "my-plugin", "1.2")]
+    assert discover() == [InstalledPlugin("mine", "my_plugin.plugin", "my-plugin", "1.2")]
 
 
 def test_the_first_folder_of_the_path_wins_as_it_does_for_imports(path: tuple[Path, Path]) -> None:
@@ -49,7 +49,7 @@ def test_metadata_that_contradicts_itself_is_a_failure(path: tuple[Path, Path]) 
     for module in ("my_old_module", "my_new_module"):
         (path[0] / f"{module}.py").write_text(HEADER + INFO.format(id="mine"))
     registry = load_registry(on_failure=lambda failure: None, strict=False)
-    assert registry.plugins["mine"].version == "2.0"
+    assert registry.plugins["mine"].installed.version == "2.0"
     (failure,) = registry.failures
     assert (failure.stage, failure.cause) == ("discover", "my-plugin is installed twice, as 2.0 and 1.0")
     assert failure.hint == "pip install --force-reinstall my-plugin, or pip uninstall my-plugin"

@@ -13,6 +13,7 @@ from emosym_registry import (
     API_VERSION,
     KINDS,
     Alias,
+    Cards,
     ComponentSpec,
     PluginDeprecationWarning,
     PluginInfo,
@@ -22,9 +23,9 @@ from emosym_registry import (
     load_registry,
     refusals,
 )
-from emosym_registry.discovery import Found
+from emosym_registry.discovery import InstalledPlugin
 
-Write = Callable[..., Found]
+Write = Callable[..., InstalledPlugin]
 PAGE = (Path(__file__).parents[2] / "docs" / "explanation" / "plugin-api.md").read_text(encoding="utf-8")
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("emosym_"))
 ASKS = """
@@ -53,7 +54,7 @@ def test_the_same_major_and_no_newer_minor_loads(
 ) -> None:
     monkeypatch.setattr(refusals, "API_VERSION", ours)
     found = [plugin("mine", ASKS.format(version=wanted), info=False)]
-    registry = load_registry(found=found, on_failure=lambda failure: None, strict=False)
+    registry = load_registry(installed=found, on_failure=lambda failure: None, strict=False)
     assert ("mine" in registry.plugins) is loads
     if not loads:
         (failure,) = registry.failures
@@ -68,8 +69,8 @@ def test_a_deprecated_hook_still_works_and_is_told(plugin: Write, monkeypatch: p
     monkeypatch.setitem(options, "warn_on_impl", PluginDeprecationWarning(sentence))
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # nothing is shown while plugins load
-        registry = load_registry(found=[plugin("mine", PRESET), plugin("other")], strict=True)
-    assert [(found.id, said) for found, said in registry.deprecated] == [("mine", sentence)]
+        registry = load_registry(installed=[plugin("mine", PRESET), plugin("other")], strict=True)
+    assert {id: one.deprecated for id, one in registry.plugins.items()} == {"mine": (sentence,), "other": ()}
     assert registry.preset("mine").name == "mine.yaml"
 
 
@@ -81,15 +82,15 @@ def test_a_deprecated_field_still_works_and_is_told_once(
 
     monkeypatch.setattr(Alias, "__post_init__", complain)
     body = "@hookimpl\ndef emosym_aliases():\n    for name in 'ab':\n        yield Alias('judge', 'x', name, 'email', 'y')\n"
-    registry = load_registry(found=[plugin("mine", body)], strict=True)
-    assert [said for _, said in registry.deprecated] == ["Alias.licence is deprecated"]
-    assert len(registry.aliases) == 2
+    registry = load_registry(installed=[plugin("mine", body)], strict=True)
+    assert registry.plugins["mine"].deprecated == ("Alias.licence is deprecated",)
+    assert len(registry.plugins["mine"].aliases) == 2
 
 
 def test_other_warnings_of_a_plugin_are_not_swallowed(plugin: Write) -> None:
     body = "import warnings\n@hookimpl\ndef emosym_presets():\n    warnings.warn('odd', UserWarning)\n    return []\n"
     with pytest.warns(UserWarning, match="odd"):
-        load_registry(found=[plugin("mine", body)], strict=True)
+        load_registry(installed=[plugin("mine", body)], strict=True)
 
 
 def test_the_page_names_the_version_every_hook_and_every_kind() -> None:
@@ -105,18 +106,19 @@ def test_the_page_gives_the_arguments_of_every_hook(hook: str) -> None:
     assert f"`{hook}({arguments})`" in PAGE
 
 
-@pytest.mark.parametrize("descriptor", [PluginInfo, ComponentSpec, Alias, Preset])
+@pytest.mark.parametrize("descriptor", [PluginInfo, ComponentSpec, Alias, Preset, Cards])
 def test_the_page_gives_the_fields_of_every_descriptor(descriptor: type) -> None:
     fields = ", ".join(field.name for field in dataclasses.fields(descriptor))
     assert f"`{descriptor.__name__}({fields})`" in PAGE
 
 
-@pytest.mark.parametrize("descriptor", [ComponentSpec, Alias, Preset])
+@pytest.mark.parametrize("descriptor", [ComponentSpec, Alias, Preset, Cards])
 def test_fields_added_to_a_descriptor_come_last_and_have_defaults(descriptor: type) -> None:
     """The fields of 1.0 in their order; a minor version only appends."""
     first = {
-        "ComponentSpec": ["kind", "name", "target", "config", "summary", "capabilities", "requires", "conformance"],
+        "ComponentSpec": ["kind", "name", "target", "config", "summary", "needs", "capabilities", "requires", "conformance"],
         "Alias": ["kind", "component", "name", "package", "path", "licence", "summary"],
+        "Cards": ["package", "path"],
         "Preset": ["name", "package", "path", "summary"],
     }[descriptor.__name__]  # fmt: skip
     fields = dataclasses.fields(descriptor)

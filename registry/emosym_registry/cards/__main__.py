@@ -1,4 +1,4 @@
-"""``python -m emosym_registry.cards`` prints the catalogue's page; with files it checks those cards instead."""
+"""``python -m emosym_registry.cards`` prints the catalogue's page, or checks the cards given as files."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from emosym_registry.cards.catalogue import load_cards, read_card
+from emosym_registry.cards.catalogue import bundled_cards
 from emosym_registry.cards.page import page
-from emosym_registry.errors import EmosymError
+from emosym_registry.cards.reading import read_card
+from emosym_registry.errors import EmosymError, plural
 
 
 def main(files: Sequence[str]) -> int:
     """0 where every card is sound, 2 where one is not."""
     if not files:
-        print(page(load_cards()), end="")
+        print(page(bundled_cards()), end="")
         return 0
     status = 0
     for file in files:
         try:
             card = read_card(Path(file))
-            print(f"ok: {file}: {len(card.components)} component{'s' * (len(card.components) != 1)}")
+            print(f"ok: {file}: {plural(len(card.components), 'component')}")
         except EmosymError as error:
             print(f"error: {error}", file=sys.stderr)
             status = 2

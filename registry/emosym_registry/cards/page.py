@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from emosym_registry.cards.catalogue import Card
+from emosym_registry.cards.reading import Card
 from emosym_registry.descriptors import KINDS
 
 HEAD = """\

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 from emosym_registry import EmosymError, Failure, load_registry
-from emosym_registry.discovery import Found
+from emosym_registry.discovery import InstalledPlugin
 
-Write = Callable[..., Found]
+Write = Callable[..., InstalledPlugin]
 GOOD = """
 @hookimpl
 def emosym_components():
     yield ComponentSpec("reward", "good", "collections:OrderedDict", "collections:Counter")
 """
+HEARS = "@hookimpl\ndef emosym_run_finished(run, summary):\n    summary['heard'].append(1)\n"
 OTHER = GOOD.replace('"good"', '"other"')
 
 
@@ -38,6 +39,11 @@ OTHER = GOOD.replace('"good"', '"other"')
         ("@hookimpl\ndef emosym_components():\n    yield ComponentSpec('reward', 'a', 'a.B', 'a:C')", True, "spec", "'a.B' is not of the form"),
         ("@hookimpl\ndef emosym_components():\n    return 3", True, "spec", "not iterable"),
         ("@hookimpl\ndef emosym_components():\n    return [ComponentSpec('reward', 'a', 'a:B', 'a:C')] * 2", True, "spec", "offered twice"),
+        ("@hookimpl\ndef emosym_components():\n    yield ComponentSpec('reward', 'a', 'a:B', 'a:C', needs=('jugde',))", True, "spec", "unknown need 'jugde'"),
+        ("@hookimpl\ndef emosym_components():\n    yield ComponentSpec('reward', 'a', 'a:B', 'a:C', capabilities=('fast',))", True, "spec", "unknown capability 'fast'"),
+        ("@hookimpl\ndef emosym_commands():\n    yield 'make', 'no target', 'help'", True, "spec", "is not (name, target, help)"),
+        ("@hookimpl\ndef emosym_cards():\n    yield 'cards'", True, "spec", "must yield Cards, got str"),
+        ("@hookimpl\ndef emosym_presets():\n    yield Preset('a/b', 'email', 'b.yaml')", True, "spec", "preset name 'a/b' must have no slash"),
         ("@hookimpl\ndef emosym_aliases():\n    raise ValueError('no aliases today')", True, "spec", "no aliases today"),
     ],
 )  # fmt: skip
@@ -46,8 +52,11 @@ def test_a_broken_plugin_is_recorded_and_leaves_nothing_behind(
 ) -> None:
     said: list[Failure] = []
     found = [plugin("first", GOOD), plugin("broken", body, info=info), plugin("last", OTHER)]
-    registry = load_registry(found=found, on_failure=said.append)
-    assert [offer.qualified for offer in registry.components("reward")] == ["first/good", "last/other"]
+    registry = load_registry(installed=found, on_failure=said.append)
+    assert [component.qualified for component in registry.components("reward")] == [
+        "first/good",
+        "last/other",
+    ]
     assert [failure.plugin.id for failure in registry.failures] == ["broken"]
     assert said == registry.failures
     failure = said[0]
@@ -55,48 +64,48 @@ def test_a_broken_plugin_is_recorded_and_leaves_nothing_behind(
     assert cause in failure.cause
     assert "\n" not in str(failure)
     assert failure.hint
-    assert set(registry.plugins) == set(registry.infos) == {"first", "last"}
+    assert set(registry.plugins) == {"first", "last"}
     assert sorted(name for name, module in registry.manager.list_name_plugin() if module) == ["first", "last"]
 
 
 def test_a_partial_registration_is_rolled_back_as_a_whole(plugin: Write) -> None:
-    body = (
-        GOOD
-        + "@hookimpl\ndef emosym_presets():\n    yield 'not a preset'\n@hookimpl\ndef emosym_run_finished(run, summary):\n    return 1\n"
-    )
-    registry = load_registry(found=[plugin("broken", body)])
+    body = GOOD + HEARS + "@hookimpl\ndef emosym_presets():\n    yield 'not a preset'\n"
+    registry = load_registry(installed=[plugin("broken", body)])
     assert registry.components() == []
-    assert registry.hook.emosym_run_finished(run=None, summary={}) == []
+    summary: dict[str, object] = {"heard": []}
+    registry.lifecycle.run_finished(Path(), summary)
+    assert summary == {"heard": []}
 
 
 def test_hooks_reach_every_plugin(plugin: Write) -> None:
-    body = "@hookimpl\ndef emosym_run_finished(run, summary):\n    return summary['n']\n"
-    registry = load_registry(found=[plugin("a", body), plugin("b", body)])
-    assert registry.hook.emosym_run_finished(run=None, summary={"n": 3}) == [3, 3]
+    registry = load_registry(installed=[plugin("a", HEARS), plugin("b", HEARS)])
+    heard: list[int] = []
+    registry.lifecycle.run_finished(Path(), {"heard": heard})
+    assert heard == [1, 1]
 
 
 def test_strict_mode_makes_the_first_failure_an_error(plugin: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = plugin("broken", "raise RuntimeError('no')")
     with pytest.raises(EmosymError, match=r"plugin broken \(dist-broken 1\.2\) failed at import") as caught:
-        load_registry(found=[broken], strict=True)
+        load_registry(installed=[broken], strict=True)
     assert caught.value.id == "plugin.failed"
     monkeypatch.setenv("EMOSYM_STRICT_PLUGINS", "1")
     with pytest.raises(EmosymError, match="broken"):
-        load_registry(found=[broken])
-    assert load_registry(found=[broken], strict=False).failures
+        load_registry(installed=[broken])
+    assert load_registry(installed=[broken], strict=False).failures
 
 
 def test_two_plugins_of_one_id_are_told_apart(plugin: Write) -> None:
     registry = load_registry(
-        found=[plugin("same", GOOD, distribution="one"), plugin("same", OTHER, distribution="two")]
+        installed=[plugin("same", GOOD, distribution="one"), plugin("same", OTHER, distribution="two")]
     )
-    assert [offer.spec.name for offer in registry.components()] == ["good"]
+    assert [component.spec.name for component in registry.components()] == ["good"]
     assert (registry.failures[0].stage, registry.failures[0].plugin.distribution) == ("discover", "two")
     assert "one already has a plugin 'same'" in registry.failures[0].cause
 
 
 def test_a_clash_of_names_is_an_error_that_names_both(plugin: Write) -> None:
-    registry = load_registry(found=[plugin("a", GOOD), plugin("b", GOOD)])
+    registry = load_registry(installed=[plugin("a", GOOD), plugin("b", GOOD)])
     with pytest.raises(EmosymError, match="offered by several plugins") as caught:
         registry.find("reward", "good")
     assert caught.value.hint == "write one of a/good, b/good"
@@ -109,7 +118,7 @@ def test_a_blocked_plugin_is_not_imported(plugin: Write, monkeypatch: pytest.Mon
     if way == "environment":
         monkeypatch.setenv("EMOSYM_DISABLE_PLUGINS", "x, b")
     registry = load_registry(
-        found=[first, second],
+        installed=[first, second],
         disabled=["b"] if way == "flag" else [],
         only=["a"] if way == "allow-list" else None,
     )
@@ -124,7 +133,7 @@ def test_a_blocked_plugin_is_not_imported(plugin: Write, monkeypatch: pytest.Mon
 
 def test_the_recorded_cause_is_the_error_when_the_run_names_the_plugin(plugin: Write) -> None:
     registry = load_registry(
-        found=[
+        installed=[
             plugin("emosym-vlm", "raise RuntimeError('no such driver')"),
             plugin("mine", "raise RuntimeError('x')"),
         ]
@@ -139,7 +148,7 @@ def test_the_recorded_cause_is_the_error_when_the_run_names_the_plugin(plugin: W
 
 
 def test_an_unknown_component_says_what_there_is(plugin: Write) -> None:
-    registry = load_registry(found=[plugin("a", GOOD)])
+    registry = load_registry(installed=[plugin("a", GOOD)])
     with pytest.raises(EmosymError, match="unknown reward 'god'; did you mean \"good\"") as caught:
         registry.find("reward", "god")
     assert (caught.value.id, caught.value.hint) == ("spec.unknown-component", "installed rewards: good")
@@ -149,7 +158,7 @@ def test_a_missing_target_names_the_package_to_reinstall(plugin: Write) -> None:
     body = GOOD.replace("collections:OrderedDict", "not_there.at_all:Thing").replace(
         "collections:Counter", "collections:Missing"
     )
-    one = load_registry(found=[plugin("a", body)]).find("reward", "good")
+    one = load_registry(installed=[plugin("a", body)]).find("reward", "good")
     with pytest.raises(
         EmosymError, match=r"reward a/good: not_there\.at_all:Thing cannot be imported"
     ) as caught:
@@ -169,7 +178,7 @@ def test_presets_and_aliases_lead_to_files_without_importing(plugin: Write) -> N
     def emosym_aliases():
         yield Alias("backbone", "llava", "tiny", "email", "weights/llava")
     """
-    registry = load_registry(found=[plugin("a", body)])
+    registry = load_registry(installed=[plugin("a", body)])
     assert registry.preset("mine").parts[-3:] == ("email", "presets", "mine.yaml")
     assert registry.alias("backbone", "llava", "tiny").parts[-3:] == ("email", "weights", "llava")  # type: ignore[union-attr]
     assert registry.alias("backbone", "other", "tiny") is None
@@ -185,18 +194,73 @@ def emosym_aliases():
 
 
 def test_weights_of_one_name_from_two_plugins_are_refused_when_they_are_asked_for(plugin: Write) -> None:
-    registry = load_registry(found=[plugin("a", ALIAS), plugin("b", ALIAS.replace("llava", "other") + GOOD)])
+    registry = load_registry(
+        installed=[plugin("a", ALIAS), plugin("b", ALIAS.replace("llava", "other") + GOOD)]
+    )
     assert set(registry.folders) == {("backbone", "llava", "tiny"), ("backbone", "other", "tiny")}
-    registry = load_registry(found=[plugin("a", ALIAS), plugin("b", ALIAS)])
+    registry = load_registry(installed=[plugin("a", ALIAS), plugin("b", ALIAS)])
     assert registry.folders.get(("backbone", "llava", "large")) is None
-    with pytest.raises(EmosymError, match="offered by plugins a and b") as caught:
+    with pytest.raises(EmosymError, match="backbone llava: model 'tiny' is offered by several") as caught:
         registry.folders.get(("backbone", "llava", "tiny"))
-    assert caught.value.hint == "give a folder, or leave one of them out: --no-plugin b"
+    assert (caught.value.id, caught.value.hint) == ("spec.ambiguous-alias", "write one of a/tiny, b/tiny")
+    assert registry.folders["backbone", "llava", "b/tiny"].name == "llava"
+    assert set(registry.folders) == {("backbone", "llava", "tiny")}
+
+
+def test_an_alias_is_found_by_its_bare_and_by_its_qualified_name(plugin: Write) -> None:
+    registry = load_registry(installed=[plugin("a", ALIAS), plugin("b", ALIAS.replace("tiny", "small"))])
+    for name in ("tiny", "a/tiny"):
+        assert registry.qualified_alias("backbone", "llava", name) == "a/tiny"
+        assert registry.alias("backbone", "llava", name) == registry.folders["backbone", "llava", name]
+        assert registry.alias("backbone", "llava", name) is not None
+        owner, alias = registry.find_alias("backbone", "llava", name)  # type: ignore[misc]
+        assert (owner.id, alias.name) == ("a", "tiny")
+
+
+@pytest.mark.parametrize("name", ["owner/tiny", "weights/tiny", "./a/tiny", "/a/tiny", "c/tiny", "large"])
+def test_what_is_no_alias_may_be_a_hub_id_or_a_folder(plugin: Write, name: str) -> None:
+    registry = load_registry(installed=[plugin("a", ALIAS), plugin("c", GOOD)])
+    assert registry.alias("backbone", "llava", name) is None
+    assert registry.qualified_alias("backbone", "llava", name) == name
+    assert ("backbone", "llava", name) not in registry.folders
+
+
+def test_a_plugin_of_aliases_is_asked_for_one_that_it_has_not(plugin: Write) -> None:
+    registry = load_registry(installed=[plugin("a", ALIAS)])
+    with pytest.raises(EmosymError, match="backbone llava: unknown alias 'a/tinny'; did you mean") as caught:
+        registry.alias("backbone", "llava", "a/tinny")
+    assert (caught.value.id, caught.value.hint) == ("spec.unknown-alias", "aliases: a/tiny")
+    registry = load_registry(installed=[plugin("emosym-vlm", GOOD)])
+    with pytest.raises(EmosymError, match="unknown alias 'emosym-vlm/tiny'") as caught:
+        registry.alias("backbone", "llava", "emosym-vlm/tiny")
+    assert caught.value.hint == "aliases: none"
+
+
+def test_a_plugin_of_aliases_that_is_not_there_is_named_with_what_to_do(plugin: Write) -> None:
+    absent = load_registry(installed=[])
+    blocked = load_registry(installed=[plugin("emosym-tiny", ALIAS)], disabled=["emosym-tiny"])
+    for registry, hint in (
+        (absent, "package emosym-tiny is not installed: pip install emosym-tiny"),
+        (blocked, "plugin emosym-tiny is blocked by --no-plugin"),
+    ):
+        with pytest.raises(EmosymError, match="unknown alias 'emosym-tiny/tiny'") as caught:
+            registry.qualified_alias("backbone", "llava", "emosym-tiny/tiny")
+        assert (caught.value.id, caught.value.hint) == ("spec.unknown-alias", hint)
+        with pytest.raises(EmosymError, match="unknown preset 'emosym-tiny/tiny'") as caught:
+            registry.preset("emosym-tiny/tiny")
+        assert caught.value.hint == hint
+    failed = load_registry(installed=[plugin("emosym-tiny", "raise RuntimeError('no')")], on_failure=print)
+    for ask in (
+        lambda: failed.alias("backbone", "llava", "emosym-tiny/tiny"),
+        lambda: failed.preset("emosym-tiny/tiny"),
+    ):
+        with pytest.raises(EmosymError, match="plugin emosym-tiny .* failed at import"):
+            ask()
 
 
 def test_weights_in_a_package_that_is_missing_trouble_only_who_wants_them(plugin: Write) -> None:
     lost = ALIAS.replace("email", "nobody_has.this").replace('"tiny"', '"lost"')
-    registry = load_registry(found=[plugin("a", ALIAS), plugin("b", lost)])
+    registry = load_registry(installed=[plugin("a", ALIAS), plugin("b", lost)])
     assert registry.folders["backbone", "llava", "tiny"].name == "llava"
     with pytest.raises(EmosymError, match="package 'nobody_has.this' is not installed"):
         registry.folders["backbone", "llava", "lost"]
@@ -208,7 +272,7 @@ def test_presets_of_one_name_need_their_plugin(plugin: Write) -> None:
     def emosym_presets():
         yield Preset("mine", "email", "{id}.yaml")
     """
-    registry = load_registry(found=[plugin(id, body.replace("{id}", id)) for id in ("a", "b")])
+    registry = load_registry(installed=[plugin(id, body.replace("{id}", id)) for id in ("a", "b")])
     with pytest.raises(EmosymError, match="offered by several plugins") as caught:
         registry.preset("mine")
     assert caught.value.hint == "write one of preset:a/mine, preset:b/mine"
@@ -218,37 +282,38 @@ def test_presets_of_one_name_need_their_plugin(plugin: Write) -> None:
 def test_a_plugin_that_asks_for_a_newer_api_is_told_so_before_its_hooks_are_judged(plugin: Write) -> None:
     body = "@hookimpl\ndef emosym_plugin_info():\n    return PluginInfo('x', '1.99', '')\n@hookimpl\ndef emosym_new():\n    pass\n"
     registry = load_registry(
-        found=[plugin("a", body, info=False)], on_failure=lambda failure: None, strict=False
+        installed=[plugin("a", body, info=False)], on_failure=lambda failure: None, strict=False
     )
     (failure,) = registry.failures
     assert (failure.stage, failure.hint) == ("version", "pip install --upgrade emosym emosym-registry")
 
 
 def test_refusing_the_second_of_two_keeps_the_hooks_of_the_first(plugin: Write) -> None:
-    body = "@hookimpl\ndef emosym_run_finished(run, summary):\n    return 1\n"
-    found = [plugin("same", body, distribution="one"), plugin("same", body, distribution="two")]
-    registry = load_registry(found=found, on_failure=lambda failure: None, strict=False)
-    assert registry.hook.emosym_run_finished(run=None, summary={}) == [1]
+    installed = [plugin("same", HEARS, distribution="one"), plugin("same", HEARS, distribution="two")]
+    registry = load_registry(installed=installed, on_failure=lambda failure: None, strict=False)
+    heard: list[int] = []
+    registry.lifecycle.run_finished(Path(), {"heard": heard})
+    assert heard == [1]
 
 
 def test_what_a_plugin_prints_on_import_is_kept_out_of_stdout(
     plugin: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert load_registry(found=[plugin("talks", "print('good morning')")]).plugins
+    assert load_registry(installed=[plugin("talks", "print('good morning')")]).plugins
     assert capsys.readouterr() == ("", "good morning\n")
 
 
 def test_an_unknown_name_tells_which_plugins_might_have_had_it(plugin: Write) -> None:
     found = [plugin("a", GOOD), plugin("broken", "raise RuntimeError('no')")]
-    registry = load_registry(found=found, on_failure=lambda failure: None, strict=False)
+    registry = load_registry(installed=found, on_failure=lambda failure: None, strict=False)
     with pytest.raises(EmosymError, match="unknown reward 'mine'") as caught:
         registry.find("reward", "mine")
     assert "plugins that failed to load: broken (emosym plugins doctor)" in caught.value.hint
 
 
 def test_an_id_of_no_plugin_is_noticed_where_it_was_meant_to_leave_one_out(plugin: Write) -> None:
-    registry = load_registry(found=[plugin("mine")], disabled=["mien"], only=["mine", "yours"])
-    assert registry.unknown == [
+    registry = load_registry(installed=[plugin("mine")], disabled=["mien"], only=["mine", "yours"])
+    assert registry.unknown_ids == [
         "--no-plugin: no plugin 'mien' is installed; did you mean \"mine\"?",
         "plugins.only: no plugin 'yours' is installed",
     ]
@@ -257,22 +322,22 @@ def test_an_id_of_no_plugin_is_noticed_where_it_was_meant_to_leave_one_out(plugi
 def test_a_target_may_raise_anything(plugin: Write, tmp_path: Path) -> None:
     (tmp_path / "exits_on_import.py").write_text("import sys\nsys.exit('go away')\n")
     body = GOOD.replace("collections:OrderedDict", "exits_on_import:Thing")
-    offer = load_registry(found=[plugin("a", body)]).find("reward", "good")
+    component = load_registry(installed=[plugin("a", body)]).find("reward", "good")
     with pytest.raises(EmosymError, match="exits_on_import:Thing cannot be imported: SystemExit: go away"):
-        offer.load()
+        component.load()
 
 
 def test_a_config_that_is_no_model_is_refused(plugin: Write) -> None:
-    offer = load_registry(found=[plugin("a", GOOD)]).find("reward", "good")
+    component = load_registry(installed=[plugin("a", GOOD)]).find("reward", "good")
     with pytest.raises(EmosymError, match="config collections:Counter is no pydantic model"):
-        offer.load_config()
+        component.load_config()
 
 
 def test_a_component_says_what_it_requires_before_it_is_imported(plugin: Write) -> None:
     body = GOOD.replace('"collections:Counter")', '"collections:Counter", requires=("pluggy>=999",))')
-    offer = load_registry(found=[plugin("a", body)]).find("reward", "good")
+    component = load_registry(installed=[plugin("a", body)]).find("reward", "good")
     with pytest.raises(
         EmosymError, match=r"reward a/good requires pluggy>=999, but .* is installed"
     ) as caught:
-        offer.load()
+        component.load()
     assert caught.value.hint == 'pip install "pluggy>=999"'

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from emosym_registry import EmosymError, Offer, Registry
+from emosym_registry import EmosymError, RegisteredComponent, Registry
 from emosym_registry.errors import first_line
 
 from emosym.contracts import Context, LabelSet
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from emosym.spec import Resolved
 
 
-def component_failure(component: Offer, method: str, error: Exception) -> EmosymError:
+def component_failure(component: RegisteredComponent, method: str, error: Exception) -> EmosymError:
     """An error that names the component in whose ``method`` another was raised, and who made it."""
     return EmosymError(
         "plugin.component-failed",
@@ -42,7 +42,7 @@ def component_failure(component: Offer, method: str, error: Exception) -> Emosym
 
 
 @contextmanager
-def attributed(component: Offer, method: str) -> Iterator[None]:
+def attributed(component: RegisteredComponent, method: str) -> Iterator[None]:
     """Name ``component`` in whatever is raised inside; an :class:`EmosymError` already says what is wrong."""
     try:
         yield
@@ -148,7 +148,7 @@ class ExperimentParts:
     reinforcer: Reinforcer | None = None
     memory: MemoryBank | None = None
     judges: Mapping[str, Judge] = field(default_factory=dict)
-    metrics: tuple[tuple[Offer, Metric], ...] = ()
+    metrics: tuple[tuple[RegisteredComponent, Metric], ...] = ()
 
     @property
     def text_width(self) -> int:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from emosym_registry import Registry
-    from emosym_registry.discovery import Found
+    from emosym_registry import InstalledPlugin, Registry
 
     from emosym.cli.globals import Globals
 
@@ -48,19 +47,19 @@ def registry_for(settings: Globals, only: Iterable[str] | None = None) -> Regist
         from emosym_registry import load_registry
 
         registry = settings.registries[key] = load_registry(only=key, disabled=settings.no_plugin)
-        for sentence in registry.unknown:
+        for sentence in registry.unknown_ids:
             print(f"warning: {sentence}", file=sys.stderr)
     return settings.registries[key]
 
 
-def registry_with(settings: Globals, extra: Sequence[Found]) -> Registry:
+def registry_with(settings: Globals, extra: Sequence[InstalledPlugin]) -> Registry:
     """The installed plugins and ``extra`` ones that are not installed, which take the place of those of the same id."""
     from emosym_registry import load_registry
     from emosym_registry.discovery import discover
 
     ids = {one.id for one in extra}
     installed = [one for one in discover() if one.id not in ids]
-    return load_registry(found=[*installed, *extra], disabled=settings.no_plugin)
+    return load_registry(installed=[*installed, *extra], disabled=settings.no_plugin)
 
 
 def resolve(settings: Globals, source: str, sets: Sequence[str] | None) -> tuple[Any, Registry]:

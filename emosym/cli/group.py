@@ -37,7 +37,7 @@ def _offers(context: Any) -> Iterator[tuple[str, str, str, str]]:
     from emosym.cli.common import registry_for
 
     group = context.command_path.split()[1:]
-    for plugin, (name, target, summary) in registry_for(context.obj).commands:
+    for plugin, (name, target, summary) in registry_for(context.obj).commands():
         *before, word = name.split()
         if before == group:
             yield word, target, summary, plugin.id

@@ -6,130 +6,119 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from emosym_registry import EmosymError, Failure, Offer, Registry, did_you_mean
-from emosym_registry.cards import Card, CardComponent, load_cards
+from emosym_registry import EmosymError, Failure, RegisteredComponent, Registry
+from emosym_registry.cards import Card, CardComponent
+from emosym_registry.errors import unknown
 
 from emosym.diagnosis.parameters import parameters
 
 
 def look_up(registry: Registry, name: str) -> dict[str, Any]:
     """``plugin`` (or null) and ``components`` that a name stands for; none is an error."""
-    cards = {card.plugin: card for card in load_cards()}
-    id = next((id for id in _ids(registry, cards) if name in (id, _distribution(id, registry, cards))), None)
-    if id is not None:
-        return {"plugin": plugin_facts(registry, id, cards.get(id)), "components": []}
+    for id in _ids(registry):
+        if name in (id, _distribution(registry, id)):
+            return {"plugin": plugin_facts(registry, id), "components": []}
     before, _, bare = name.rpartition("/")
-    offers = [
-        offer
-        for offer in registry.components()
-        if offer.spec.name == bare and before in ("", offer.spec.kind, offer.plugin.id)
-    ]
-    components = [component_facts(registry, offer, cards) for offer in offers]
-    components = components or [
+    components = [
+        component_facts(registry, one)
+        for one in registry.components()
+        if one.spec.name == bare and before in ("", one.spec.kind, one.plugin.id)
+    ] or [
         carded_facts(registry, card, one)
-        for card in cards.values()
+        for card in registry.catalogue.values()
         for one in card.components
         if one.name == bare and before in ("", one.kind, card.plugin)
     ]
     if not components:
-        raise _unknown(registry, cards, name)
+        raise _unknown(registry, name)
     return {"plugin": None, "components": components}
 
 
-def plugin_facts(registry: Registry, id: str, card: Card | None) -> dict[str, Any]:
+def plugin_facts(registry: Registry, id: str) -> dict[str, Any]:
     """All that is known of a plugin: what it says of itself where it is installed, and its card."""
-    found, info = registry.plugins.get(id), registry.infos.get(id)
-    failure = _failure(registry, id)
-    found = found or (failure.plugin if failure is not None else None)
+    plugin, card, failure = registry.plugins.get(id), registry.catalogue.get(id), _failure(registry, id)
+    installed = plugin.installed if plugin else failure.plugin if failure else None
     return {
         "id": id,
-        "summary": info.summary if info is not None else card.summary if card is not None else "",
+        "summary": plugin.info.summary if plugin else card.summary if card else "",
         "status": _status(registry, id),
-        "distribution": found.distribution if found is not None else card.distribution if card is not None else None,
-        "version": found.version if found is not None else None,
-        "api_version": info.api_version if info is not None else None,
-        "module": _origin(found.module) if found is not None else None,
-        "failure": None if failure is None else {"stage": failure.stage, "cause": failure.cause, "hint": failure.hint},
-        "licence": card.licence if card is not None else None,
-        "hardware": card.hardware if card is not None else None,
-        "install": card.install if card is not None else None,
-        "components": _components(registry, id, card),
+        "distribution": _distribution(registry, id),
+        "version": installed.version if installed else None,
+        "api_version": plugin.info.api_version if plugin else None,
+        "module": _origin(installed.module) if installed else None,
+        "failure": {key: getattr(failure, key) for key in ("stage", "cause", "hint")} if failure else None,
+        **_card_facts(card, "licence", "hardware", "install"),
+        "components": _components(registry, id),
         "aliases": [
-            {"kind": alias.kind, "component": alias.component, "name": alias.name, "licence": alias.licence}
-            for owner, alias in registry.aliases
-            if owner.id == id
+            {key: getattr(alias, key) for key in ("kind", "component", "name", "licence")}
+            for alias in (plugin.aliases if plugin else ())
         ],
         "presets": [
-            {"name": preset.name, "summary": preset.summary} for owner, preset in registry.presets if owner.id == id
+            {"name": preset.name, "summary": preset.summary} for preset in (plugin.presets if plugin else ())
         ],
         "commands": [
-            {"name": command, "summary": summary}
-            for owner, (command, _, summary) in registry.commands
-            if owner.id == id
+            {"name": name, "summary": summary} for name, _, summary in (plugin.commands if plugin else ())
         ],
-    }  # fmt: skip
+    }
 
 
-def component_facts(registry: Registry, offer: Offer, cards: dict[str, Card]) -> dict[str, Any]:
+def component_facts(registry: Registry, component: RegisteredComponent) -> dict[str, Any]:
     """An installed component with its parameters and aliases."""
-    spec, card = offer.spec, cards.get(offer.plugin.id)
+    spec, plugin = component.spec, component.plugin
     aliases = [
         {"name": alias.name, "plugin": owner.id, "licence": alias.licence, "summary": alias.summary}
-        for owner, alias in registry.aliases
+        for owner, alias in registry.aliases()
         if (alias.kind, alias.component) == (spec.kind, spec.name)
     ]
     return {
         "kind": spec.kind,
         "name": spec.name,
-        "plugin": offer.plugin.id,
-        "distribution": offer.plugin.distribution,
-        "version": offer.plugin.version,
+        "plugin": plugin.id,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
         "install": None,
         "summary": spec.summary,
         "target": spec.target,
         "config": spec.config,
+        "needs": list(spec.needs),
         "capabilities": list(spec.capabilities),
         "requires": list(spec.requires),
-        "licence": card.licence if card is not None else None,
-        "hardware": card.hardware if card is not None else None,
+        **_card_facts(registry.catalogue.get(plugin.id), "licence", "hardware"),
         "aliases": aliases,
-        "parameters": [asdict(one) for one in parameters(offer.load_config())],
+        "parameters": [asdict(one) for one in parameters(component.load_config())],
     }
 
 
-def carded_facts(registry: Registry, card: Card, one: CardComponent) -> dict[str, Any]:
+def carded_facts(registry: Registry, card: Card, component: CardComponent) -> dict[str, Any]:
     """A component that is only known by a card."""
-    failure = _failure(registry, card.plugin)
-    blocked = registry.blocked.get(card.plugin)
+    failure, blocked = _failure(registry, card.plugin), registry.blocked.get(card.plugin)
     return {
-        "kind": one.kind,
-        "name": one.name,
+        **asdict(component),
         "plugin": card.plugin,
         "distribution": card.distribution,
         "version": None,
         "status": _status(registry, card.plugin),
         "install": failure.hint if failure else f"blocked by {blocked}" if blocked else card.install,
-        "summary": one.summary,
-        "licence": card.licence,
-        "hardware": card.hardware,
+        **_card_facts(card, "licence", "hardware"),
         "parameters": None,
     }
 
 
-def _components(registry: Registry, id: str, card: Card | None) -> list[dict[str, Any]]:
+def _card_facts(card: Card | None, *keys: str) -> dict[str, str | None]:
+    return {key: getattr(card, key) if card else None for key in keys}
+
+
+def _components(registry: Registry, id: str) -> list[dict[str, Any]]:
+    words = ("needs", "capabilities", "requires")
     if id in registry.plugins:
+        specs = (one.spec for one in registry.components() if one.plugin.id == id)
         return [
-            {
-                "kind": spec.kind,
-                "name": spec.name,
-                "summary": spec.summary,
-                "capabilities": list(spec.capabilities),
-                "requires": list(spec.requires),
-            }
-            for spec in (offer.spec for offer in registry.components() if offer.plugin.id == id)
+            {"kind": spec.kind, "name": spec.name, "summary": spec.summary}
+            | {word: list(getattr(spec, word)) for word in words}
+            for spec in specs
         ]
-    listed = card.components if card is not None else ()
-    return [{"kind": one.kind, "name": one.name, "summary": one.summary, "capabilities": [], "requires": []} for one in listed]  # fmt: skip
+    card = registry.catalogue.get(id)
+    return [asdict(one) | {word: [] for word in words} for one in (card.components if card else ())]
 
 
 def _status(registry: Registry, id: str) -> str:
@@ -142,18 +131,19 @@ def _status(registry: Registry, id: str) -> str:
 
 
 def _failure(registry: Registry, id: str) -> Failure | None:
-    return next((one for one in registry.failures if one.plugin.id == id and one.stage != "run"), None)
+    return next((one for one in registry.failures if one.plugin.id == id and one.leaves_out), None)
 
 
-def _ids(registry: Registry, cards: dict[str, Card]) -> list[str]:
+def _ids(registry: Registry) -> list[str]:
     failed = [failure.plugin.id for failure in registry.failures]
-    return list(dict.fromkeys([*registry.plugins, *registry.blocked, *failed, *cards]))
+    return list(dict.fromkeys([*registry.plugins, *registry.blocked, *failed, *registry.catalogue]))
 
 
-def _distribution(id: str, registry: Registry, cards: dict[str, Card]) -> str | None:
-    if id in registry.plugins:
-        return registry.plugins[id].distribution
-    return cards[id].distribution if id in cards else None
+def _distribution(registry: Registry, id: str) -> str | None:
+    plugin, failure, card = registry.plugins.get(id), _failure(registry, id), registry.catalogue.get(id)
+    if plugin or failure:
+        return plugin.installed.distribution if plugin else failure.plugin.distribution if failure else None
+    return card.distribution if card else None
 
 
 def _origin(module: str) -> str:
@@ -161,16 +151,14 @@ def _origin(module: str) -> str:
     return getattr(sys.modules.get(module), "__file__", None) or module
 
 
-def _unknown(registry: Registry, cards: dict[str, Card], name: str) -> EmosymError:
-    known = {(offer.spec.kind, offer.plugin.id, offer.spec.name) for offer in registry.components()}
-    known |= {(one.kind, card.plugin, one.name) for card in cards.values() for one in card.components}
+def _unknown(registry: Registry, name: str) -> EmosymError:
+    known = {(one.spec.kind, one.plugin.id, one.spec.name) for one in registry.components()}
+    known |= {
+        (one.kind, card.plugin, one.name) for card in registry.catalogue.values() for one in card.components
+    }
     if "/" in name:
         whole = {f"{holder}/{bare}" for *holders, bare in known for holder in holders}
     else:
-        whole = {*_ids(registry, cards), *(bare for *_, bare in known)}
-    suggestion = did_you_mean(name, sorted(whole))
-    return EmosymError(
-        "plugin.unknown",
-        f"no plugin and no component is called {name!r}" + (f"; {suggestion}" if suggestion else ""),
-        hint="see them with: emosym plugins list, and those that are not installed with: emosym plugins search",
-    )
+        whole = {*_ids(registry), *(bare for *_, bare in known)}
+    hint = "see them with: emosym plugins list, and those that are not installed with: emosym plugins search"
+    return unknown("plugin.unknown", "plugin or component", name, sorted(whole), hint=hint)

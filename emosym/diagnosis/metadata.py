@@ -10,24 +10,24 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from emosym_registry.discovery import GROUP, Found
+from emosym_registry.discovery import GROUP, InstalledPlugin
 from emosym_registry.requirements import requirements_of, unmet
 
 
-def metadata_troubles(plugin: Found) -> Iterator[tuple[str, str, str]]:
+def metadata_troubles(plugin: InstalledPlugin) -> Iterator[tuple[str, str, str]]:
     """Stage, cause and what to do of each thing wrong with the metadata of a plugin's distribution."""
     yield from _requirements(plugin)
     yield from _twice(plugin)
     yield from _stale(plugin)
 
 
-def _requirements(plugin: Found) -> Iterator[tuple[str, str, str]]:
+def _requirements(plugin: InstalledPlugin) -> Iterator[tuple[str, str, str]]:
     for clash in unmet(requirements_of(plugin.distribution)):
         cause = f"{plugin.distribution} {plugin.version} {clash.words}"
         yield "version", cause, f"pip install {clash.quoted}, or another version of {plugin.distribution}"
 
 
-def _twice(plugin: Found) -> Iterator[tuple[str, str, str]]:
+def _twice(plugin: InstalledPlugin) -> Iterator[tuple[str, str, str]]:
     """Two sets of metadata in one folder, as an upgrade leaves them that was cut short."""
     folders: dict[str, set[str]] = {}
     for one in metadata.distributions(name=plugin.distribution):
@@ -42,7 +42,7 @@ def _twice(plugin: Found) -> Iterator[tuple[str, str, str]]:
             )
 
 
-def _stale(plugin: Found) -> Iterator[tuple[str, str, str]]:
+def _stale(plugin: InstalledPlugin) -> Iterator[tuple[str, str, str]]:
     """An editable installation whose pyproject.toml has changed since: pip's copy of it has not."""
     folder = _source(plugin.distribution)
     if folder is None or not (folder / "pyproject.toml").is_file():

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from emosym_registry import Registry
+from emosym_registry import LoadedPlugin, Registry
 
 HEAVY = ("torch", "transformers", "diffusers", "open_clip", "tensorflow", "jax")
 SECONDS = 120
@@ -31,32 +31,29 @@ def probe_all(registry: Registry) -> dict[str, list[tuple[str, str, str]]]:
     """For each plugin what makes it heavy, as stage, cause and what to do; one process a plugin, as many as cores."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         ids = sorted(registry.plugins)
-        return dict(zip(ids, pool.map(lambda id: _probe(registry, id), ids), strict=True))
+        return dict(zip(ids, pool.map(_probe, (registry.plugins[id] for id in ids)), strict=True))
 
 
-def _probe(registry: Registry, id: str) -> list[tuple[str, str, str]]:
-    plugin = registry.plugins[id]
-    specs = [offer.spec for offer in registry.components() if offer.plugin.id == id]
-    configs = sorted({spec.config.partition(":")[0] for spec in specs})
-    authors = f"its authors should import it inside what needs it (plugin {id})"
+def _probe(plugin: LoadedPlugin) -> list[tuple[str, str, str]]:
+    light = plugin.installed.module
+    configs = sorted({one.spec.config.partition(":")[0] for one in plugin.components})
+    authors = f"its authors should import it inside what needs it (plugin {plugin.id})"
     try:
-        found = _imported([plugin.module, *configs])
+        heavy = _imported([light, *configs])
     except subprocess.TimeoutExpired:
-        return [("import", f"importing {plugin.module} takes more than {SECONDS} s", authors)]
+        return [("import", f"importing {light} takes more than {SECONDS} s", authors)]
     except (subprocess.CalledProcessError, ValueError):
-        return [("import", f"a process that imports {plugin.module} dies", authors)]
-    troubles = []
-    for module, heavy in found.items():
-        if heavy:
-            what = "light module" if module == plugin.module else "config module"
-            troubles.append(
-                (
-                    "import",
-                    f"{what} {module} imports {', '.join(heavy)}, which makes every command slow",
-                    authors,
-                )
-            )
-    return troubles
+        return [("import", f"a process that imports {light} dies", authors)]
+    return [
+        (
+            "import",
+            f"{'light' if module == light else 'config'} module {module} imports {', '.join(names)}, "
+            "which makes every command slow",
+            authors,
+        )
+        for module, names in heavy.items()
+        if names
+    ]
 
 
 def _imported(modules: list[str]) -> dict[str, list[str]]:
@@ -69,5 +66,5 @@ def _imported(modules: list[str]) -> dict[str, list[str]]:
         timeout=SECONDS,
         check=True,
     )
-    found: dict[str, list[str]] = json.loads(done.stdout)
-    return found
+    heavy: dict[str, list[str]] = json.loads(done.stdout)
+    return heavy

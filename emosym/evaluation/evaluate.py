@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from emosym_registry import EmosymError, Offer, Registry, load_registry
+from emosym_registry import EmosymError, RegisteredComponent, Registry, load_registry
 from PIL import Image
 
 from emosym.assembly import Builder, ExperimentParts, attributed, build_parts
@@ -18,7 +18,7 @@ from emosym.report.sheet import contact_sheet
 from emosym.system import System
 from emosym.toolkit import write_json
 
-Metrics = Sequence[tuple[Offer, Metric]]
+Metrics = Sequence[tuple[RegisteredComponent, Metric]]
 RESERVED = ("confusion", "names", "images", "bayes", "stages")
 """Figures that no metric may return: they stand beside those of the metrics."""
 GENERATION_SEED = 90_000

@@ -68,7 +68,7 @@ def run_experiment(
         if not resume:
             stack.enter_context(forgotten_unless_started(run))
         trackers = [Tracker(one.name, one.params) for one in getattr(spec, "trackers", ())]
-        hook = stack.enter_context(listening(registry, [JsonLines(), *trackers, *listeners]))
+        lifecycle = stack.enter_context(listening(registry, [JsonLines(), *trackers, *listeners]))
         builder = Builder.of(
             resolved,
             registry,
@@ -95,21 +95,25 @@ def run_experiment(
         write_json(
             run.provenance,
             provenance(
-                {name: f"{one.distribution} {one.version}" for name, one in registry.plugins.items()},
+                {
+                    id: f"{plugin.installed.distribution} {plugin.installed.version}"
+                    for id, plugin in registry.plugins.items()
+                },
                 seed=spec.seed,
                 device=str(chosen_device),
                 precision=chosen_precision,
                 data=dict(parts.dataset.facts()),
             ),
         )
-        hook.emosym_run_started(run=run.path, spec=resolved.data())
-        experiment = Experiment(system, parts, run, hook, resume, smoke)
+        lifecycle.run_started(run=run.path, spec=resolved.data(), resumed=resume)
+        stack.enter_context(failure_told(lifecycle, run.path))
+        experiment = Experiment(system, parts, run, lifecycle, resume, smoke)
         measured = {name: experiment.run_stage(name) for name in pending}
         latest = experiment.load_latest()
         system.save(run.system)
         summary = finish(system, parts, run, started, measured.get(latest), smoke=smoke)
         write_report(run.path)
-        hook.emosym_run_finished(run=run.path, summary=summary)
+        lifecycle.run_finished(run=run.path, summary=summary)
     return summary
 
 
@@ -120,7 +124,7 @@ class Experiment:
     system: System
     parts: ExperimentParts
     run: RunFolder
-    hook: Lifecycle
+    lifecycle: Lifecycle
     resume: bool
     smoke: bool
 
@@ -143,7 +147,7 @@ class Experiment:
             stage,
             optim=spec.optim,
             run=self.run.path,
-            hook=self.hook,
+            lifecycle=self.lifecycle,
             accelerator=accelerator,
             seed=spec.seed * 31 + STAGES.index(name),
             checkpoint_minutes=spec.compute.checkpoint_minutes,
@@ -157,7 +161,7 @@ class Experiment:
         write_json(self.run.path / "evaluation" / f"{name}.json", figures)
         self.run.mark_done(name, facts)
         short = {key: value for key, value in figures.items() if isinstance(value, float)}
-        self.hook.emosym_stage_finished(run=self.run.path, stage=name, summary={**facts, **short})
+        self.lifecycle.stage_finished(run=self.run.path, stage=name, summary={**facts, **short})
         return figures
 
     def load_latest(self, before: str | None = None) -> str:
@@ -190,7 +194,7 @@ class Experiment:
             samples,
             validation,
             spec.seed,
-            self.hook,
+            self.lifecycle,
             self.run.path,
             accumulation,
         )
@@ -204,6 +208,16 @@ def forgotten_unless_started(run: RunFolder) -> Iterator[None]:
     except Exception:
         if not run.started:
             shutil.rmtree(run.path)
+        raise
+
+
+@contextmanager
+def failure_told(lifecycle: Lifecycle, run: Path) -> Iterator[None]:
+    """Tell listeners when a run stops with an error or is interrupted."""
+    try:
+        yield
+    except BaseException as error:
+        lifecycle.run_failed(run=run, reason=error)
         raise
 
 

@@ -31,12 +31,12 @@ def listening(registry: Registry, listeners: Sequence[object]) -> Iterator[Lifec
     Of several processes only the first is listened to, so that everything is recorded once.
     """
     if not is_main_process():
-        yield Registry().hook
+        yield Registry().lifecycle
         return
     for listener in listeners:
         registry.manager.register(listener)
     try:
-        yield registry.hook
+        yield registry.lifecycle
     finally:
         for listener in listeners:
             registry.manager.unregister(listener)

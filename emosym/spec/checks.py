@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from emosym_registry import EmosymError, Offer
+from emosym_registry import EmosymError, RegisteredComponent
 from pydantic import BaseModel
 
 from emosym.contracts.labels import LabelSet
@@ -24,7 +24,10 @@ NEEDS = {
 
 
 def cross_checks(
-    root: Node, configs: Mapping[str, BaseModel], offers: Mapping[str, Offer], messages: list[str]
+    root: Node,
+    configs: Mapping[str, BaseModel],
+    offers: Mapping[str, RegisteredComponent],
+    messages: list[str],
 ) -> tuple[Node, list[Problem]]:
     """The tree, perhaps without what cannot be used, and everything that does not fit together."""
     root = _bank_without_memory(root, messages)
@@ -195,7 +198,7 @@ def _prompts(root: Node) -> Iterator[Problem]:
                              f'the fused vectors go there: "a picture of {PLACEHOLDER}"')  # fmt: skip
 
 
-def _needs(root: Node, offers: Mapping[str, Offer]) -> Iterator[Problem]:
+def _needs(root: Node, offers: Mapping[str, RegisteredComponent]) -> Iterator[Problem]:
     for path, offer in offers.items():
         judge = "reward" if offer.spec.kind == LISTS["rewards"] else "evaluate"
         places = {
@@ -216,7 +219,9 @@ def _needs(root: Node, offers: Mapping[str, Offer]) -> Iterator[Problem]:
                 )
 
 
-def _twice(root: Node, configs: Mapping[str, BaseModel], offers: Mapping[str, Offer]) -> Iterator[Problem]:
+def _twice(
+    root: Node, configs: Mapping[str, BaseModel], offers: Mapping[str, RegisteredComponent]
+) -> Iterator[Problem]:
     """A reward listed again, whatever its parameters, and a metric listed again with the same ones."""
     first: dict[object, str] = {}
     for path, offer in offers.items():

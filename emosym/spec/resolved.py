@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from emosym_registry import EmosymError, Offer, Registry, did_you_mean
+from emosym_registry import EmosymError, RegisteredComponent, Registry, did_you_mean
 from pydantic import BaseModel
 
 from emosym.spec.layers import PRESET, apply_sets, fill_stages, read_source
@@ -29,7 +29,7 @@ class Resolved:
     """
 
     spec: Spec
-    offers: dict[str, Offer]
+    offers: dict[str, RegisteredComponent]
     origins: dict[str, Origin]
     messages: list[str]
     configs: dict[str, BaseModel] = field(repr=False)

@@ -54,7 +54,7 @@ def schema(registry: Registry) -> dict[str, Any]:
         sorted({*registry.plugins, *registry.blocked})
     ]
     properties["extends"] = {"type": ["string", "null"], "description": "A file, relative to this one, or preset:NAME.",
-                             "examples": [f"preset:{preset.name}" for _, preset in registry.presets]}  # fmt: skip
+                             "examples": [f"preset:{preset.name}" for _, preset in registry.presets()]}  # fmt: skip
     extending = {"required": ["extends"], "properties": {"extends": {"type": "string"}}}
     return {
         "$schema": DIALECT,

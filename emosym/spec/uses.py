@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import metadata
 
-from emosym_registry import Offer, Registry
-from emosym_registry.cards import load_cards
+from emosym_registry import InstalledPlugin, RegisteredComponent, Registry
 
 from emosym.spec.resolved import Resolved
 
@@ -33,18 +32,11 @@ def uses(resolved: Resolved, registry: Registry) -> list[Use]:
     return [_use(resolved, registry, path, resolved.offers[path]) for path in resolved.configs]
 
 
-def _use(resolved: Resolved, registry: Registry, path: str, offer: Offer) -> Use:
+def _use(resolved: Resolved, registry: Registry, path: str, offer: RegisteredComponent) -> Use:
     model = getattr(resolved.config(path), "model", None)
     weights = model if isinstance(model, str) else ""
     kind, name = offer.spec.kind, offer.spec.name
-    alias = next(
-        (
-            (plugin, alias)
-            for plugin, alias in registry.aliases
-            if weights and (alias.kind, alias.component, alias.name) == (kind, name, weights)
-        ),
-        None,
-    )
+    alias = registry.find_alias(kind, name, weights) if weights else None
     return Use(
         path=path,
         kind=kind,
@@ -52,20 +44,19 @@ def _use(resolved: Resolved, registry: Registry, path: str, offer: Offer) -> Use
         plugin=offer.plugin.id,
         distribution=offer.plugin.distribution,
         version=offer.plugin.version,
-        licence=_licence(offer.plugin.id, offer.plugin.distribution),
+        licence=_licence(registry, offer.plugin),
         weights=weights,
-        weights_from=f"{alias[0].id} {alias[0].version}" if alias else "",
+        weights_from=f"{alias[0].id} {alias[0].installed.version}" if alias else "",
         weights_licence=alias[1].licence if alias else "",
     )
 
 
-def _licence(plugin: str, distribution: str) -> str:
+def _licence(registry: Registry, plugin: InstalledPlugin) -> str:
     """By the plugin's card, else by what its package says of itself."""
-    for card in load_cards():
-        if card.plugin == plugin:
-            return card.licence
+    if plugin.id in registry.catalogue:
+        return registry.catalogue[plugin.id].licence
     try:
-        about = metadata.metadata(distribution)
+        about = metadata.metadata(plugin.distribution)
     except metadata.PackageNotFoundError:
         return ""
     return next((str(about[key]) for key in ("License-Expression", "License") if about[key]), "")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from emosym_registry import EmosymError, Offer, Registry
+from emosym_registry import EmosymError, RegisteredComponent, Registry
 from pydantic import BaseModel, ValidationError
 
 from emosym.spec.checks import cross_checks
@@ -28,7 +28,7 @@ class Validated:
     root: Node
     spec: Spec
     configs: dict[str, BaseModel] = field(default_factory=dict)
-    offers: dict[str, Offer] = field(default_factory=dict)
+    offers: dict[str, RegisteredComponent] = field(default_factory=dict)
 
 
 def validate(root: Node, registry: Registry, messages: list[str]) -> Validated:
@@ -100,10 +100,10 @@ def _confuses(type_: str, value: Any) -> bool:
 
 def _component_problems(
     root: Node, registry: Registry
-) -> tuple[Located, dict[str, BaseModel], dict[str, Offer]]:
+) -> tuple[Located, dict[str, BaseModel], dict[str, RegisteredComponent]]:
     problems: Located = []
     configs: dict[str, BaseModel] = {}
-    offers: dict[str, Offer] = {}
+    offers: dict[str, RegisteredComponent] = {}
     for path, kind, node in components(root):
         name = node.fields.get("name")
         if name is None or not isinstance(name.value, str):
@@ -132,7 +132,7 @@ def _component_problems(
 
 
 def _ambiguous_model(
-    path: Path, params: Node, kind: str, offer: Offer, config: BaseModel, registry: Registry
+    path: Path, params: Node, kind: str, offer: RegisteredComponent, config: BaseModel, registry: Registry
 ) -> Located:
     """A ``model:`` that several plugins offer weights for."""
     model = getattr(config, "model", None)

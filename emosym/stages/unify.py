@@ -40,7 +40,7 @@ class Unify(Stage[UnifyStage]):
         samples: Sequence[Sample],
         validation: Sequence[Sample],
         seed: int,
-        hook: Lifecycle,
+        lifecycle: Lifecycle,
         run: Path,
         accumulation: int = 1,
     ) -> None:
@@ -50,7 +50,7 @@ class Unify(Stage[UnifyStage]):
         self.memory = parts.memory
         self.judge = parts.judges.get("bank")
         self.validation = validation
-        self.hook = hook
+        self.lifecycle = lifecycle
         self.run = run
         self.latents: dict[str, Tensor] = {}
         self.accuracy: float | None = None
@@ -153,14 +153,14 @@ class Unify(Stage[UnifyStage]):
         return probabilities
 
     def refresh(self, step: int, settings: Refreshing, memory: MemoryBank) -> dict[str, float]:
-        """Offer newly generated images to the bank, after undoing the last refresh if it did harm."""
+        """RegisteredComponent newly generated images to the bank, after undoing the last refresh if it did harm."""
         values = {} if settings.tolerance is None else self.judge_last_refresh(settings.tolerance, memory)
         probabilities = self.fit_space()
         labels = labels_of(self.originals, probabilities.device)
         own = probabilities.gather(1, labels[:, None])[:, 0].tolist()
         confidences = {sample.id: value for sample, value in zip(self.originals, own, strict=True)}
         done = memory.refresh(step, self.candidates(step, settings), confidences)
-        self.hook.emosym_bank_refreshed(run=self.run, step=step, refresh=done)
+        self.lifecycle.bank_refreshed(run=self.run, step=step, refresh=done)
         self.use_view(step)
         return {
             **values,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from emosym_registry import EmosymError, Offer, Registry
-from emosym_registry.discovery import GROUP, Found
+from emosym_registry import EmosymError, RegisteredComponent, Registry
+from emosym_registry.discovery import GROUP, InstalledPlugin
 
 from emosym.testing.checks import Check, ConformanceError, ExpectedFailure, NotApplicable
 from emosym.testing.suite import ConformanceSuite
@@ -28,7 +28,7 @@ class Result:
     detail: str = ""
 
 
-def suite_for(offer: Offer) -> type[ConformanceSuite]:
+def suite_for(offer: RegisteredComponent) -> type[ConformanceSuite]:
     """The suite that a component's plugin names (``ComponentSpec.conformance``), or its kind's with default parameters."""
     from emosym.testing import SUITES
 
@@ -45,7 +45,7 @@ def suite_for(offer: Offer) -> type[ConformanceSuite]:
     return suite
 
 
-def _refuse_foreign(suite: type[ConformanceSuite], offer: Offer) -> None:
+def _refuse_foreign(suite: type[ConformanceSuite], offer: RegisteredComponent) -> None:
     """A suite that tests something else would pass for a component that nobody looked at."""
     named = offer.spec.conformance
     if suite.component not in (offer.spec.name, offer.qualified):
@@ -104,10 +104,10 @@ def _end_of(method: Callable[[], Any]) -> tuple[Outcome, str]:
     return "passed", ""
 
 
-def offers_named(registry: Registry, name: str) -> list[Offer]:
+def offers_named(registry: Registry, name: str) -> list[RegisteredComponent]:
     """The components that NAME means: those of a plugin or a distribution, or one by its (qualified) name."""
     offers = registry.components()
-    ways: tuple[Callable[[Offer], bool], ...] = (
+    ways: tuple[Callable[[RegisteredComponent], bool], ...] = (
         lambda offer: offer.plugin.id == name,
         lambda offer: offer.plugin.distribution == name,
         lambda offer: name in (offer.qualified, f"{offer.spec.kind}/{offer.spec.name}"),
@@ -116,7 +116,7 @@ def offers_named(registry: Registry, name: str) -> list[Offer]:
     return next((found for way in ways if (found := [offer for offer in offers if way(offer)])), [])
 
 
-def found_in(folder: Path) -> list[Found]:
+def found_in(folder: Path) -> list[InstalledPlugin]:
     """The plugins of a package's folder that is not installed, read from its pyproject.toml and put on ``sys.path``."""
     file = folder / "pyproject.toml"
     try:
@@ -137,4 +137,6 @@ def found_in(folder: Path) -> list[Found]:
     source = folder / "src"
     sys.path.insert(0, str((source if source.is_dir() else folder).resolve()))
     version = str(project.get("version", "unknown"))
-    return [Found(id, module, str(project.get("name", id)), version) for id, module in points.items()]
+    return [
+        InstalledPlugin(id, module, str(project.get("name", id)), version) for id, module in points.items()
+    ]

@@ -100,7 +100,7 @@ class ConformanceSuite:
         """What the component is told when it is built; the sizes are those of :data:`SIZES`."""
         found = {
             (alias.kind, alias.component, alias.name): path
-            for _, alias in installed().aliases
+            for _, alias in installed().aliases()
             if (path := installed().alias(alias.kind, alias.component, alias.name)) is not None
         }
         labels = self.labels if isinstance(self.labels, str) else list(self.labels)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from emosym_registry import EmosymError
+from emosym_registry import EmosymError, Lifecycle
 from torch import Tensor, nn
 
 from emosym.contracts import LossTerms
@@ -38,7 +38,7 @@ def train(
     *,
     optim: Optim,
     run: Path,
-    hook: Any,
+    lifecycle: Lifecycle,
     accelerator: Accelerator,
     seed: int,
     checkpoint_minutes: float = 5.0,
@@ -76,7 +76,7 @@ def train(
     prepared, optimizer = accelerator.prepare(stage, optimizer)
     parameters = [p for params in groups.values() for p in params.values()]
     set_modes(stage.system, groups)
-    hook.emosym_stage_started(run=run, stage=stage.name, steps=stage.steps, step=first)
+    lifecycle.stage_started(run=run, stage=stage.name, steps=stage.steps, step=first)
     start = saved = time.perf_counter()
     values: dict[str, float] = {}
     for step in range(first, stage.steps):
@@ -87,7 +87,7 @@ def train(
             prepared, stage, optimizer, accelerator, parameters, step, seed, optim.clip, reach, prefetch
         )
         values |= {"lr": optim.lr * factor, **stage.after_step(step + 1)}
-        hook.emosym_step_finished(run=run, stage=stage.name, step=step + 1, values=values)
+        lifecycle.step_finished(run=run, stage=stage.name, step=step + 1, values=values)
         if step + 1 == min(stage.steps, first + Reachability.STEPS):
             reach.report(run / "evaluation" / f"gradients-{stage.name}.json")
         if time.perf_counter() - saved > 60 * checkpoint_minutes and accelerator.is_main_process:

@@ -14,9 +14,9 @@ from PIL import Image
 
 from emosym.assembly import Builder
 from emosym.contracts import Sample, Workload
+from emosym.spec import load_spec
 from emosym.toolkit.metering import Meter, metered
 from emosym.vram import CARDS, CONTEXT_BYTES, GIB, Estimate, card_for, estimate
-from emosym.spec import load_spec
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 EXACT = ("compute.precision=fp32", "backbone.params.attention=sdpa")

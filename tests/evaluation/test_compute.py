@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from emosym_registry import ComponentSpec, EmosymError, Offer, Registry
-from emosym_registry.discovery import Found
+from emosym_registry import ComponentSpec, EmosymError, InstalledPlugin, RegisteredComponent, Registry
 
 from emosym.assembly import Builder, attributed
 from emosym.contracts import ComponentConfig, Context, Evidence, LabelSet, Metric, Sample
@@ -41,9 +40,9 @@ class Abstract(Metric):
     """Lacks ``compute``."""
 
 
-def offer(name: str, plugin: str = "mine") -> Offer:
-    found = Found(plugin, f"{plugin}.plugin", f"emosym-{plugin}", "1.2")
-    return Offer(found, ComponentSpec("metric", name, f"{plugin}:Nowhere", f"{plugin}:Nowhere"))
+def offer(name: str, plugin: str = "mine") -> RegisteredComponent:
+    found = InstalledPlugin(plugin, f"{plugin}.plugin", f"emosym-{plugin}", "1.2")
+    return RegisteredComponent(found, ComponentSpec("metric", name, f"{plugin}:Nowhere", f"{plugin}:Nowhere"))
 
 
 def test_figures_of_all_metrics_come_together() -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emosym_registry import EmosymError, hookimpl, load_registry
-from emosym_registry.discovery import Found
+from emosym_registry import EmosymError, InstalledPlugin, hookimpl, load_registry
 
 from emosym.experiment.folder import RunFolder
 from emosym.experiment.trackers import (
@@ -19,14 +18,14 @@ from emosym.toolkit import read_json_lines
 
 
 def tracked(run: Path, stage: str, first: int, last: int, **values: float) -> None:
-    registry = load_registry(found=())
+    registry = load_registry(installed=())
     registry.manager.register(JsonLines())
-    registry.hook.emosym_stage_started(run=run, stage=stage, steps=last, step=first)
+    registry.lifecycle.stage_started(run=run, stage=stage, steps=last, step=first)
     for step in range(first + 1, last + 1):
-        registry.hook.emosym_step_finished(
+        registry.lifecycle.step_finished(
             run=run, stage=stage, step=step, values={"loss": 1.0 / step, **values}
         )
-    registry.hook.emosym_stage_finished(run=run, stage=stage, summary={})
+    registry.lifecycle.stage_finished(run=run, stage=stage, summary={})
 
 
 def steps(run: Path) -> list[tuple[str, int]]:
@@ -56,8 +55,8 @@ def test_a_resumed_stage_drops_what_it_will_do_again_and_nothing_else(tmp_path: 
 
 def test_a_line_is_on_disk_as_soon_as_its_step_is_done(tmp_path: Path) -> None:
     tracker = JsonLines()
-    tracker.emosym_stage_started(tmp_path, "compress", 10, 0)
-    tracker.emosym_step_finished(tmp_path, "compress", 1, {"loss": 0.25})
+    tracker.stage_started(tmp_path, "compress", 10, 0)
+    tracker.step_finished(tmp_path, "compress", 1, {"loss": 0.25})
     assert steps(tmp_path) == [("compress", 1)]
 
 
@@ -89,11 +88,11 @@ def scalars(run: Path, name: str) -> list[tuple[int, float]]:
 
 def tracked_by_tensorboard(run: Path, stage: str, first: int, last: int) -> None:
     tracker = Tracker("tensorboard")
-    tracker.emosym_run_started(run, {"seed": 7, "labels": ["joy", "fear"], "optim": {"lr": 0.1}})
-    tracker.emosym_stage_started(run, stage, last, first)
+    tracker.run_started(run, {"seed": 7, "labels": ["joy", "fear"], "optim": {"lr": 0.1}})
+    tracker.stage_started(run, stage, last, first)
     for step in range(first + 1, last + 1):
-        tracker.emosym_step_finished(run, stage, step, {"loss": 0.5 / step})
-    tracker.emosym_run_finished(run, {"understanding": {"accuracy": 0.75}})
+        tracker.step_finished(run, stage, step, {"loss": 0.5 / step})
+    tracker.run_finished(run, {"understanding": {"accuracy": 0.75}})
     tracker.close()
 
 
@@ -121,12 +120,12 @@ def test_a_tracker_that_fails_is_said_once_and_stops_no_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tracker = Tracker("tensorboard")
-    tracker.emosym_stage_started(tmp_path, "compress", 2, 0)
+    tracker.stage_started(tmp_path, "compress", 2, 0)
     tracker.close = lambda: None  # type: ignore[method-assign]
     tracker._tracker.finish()
     tracker._tracker.writer = None  # as after a lost connection: every call raises
     for step in (1, 2):
-        tracker.emosym_step_finished(tmp_path, "compress", step, {"loss": 1.0})
+        tracker.step_finished(tmp_path, "compress", step, {"loss": 1.0})
     assert capsys.readouterr().err.count("warning: tracker tensorboard") == 1
 
 
@@ -158,9 +157,9 @@ class Listener:
 
 
 def step(hook: Any, run: Path, steps: int) -> None:
-    hook.emosym_stage_started(run=run, stage="compress", steps=steps, step=0)
+    hook.stage_started(run=run, stage="compress", steps=steps, step=0)
     for number in range(1, steps + 1):
-        hook.emosym_step_finished(run=run, stage="compress", step=number, values={"loss": 1.0})
+        hook.step_finished(run=run, stage="compress", step=number, values={"loss": 1.0})
 
 
 def test_a_plugin_whose_hook_raises_costs_no_line_of_the_metrics(
@@ -168,7 +167,7 @@ def test_a_plugin_whose_hook_raises_costs_no_line_of_the_metrics(
 ) -> None:
     (tmp_path / "failing_tracker.py").write_text(FAILING)
     monkeypatch.syspath_prepend(str(tmp_path))
-    registry = load_registry(found=[Found("failing", "failing_tracker", "failing", "1.0")], strict=False)
+    registry = load_registry(installed=[InstalledPlugin("failing", "failing_tracker", "failing", "1.0")], strict=False)
     with listening(registry, [JsonLines()]) as hook:
         step(hook, tmp_path, 3)
     assert steps(tmp_path) == [("compress", 1), ("compress", 2), ("compress", 3)]
@@ -176,14 +175,14 @@ def test_a_plugin_whose_hook_raises_costs_no_line_of_the_metrics(
 
 
 def test_listeners_hear_one_run_only_and_are_closed_when_it_stops(tmp_path: Path) -> None:
-    registry, listener = load_registry(found=()), Listener()
+    registry, listener = load_registry(installed=()), Listener()
     trackers = [JsonLines(), listener]
     with pytest.raises(KeyboardInterrupt), listening(registry, trackers) as hook:
         step(hook, tmp_path, 2)
         raise KeyboardInterrupt
     assert (listener.steps, listener.closed) == (2, True)
     assert registry.manager.get_plugins() == set()
-    step(registry.hook, tmp_path, 2)
+    step(registry.lifecycle, tmp_path, 2)
     assert listener.steps == 2
 
 
@@ -191,7 +190,7 @@ def test_only_the_first_of_several_processes_records(tmp_path: Path, monkeypatch
     for rank, lines in (("1", []), ("0", [("compress", 1), ("compress", 2)])):
         monkeypatch.setenv("RANK", rank)
         listener = Listener()
-        with listening(load_registry(found=()), [JsonLines(), listener]) as hook:
+        with listening(load_registry(installed=()), [JsonLines(), listener]) as hook:
             step(hook, tmp_path, 2)
         assert listener.steps == len(lines)
         assert steps(tmp_path) == lines
@@ -200,19 +199,19 @@ def test_only_the_first_of_several_processes_records(tmp_path: Path, monkeypatch
 def test_a_run_that_cannot_write_its_metrics_stops(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").mkdir()
     with (
-        listening(load_registry(found=()), [JsonLines()]) as hook,
+        listening(load_registry(installed=()), [JsonLines()]) as hook,
         pytest.raises(OSError, match="metrics"),
     ):
         step(hook, tmp_path, 1)
 
 
 def test_calling_the_hooks_of_a_step_costs_microseconds(tmp_path: Path) -> None:
-    registry = load_registry(found=())
+    registry = load_registry(installed=())
     listeners = [Listener() for _ in range(5)]
     with listening(registry, listeners) as hook:
         start = time.perf_counter()
         for number in range(10_000):
-            hook.emosym_step_finished(run=tmp_path, stage="compress", step=number, values={})
+            hook.step_finished(run=tmp_path, stage="compress", step=number, values={})
         each = (time.perf_counter() - start) / 10_000
     assert [listener.steps for listener in listeners] == [10_000] * 5
     assert each < 1e-3  # a few µs on an idle machine; a step takes milliseconds at the least

@@ -27,12 +27,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from emosym.assembly import Builder, build_surroundings, choose_device
 from emosym.contracts.labels import MIKELS_8
+from emosym.experiment.folder import RunFolder, peak_memory_bytes
+from emosym.experiment.run import STAGES, make_stage
 from emosym.report.numbers import number
 from emosym.spec import Resolved, load_spec
-from emosym.experiment.run import STAGES, make_stage
 from emosym.system import System
 from emosym.training.loop import Stage, set_modes, train
-from emosym.experiment.folder import RunFolder, peak_memory_bytes
 
 sys.path.insert(0, str(Path(__file__).parent))
 from random_models import save_backbone, save_head

@@ -9,8 +9,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from emosym_registry import Registry, load_registry
-from emosym_registry.discovery import Found
+from emosym_registry import InstalledPlugin, Registry, load_registry
 
 from emosym.spec import Resolved, SpecErrors, load_spec
 
@@ -126,7 +125,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
         (package / name).write_text(text)
     sys.path.insert(0, str(root))
     yield load_registry(
-        found=[Found("spec-example", "spec_example.plugin", "spec-example", "1.0")], strict=True
+        found=[InstalledPlugin("spec-example", "spec_example.plugin", "spec-example", "1.0")], strict=True
     )
     sys.path.remove(str(root))
 

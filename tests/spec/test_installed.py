@@ -7,8 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emosym_registry import Alias, ComponentSpec, Offer, Registry, load_registry
-from emosym_registry.discovery import Found, discover
+from emosym_registry import (
+    Alias,
+    ComponentSpec,
+    InstalledPlugin,
+    RegisteredComponent,
+    Registry,
+    discover,
+    load_registry,
+)
 from jsonschema import Draft202012Validator
 
 from emosym.spec import SpecErrors, load_spec, plugins_only, schema
@@ -46,7 +53,7 @@ def test_the_schema_accepts_every_config(validator: Draft202012Validator, config
 def test_the_schema_accepts_presets_new_specs_and_complete_ones(
     validator: Draft202012Validator, installed: Registry, write: Write
 ) -> None:
-    for _, preset in installed.presets:
+    for _, preset in installed.presets():
         validator.validate(plain(installed.preset(preset.name)))
         validator.validate(load_spec(f"preset:{preset.name}", registry=installed).document())
         for full in (True, False):
@@ -128,7 +135,7 @@ def without(id: str, module: str = "") -> Registry:
     """What is installed without one plugin, or with it broken."""
     found = [one for one in discover() if one.id != id]
     broken = [type(one)(one.id, module, one.distribution, one.version) for one in discover() if one.id == id]
-    return load_registry(found=[*found, *(broken if module else [])], strict=False)
+    return load_registry(installed=[*found, *(broken if module else [])], strict=False)
 
 
 @pytest.mark.parametrize(
@@ -210,9 +217,9 @@ def test_a_preset_may_not_have_an_allow_list(
 def crowded() -> Registry:
     """The installed plugins and one that offers a reward by the name of another, and weights by the name of others."""
     registry = load_registry(strict=True)
-    third = Found("third", "third.plugin", "emosym-third", "1.0")
-    registry.offers.append(Offer(third, ComponentSpec("reward", "label", "third:Label", "third:Config")))
-    registry.aliases.append((third, Alias("diffusion", "sd", "tiny", "third", "weights")))
+    third = InstalledPlugin("third", "third.plugin", "emosym-third", "1.0")
+    registry.offers.append(RegisteredComponent(third, ComponentSpec("reward", "label", "third:Label", "third:Config")))
+    registry.aliases().append((third, Alias("diffusion", "sd", "tiny", "third", "weights")))
     return registry
 
 

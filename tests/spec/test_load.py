@@ -232,9 +232,9 @@ def test_specs_never_import_torch(registry: Registry, tmp_path: Path) -> None:
 import sys
 sys.path.insert(0, {str(package.parent)!r})
 from emosym_registry import load_registry
-from emosym_registry.discovery import Found
+from emosym_registry import InstalledPlugin
 from emosym.spec import load_spec, explain, deviations, schema
-registry = load_registry(found=[Found("spec-example", "spec_example.plugin", "spec-example", "1.0")])
+registry = load_registry(installed=[InstalledPlugin("spec-example", "spec_example.plugin", "spec-example", "1.0")])
 resolved = load_spec("preset:base", registry=registry)
 explain(resolved), deviations(resolved), schema(registry), resolved.to_yaml()
 heavy = {{"torch", "transformers", "diffusers", "accelerate", "numpy", "open_clip"}} & set(sys.modules)

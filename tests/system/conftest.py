@@ -9,8 +9,8 @@ import pytest
 import torch
 from emosym_registry import Registry, hookimpl
 
-from emosym.spec import Resolved, load_spec
 from emosym.experiment.run import run_experiment
+from emosym.spec import Resolved, load_spec
 
 SMALL = (
     "data.params.train=96",

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from emosym_registry import EmosymError, Registry
 
-from emosym.spec import load_spec
-from emosym.experiment.run import run_experiment
-from emosym.system import System
 from emosym.experiment.folder import RunFolder
+from emosym.experiment.run import run_experiment
+from emosym.spec import load_spec
+from emosym.system import System
 
 
 @pytest.fixture

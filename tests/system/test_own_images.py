@@ -10,8 +10,8 @@ import pytest
 from emosym_registry import EmosymError, Registry
 
 from emosym.cli import main
-from emosym.spec import load_spec
 from emosym.experiment.run import run_experiment
+from emosym.spec import load_spec
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/your-own-images.md"
 

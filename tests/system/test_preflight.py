@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from emosym_registry import EmosymError, Registry
 
-from emosym.spec import load_spec
 from emosym.experiment.run import run_experiment
+from emosym.spec import load_spec
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from emosym_registry import Registry
 
-from emosym.spec import Resolved, load_spec
 from emosym.experiment.run import run_experiment
+from emosym.spec import Resolved, load_spec
 
 FORM = (
     "compressor.params={symmetric: false, mask_identical: false}",

@@ -10,8 +10,8 @@ import pytest
 from emosym_registry import EmosymError, Registry, hookimpl
 
 from emosym.evaluation.evaluate import evaluate_run
-from emosym.spec import Resolved, load_spec
 from emosym.experiment.run import run_experiment
+from emosym.spec import Resolved, load_spec
 from emosym.storage import read_state
 
 

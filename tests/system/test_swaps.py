@@ -15,8 +15,8 @@ from emosym_registry import Registry
 from PIL import Image
 
 from emosym.cli import main
-from emosym.spec import load_spec
 from emosym.experiment.run import run_experiment
+from emosym.spec import load_spec
 from emosym.system import System
 
 SPEC = Path(__file__).parents[2] / "configs" / "tiny.yaml"

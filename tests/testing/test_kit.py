@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emosym_registry import ComponentSpec, EmosymError, Offer
-from emosym_registry.discovery import Found
+from emosym_registry import ComponentSpec, EmosymError, InstalledPlugin, RegisteredComponent
 
 from emosym.contracts import Rollouts
 from emosym.testing import ConformanceSuite, NotApplicable, RewardSuite, check, run_suite, suite_for
@@ -88,13 +87,13 @@ class OfLabelInName(RewardSuite):
     config = Config
 
 
-def offer_with(suite: type[RewardSuite]) -> Offer:
+def offer_with(suite: type[RewardSuite]) -> RegisteredComponent:
     """The offer of reward ``label`` as if its plugin named ``suite``."""
     known = installed().find("reward", "label")
     spec = ComponentSpec(
         "reward", "label", known.spec.target, known.spec.config, conformance=f"{__name__}:{suite.__name__}"
     )
-    return Offer(Found("emosym-reasoning", __name__, "emosym", "1.0"), spec)
+    return RegisteredComponent(InstalledPlugin("emosym-reasoning", __name__, "emosym", "1.0"), spec)
 
 
 @pytest.mark.parametrize("own", [OfLabel, OfLabelQualified])
@@ -192,7 +191,7 @@ def test_only_a_check_of_a_capability_may_not_apply() -> None:
 
 
 @pytest.mark.parametrize("offer", installed().components(), ids=lambda offer: offer.qualified)
-def test_no_first_party_suite_declares_a_failure(offer: Offer) -> None:
+def test_no_first_party_suite_declares_a_failure(offer: RegisteredComponent) -> None:
     suite = suite_for(offer)
     beside = vars(sys.modules[suite.__module__]).values()  # its variants in the same conformance.py
     variants = [one for one in beside if isinstance(one, type) and issubclass(one, ConformanceSuite)]

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from emosym_registry.errors import plural
 
 from emosym.cli.columns import columns
 from emosym.cli.common import registry_for
@@ -16,7 +17,7 @@ from emosym.cli.plugins.search import search_plugins
 from emosym.cli.plugins.show import show_plugin
 
 if TYPE_CHECKING:
-    from emosym_registry import Registry
+    from emosym_registry import LoadedPlugin, Registry
 
 app = typer.Typer(help="Who offers what.", no_args_is_help=True)
 
@@ -48,52 +49,54 @@ def list_plugins(
 
 def as_dict(registry: Registry) -> dict[str, Any]:
     """The registry as JSON shows it."""
-    plugins = []
-    for id, found in sorted(registry.plugins.items()):
-        info = registry.infos[id]
-        components = [offer.spec for offer in registry.components() if offer.plugin.id == id]
-        plugins.append(
-            {
-                "id": id,
-                "distribution": found.distribution,
-                "version": found.version,
-                "api_version": info.api_version,
-                "summary": info.summary,
-                "components": [
-                    {
-                        "kind": spec.kind,
-                        "name": spec.name,
-                        "summary": spec.summary,
-                        "capabilities": list(spec.capabilities),
-                    }
-                    for spec in components
-                ],
-                "aliases": sorted(
-                    f"{alias.kind} {alias.component} {alias.name}"
-                    for owner, alias in registry.aliases
-                    if owner.id == id
-                ),
-                "presets": sorted(preset.name for owner, preset in registry.presets if owner.id == id),
-                "commands": sorted(command[0] for owner, command in registry.commands if owner.id == id),
-            }
-        )
     failed = [
         {"id": failure.plugin.id, "stage": failure.stage, "cause": failure.cause, "hint": failure.hint}
         for failure in registry.failures
     ]
-    return {"plugins": plugins, "failed": failed, "blocked": dict(sorted(registry.blocked.items()))}
+    return {
+        "plugins": [_plugin_as_dict(plugin) for _, plugin in sorted(registry.plugins.items())],
+        "failed": failed,
+        "blocked": dict(sorted(registry.blocked.items())),
+    }
+
+
+def _plugin_as_dict(plugin: LoadedPlugin) -> dict[str, Any]:
+    specs = sorted((one.spec for one in plugin.components), key=lambda spec: (spec.kind, spec.name))
+    return {
+        "id": plugin.id,
+        "distribution": plugin.installed.distribution,
+        "version": plugin.installed.version,
+        "api_version": plugin.info.api_version,
+        "summary": plugin.info.summary,
+        "components": [
+            {
+                "kind": spec.kind,
+                "name": spec.name,
+                "summary": spec.summary,
+                "needs": list(spec.needs),
+                "capabilities": list(spec.capabilities),
+            }
+            for spec in specs
+        ],
+        "aliases": sorted(f"{alias.kind} {alias.component} {alias.name}" for alias in plugin.aliases),
+        "presets": sorted(preset.name for preset in plugin.presets),
+        "commands": sorted(name for name, _, _ in plugin.commands),
+    }
 
 
 def _print_table(registry: Registry) -> None:
     rows, previous = [], ""
-    for offer in registry.components():
-        spec = offer.spec
-        rows.append(("" if spec.kind == previous else spec.kind, spec.name, offer.plugin.id, spec.summary))
+    for component in registry.components():
+        spec = component.spec
+        kind = "" if spec.kind == previous else spec.kind
+        rows.append((kind, spec.name, component.plugin.id, spec.summary))
         previous = spec.kind
     print(columns(("kind", "name", "plugin", "what"), rows))
-    versions = ", ".join(f"{id} {found.version}" for id, found in sorted(registry.plugins.items()))
-    print(f"\n{len(registry.plugins)} plugins: {versions or 'none'}")
-    for owner, (name, _, summary) in registry.commands:
-        print(f"command: emosym {name} ({owner.id}): {summary}")
+    versions = ", ".join(
+        f"{id} {plugin.installed.version}" for id, plugin in sorted(registry.plugins.items())
+    )
+    print(f"\n{plural(len(registry.plugins), 'plugin')}: {versions or 'none'}")
+    for plugin, (name, _, summary) in registry.commands():
+        print(f"command: emosym {name} ({plugin.id}): {summary}")
     for id, why in sorted(registry.blocked.items()):
         print(f"blocked: {id} ({why})")

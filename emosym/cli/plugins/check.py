@@ -15,7 +15,7 @@ from emosym.cli.common import registry_for, registry_with
 from emosym.cli.plugins.promises import every, explanation, known, listing
 
 if TYPE_CHECKING:
-    from emosym_registry import Offer, Registry
+    from emosym_registry import RegisteredComponent, Registry
 
     from emosym.testing import ConformanceSuite, Result
 
@@ -91,7 +91,7 @@ def results_of(
     return [broken] if broken is not None else list(run_suite(suite, tiers=tiers, only=only))
 
 
-def chosen(context: typer.Context, names: Sequence[str]) -> list[Offer]:
+def chosen(context: typer.Context, names: Sequence[str]) -> list[RegisteredComponent]:
     """The components that the names mean; folders are plugins that need not be installed."""
     from emosym_registry import EmosymError
 
@@ -105,7 +105,7 @@ def chosen(context: typer.Context, names: Sequence[str]) -> list[Offer]:
         there = ", ".join(sorted(registry.plugins))
         raise EmosymError("cli.what-to-check", "no component to check", hint=f"name a plugin: {there}")
     use(registry)
-    offers: list[Offer] = []
+    offers: list[RegisteredComponent] = []
     for name in names:
         ids = [one.id for one in own[name]] if name in own else [name]
         offers += [offer for id in ids for offer in named(registry, id) if offer not in offers]
@@ -117,7 +117,7 @@ def _is_folder(name: str) -> bool:
     return name.startswith((".", "/", "~")) or ("/" in name and Path(name).is_dir())
 
 
-def named(registry: Registry, name: str) -> list[Offer]:
+def named(registry: Registry, name: str) -> list[RegisteredComponent]:
     """The components of one name; what failed, or is not there, is an error that says so."""
     from emosym_registry import EmosymError, did_you_mean
 

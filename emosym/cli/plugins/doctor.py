@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from emosym_registry.errors import plural
 
 from emosym.cli.columns import columns
 
@@ -28,7 +29,7 @@ def doctor(
     from emosym_registry import load_registry
 
     registry = load_registry(disabled=context.obj.no_plugin, strict=False, on_failure=_recorded_only)
-    print(f"importing every component of {_plugins(len(registry.plugins))} …", file=sys.stderr)
+    print(f"importing every component of {plural(len(registry.plugins), 'plugin')} …", file=sys.stderr)
     from emosym.diagnosis.examine import examine
 
     with redirect_stdout(sys.stderr):  # what an import prints must not get into the report
@@ -72,7 +73,7 @@ def as_dict(registry: Registry, troubles: list[Failure]) -> dict[str, Any]:
 
 def not_loaded(registry: Registry) -> int:
     """How many plugins failed and are left out."""
-    return sum(failure.stage != "run" for failure in registry.failures)
+    return sum(failure.leaves_out for failure in registry.failures)
 
 
 def notes(registry: Registry) -> list[str]:
@@ -87,16 +88,16 @@ def notes(registry: Registry) -> list[str]:
         for word in words
         if word and word not in registry.blocked
     ]
-    found += registry.unknown
-    found += [
-        f"plugin {id}: importing {registry.plugins[id].module} took {seconds:.1f} s, which every command pays"
-        for id, seconds in sorted(registry.seconds.items())
-        if seconds > SLOW and id in registry.plugins
-    ]
-    return found + [
-        f"plugin {plugin.id} ({plugin.distribution} {plugin.version}): {what}"
-        for plugin, what in registry.deprecated
-    ]
+    found += registry.unknown_ids
+    for id, plugin in sorted(registry.plugins.items()):
+        installed = plugin.installed
+        if plugin.seconds > SLOW:
+            cost = f"importing {installed.module} took {plugin.seconds:.1f} s, which every command pays"
+            found.append(f"plugin {id}: {cost}")
+        found += [
+            f"plugin {id} ({installed.distribution} {installed.version}): {one}" for one in plugin.deprecated
+        ]
+    return found
 
 
 def _recorded_only(failure: Failure) -> None:
@@ -113,10 +114,6 @@ def _print_report(registry: Registry, troubles: list[Failure]) -> None:
         print()
     for note in notes(registry):
         print(f"note: {note}")
-    count = f"{len(troubles)} trouble{'s' * (len(troubles) != 1)} in " if troubles else "ok: "
+    count = f"{plural(len(troubles), 'trouble')} in " if troubles else "ok: "
     left_out = f" ({failed} not loaded)" if failed else ""
-    print(f"{count}{_plugins(loaded + failed)}{left_out}, {len(registry.components())} components")
-
-
-def _plugins(number: int) -> str:
-    return f"{number} plugin{'s' * (number != 1)}"
+    print(f"{count}{plural(loaded + failed, 'plugin')}{left_out}, {len(registry.components())} components")

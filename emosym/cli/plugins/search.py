@@ -12,8 +12,8 @@ from emosym.cli.columns import columns
 from emosym.cli.common import registry_for
 
 if TYPE_CHECKING:
-    from emosym_registry import Registry
-    from emosym_registry.cards import Card
+    from emosym_registry import LoadedPlugin, Registry
+    from emosym_registry.cards import Card, CardComponent
 
 
 def search_plugins(
@@ -40,34 +40,35 @@ def search_plugins(
 
 def known(registry: Registry) -> list[Card]:
     """The catalogue's cards, and for an installed plugin without one what it says of itself."""
-    from emosym_registry.cards import Card, CardComponent, load_cards
-
-    cards = list(load_cards())
-    for id in sorted(set(registry.plugins) - {card.plugin for card in cards}):
-        found, info = registry.plugins[id], registry.infos[id]
-        offers = [offer.spec for offer in registry.components() if offer.plugin.id == id]
-        cards.append(
-            Card(
-                plugin=id,
-                distribution=found.distribution,
-                summary=info.summary,
-                licence="",
-                install=f"pip install {found.distribution}",
-                hardware="",
-                tested=(),
-                components=tuple(CardComponent(spec.kind, spec.name, spec.summary) for spec in offers),
-            )
-        )
-    return cards
+    own = (_card(plugin) for id, plugin in sorted(registry.plugins.items()) if id not in registry.catalogue)
+    return [*registry.catalogue.values(), *own]
 
 
-def matches(cards: list[Card], words: list[str]) -> list[tuple[Card, list[Any]]]:
+def _card(plugin: LoadedPlugin) -> Card:
+    from emosym_registry.cards import Card, CardComponent
+
+    distribution = plugin.installed.distribution
+    return Card(
+        plugin=plugin.id,
+        distribution=distribution,
+        summary=plugin.info.summary,
+        licence="",
+        install=f"pip install {distribution}",
+        hardware="",
+        tested=(),
+        components=tuple(
+            CardComponent(one.spec.kind, one.spec.name, one.spec.summary) for one in plugin.components
+        ),
+    )
+
+
+def matches(cards: list[Card], words: list[str]) -> list[tuple[Card, list[CardComponent]]]:
     """Cards that hold every word, each with the components that the words are about, none where it is the whole plugin."""
     wanted = [word.lower() for word in " ".join(words).split()]
     return [(card, _meant(card, wanted)) for card in cards if all(word in card.text for word in wanted)]
 
 
-def _meant(card: Card, wanted: list[str]) -> list[Any]:
+def _meant(card: Card, wanted: list[str]) -> list[CardComponent]:
     """Components that hold all words; where none does, those with a word of their own to which the plugin's text adds
     the others.
     """
@@ -80,7 +81,7 @@ def _meant(card: Card, wanted: list[str]) -> list[Any]:
     ]
 
 
-def as_dict(card: Card, components: list[Any], registry: Registry) -> dict[str, Any]:
+def as_dict(card: Card, components: list[CardComponent], registry: Registry) -> dict[str, Any]:
     """A match as JSON shows it; ``installed`` is a version or null."""
     return {
         "id": card.plugin,
@@ -94,7 +95,9 @@ def as_dict(card: Card, components: list[Any], registry: Registry) -> dict[str, 
     }
 
 
-def _print_table(found: list[tuple[Card, list[Any]]], registry: Registry, *, by_component: bool) -> None:
+def _print_table(
+    found: list[tuple[Card, list[CardComponent]]], registry: Registry, *, by_component: bool
+) -> None:
     rows = []
     for card, components in found:
         there = _version(card, registry) or "no"
@@ -114,7 +117,7 @@ def _print_table(found: list[tuple[Card, list[Any]]], registry: Registry, *, by_
 def _version(card: Card, registry: Registry) -> str | None:
     """The installed version, also of a plugin that is blocked or failed."""
     if card.plugin in registry.plugins:
-        return registry.plugins[card.plugin].version
+        return registry.plugins[card.plugin].installed.version
     if card.plugin in registry.blocked:
         return "blocked"
     failed = any(failure.plugin.id == card.plugin for failure in registry.failures)

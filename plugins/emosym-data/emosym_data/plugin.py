@@ -19,7 +19,7 @@ def emosym_components() -> Iterable[ComponentSpec]:
     return (
         ComponentSpec(
             "dataset", "emoset", "emosym_data.emoset:EmoSet", "emosym_data.config:EmoSetConfig",
-            "A folder in the layout of EmoSet-118K, with its attributes", capabilities=("attributes", "text"),
+            "A folder in the layout of EmoSet-118K, with its attributes",
             conformance="emosym_data.conformance:EmoSet",
         ),
         ComponentSpec(

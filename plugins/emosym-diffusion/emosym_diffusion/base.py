@@ -12,11 +12,11 @@ from emosym_registry import EmosymError
 from torch import Tensor, nn
 
 from emosym.contracts import Condition, Context, DiffusionHead, Footprint, Vectors, Workload
+from emosym.toolkit import hash_tensors
 from emosym_diffusion import adapter, checks
 from emosym_diffusion.autoencoder import Autoencoder
 from emosym_diffusion.conditions import join, moved
 from emosym_diffusion.config import DiffusionConfig
-from emosym.toolkit import hash_tensors
 from emosym_diffusion.folder import PipelineFolder
 from emosym_diffusion.footprint import measure
 from emosym_diffusion.objective import training_objective

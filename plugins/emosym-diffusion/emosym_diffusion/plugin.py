@@ -21,7 +21,7 @@ def emosym_components() -> Iterable[ComponentSpec]:
             target="emosym_diffusion.sd:StableDiffusion",
             config="emosym_diffusion.config:StableDiffusionConfig",
             summary="Stable Diffusion 1.x and 2.x: one CLIP text encoder",
-            capabilities=("img2img", "unet-lora"),
+            capabilities=("text",),
             conformance="emosym_diffusion.conformance:StableDiffusion",
         ),
         ComponentSpec(
@@ -30,7 +30,7 @@ def emosym_components() -> Iterable[ComponentSpec]:
             target="emosym_diffusion.sdxl:StableDiffusionXL",
             config="emosym_diffusion.config:StableDiffusionXLConfig",
             summary="Stable Diffusion XL base: two CLIP text encoders, pooled text and picture sizes",
-            capabilities=("img2img", "unet-lora"),
+            capabilities=("text",),
             conformance="emosym_diffusion.conformance:StableDiffusionXL",
         ),
     )

@@ -29,7 +29,7 @@ def emosym_components() -> Iterable[ComponentSpec]:
     )  # fmt: skip
     yield ComponentSpec(
         "judge", "image-classifier", "emosym_metrics.judges.image_classifier:ImageClassifierJudge",
-        f"{_CONFIG}:ImageClassifierConfig", "Any image classifier of transformers", ("attributes",),
+        f"{_CONFIG}:ImageClassifierConfig", "Any image classifier of transformers",
         conformance=f"{_CHECKS}:ImageClassifierJudge",
     )  # fmt: skip
     yield ComponentSpec("metric", "accuracy", f"{_UNDERSTANDING}:Accuracy", f"{_CONFIG}:MetricConfig",
@@ -43,9 +43,9 @@ def emosym_components() -> Iterable[ComponentSpec]:
     yield ComponentSpec("metric", "confusion", f"{_UNDERSTANDING}:Confusion", f"{_CONFIG}:MetricConfig",
                         "How often each emotion is read as each")  # fmt: skip
     yield ComponentSpec("metric", "emo-a", f"{_GENERATION}:EmotionAccuracy", f"{_CONFIG}:GenerationConfig",
-                        "Share of generated images that the judge reads as meant", ("needs:judge",),
+                        "Share of generated images that the judge reads as meant", needs=("judge",),
                         conformance=f"{_CHECKS}:EmotionAccuracy")  # fmt: skip
     yield ComponentSpec("metric", "diversity", f"{_GENERATION}:Diversity", f"{_CONFIG}:DiversityConfig",
-                        "How different the images of one emotion are", ("needs:judge",))  # fmt: skip
+                        "How different the images of one emotion are", needs=("judge",))  # fmt: skip
     yield ComponentSpec("metric", "clip-score", f"{_GENERATION}:ClipScore", f"{_CONFIG}:ClipScoreConfig",
                         "How well images agree with the text of their emotion, seen by CLIP", conformance=f"{_CHECKS}:ClipScore")  # fmt: skip

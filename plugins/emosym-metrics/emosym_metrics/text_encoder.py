@@ -13,9 +13,9 @@ from emosym_registry import EmosymError
 from torch import Tensor
 
 from emosym.contracts import Context, TextEncoder
+from emosym.toolkit import Frozen
 from emosym_metrics.clip import device_of, load_clip
 from emosym_metrics.config import TextEncoderConfig
-from emosym.toolkit import Frozen
 from emosym_metrics.splitting import split_text
 
 logger = logging.getLogger(__name__)

@@ -14,6 +14,8 @@ from torch import Tensor
 from emosym.assembly import Builder, choose_device, choose_precision
 from emosym.contracts import LabelSet
 from emosym.contracts.labels import MIKELS_8
+from emosym.spec import Resolved, load_spec
+from emosym.system import System
 from emosym.toolkit import write_json, written_whole
 from emosym_official import pieces
 from emosym_official.adapter import Adapter, read_adapter
@@ -23,8 +25,6 @@ from emosym_official.names import plainly
 from emosym_official.pieces import Mapper, Piece
 from emosym_official.report import Report
 from emosym_official.tensors import read_mapping
-from emosym.spec import Resolved, load_spec
-from emosym.system import System
 
 Settings = dict[str, Any]
 """Values of a spec by dotted key."""

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+from emosym_official import import_official
 from emosym_registry import Registry
 
 from emosym.assembly import Builder
 from emosym.cli import main
-from emosym_official import import_official
 from emosym.spec import load_spec
 from emosym.system import System
 

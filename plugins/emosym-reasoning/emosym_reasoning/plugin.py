@@ -28,7 +28,7 @@ _OFFERS = (
     ("emotion_space", "kde", "spaces.kde:Kde", "KdeConfig", "real states with a little noise"),
 )  # fmt: skip
 # The compressor projects context into the text space only where there is knowledge to press into it.
-_NEEDS = {"attributes": ("needs:text", "needs:knowledge"), "judge": ("needs:judge",)}
+_NEEDS = {"attributes": ("attributes", "knowledge", "text_encoder"), "judge": ("judge",)}
 
 
 @hookimpl

@@ -35,7 +35,7 @@ def emosym_components() -> Iterable[ComponentSpec]:
     return (
         ComponentSpec(
             "dataset", "tiny-world", "emosym_tiny.dataset:TinyWorld", "emosym_tiny.config:TinyWorldConfig",
-            "Rendered pictures of a world whose Bayes accuracy is known", capabilities=("attributes", "text"),
+            "Rendered pictures of a world whose Bayes accuracy is known",
             conformance="emosym_tiny.conformance:TinyWorld",
         ),
     )  # fmt: skip

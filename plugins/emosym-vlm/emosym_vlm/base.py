@@ -12,13 +12,12 @@ from torch import Tensor, nn
 from transformers import Cache
 
 from emosym.contracts import QUESTION, Backbone, Context, Footprint, Prefix, Sample, Workload
+from emosym.toolkit import embedded, evaluating, stamp, tensors, vision_tensors
 from emosym_vlm import adapter
 from emosym_vlm.cache import can_share, continuation
 from emosym_vlm.checks import check_fresh, check_lengths, check_readable, check_samples, check_tokens
 from emosym_vlm.config import BackboneConfig
-from emosym.toolkit import stamp, tensors, vision_tensors
 from emosym_vlm.footprint import measure
-from emosym.toolkit import embedded, evaluating
 from emosym_vlm.loading import load
 from emosym_vlm.memo import PromptMemo
 from emosym_vlm.placing import is_placed

@@ -14,7 +14,6 @@ def emosym_plugin_info() -> PluginInfo:
 
 @hookimpl
 def emosym_components() -> Iterable[ComponentSpec]:
-    capabilities = ("prefix", "write", "adapters")
     return (
         ComponentSpec(
             "backbone",
@@ -22,7 +21,7 @@ def emosym_components() -> Iterable[ComponentSpec]:
             "emosym_vlm.backbones:QwenVL",
             "emosym_vlm.config:QwenVLConfig",
             "Qwen2-VL, Qwen2.5-VL and Qwen3-VL, images at their own size",
-            capabilities,
+            capabilities=("prefix",),
             conformance="emosym_vlm.conformance:QwenVL",
         ),
         ComponentSpec(
@@ -31,7 +30,7 @@ def emosym_components() -> Iterable[ComponentSpec]:
             "emosym_vlm.backbones:Llava",
             "emosym_vlm.config:LlavaConfig",
             "LLaVA 1.5, LLaVA-NeXT and LLaVA-OneVision",
-            capabilities,
+            capabilities=("prefix",),
             conformance="emosym_vlm.conformance:Llava",
         ),
         ComponentSpec(
@@ -40,7 +39,7 @@ def emosym_components() -> Iterable[ComponentSpec]:
             "emosym_vlm.backbones:HFVLM",
             "emosym_vlm.config:HFVLMConfig",
             "any image-text-to-text model of transformers with a chat template (SmolVLM, Idefics3, InternVL, Gemma 3, …)",
-            capabilities,
+            capabilities=("prefix",),
             conformance="emosym_vlm.conformance:HFVLM",
         ),
     )

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from emosym_diffusion.config import StableDiffusionConfig
 from emosym_diffusion.conformance import PARAMS
-from emosym.toolkit import hash_tensors
 from emosym_diffusion.sd import StableDiffusion
 from torch import Tensor, nn
 
 from emosym.contracts import PLACEHOLDER, Condition, Context, Vectors
 from emosym.testing import DiffusionSuite
+from emosym.toolkit import hash_tensors
 
 
 class TwoNorms(StableDiffusion):

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from emosym.contracts import Context, Judge
+from emosym.toolkit import Frozen
 from emosym.toolkit.weights import holds_code
 from emosym_metrics.clip import device_of, unsafe_pickle
 from emosym_metrics.config import ImageClassifierConfig
-from emosym.toolkit import Frozen
 from emosym_metrics.judges.identity import weights_hash
 from emosym_metrics.judges.labels import select
 

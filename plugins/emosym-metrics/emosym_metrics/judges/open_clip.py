@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from emosym.contracts import Context, Judge
+from emosym.toolkit import Frozen
 from emosym_metrics.clip import device_of, load_clip, seen
 from emosym_metrics.config import OpenClipJudgeConfig
-from emosym.toolkit import Frozen
 from emosym_metrics.judges.identity import weights_hash
 from emosym_metrics.judges.labels import select
 

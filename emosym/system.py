@@ -21,9 +21,10 @@ from emosym.contracts import (
     Sample,
     States,
 )
-from emosym.generation import PROMPT, Generation, OnStep, Request
+from emosym.generation import Generation, OnStep
 from emosym.head import EmotionHead
 from emosym.precision import autocast, choose_device, choose_precision
+from emosym.request import PROMPT, Request
 from emosym.spec import Resolved, load_spec
 from emosym.storage import State, find_saved, gather, read_state, size_of, spread, write_state
 from emosym.toolkit import evaluating, json_text, written_whole
@@ -178,12 +179,18 @@ class System:
         starts. ``prompt`` may say what to show (``"a {emotion} street"``). Picture i has seed ``seed + i`` and is the
         same bytes whatever ``n`` is; a larger ``batch_size`` is faster, and may round the last bit otherwise.
         """
-        generation = self.require_generation()
         request = Request(emotion, mixture, image, n, prompt or PROMPT, seed, steps, guidance_scale, strength)
-        if image is None:
-            states, weights = None, request.weights(self.labels)
+        return self.paint(request, batch_size=batch_size, on_step=on_step)
+
+    def paint(
+        self, request: Request, *, batch_size: int = 1, on_step: OnStep | None = None
+    ) -> list[Generated]:
+        """The pictures of a request; :meth:`generate` makes it of plain arguments."""
+        generation = self.require_generation()
+        if request.image is None:
+            states, weights = None, torch.tensor(request.weights(self.labels))
         else:
-            states, probabilities = self.read([Sample.of(image)])
+            states, probabilities = self.read([Sample.of(request.image)])
             weights = probabilities[0].cpu()
         with self.builder.naming():
             return generation.generate(request, weights, states, batch_size=batch_size, on_step=on_step)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from emosym_registry import EmosymError
 
 if TYPE_CHECKING:
     from emosym_registry import InstalledPlugin, Registry
@@ -76,8 +77,6 @@ def resolve(settings: Globals, source: str, sets: Sequence[str] | None) -> tuple
 
 def find_system(given: Path | None) -> Path:
     """The folder of a saved system: ``given`` itself, its ``system/``, or that of the newest run (said on stderr)."""
-    from emosym_registry import EmosymError
-
     if given is not None:
         if not given.is_dir():
             raise EmosymError("system.missing", f"{given}: no such folder", hint=_runs_hint())
@@ -108,8 +107,6 @@ def _runs_hint() -> str:
 
 def existing_run(run: Path) -> Path:
     """``run`` where it is a run folder, an error that says what there is otherwise."""
-    from emosym_registry import EmosymError
-
     if not (run / "spec.yaml").is_file():
         what = "no spec.yaml in it, so it is not a run folder" if run.is_dir() else "no such folder"
         raise EmosymError("run.missing", f"{run}: {what}", hint=_runs_hint())

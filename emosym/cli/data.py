@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from emosym_registry import EmosymError
 
 from emosym.cli.common import SetOption, registry_for, resolve
 from emosym.cli.group import PluginGroup
@@ -43,7 +44,6 @@ def check(
     sets: SetOption = None,
 ) -> None:
     """List everything that is wrong with data, before a run would stumble over it."""
-    from emosym_registry import EmosymError
 
     if (spec is None) == (not folder):
         raise EmosymError(
@@ -75,8 +75,6 @@ def _from_spec(context: typer.Context, source: str, sets: list[str] | None) -> t
 def _from_folder(
     context: typer.Context, path: Path, layout: str | None, labels: str
 ) -> tuple[str, Dataset, LabelSet]:
-    from emosym_registry import EmosymError
-
     if not path.is_dir():
         raise EmosymError("data.no-folder", f"{path}: no such folder", hint="check the path")
     name = layout or guess_layout(path)

@@ -7,6 +7,8 @@ import sys
 import textwrap
 import traceback
 
+from emosym_registry import EmosymError
+
 
 class StoppedError(Exception):
     """The user pressed Ctrl-C; the message says how to go on."""
@@ -22,8 +24,6 @@ def report_failure(error: BaseException, *, debug: bool) -> int:
         return _say("stopped", 130)
     if _is_usage(error):
         return _show_usage(error)
-    from emosym_registry import EmosymError
-
     if len(getattr(error, "problems", ())) > 1:
         return _list_problems(error)
     if isinstance(error, EmosymError):

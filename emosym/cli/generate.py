@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from emosym_registry import EmosymError
 
 from emosym.cli.common import (
     DeviceOption,
@@ -65,7 +66,9 @@ def generate(
 ) -> None:
     """Generate pictures that evoke an emotion, or a mixture of several."""
     weights = parse_mixture(mixture) if mixture is not None else None
-    _check_request(emotion, weights, image, strength, prompt)
+    from emosym.request import PROMPT, Request
+
+    request = Request(emotion, weights, image, number, prompt or PROMPT, seed, steps, guidance, strength)
     folder = find_system(system)
     registry = registry_for(context.obj)
     from emosym.system import System
@@ -78,10 +81,7 @@ def generate(
         trust_remote_code=trust_remote_code,
     )
     with _steps_shown() as on_step:
-        pictures = loaded.generate(
-            emotion, mixture=weights, n=number, prompt=prompt, seed=seed, image=image, steps=steps,
-            guidance_scale=guidance, strength=strength, on_step=on_step,
-        )  # fmt: skip
+        pictures = loaded.paint(request, on_step=on_step)
     out.mkdir(parents=True, exist_ok=True)
     wanted: dict[str, Any] = {"mixture": weights} if weights else {"emotion": emotion}
     if image is not None:
@@ -93,8 +93,6 @@ def generate(
 
 def parse_mixture(text: str) -> dict[str, float]:
     """``"awe=0.7,fear=0.3"`` as weights; errors say what is wrong with which part."""
-    from emosym_registry import EmosymError
-
     weights: dict[str, float] = {}
     for part in text.split(","):
         name, _, value = (word.strip() for word in part.partition("="))
@@ -110,43 +108,6 @@ def parse_mixture(text: str) -> dict[str, float]:
             )
         weights[name] = weight
     return weights
-
-
-def _check_request(
-    emotion: str | None,
-    mixture: Mapping[str, float] | None,
-    image: Path | None,
-    strength: float | None,
-    prompt: str | None,
-) -> None:
-    from emosym_registry import EmosymError
-
-    if emotion is not None and mixture is not None:
-        raise EmosymError(
-            "cli.two-emotions", "--emotion and --mixture were both given", hint="give one of them"
-        )
-    if image is not None and (emotion is not None or mixture is not None):
-        raise EmosymError(
-            "cli.two-emotions",
-            "--image decides the emotion by its own reading, and another was given",
-            hint="give --image alone, or leave it out",
-        )
-    if emotion is None and mixture is None and image is None:
-        raise EmosymError(
-            "cli.no-emotion", "nothing to evoke", hint="give --emotion awe or --mixture awe=0.7,fear=0.3"
-        )
-    if strength is not None and image is None:
-        raise EmosymError(
-            "cli.strength-alone",
-            "--strength says how far to leave --image, which is missing",
-            hint="give --image",
-        )
-    if prompt is not None and "{emotion}" not in prompt:
-        raise EmosymError(
-            "cli.no-placeholder",
-            f"the prompt {prompt!r} has no place for the emotion",
-            hint='write "{emotion}" in it, as in "a {emotion} street"',
-        )
 
 
 class _steps_shown:  # noqa: N801  a context manager that reads as a phrase

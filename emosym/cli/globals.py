@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from emosym_registry import EmosymError
+
 if TYPE_CHECKING:
     from emosym_registry import Registry
 
@@ -52,7 +54,6 @@ def split(words: Sequence[str]) -> tuple[Globals, list[str]]:
 def _plugin_id(word: str) -> str:
     if word and not word.startswith("-"):
         return word
-    from emosym_registry import EmosymError
 
     raise EmosymError(
         "cli.no-plugin-id", "--no-plugin needs a plugin's id", hint="see them with: emosym plugins list"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import typer
+from emosym_registry import EmosymError
 from typer.core import TyperGroup
 
 
@@ -48,8 +49,6 @@ def _load(target: str, word: str, summary: str, plugin: str) -> Any:
     try:
         command: Any = typer.main.get_command(getattr(importlib.import_module(module), attribute))
     except Exception as error:
-        from emosym_registry import EmosymError
-
         raise EmosymError(
             "plugin.bad-command",
             f"command {word!r} of plugin {plugin} cannot be loaded: {type(error).__name__}: {error}",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from emosym_registry import EmosymError, did_you_mean
 
 from emosym.cli.common import (
     RUNS,
@@ -101,8 +102,6 @@ def _execute(
 
 
 def _check_stages(names: list[str]) -> None:
-    from emosym_registry import EmosymError, did_you_mean
-
     from emosym.spec.model import STAGES
 
     for name in names:

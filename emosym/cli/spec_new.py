@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from emosym_registry import EmosymError
 
 from emosym.cli.common import registry_for
 
@@ -33,7 +34,6 @@ def new(
     ] = None,
 ) -> None:
     """Write a new spec that starts from a preset, with comments that say what can be changed."""
-    from emosym_registry import EmosymError
 
     from emosym.spec.template import new_spec
     from emosym.toolkit import written_whole

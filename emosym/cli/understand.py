@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from emosym_registry import EmosymError
 
 from emosym.cli.columns import columns
 from emosym.cli.common import (
@@ -72,9 +73,7 @@ def as_dict(path: Path, reading: Reading) -> dict[str, object]:
 
 def _check_images(images: Sequence[Path]) -> None:
     """All unreadable files at once, before seconds are spent on loading a system."""
-    from emosym_registry import EmosymError
-
-    from emosym.contracts.data import open_image
+    from emosym.contracts import open_image
 
     problems = []
     for path in images:

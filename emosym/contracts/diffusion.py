@@ -13,9 +13,6 @@ from emosym.contracts.adapted import AdaptedModule
 from emosym.contracts.component import ConfigT
 from emosym.contracts.states import Index
 
-PLACEHOLDER = "{emotion}"
-"""Where the fused vectors go in a prompt such as ``"a {emotion} street"``."""
-
 Vectors = tuple[Tensor, ...]
 """u: one tensor [B,n,w] for each of the head's ``token_widths``, with gradients to whatever made them."""
 

@@ -43,7 +43,11 @@ TORCH_PARTS = """
 from emosym.contracts import RewardVerifier
 
 class Half(RewardVerifier):
-    needs = None
+    attribute_keys = ()
+
+class Whole(RewardVerifier):
+    def score(self, rollouts):
+        return rollouts.actions * 0.0
 
 class Other:
     pass
@@ -57,7 +61,7 @@ class OfAnother(RewardSuite):
 class OfJudges(JudgeSuite):
     component = "no-reward"
 """
-LABEL = "emosym_reasoning.rewards.annotated:LabelReward"
+LABEL = "plugin_torch_parts:Whole"
 CHECKED = (
     OFFER.replace("{target}", LABEL)
     .replace("{config}", "plugin_parts:Config")
@@ -97,7 +101,7 @@ LOADED = {
     "heavy-config": (OFFER.format(name="heavy-config", target=LABEL, config="plugin_torch_parts:Half"), "import", "config module plugin_torch_parts imports torch"),
     "first": (OFFER.format(name="same", target=LABEL, config="plugin_parts:Config"), "register", "reward same is also offered by plugin second"),
     "second": (OFFER.format(name="same", target=LABEL, config="plugin_parts:Config"), "register", "reward same is also offered by plugin first"),
-    "needy": (OFFER.format(name="needy", target=LABEL, config="plugin_parts:Config").replace('"for tests")]', '"for tests", (), ("not-there>=2",))]'), "spec", "requires not-there>=2, but it is not installed"),
+    "needy": (OFFER.format(name="needy", target=LABEL, config="plugin_parts:Config").replace('"for tests")]', '"for tests", requires=("not-there>=2",))]'), "spec", "requires not-there>=2, but it is not installed"),
     "no-suite": (CHECKED.format(name="no-suite", suite="plugin_suites:Missing"), "spec", "plugin_suites:Missing cannot be imported"),
     "no-reward": (CHECKED.format(name="no-reward", suite="plugin_suites:OfJudges"), "spec", "plugin_suites:OfJudges of no-reward/no-reward is no RewardSuite"),
     "foreign-suite": (CHECKED.format(name="foreign-suite", suite="plugin_suites:OfAnother"), "spec", "names component 'emosym-reasoning/valence'"),

@@ -37,10 +37,10 @@ def test_logs_get_a_line_every_ten_seconds_and_at_both_ends(monkeypatch: pytest.
     stream = io.StringIO()
     with show_progress(stream) as shown:
         assert isinstance(shown, PlainProgress)
-        shown.stage_started(Path(), "compress", 25, 0)
+        shown.emosym_stage_started(Path(), "compress", 25, 0)
         for step in range(1, 26):
-            shown.step_finished(Path(), "compress", step, {"loss": 0.5})
-        shown.stage_finished(Path(), "compress", {"accuracy": 0.8125})
+            shown.emosym_step_finished(Path(), "compress", step, {"loss": 0.5})
+        shown.emosym_stage_finished(Path(), "compress", {"accuracy": 0.8125})
     assert stream.getvalue().splitlines() == [
         "compress: 25 steps",
         "compress: 10/25, 1.0 steps/s, 0:15 left, loss 0.500",
@@ -52,7 +52,7 @@ def test_logs_get_a_line_every_ten_seconds_and_at_both_ends(monkeypatch: pytest.
 def test_a_refresh_of_the_bank_is_one_line() -> None:
     stream = io.StringIO()
     done = Refresh(40, ["g1", "g2"], ["o1", "o2"], [("g3", "too near")], 2, 0.031)
-    PlainProgress(stream).bank_refreshed(Path(), 40, done)
+    PlainProgress(stream).emosym_bank_refreshed(Path(), 40, done)
     assert stream.getvalue() == (
         "bank: step 40: 2 admitted, 2 originals replaced, 1 refused; 3.1 % of the training set is generated\n"
     )
@@ -68,11 +68,11 @@ def test_a_terminal_gets_a_bar_with_rate_and_time_left(monkeypatch: pytest.Monke
     monkeypatch.setenv("TERM", "xterm")
     stream = Terminal()
     with show_progress(stream) as shown:
-        shown.stage_started(Path(), "unify", 4, 0)
-        shown.step_finished(Path(), "unify", 1, {"loss": 0.5})
-        shown.step_finished(Path(), "unify", 2, {"loss": 0.25})
+        shown.emosym_stage_started(Path(), "unify", 4, 0)
+        shown.emosym_step_finished(Path(), "unify", 1, {"loss": 0.5})
+        shown.emosym_step_finished(Path(), "unify", 2, {"loss": 0.25})
         shown._bars.refresh()
-        shown.stage_finished(Path(), "unify", {"accuracy": 0.75})
+        shown.emosym_stage_finished(Path(), "unify", {"accuracy": 0.75})
     text = stream.getvalue()
     assert "2/4" in text
     assert "left, loss 0.250" in text

@@ -167,7 +167,9 @@ def test_a_plugin_whose_hook_raises_costs_no_line_of_the_metrics(
 ) -> None:
     (tmp_path / "failing_tracker.py").write_text(FAILING)
     monkeypatch.syspath_prepend(str(tmp_path))
-    registry = load_registry(installed=[InstalledPlugin("failing", "failing_tracker", "failing", "1.0")], strict=False)
+    registry = load_registry(
+        installed=[InstalledPlugin("failing", "failing_tracker", "failing", "1.0")], strict=False
+    )
     with listening(registry, [JsonLines()]) as hook:
         step(hook, tmp_path, 3)
     assert steps(tmp_path) == [("compress", 1), ("compress", 2), ("compress", 3)]

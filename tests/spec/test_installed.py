@@ -218,7 +218,9 @@ def crowded() -> Registry:
     """The installed plugins and one that offers a reward by the name of another, and weights by the name of others."""
     registry = load_registry(strict=True)
     third = InstalledPlugin("third", "third.plugin", "emosym-third", "1.0")
-    registry.offers.append(RegisteredComponent(third, ComponentSpec("reward", "label", "third:Label", "third:Config")))
+    registry.offers.append(
+        RegisteredComponent(third, ComponentSpec("reward", "label", "third:Label", "third:Config"))
+    )
     registry.aliases().append((third, Alias("diffusion", "sd", "tiny", "third", "weights")))
     return registry
 

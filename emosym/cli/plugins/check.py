@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from emosym_registry import EmosymError, did_you_mean
 
 from emosym.cli.common import registry_for, registry_with
 from emosym.cli.plugins.promises import every, explanation, known, listing
@@ -93,8 +94,6 @@ def results_of(
 
 def chosen(context: typer.Context, names: Sequence[str]) -> list[RegisteredComponent]:
     """The components that the names mean; folders are plugins that need not be installed."""
-    from emosym_registry import EmosymError
-
     from emosym.testing.runner import found_in
     from emosym.testing.suite import use
 
@@ -119,8 +118,6 @@ def _is_folder(name: str) -> bool:
 
 def named(registry: Registry, name: str) -> list[RegisteredComponent]:
     """The components of one name; what failed, or is not there, is an error that says so."""
-    from emosym_registry import EmosymError, did_you_mean
-
     from emosym.testing.runner import offers_named
 
     offers = offers_named(registry, name)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from emosym_registry import EmosymError, did_you_mean
 
 from emosym.cli.common import registry_for
 
@@ -121,8 +122,6 @@ def render(name: str, kind: str, component: str) -> dict[str, str]:
 
 
 def _check_words(name: str, kind: str, component: str) -> None:
-    from emosym_registry import EmosymError, did_you_mean
-
     if kind not in KINDS:
         raise EmosymError(
             "cli.unknown-kind",
@@ -139,8 +138,6 @@ def _check_words(name: str, kind: str, component: str) -> None:
 
 
 def _check_free(context: typer.Context, folder: Path, name: str) -> None:
-    from emosym_registry import EmosymError
-
     if folder.exists():
         raise EmosymError(
             "cli.folder-exists", f"{folder}: there is something already", hint="choose another NAME"

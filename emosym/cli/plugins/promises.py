@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from emosym_registry import EmosymError, did_you_mean
+
 from emosym.cli.columns import columns
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ def known(ids: Sequence[str]) -> list[Check]:
     """The checks of these ids; one that no kind has is an error."""
     if not ids:
         return []
-    from emosym_registry import EmosymError, did_you_mean
 
     checks = {promise.id: promise for promise in every()}
     for id in ids:

@@ -12,7 +12,7 @@ from emosym.cli.columns import columns
 from emosym.cli.common import registry_for
 from emosym.cli.plugins.check import check
 from emosym.cli.plugins.doctor import doctor
-from emosym.cli.plugins.new import new
+from emosym.cli.plugins.new import add, new
 from emosym.cli.plugins.search import search_plugins
 from emosym.cli.plugins.show import show_plugin
 
@@ -32,6 +32,7 @@ app.command("search")(search_plugins)
 app.command("doctor")(doctor)
 app.command("check")(check)
 app.command("new")(new)
+app.command("add")(add)
 
 
 @app.command("list")

@@ -13,7 +13,7 @@ import typer
 from emosym_registry import EmosymError, did_you_mean
 
 from emosym.cli.common import registry_for, registry_with
-from emosym.cli.plugins.promises import every, explanation, known, listing
+from emosym.cli.plugins.listing import every, explanation, known, listing
 
 if TYPE_CHECKING:
     from emosym_registry import RegisteredComponent, Registry

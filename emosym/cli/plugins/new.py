@@ -1,105 +1,262 @@
-"""``emosym plugins new``: a complete plugin package whose conformance checks pass as generated."""
+"""``emosym plugins new`` and ``add``: a complete plugin package whose checks pass as generated, and one more component in it."""
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import keyword
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from emosym_registry import EmosymError, did_you_mean
+from emosym_registry import EmosymError
+from emosym_registry.errors import unknown
 
 from emosym.cli.common import registry_for
 
+if TYPE_CHECKING:
+    from emosym_registry import Registry
+
 TEMPLATES = Path(__file__).parent / "scaffold"
+HOOKS = "hooks"
+"""What stands in place of a kind for a package that only listens to runs."""
 _NAME = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
 
 
 @dataclass(frozen=True)
 class Kind:
     """What the scaffold of a kind needs beside its templates: what the component does, how a spec names it, packages
-    it builds on, the folder of embedded weights that its ``model: tiny`` stands for, and the parameters it is checked with.
+    it builds on, the folder of embedded weights that its ``model: tiny`` stands for, the parameters it is checked with,
+    what it needs beside it, and its capabilities.
     """
 
     summary: str
     usage: str
-    needs: tuple[str, ...] = ()
-    alias: str = ""
+    builds_on: tuple[str, ...] = ()
+    weights: str = ""
     params: str = ""
+    needs: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
 
 
 TINY = '{"model": "tiny"}'
 WEIGHTED = "{{name: {0}, params: {{model: tiny}}}}"
 KINDS: Mapping[str, Kind] = {
-    "backbone": Kind("A backbone of the SmolVLM family", f"backbone: {WEIGHTED}", ("emosym-vlm", "emosym-tiny"), "smolvlm", TINY),
+    "backbone": Kind(
+        "A backbone of the SmolVLM family",
+        f"backbone: {WEIGHTED}",
+        ("emosym-vlm", "emosym-tiny"),
+        "smolvlm",
+        TINY,
+        capabilities=("prefix",),
+    ),
     "compressor": Kind("A compressor by cosine distance", "compressor: {{name: {0}, params: {{tokens: 4}}}}"),
-    "reward": Kind("A reward that knows positive from negative emotions", "rewards: [{{name: {0}, weight: 0.5}}]"),
-    "diffusion": Kind("Stable Diffusion with Huber's loss", f"diffusion: {WEIGHTED}", ("emosym-diffusion", "emosym-tiny"), "sd", TINY),
-    "memory": Kind("A memory bank that minds contrast", "memory: {{name: {0}}}", ("emosym-memory",)),
+    "reward": Kind(
+        "A reward that knows positive from negative emotions",
+        "rewards: [{{name: {0}, weight: 0.5}}]",
+        needs=("labels",),
+    ),
+    "diffusion": Kind(
+        "Stable Diffusion with Huber's loss",
+        f"diffusion: {WEIGHTED}",
+        ("emosym-diffusion", "emosym-tiny"),
+        "sd",
+        TINY,
+        capabilities=("text",),
+    ),
+    "memory": Kind(
+        "A memory bank that minds contrast",
+        "memory: {{name: {0}}}",
+        ("emosym-memory",),
+        capabilities=("durable",),
+    ),
     "dataset": Kind("A dataset listed in a CSV file", "data: {{name: {0}, params: {{folder: pictures}}}}"),
     "knowledge": Kind("Sentences from annotated attributes", "knowledge: {{name: {0}}}"),
-    "text_encoder": Kind("An open_clip text encoder with a template", f"text_encoder: {WEIGHTED}", ("emosym-metrics", "emosym-tiny"), "clip", TINY),
-    "judge": Kind("An image classifier with a temperature", f"judges: {{{{evaluate: {WEIGHTED}}}}}", ("emosym-metrics", "emosym-tiny"), "judge-resnet", TINY),
+    "text_encoder": Kind(
+        "An open_clip text encoder with a template",
+        f"text_encoder: {WEIGHTED}",
+        ("emosym-metrics", "emosym-tiny"),
+        "clip",
+        TINY,
+    ),
+    "judge": Kind(
+        "An image classifier with a temperature",
+        f"judges: {{{{evaluate: {WEIGHTED}}}}}",
+        ("emosym-metrics", "emosym-tiny"),
+        "judge-resnet",
+        TINY,
+    ),
     "reinforcer": Kind("REINFORCE with a baseline", "reinforcer: {{name: {0}, params: {{tries: 8}}}}"),
     "fusion": Kind("A gated fusion", "fusion: {{name: {0}, params: {{vectors: 2}}}}"),
     "emotion_space": Kind("Round Gaussians", "emotion_space: {{name: {0}}}"),
-    "metric": Kind("Accuracy among the k likeliest emotions", "metrics: [accuracy, {{name: {0}, params: {{k: 2}}}}]"),
-}  # fmt: skip
+    "metric": Kind(
+        "Accuracy among the k likeliest emotions", "metrics: [accuracy, {{name: {0}, params: {{k: 2}}}}]"
+    ),
+    HOOKS: Kind("Losses of a run in a CSV file", "plugins: {{only: null}}   # it listens to every run"),
+}
+
+ComponentOption = Annotated[
+    str | None, typer.Option("--component", help="The component's name; NAME by default.")
+]
 
 
 def new(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The package to make, as in my-plugin.")],
     kind: Annotated[str, typer.Option("--kind", metavar="KIND", help=f"What it offers: {', '.join(KINDS)}.")],
-    component: Annotated[
-        str | None, typer.Option("--component", help="The component's name; NAME by default.")
-    ] = None,
+    component: ComponentOption = None,
+    license: Annotated[
+        str, typer.Option("--license", help="An SPDX expression, such as MIT.")
+    ] = "Apache-2.0",
 ) -> None:
     """Make a plugin package in the folder NAME, here: entry point, config, implementation, conformance test, README."""
     from emosym.toolkit import written_whole
 
-    folder = Path(name)
-    files = render(name, kind.replace("-", "_"), component or name)
-    _check_free(context, folder, name)
+    folder, kind, component = Path(name), kind.replace("-", "_"), component or name
+    files = render(name, kind, component, license)
+    registry = registry_for(context.obj)
+    _check_free(registry, folder, name)
     with written_whole(folder) as partial:
-        for path, text in files.items():
-            (partial / path).parent.mkdir(parents=True, exist_ok=True)
-            (partial / path).write_text(text, encoding="utf-8")
+        _write(partial, files)
     for path in files:
         print(folder / path)
+    _warn_of_clash(registry, kind, component)
     print(f"\nnext:\n  emosym plugins check ./{name}\n  pip install -e ./{name}")
 
 
-def render(name: str, kind: str, component: str) -> dict[str, str]:
+def add(
+    context: typer.Context,
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The folder of a plugin package, as ./my-plugin.")
+    ],
+    component: Annotated[str, typer.Argument(metavar="COMPONENT", help="The new component's name.")],
+    kind: Annotated[
+        str, typer.Option("--kind", metavar="KIND", help=f"Its kind: {', '.join(list(KINDS)[:-1])}.")
+    ],
+) -> None:
+    """Add a component to a plugin package: a folder of its own, a line in the package's light module, and its test."""
+    from emosym.testing.runner import found_in
+
+    kind = kind.replace("-", "_")
+    plugin = found_in(folder)[0]
+    package = plugin.module.partition(".")[0]
+    root = next(place for place in (folder / "src", folder) if (place / package).is_dir())
+    module = folder_name = component.replace("-", "_")
+    files = {
+        f"{root.relative_to(folder)}/{path}" if path.startswith(package) else path: text
+        for path, text in render_component(plugin.id, package, kind, component, f"{package}.{module}").items()
+    }
+    there = [path for path in files if (folder / path).exists()]
+    if there:
+        raise EmosymError(
+            "cli.folder-exists",
+            f"{folder / there[0]}: there is something already",
+            hint="choose another name",
+        )
+    light = root / f"{plugin.module.replace('.', '/')}.py"
+    files[str(light.relative_to(folder))] = extended(
+        light.read_text(encoding="utf-8"),
+        offer(plugin.id, kind, component, f"{package}.{folder_name}"),
+        light,
+    )
+    _write(folder, files)
+    for path in files:
+        print(folder / path)
+    _warn_of_clash(registry_for(context.obj), kind, component)
+    for one in KINDS[kind].builds_on:
+        print(f"note: add {one!r} to the dependencies in {folder / 'pyproject.toml'}", file=sys.stderr)
+    print(f"\nnext:\n  emosym plugins check {folder}")
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+
+
+def render(name: str, kind: str, component: str, license: str = "Apache-2.0") -> dict[str, str]:
     """The files of a plugin by their path."""
     from emosym_registry import API_VERSION
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     from emosym import __version__
+
+    _check_words(kind, package=name, component=component)
+    package, known = name.replace("-", "_"), KINDS[kind]
+    bounds = f">={__version__},<1"
+    values = {
+        **_values(name, package, kind, component, package),
+        "license": license,
+        "api_version": API_VERSION,
+        "offer": "" if kind == HOOKS else offer(name, kind, component, package),
+        "dependencies": [f"{one}{bounds}" for one in ("emosym", "emosym-registry", *known.builds_on)],
+    }
+    where = {
+        "pyproject.toml": "pyproject.toml",
+        "README.md": "README.md",
+        ".gitignore": "gitignore",
+        f"{package}/__init__.py": "init.py",
+        f"{package}/py.typed": "py.typed",
+        f"{package}/plugin.py": "plugin.py",
+    }
+    if kind == HOOKS:
+        where["tests/test_hooks.py"] = "test_hooks.py"
+    files = _rendered(kind, where, values)
+    return files if kind == HOOKS else files | render_component(name, package, kind, component, package)
+
+
+def render_component(plugin: str, package: str, kind: str, component: str, module: str) -> dict[str, str]:
+    """The files of one component in ``module`` of a package, by their path."""
+    _check_words(kind, component=component)
+    if kind == HOOKS:
+        raise EmosymError("cli.no-component", "hooks are no component", hint="write them in the light module")
+    place = module.replace(".", "/")
+    where = {
+        f"{place}/config.py": "config.py",
+        f"{place}/{kind}.py": f"{kind}.py",
+        f"{place}/conformance.py": "conformance.py",
+        f"tests/test_{'conformance' if module == package else module.rpartition('.')[2]}.py": "test_conformance.py",
+    }
+    if module != package:
+        where = {f"{place}/__init__.py": "init.py", **where}
+    return _rendered(kind, where, _values(plugin, package, kind, component, module))
+
+
+def offer(plugin: str, kind: str, component: str, module: str) -> str:
+    """The ``ComponentSpec`` of a component, and its alias where it has weights, as the hooks of a light module yield them."""
+    return _rendered(
+        kind, {"offer": "offer.py"}, _values(plugin, module.partition(".")[0], kind, component, module)
+    )["offer"]
+
+
+def _values(plugin: str, package: str, kind: str, component: str, module: str) -> dict[str, Any]:
     from emosym.testing import SUITES
 
-    _check_words(name, kind, component)
     known = KINDS[kind]
-    package = name.replace("-", "_")
-    values = {
-        "name": name,
+    return {
+        "name": plugin,
         "package": package,
+        "module": module,
         "component": component,
         "kind": kind,
         "kind_words": kind.replace("_", " "),
         "cls": "".join(word.capitalize() for word in re.split(r"[-.]", component)),
-        "suite": SUITES.name(kind),
+        "suite": "" if kind == HOOKS else SUITES.name(kind),
         "summary": known.summary,
         "usage": known.usage.format(component),
-        "alias": known.alias,
+        "alias": known.weights,
         "params": known.params,
-        "api_version": API_VERSION,
-        "dependencies": [f"{one}>={__version__}" for one in ("emosym", "emosym-registry", *known.needs)],
+        "needs": known.needs,
+        "capabilities": known.capabilities,
     }
+
+
+def _rendered(kind: str, where: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     jinja = Environment(
         loader=FileSystemLoader([TEMPLATES / "kinds" / kind, TEMPLATES / "common"]),
         undefined=StrictUndefined,
@@ -107,28 +264,57 @@ def render(name: str, kind: str, component: str) -> dict[str, str]:
         trim_blocks=True,
         autoescape=False,
     )
-    where = {
-        "pyproject.toml": "pyproject.toml",
-        "README.md": "README.md",
-        ".gitignore": "gitignore",
-        f"{package}/__init__.py": "init.py",
-        f"{package}/plugin.py": "plugin.py",
-        f"{package}/config.py": "config.py",
-        f"{package}/{kind}.py": f"{kind}.py",
-        f"{package}/conformance.py": "conformance.py",
-        "tests/test_conformance.py": "test_conformance.py",
-    }
     return {path: jinja.get_template(f"{template}.jinja").render(values) for path, template in where.items()}
 
 
-def _check_words(name: str, kind: str, component: str) -> None:
+def extended(source: str, offer: str, file: Path) -> str:
+    """A light module whose ``emosym_components`` (and ``emosym_aliases``) yield what ``offer`` yields too."""
+    for function in ast.parse(offer).body:
+        assert isinstance(function, ast.FunctionDef)
+        own = {one.name: one for one in ast.parse(source).body if isinstance(one, ast.FunctionDef)}
+        lines = source.rstrip("\n").split("\n")
+        block = offer.split("\n")[function.lineno : function.end_lineno]
+        there = own.get(function.name)
+        if there is None:
+            whole = offer.split("\n")[function.lineno - 2 : function.end_lineno]
+            source = "\n".join([*lines, "", "", *whole]) + "\n"
+        elif any(isinstance(one, ast.Return) for one in there.body):
+            raise EmosymError(
+                "cli.returns-offers",
+                f"{file}: {function.name} returns what it offers, so nothing can be added at its end",
+                hint=f"let it yield its items, or add these lines yourself:\n{chr(10).join(block)}",
+            )
+        else:
+            end = there.end_lineno
+            source = "\n".join([*lines[:end], *block, *lines[end:]]) + "\n"
+    return _importing(source, sorted(set(re.findall(r"\b(Alias|ComponentSpec)\b", offer))))
+
+
+def _importing(source: str, names: list[str]) -> str:
+    """The module with what it needs of the registry and of ``collections.abc`` imported."""
+    imported = {
+        alias.name
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    lines = (
+        [f"from emosym_registry import {', '.join(missing)}"]
+        if (missing := [n for n in names if n not in imported])
+        else []
+    )
+    lines += ["from collections.abc import Iterable"] if "Iterable" not in imported else []
+    if not lines:
+        return source
+    future = "from __future__ import annotations\n"
+    before, there, after = source.partition(future)
+    return f"{before}{there}\n{chr(10).join(lines)}\n{after}" if there else "\n".join([*lines, source])
+
+
+def _check_words(kind: str, **words: str) -> None:
     if kind not in KINDS:
-        raise EmosymError(
-            "cli.unknown-kind",
-            f"unknown kind {kind!r}; {did_you_mean(kind, KINDS)}".rstrip("; "),
-            hint=f"kinds: {', '.join(KINDS)}",
-        )
-    for word, what in ((name, "package"), (component, "component")):
+        raise unknown("cli.unknown-kind", "kind", kind, KINDS)
+    for what, word in words.items():
         if not _NAME.match(word) or keyword.iskeyword(word):
             raise EmosymError(
                 "cli.bad-name",
@@ -137,17 +323,30 @@ def _check_words(name: str, kind: str, component: str) -> None:
             )
 
 
-def _check_free(context: typer.Context, folder: Path, name: str) -> None:
+def _check_free(registry: Registry, folder: Path, name: str) -> None:
     if folder.exists():
         raise EmosymError(
             "cli.folder-exists", f"{folder}: there is something already", hint="choose another NAME"
         )
-    if (
-        name in registry_for(context.obj).plugins
-        or importlib.util.find_spec(name.replace("-", "_")) is not None
-    ):
+    package = name.replace("-", "_")
+    if name in registry.plugins or importlib.util.find_spec(package) is not None:
         raise EmosymError(
             "cli.name-taken",
-            f"a package {name.replace('-', '_')!r} is already installed",
+            f"a package {package!r} is already installed",
             hint="choose another NAME: two packages of one name hide each other",
         )
+
+
+def _warn_of_clash(registry: Registry, kind: str, component: str) -> None:
+    """A bare name that two plugins offer makes every spec that uses it ambiguous."""
+    for other in _same(registry, kind, component):
+        print(
+            f"note: {kind} {component!r} is also offered by {other}: specs will have to name the plugin",
+            file=sys.stderr,
+        )
+
+
+def _same(registry: Registry, kind: str, component: str) -> Iterator[str]:
+    yield from (one.plugin.id for one in registry.components(kind) if one.spec.name == component)
+    cards = (card for id, card in registry.catalogue.items() if id not in registry.plugins)
+    yield from (card.plugin for card in cards if card.provides(kind, component))

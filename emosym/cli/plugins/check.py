@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from emosym_registry import EmosymError, did_you_mean
+from emosym_registry import EmosymError
+from emosym_registry.errors import some, unknown
 
 from emosym.cli.common import registry_for, registry_with
 from emosym.cli.plugins.listing import every, explanation, known, listing
@@ -36,6 +37,14 @@ def check(
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="A line for every check.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: one object a check.")] = False,
+    params: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param",
+            metavar="KEY=VALUE",
+            help="Check with this parameter, such as model=DIR; repeatable, for one component.",
+        ),
+    ] = None,
     explain: Annotated[
         str | None, typer.Option("--explain", metavar="ID", help="Say what a check is for, and stop.")
     ] = None,
@@ -55,7 +64,11 @@ def check(
         return
     known(only or ())
     offers = chosen(context, names or ())
+    if not offers:
+        return
     from emosym.testing import suite_for
+
+    changes = parsed(params or (), offers)
 
     if list_checks:
         found = {promise.id: promise for offer in offers for promise in suite_for(offer).checks()}
@@ -68,7 +81,7 @@ def check(
         title = f"{offer.spec.kind} {offer.qualified}"
         own = [
             dataclasses.replace(result, component=title)
-            for result in results_of(suite_for(offer), tiers=tiers, only=only or ())
+            for result in results_of(with_parameters(suite_for(offer), changes), tiers=tiers, only=only or ())
         ]
         results += own
         if not as_json:
@@ -79,6 +92,39 @@ def check(
         print(f"\n{len(offers)} component{'s' if len(offers) > 1 else ''}: {_counts(results)}")
     if any(result.outcome == "failed" for result in results):
         raise typer.Exit(1)
+
+
+def parsed(params: Sequence[str], components: Sequence[RegisteredComponent]) -> dict[str, Any]:
+    """``KEY=VALUE`` words as parameters, values as YAML. Errors: ``cli.bad-param``."""
+    from ruamel.yaml import YAML, YAMLError
+
+    if params and len(components) != 1:
+        names = some([component.qualified for component in components])
+        hint = f"name one of these: {names}"
+        raise EmosymError("cli.bad-param", "--param is for one component, and several are named", hint=hint)
+    changes = {}
+    for word in params:
+        key, equals, value = word.partition("=")
+        try:
+            changes[key] = YAML(typ="safe", pure=True).load(value)
+        except YAMLError:
+            equals = ""
+        if not key or not equals:
+            raise EmosymError(
+                "cli.bad-param", f"--param {word!r} is not KEY=VALUE", hint="for example --param model=DIR"
+            )
+    return changes
+
+
+def with_parameters(suite: type[ConformanceSuite], changes: Mapping[str, Any]) -> type[ConformanceSuite]:
+    """The suite, checking a component that is made with other parameters."""
+    if not changes:
+        return suite
+
+    def parameters(self: ConformanceSuite) -> Mapping[str, Any]:
+        return {**suite.parameters(self), **changes}
+
+    return type(suite.__name__, (suite,), {"parameters": parameters})
 
 
 def results_of(
@@ -127,13 +173,14 @@ def named(registry: Registry, name: str) -> list[RegisteredComponent]:
         if name in (failure.plugin.id, failure.plugin.distribution):
             raise EmosymError("plugin.failed", str(failure), hint=failure.hint) from failure.error
     if name in registry.plugins:
-        raise EmosymError("plugin.nothing-to-check", f"plugin {name} offers no component")
-    there = sorted({*registry.plugins, *(offer.spec.name for offer in registry.components())})
-    raise EmosymError(
-        "plugin.unknown",
-        f"no installed plugin or component {name!r}",
-        hint=did_you_mean(name, there) or "see them with: emosym plugins list",
-    )
+        callers = registry.manager.get_hookcallers(registry.manager.get_plugin(name)) or ()
+        hooks = [caller.name.removeprefix("emosym_") for caller in callers]
+        listening = [hook for hook in hooks if hasattr(registry.lifecycle, hook)]
+        print(f"plugin {name}: no component to check; it listens to {', '.join(listening) or 'nothing'}")
+        return []
+    there = sorted({*registry.plugins, *(one.spec.name for one in registry.components())})
+    hint = "see them with: emosym plugins list"
+    raise unknown("plugin.unknown", "plugin or component", name, there, hint=hint)
 
 
 def report(title: str, results: Sequence[Result], *, verbose: bool) -> str:

@@ -96,7 +96,8 @@ def check(
 
 def parsed(params: Sequence[str], components: Sequence[RegisteredComponent]) -> dict[str, Any]:
     """``KEY=VALUE`` words as parameters, values as YAML. Errors: ``cli.bad-param``."""
-    from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     if params and len(components) != 1:
         names = some([component.qualified for component in components])

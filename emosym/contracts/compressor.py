@@ -24,6 +24,10 @@ class ReasoningCompressor(Component[ConfigT], nn.Module):
         ``context.seed``. Called once, right after the compressor is built; a saved system loads its tokens over it."""
 
     @abstractmethod
+    def set_tokens(self, tokens: Tensor) -> None:
+        """Take the tokens [K+1,D] of another program, [CTX]×K then [EMO]; another shape is an error."""
+
+    @abstractmethod
     def tokens(self, batch: int) -> Tensor:
         """[B,K+1,D]: [CTX]×K then [EMO], with gradients to the parameters."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-Index = int | slice | list[int] | Tensor
+Index = int | slice | list[int] | Tensor | tuple[slice, ...]
 """Picks some of the B images."""
 
 

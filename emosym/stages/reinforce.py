@@ -22,6 +22,9 @@ from emosym.spec.model import ReinforceStage
 from emosym.system import System
 from emosym.training.stage import Stage
 
+ROUNDING = 1e-4
+"""How far float32 scores may stray outside a reward's range."""
+
 
 class Reinforce(Stage[ReinforceStage]):
     """Trains tokens and head (and adapters where the preset says so) on rewards."""
@@ -117,12 +120,15 @@ class Reinforce(Stage[ReinforceStage]):
         for one in self.rewards:
             value = one.reward.score(rollouts).to(rollouts.actions.device)
             low, high = one.reward.range
-            if not bool(((value >= low - 1e-4) & (value <= high + 1e-4)).all()):
+            inside = (value >= low - ROUNDING) & (value <= high + ROUNDING)  # NaN compares false
+            if not bool(inside.all()):
+                sample = rollouts.samples[int((~inside).nonzero()[0, 0])].id
                 raise EmosymError(
                     "reward.out-of-range",
-                    f"reward {one.name} left its range [{low}, {high}]: {float(value.min())} to {float(value.max())}",
-                    hint="report it to the plugin's authors",
+                    f"reward {one.name} gave {value[~inside][0].item()} for sample {sample}; its range is [{low}, {high}]",
+                    hint="look for NaN in the model's probabilities or in the judge's, or report it to the plugin's authors",
+                    ours=True,
                 )
-            each[one.name] = value
+            each[one.name] = value.clamp(low, high)
         total = torch.stack([one.weight * each[one.name] for one in self.rewards]).sum(0)
         return total, each

@@ -45,7 +45,7 @@ def test_the_paper_and_official_forms_run_and_reach_every_parameter(
 @pytest.mark.parametrize(
     ("swap", "part"),
     [
-        (["memory={name: ring}"], "memory"),
+        (["memory={name: in-memory}"], "memory"),
         (["reinforcer={name: exact}"], "reinforcer"),
         (["emotion_space={name: kde}"], "emotion_space"),
         (["fusion={name: concat}"], "fusion"),

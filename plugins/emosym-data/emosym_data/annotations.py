@@ -28,10 +28,8 @@ WORDS = {
 """Fifths of the scale from 0 to 1 in words."""
 
 
-class AnnotationKnowledge(TextKnowledge):
+class AnnotationKnowledge(TextKnowledge[AnnotationsConfig]):
     """The text of ``field``, or ``template`` filled with the sample's attributes; None where the sample has neither."""
-
-    config: AnnotationsConfig
 
     def __init__(self, config: AnnotationsConfig, context: Context) -> None:
         super().__init__(config, context)

@@ -20,7 +20,7 @@ from emosym_data.splits import check_split
 from emosym_data.subset import choose
 
 
-class EmoSet(Dataset):
+class EmoSet(Dataset[EmoSetConfig]):
     """Images with eight emotions and six attributes (Yang et al., ICCV 2023); labels of the run: Mikels' eight or binary.
 
     A sample's id is EmoSet's own (``amusement_03317``).
@@ -32,7 +32,7 @@ class EmoSet(Dataset):
     name = "emoset"
 
     def __init__(self, config: EmoSetConfig, context: Context) -> None:
-        self.config, self.context = config, context
+        super().__init__(config, context)
         self.reading = config
         self._splits: dict[str, list[Sample]] = {}
 

@@ -48,13 +48,11 @@ class HfSplit(Sequence[Sample]):
         return set(self._labels)
 
 
-class HfDataset(Dataset):
+class HfDataset(Dataset[HfConfig]):
     """Images of an image column with emotions of a label column."""
 
-    config: HfConfig
-
     def __init__(self, config: HfConfig, context: Context) -> None:
-        self.config, self.context = config, context
+        super().__init__(config, context)
         self._loaded: Any = None
         self._splits: dict[str, HfSplit] = {}
 

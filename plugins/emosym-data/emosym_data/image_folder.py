@@ -31,17 +31,15 @@ class Picture:
     emotion: str
 
 
-class ImageFolder(Dataset):
+class ImageFolder(Dataset[ImageFolderConfig]):
     """ROOT/EMOTION/*.jpg with a seeded, stratified split, or ROOT/{train,val,test}/EMOTION/*.jpg.
 
     Folder names are compared without case. A sample's id is its path in the root. Listings are sorted, so the split
     depends on names and seed alone.
     """
 
-    config: ImageFolderConfig
-
     def __init__(self, config: ImageFolderConfig, context: Context) -> None:
-        self.config, self.context = config, context
+        super().__init__(config, context)
         self._listed: dict[str, list[Picture]] | None = None
         self._splits: dict[str, list[Sample]] = {}
 

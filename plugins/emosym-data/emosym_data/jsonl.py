@@ -15,10 +15,8 @@ from emosym_data.findings import Findings
 from emosym_data.knowledge import TextKnowledge
 
 
-class JsonlKnowledge(TextKnowledge):
+class JsonlKnowledge(TextKnowledge[JsonlConfig]):
     """Texts by sample id, or by the image's path (as much of its end as the file gives)."""
-
-    config: JsonlConfig
 
     def __init__(self, config: JsonlConfig, context: Context) -> None:
         super().__init__(config, context)

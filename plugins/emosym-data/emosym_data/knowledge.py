@@ -6,22 +6,20 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
+from typing_extensions import TypeVar
 
-from emosym.contracts import Context, Knowledge, Sample
+from emosym.contracts import Knowledge, Sample
 from emosym_data.config import KnowledgeConfig
 
+KnowledgeConfigT = TypeVar("KnowledgeConfigT", bound=KnowledgeConfig, default=KnowledgeConfig)
 
-class TextKnowledge(Knowledge):
+
+class TextKnowledge(Knowledge[KnowledgeConfigT]):
     """Knowledge that has, or has not, one text for a sample.
 
     With ``shuffle`` the texts of one call change places among its samples, so call it once with the whole training set;
     the order of the samples does not matter.
     """
-
-    config: KnowledgeConfig
-
-    def __init__(self, config: KnowledgeConfig, context: Context) -> None:
-        self.config, self.context = config, context
 
     @abstractmethod
     def text(self, sample: Sample) -> str | None:

@@ -1,1 +1,1 @@
-"""Memory banks sql and ring."""
+"""Memory banks sql and in-memory."""

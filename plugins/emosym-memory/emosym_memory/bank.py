@@ -1,4 +1,4 @@
-"""What both banks share: checking what is offered, turning decisions into ledger lines, and going back in history."""
+"""The Online Emotional Memory Bank (OEMB), what both storages share: checking what is offered, turning decisions into ledger lines, and going back in history."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from emosym_registry import EmosymError
+from emosym_registry.errors import some
+from typing_extensions import TypeVar
 
 from emosym.contracts import Candidate, Context, LedgerEntry, MemoryBank, Refresh, Sample
 from emosym_memory.candidates import Described, Picture, describe
 from emosym_memory.config import BankConfig
 from emosym_memory.ledger import Held, State, advance, replay
 from emosym_memory.policy import Decision, Features, Situation, decide
+
+BankConfigT = TypeVar("BankConfigT", bound=BankConfig, default=BankConfig)
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Contents:
     next_number: int
 
 
-class Bank(MemoryBank):
+class Bank(MemoryBank[BankConfigT]):
     """A memory bank whose storage a subclass provides.
 
     The first :meth:`view` fixes the originals (ids and labels); a later view of others is an error. Only labelled
@@ -34,10 +38,8 @@ class Bank(MemoryBank):
     the original which that one masked, so ``Refresh.replaced`` lists only originals that were unmasked before.
     """
 
-    config: BankConfig
-
-    def __init__(self, config: BankConfig, context: Context) -> None:
-        self.config, self.context = config, context
+    def __init__(self, config: BankConfigT, context: Context) -> None:
+        super().__init__(config, context)
         self._closed = False
         self._originals: dict[str, int | None] | None = None
         self._state = State()
@@ -98,16 +100,16 @@ class Bank(MemoryBank):
             self._features([one.id for one in self._state.held]),
             self.context.labels.names,
         )
-        decisions = decide(situation, [one.offer for one in offered])
+        decisions = decide(situation, [one.candidate for one in offered])
         admitted = [one for one in decisions if one.replaced is not None]
         lines = list(self._refresh_lines(step, decisions, offered))
-        self._append(lines, [offered[one.offer.index].picture for one in admitted])
+        self._append(lines, [offered[one.candidate.index].picture for one in admitted])
         size = len(self._state.held)
         return Refresh(
             step=step,
-            admitted=[one.offer.id for one in admitted],
+            admitted=[one.candidate.id for one in admitted],
             replaced=[str(one.replaced) for one in admitted if one.evicts is None],
-            refused=[(one.offer.id, one.reason) for one in decisions if one.replaced is None],
+            refused=[(one.candidate.id, one.reason) for one in decisions if one.replaced is None],
             size=size,
             fraction=size / max(situation.labelled, 1),
         )
@@ -214,7 +216,7 @@ class Bank(MemoryBank):
             if ids:
                 raise EmosymError(
                     "memory.bad-confidences",
-                    f"confidences of {_examples(ids)} {what}",
+                    f"confidences of {some(ids)} {what}",
                     hint="give one probability for every labelled original and for nothing else",
                     ours=True,
                 )
@@ -229,8 +231,8 @@ class Bank(MemoryBank):
             next(numbers), step, "refresh", "", -1, f"{len(decisions)} candidates", {"refresh": ordinal}
         )
         for one in decisions:
-            id, label = one.offer.id, one.offer.label
-            detail = {**offered[one.offer.index].provenance, "score": one.score}
+            id, label = one.candidate.id, one.candidate.label
+            detail = {**offered[one.candidate.index].provenance, "score": one.score}
             if one.replaced is None:
                 yield LedgerEntry(next(numbers), step, "refuse", id, label, one.reason, detail)
                 continue
@@ -273,7 +275,7 @@ class Bank(MemoryBank):
 
 
 @contextmanager
-def opening(bank: Bank) -> Iterator[None]:
+def opening(bank: Bank[Any]) -> Iterator[None]:
     """Release what a bank has taken when its opening fails."""
     try:
         yield
@@ -292,13 +294,8 @@ def check_live(state: State, ledger: Sequence[LedgerEntry]) -> None:
         )
 
 
-def _examples(ids: Sequence[str]) -> str:
-    more = f" and {len(ids) - 3} more" if len(ids) > 3 else ""
-    return ", ".join(ids[:3]) + more
-
-
 def _difference(old: Mapping[str, int | None], new: Mapping[str, int | None]) -> str:
     gone, added = [id for id in old if id not in new], [id for id in new if id not in old]
     moved = [id for id in new if id in old and old[id] != new[id]]
     parts = [(gone, "gone"), (added, "new"), (moved, "with another label")]
-    return "; ".join(f"{len(ids)} {what} ({_examples(ids)})" for ids, what in parts if ids)
+    return "; ".join(f"{len(ids)} {what} ({some(ids)})" for ids, what in parts if ids)

@@ -13,7 +13,7 @@ import numpy as np
 from emosym_registry import EmosymError
 
 from emosym.contracts import Candidate, LabelSet
-from emosym_memory.policy import Features, Offer
+from emosym_memory.policy import Features, ScoredCandidate
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Picture:
 class Described:
     """A candidate in three lights; ``provenance`` is plain JSON."""
 
-    offer: Offer
+    candidate: ScoredCandidate
     picture: Picture
     provenance: dict[str, Any]
 
@@ -54,7 +54,7 @@ def describe(candidate: Candidate, index: int, labels: LabelSet) -> Described:
     id = f"bank/{digest[:12]}"
     scores = {name: float(score) for name, score in sorted(candidate.scores.items())}
     return Described(
-        Offer(index, id, generated.label, scores, features),
+        ScoredCandidate(index, id, generated.label, scores, features),
         Picture(id, digest, buffer.getvalue(), features),
         _provenance(candidate) | {"scores": scores},
     )

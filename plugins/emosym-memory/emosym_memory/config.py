@@ -27,7 +27,7 @@ class BankConfig(ComponentConfig):
     """emosym: refreshes after which an admitted image gives way to any good new one; null keeps it until a better comes."""
 
 
-class RingConfig(BankConfig):
+class InMemoryConfig(BankConfig):
     """The bank in memory: gone when the process ends."""
 
 

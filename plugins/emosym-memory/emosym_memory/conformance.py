@@ -22,12 +22,12 @@ class SqlPaper(Sql):
 
 
 class Ring(MemorySuite):
-    """Bank ``ring``."""
+    """Bank ``in-memory``."""
 
-    component = "emosym-memory/ring"
+    component = "emosym-memory/in-memory"
 
 
 class RingRenewing(Ring):
-    """Bank ``ring`` whose images give way after one refresh, with scores combined by their geometric mean."""
+    """Bank ``in-memory`` whose images give way after one refresh, with scores combined by their geometric mean."""
 
     params: ClassVar[Mapping[str, Any]] = {"max_age": 1, "combine": "geometric", "min_distance": 0.0}

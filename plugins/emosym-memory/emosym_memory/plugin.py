@@ -9,7 +9,7 @@ from emosym_registry import API_VERSION, ComponentSpec, PluginInfo, hookimpl
 
 @hookimpl
 def emosym_plugin_info() -> PluginInfo:
-    return PluginInfo("emosym-memory", API_VERSION, "Memory banks sql and ring")
+    return PluginInfo("emosym-memory", API_VERSION, "Memory banks sql and in-memory")
 
 
 @hookimpl
@@ -21,7 +21,7 @@ def emosym_components() -> Iterable[ComponentSpec]:
             capabilities=("durable",),
         ),
         ComponentSpec(
-            "memory", "ring", "emosym_memory.ring:RingBank", "emosym_memory.config:RingConfig",
+            "memory", "in-memory", "emosym_memory.in_memory:InMemoryBank", "emosym_memory.config:InMemoryConfig",
             "The same bank in memory, gone when the process ends",
         ),
     )  # fmt: skip

@@ -18,7 +18,7 @@ Features = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Offer:
+class ScoredCandidate:
     """A candidate as the policy sees it: its place among the candidates, and its id, which is that of its content.
     ``features`` may be empty."""
 
@@ -31,13 +31,13 @@ class Offer:
 
 @dataclass(frozen=True)
 class Decision:
-    """What happens to an offer: admitted when ``replaced`` names the original it masks, refused otherwise.
+    """What happens to an candidate: admitted when ``replaced`` names the original it masks, refused otherwise.
 
     ``evicts`` is the older image whose place (and masked original) it takes; ``why_replaced`` says why that original
     or that image had to go.
     """
 
-    offer: Offer
+    candidate: ScoredCandidate
     reason: str
     score: float
     replaced: str | None = None
@@ -74,56 +74,58 @@ class Situation:
         return sorted(free, key=lambda id: (self.confidences[id], id))
 
 
-def decide(situation: Situation, offers: Sequence[Offer]) -> list[Decision]:
-    """One decision an offer, best offers first."""
+def decide(situation: Situation, candidates: Sequence[ScoredCandidate]) -> list[Decision]:
+    """One decision an candidate, best candidates first."""
     chosen = {"paper": _paper, "emosym": _emosym}[situation.config.policy]
-    return chosen(situation, offers)
+    return chosen(situation, candidates)
 
 
-def _paper(situation: Situation, offers: Sequence[Offer]) -> list[Decision]:
+def _paper(situation: Situation, candidates: Sequence[ScoredCandidate]) -> list[Decision]:
     """The model's confidence in the target ranks the whole set; the least confident originals go first."""
     weakest = list(situation.weakest)
     room = situation.capacity - len(situation.state.held)
     taken = {one.id for one in situation.state.held}
     decisions = []
-    for offer in _ranked(offers, lambda offer: offer.scores["model"]):
-        score = offer.scores["model"]
-        if offer.id in taken:
-            decisions.append(Decision(offer, "the very same image is in the bank", score))
+    for candidate in _ranked(candidates, lambda candidate: candidate.scores["model"]):
+        score = candidate.scores["model"]
+        if candidate.id in taken:
+            decisions.append(Decision(candidate, "the very same image is in the bank", score))
         elif room <= 0:
-            decisions.append(Decision(offer, f"full: {situation.capacity} originals are replaced", score))
+            decisions.append(Decision(candidate, f"full: {situation.capacity} originals are replaced", score))
         else:
             original = weakest.pop(0)
             why = f"lowest confidence, {situation.confidences[original]:.4f}"
             decisions.append(
-                Decision(offer, f"model confidence {score:.4f}", score, original, why_replaced=why)
+                Decision(candidate, f"model confidence {score:.4f}", score, original, why_replaced=why)
             )
-            taken.add(offer.id)
+            taken.add(candidate.id)
             room -= 1
     return decisions
 
 
-def _emosym(situation: Situation, offers: Sequence[Offer]) -> list[Decision]:
+def _emosym(situation: Situation, candidates: Sequence[ScoredCandidate]) -> list[Decision]:
     """Model and judge, equal quotas, diverse neighbours, renewal; class by class, so the classes cannot interact."""
     decisions: list[Decision] = []
     taken = {one.id for one in situation.state.held}
-    for label in sorted({offer.label for offer in offers}):
+    for label in sorted({candidate.label for candidate in candidates}):
         fresh = []
-        for offer in (offer for offer in offers if offer.label == label):
-            if offer.id in taken:
+        for candidate in (candidate for candidate in candidates if candidate.label == label):
+            if candidate.id in taken:
                 decisions.append(
-                    Decision(offer, "the very same image is in the bank", combined(situation.config, offer))
+                    Decision(
+                        candidate, "the very same image is in the bank", combined(situation.config, candidate)
+                    )
                 )
             else:
-                taken.add(offer.id)
-                fresh.append(offer)
+                taken.add(candidate.id)
+                fresh.append(candidate)
         decisions += _Class(situation, label, fresh).decide()
     return decisions
 
 
-def combined(config: BankConfig, offer: Offer) -> float:
+def combined(config: BankConfig, candidate: ScoredCandidate) -> float:
     """One score from all: the smallest, or the geometric mean."""
-    values = list(offer.scores.values())
+    values = list(candidate.scores.values())
     return min(values) if config.combine == "min" else math.prod(values) ** (1 / len(values))
 
 
@@ -137,11 +139,11 @@ def quota(situation: Situation, label: int) -> int:
 class _Class:
     """The emosym policy within one class."""
 
-    def __init__(self, situation: Situation, label: int, offers: Sequence[Offer]) -> None:
+    def __init__(self, situation: Situation, label: int, candidates: Sequence[ScoredCandidate]) -> None:
         self.situation, self.config = situation, situation.config
         self.name = situation.names[label]
-        self.scores = {offer.id: combined(self.config, offer) for offer in offers}
-        self.offers = _ranked(offers, lambda offer: self.scores[offer.id])
+        self.scores = {candidate.id: combined(self.config, candidate) for candidate in candidates}
+        self.candidates = _ranked(candidates, lambda candidate: self.scores[candidate.id])
         self.quota = quota(situation, label)
         self.weakest = [id for id in situation.weakest if situation.originals[id] == label]
         self.old = [one for one in situation.state.held if one.label == label]
@@ -149,26 +151,28 @@ class _Class:
             one.id: situation.features[one.id] for one in self.old if one.id in situation.features
         }
         self.count = len(self.old)
-        self.scale = _mean_distance([*self.features.values(), *(offer.features for offer in offers)])
+        self.scale = _mean_distance(
+            [*self.features.values(), *(candidate.features for candidate in candidates)]
+        )
 
     def decide(self) -> list[Decision]:
-        return [self._one(offer, self.scores[offer.id]) for offer in self.offers]
+        return [self._one(candidate, self.scores[candidate.id]) for candidate in self.candidates]
 
-    def _one(self, offer: Offer, score: float) -> Decision:
+    def _one(self, candidate: ScoredCandidate, score: float) -> Decision:
         if score < self.config.min_score:
-            return Decision(offer, f"score {score:.4f} is below {self.config.min_score:g}", score)
+            return Decision(candidate, f"score {score:.4f} is below {self.config.min_score:g}", score)
         victim, why = None, ""
         if self.count >= self.quota:
             victim, why = self._victim(score)
             if victim is None:
                 return Decision(
-                    offer,
+                    candidate,
                     f"the quota of {self.quota} for {self.name} is full of newer and better images",
                     score,
                 )
-        near = self._too_near(offer, victim)
+        near = self._too_near(candidate, victim)
         if near is not None:
-            return Decision(offer, near, score)
+            return Decision(candidate, near, score)
         if victim is not None:
             self.old.remove(victim)
             self.features.pop(victim.id, None)
@@ -177,10 +181,10 @@ class _Class:
             original = self.weakest.pop(0)
             why = f"lowest confidence of {self.name}, {self.situation.confidences[original]:.4f}"
             self.count += 1
-        if offer.features.size:
-            self.features[offer.id] = offer.features
+        if candidate.features.size:
+            self.features[candidate.id] = candidate.features
         evicts = None if victim is None else victim.id
-        return Decision(offer, f"{self.config.combine} score {score:.4f}", score, original, evicts, why)
+        return Decision(candidate, f"{self.config.combine} score {score:.4f}", score, original, evicts, why)
 
     def _victim(self, score: float) -> tuple[Held | None, str]:
         """The image of an earlier refresh that gives way: the oldest of the stale, else the worst if it is worse."""
@@ -196,11 +200,11 @@ class _Class:
             return worst, f"score {worst.score:.4f} is below the newcomer's {score:.4f}"
         return None, ""
 
-    def _too_near(self, offer: Offer, victim: Held | None) -> str | None:
+    def _too_near(self, candidate: ScoredCandidate, victim: Held | None) -> str | None:
         neighbours = {
-            id: float(np.linalg.norm(other - offer.features))
+            id: float(np.linalg.norm(other - candidate.features))
             for id, other in self.features.items()
-            if other.shape == offer.features.shape and (victim is None or id != victim.id)
+            if other.shape == candidate.features.shape and (victim is None or id != victim.id)
         }
         if not neighbours or self.config.min_distance == 0:
             return None
@@ -213,9 +217,11 @@ class _Class:
         )
 
 
-def _ranked(offers: Sequence[Offer], score: Callable[[Offer], float]) -> list[Offer]:
+def _ranked(
+    candidates: Sequence[ScoredCandidate], score: Callable[[ScoredCandidate], float]
+) -> list[ScoredCandidate]:
     """Best first; ties in order of id, so that the order of the candidates does not matter."""
-    return sorted(offers, key=lambda offer: (-score(offer), offer.id, offer.label))
+    return sorted(candidates, key=lambda candidate: (-score(candidate), candidate.id, candidate.label))
 
 
 def _mean_distance(features: Sequence[Features]) -> float:

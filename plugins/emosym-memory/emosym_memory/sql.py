@@ -1,4 +1,4 @@
-"""The bank in a database: SQLite by default, PostgreSQL by URL. One refresh is one transaction."""
+"""The Online Emotional Memory Bank (OEMB) in a database: SQLite by default, PostgreSQL by URL. One refresh is one transaction."""
 
 from __future__ import annotations
 
@@ -25,10 +25,8 @@ BATCH = 500
 """Values in one IN list."""
 
 
-class SqlBank(Bank):
+class SqlBank(Bank[SqlConfig]):
     """Keeps images, ledger and live state in one database; a refresh that dies half-way leaves no trace."""
-
-    config: SqlConfig
 
     def __init__(self, config: SqlConfig, context: Context) -> None:
         super().__init__(config, context)

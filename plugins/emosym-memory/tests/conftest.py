@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from emosym_memory.bank import Bank
-from emosym_memory.config import RingConfig, SqlConfig
-from emosym_memory.ring import RingBank
+from emosym_memory.config import InMemoryConfig, SqlConfig
+from emosym_memory.in_memory import InMemoryBank
 from emosym_memory.sql import SqlBank
 
 from emosym.contracts import Context
@@ -53,7 +53,7 @@ def postgres() -> Iterator[str]:
             call("pg_ctl", *data, "-m", "immediate", "stop")
 
 
-@pytest.fixture(params=["ring", "sqlite", "postgres"])
+@pytest.fixture(params=["in-memory", "sqlite", "postgres"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     """Makes a bank; the same database when called again."""
     context = Context(LABELS, run=tmp_path)
@@ -66,8 +66,8 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     banks: list[Bank] = []
 
     def build(**params: object) -> Bank:
-        if request.param == "ring":
-            bank: Bank = RingBank(RingConfig.model_validate(params), context)
+        if request.param == "in-memory":
+            bank: Bank = InMemoryBank(InMemoryConfig.model_validate(params), context)
         else:
             bank = SqlBank(SqlConfig.model_validate({"url": url, "namespace": namespace, **params}), context)
         bank.view(ORIGINALS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from emosym_memory.conformance import Ring as TestRing  # noqa: F401
-from emosym_memory.conformance import RingRenewing as TestRingRenewing  # noqa: F401
-from emosym_memory.conformance import Sql as TestSql  # noqa: F401
-from emosym_memory.conformance import SqlPaper as TestSqlPaper  # noqa: F401
+from emosym_memory.conformance import (
+    Ring as TestRing,  # noqa: F401
+    RingRenewing as TestRingRenewing,  # noqa: F401
+    Sql as TestSql,  # noqa: F401
+    SqlPaper as TestSqlPaper,  # noqa: F401
+)

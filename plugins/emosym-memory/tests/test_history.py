@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from emosym_memory.in_memory import InMemoryBank
 from emosym_memory.ledger import replay
-from emosym_memory.ring import RingBank
 from emosym_registry import EmosymError
 
 from emosym.contracts import open_image
@@ -62,7 +62,7 @@ def test_the_replayed_ledger_is_the_live_state(make: Make) -> None:
 
 def test_a_reopened_database_holds_the_same(make: Make) -> None:
     bank = make(fraction=0.2)
-    if isinstance(bank, RingBank):
+    if isinstance(bank, InMemoryBank):
         pytest.skip("a ring bank is gone when it is closed")
     bank.refresh(1, [candidate(i, i % 2, 0.9, 0.8, (1.0 * i, 2.0)) for i in range(4)], CONFIDENCES)
     state, ledger, view, mark = bank.state(), bank.ledger(), bank.view(ORIGINALS), bank.snapshot()

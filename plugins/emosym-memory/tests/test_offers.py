@@ -8,7 +8,7 @@ import sys
 import pytest
 from emosym_registry import load_registry
 
-OFFERS = [("memory", "sql"), ("memory", "ring")]
+OFFERS = [("memory", "sql"), ("memory", "in-memory")]
 
 
 @pytest.mark.parametrize(("kind", "name"), OFFERS)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from emosym_memory.config import RingConfig
-from emosym_memory.ring import RingBank
+from emosym_memory.config import InMemoryConfig
+from emosym_memory.in_memory import InMemoryBank
 
 from emosym.contracts import Context
 
@@ -36,7 +36,9 @@ def test_emosym_policy_wants_model_and_judge_to_agree(make: Make) -> None:
     done = bank.refresh(1, [candidate(1, 0, 1.0, 0.4), candidate(2, 0, 0.6, 0.6)], CONFIDENCES)
     assert [held.detail["seed"] for held in bank.state().held] == [2]
     assert [reason for _, reason in done.refused] == ["score 0.4000 is below 0.5"]
-    geometric = make(fraction=0.2, min_score=0.5, combine="geometric") if isinstance(bank, RingBank) else None
+    geometric = (
+        make(fraction=0.2, min_score=0.5, combine="geometric") if isinstance(bank, InMemoryBank) else None
+    )
     if geometric is not None:
         assert (
             len(geometric.refresh(1, [candidate(1, 0, 1.0, 0.4)], CONFIDENCES).admitted) == 1
@@ -93,7 +95,7 @@ def test_the_order_of_candidates_does_not_matter() -> None:
     ]
     states = []
     for order in (offered, offered[::-1]):
-        bank = RingBank(RingConfig(fraction=0.4), Context(LABELS))
+        bank = InMemoryBank(InMemoryConfig(fraction=0.4), Context(LABELS))
         bank.view(ORIGINALS)
         bank.refresh(1, order, CONFIDENCES)
         states.append(mapped(bank))
@@ -102,7 +104,7 @@ def test_the_order_of_candidates_does_not_matter() -> None:
 
 
 def test_an_unlabelled_original_is_never_masked() -> None:
-    bank = RingBank(RingConfig(policy="paper", fraction=0.5), Context(LABELS))
+    bank = InMemoryBank(InMemoryConfig(policy="paper", fraction=0.5), Context(LABELS))
     originals = [replace(sample, label=None) if i < 10 else sample for i, sample in enumerate(ORIGINALS)]
     bank.view(originals)
     labelled = {sample.id: CONFIDENCES[sample.id] for sample in originals if sample.label is not None}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from emosym_memory.config import RingConfig
-from emosym_memory.ring import RingBank
+from emosym_memory.config import InMemoryConfig
+from emosym_memory.in_memory import InMemoryBank
 from emosym_registry import EmosymError
 
 from emosym.contracts import Context
@@ -56,7 +56,7 @@ def test_other_originals_are_refused(make: Make) -> None:
 
 def test_a_refresh_before_the_first_view_is_refused() -> None:
     with pytest.raises(EmosymError, match="does not know the originals"):
-        RingBank(RingConfig(), Context(LABELS)).refresh(1, [], {})
+        InMemoryBank(InMemoryConfig(), Context(LABELS)).refresh(1, [], {})
 
 
 def test_a_closed_bank_is_refused(make: Make) -> None:

@@ -21,8 +21,7 @@ from transformers.modeling_flash_attention_utils import (
     FLASH_ATTN_KERNEL_FALLBACK,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
-from transformers.utils import is_kernels_available
-from transformers.utils import logging as transformers_logging
+from transformers.utils import is_kernels_available, logging as transformers_logging
 
 from emosym.contracts import Context
 from emosym.toolkit.weights import check_complete, quiet

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from emosym_vlm import backbones
-from emosym_vlm import config as configs
+from emosym_vlm import backbones, config as configs
 from PIL import Image
 
 from emosym.contracts import Context, Sample

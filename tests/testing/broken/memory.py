@@ -7,27 +7,27 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from emosym_memory.config import RingConfig, SqlConfig
-from emosym_memory.ring import RingBank
+from emosym_memory.config import InMemoryConfig, SqlConfig
+from emosym_memory.in_memory import InMemoryBank
 from emosym_memory.sql import SqlBank
 
 from emosym.contracts import Candidate, LedgerEntry, Refresh, Sample
 from emosym.testing import MemorySuite
 
 
-class Eager(RingBank):
+class Eager(InMemoryBank):
     """Makes room before anything was offered."""
 
     def view(self, originals: Sequence[Sample]) -> list[Sample]:
         return super().view(originals)[1:]
 
 
-class ImagesFirst(RingBank):
+class ImagesFirst(InMemoryBank):
     def view(self, originals: Sequence[Sample]) -> list[Sample]:
         return sorted(super().view(originals), key=lambda sample: not sample.generated)
 
 
-class Shrinking(RingBank):
+class Shrinking(InMemoryBank):
     """Shows every original that was ever replaced as masked, though its image has gone."""
 
     def __init__(self, *given: Any) -> None:
@@ -49,25 +49,25 @@ class Shrinking(RingBank):
         return sorted(confidences, key=lambda id: -confidences[id])
 
 
-class Boasting(RingBank):
+class Boasting(InMemoryBank):
     def refresh(self, *given: Any) -> Refresh:
         done = super().refresh(*given)
         return dataclasses.replace(done, size=done.size + 1)
 
 
-class Silent(RingBank):
+class Silent(InMemoryBank):
     def refresh(self, *given: Any) -> Refresh:
         return dataclasses.replace(super().refresh(*given), refused=[])
 
 
-class Greedy(RingBank):
+class Greedy(InMemoryBank):
     """Takes twice the share that it is told."""
 
-    def __init__(self, config: RingConfig, context: Any) -> None:
+    def __init__(self, config: InMemoryConfig, context: Any) -> None:
         super().__init__(config.model_copy(update={"fraction": 2 * config.fraction}), context)
 
 
-class Indifferent(RingBank):
+class Indifferent(InMemoryBank):
     """Takes samples without a label for ones of the first emotion and no confidence."""
 
     def view(self, originals: Sequence[Sample]) -> list[Sample]:
@@ -79,30 +79,30 @@ class Indifferent(RingBank):
         return super().refresh(step, offered, {**dict.fromkeys(self._known_originals(), 0.0), **confidences})
 
 
-class UpsideDown(RingBank):
+class UpsideDown(InMemoryBank):
     def refresh(self, step: int, offered: Sequence[Candidate], confidences: Mapping[str, float]) -> Refresh:
         return super().refresh(step, offered, {id: 1 - value for id, value in confidences.items()})
 
 
-class Drawing(RingBank):
+class Drawing(InMemoryBank):
     def refresh(self, step: int, offered: Sequence[Candidate], confidences: Mapping[str, float]) -> Refresh:
         lots = [dataclasses.replace(one, scores={"model": random.uniform(0.6, 1)}) for one in offered]
         return super().refresh(step, lots, confidences)
 
 
-class Mislabelling(RingBank):
+class Mislabelling(InMemoryBank):
     def view(self, originals: Sequence[Sample]) -> list[Sample]:
         return [
             dataclasses.replace(one, label=0) if one.generated else one for one in super().view(originals)
         ]
 
 
-class Unmarked(RingBank):
+class Unmarked(InMemoryBank):
     def view(self, originals: Sequence[Sample]) -> list[Sample]:
         return [dataclasses.replace(one, generated=False) for one in super().view(originals)]
 
 
-class Impatient(RingBank):
+class Impatient(InMemoryBank):
     """Gives up the last refresh when nothing good is offered."""
 
     def refresh(self, step: int, offered: Sequence[Candidate], confidences: Mapping[str, float]) -> Refresh:
@@ -111,7 +111,7 @@ class Impatient(RingBank):
         return super().refresh(step, offered, confidences)
 
 
-class Guessing(RingBank):
+class Guessing(InMemoryBank):
     def _check_confidences(self, *given: Any) -> None:
         """Anything goes."""
 
@@ -119,7 +119,7 @@ class Guessing(RingBank):
         return super().refresh(step, offered, {**dict.fromkeys(self._known_originals(), 0.5), **confidences})
 
 
-class Blind(RingBank):
+class Blind(InMemoryBank):
     """Starts from the confidences instead of the originals."""
 
     def refresh(self, step: int, offered: Sequence[Candidate], confidences: Mapping[str, float]) -> Refresh:
@@ -128,17 +128,17 @@ class Blind(RingBank):
         return super().refresh(step, offered, confidences)
 
 
-class NeverClosed(RingBank):
+class NeverClosed(InMemoryBank):
     def close(self) -> None:
         """Stays open."""
 
 
-class DoubleEntry(RingBank):
+class DoubleEntry(InMemoryBank):
     def ledger(self) -> list[LedgerEntry]:
         return [line for line in super().ledger() for _ in range(2 if line.action == "replace" else 1)]
 
 
-class Rewriting(RingBank):
+class Rewriting(InMemoryBank):
     """Leaves what was rolled back out of its history."""
 
     def ledger(self) -> list[LedgerEntry]:
@@ -147,12 +147,12 @@ class Rewriting(RingBank):
         return [line for line in lines if line.number not in undone]
 
 
-class Forgetful(RingBank):
+class Forgetful(InMemoryBank):
     def ledger(self) -> list[LedgerEntry]:
         return [dataclasses.replace(line, detail={**line.detail, "seed": 0}) for line in super().ledger()]
 
 
-class Radical(RingBank):
+class Radical(InMemoryBank):
     """Rolls back to the beginning."""
 
     def rollback(self, reason: str) -> None:
@@ -161,14 +161,14 @@ class Radical(RingBank):
             super().rollback(reason)
 
 
-class LatestOnly(RingBank):
+class LatestOnly(InMemoryBank):
     """Has one snapshot, the last."""
 
     def restore(self, snapshot: str) -> None:
         super().restore(list(self._snapshots())[-1])
 
 
-class Deleting(RingBank):
+class Deleting(InMemoryBank):
     """Loses what it once masked."""
 
     def __init__(self, *given: Any) -> None:
@@ -180,7 +180,7 @@ class Deleting(RingBank):
         return [sample for sample in super().view(originals) if sample.id not in self.lost]
 
 
-class OneByOne(RingBank):
+class OneByOne(InMemoryBank):
     """Every candidate is a refresh of its own."""
 
     def refresh(self, step: int, offered: Sequence[Candidate], confidences: Mapping[str, float]) -> Refresh:
@@ -189,13 +189,13 @@ class OneByOne(RingBank):
         return done
 
 
-class Volatile(RingBank):
+class Volatile(InMemoryBank):
     """Says that it is durable."""
 
 
 def suite(bank: type[Any], **parts: Any) -> type[MemorySuite]:
     """The suite of one bank."""
-    config = SqlConfig if issubclass(bank, SqlBank) else RingConfig
+    config = SqlConfig if issubclass(bank, SqlBank) else InMemoryConfig
     return type(bank.__name__, (MemorySuite,), {"implementation": bank, "config": config, **parts})
 
 

@@ -35,15 +35,13 @@ def info_nce(
     return loss, (logits.argmax(1) == target).float().mean()
 
 
-class Contrastive(TokensOnly):
+class Contrastive(TokensOnly[ContrastiveConfig]):
     """Aligns the mean context state with features of the image's reasoning text.
 
     The batch is the global one where torch.distributed runs; samples without text are left out. Where the run has no
     knowledge (``context.text_width`` 0) there is no projection, so that every trainable tensor has a gradient.
-    Source: METHOD.md, stage 1.
+    Source: the paper; InfoNCE as van den Oord et al. 2018.
     """
-
-    config: ContrastiveConfig
 
     def __init__(self, config: ContrastiveConfig, context: Context) -> None:
         super().__init__(config, context)

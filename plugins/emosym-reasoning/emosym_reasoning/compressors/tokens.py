@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import torch
+from emosym_registry import EmosymError
 from torch import Tensor, nn
+from typing_extensions import TypeVar
 
 from emosym.contracts import Context, LossTerms, ReasoningCompressor, States
 from emosym_reasoning.config import TokensConfig
 
+TokensConfigT = TypeVar("TokensConfigT", bound=TokensConfig, default=TokensConfig)
 START_STD = 0.02
 """Scale of tokens that were never given their backbone's."""
 
 
-class TokensOnly(ReasoningCompressor):
+class TokensOnly(ReasoningCompressor[TokensConfigT]):
     """[CTX]×K and [EMO] as one table [K+1,D], without a knowledge loss.
 
     With ``control`` set the table is a buffer instead of a parameter, so that nothing can unfreeze it.
     """
 
-    config: TokensConfig
+    table: Tensor
 
-    def __init__(self, config: TokensConfig, context: Context) -> None:
-        super().__init__()
-        self.config = config
-        self.context = context
+    def __init__(self, config: TokensConfigT, context: Context) -> None:
+        super().__init__(config, context)
         table = torch.empty(config.tokens + 1, context.hidden_size)
         if config.control is None:
             self.table = nn.Parameter(table)
@@ -41,6 +42,16 @@ class TokensOnly(ReasoningCompressor):
         start = mean.detach().float().cpu() + float(std) * noise
         with torch.no_grad():
             self.table.copy_(torch.zeros_like(start) if self.config.control == "zero" else start)
+
+    def set_tokens(self, tokens: Tensor) -> None:
+        if tokens.shape != self.table.shape:
+            raise EmosymError(
+                "compressor.other-tokens",
+                f"tokens are {list(tokens.shape)}, this compressor has {list(self.table.shape)}",
+                hint=f"set compressor.params.tokens to {len(tokens) - 1}, for a backbone of that width",
+            )
+        with torch.no_grad():
+            self.table.copy_(tokens)
 
     def tokens(self, batch: int) -> Tensor:
         return self.table[None].expand(batch, -1, -1)

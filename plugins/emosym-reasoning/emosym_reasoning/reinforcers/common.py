@@ -1,4 +1,4 @@
-"""What every reinforcer does: tries made into rollouts, divergence, figures to log."""
+"""What reinforcers share: the reading without noise, tries made into rollouts, divergence, figures to log."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from emosym.contracts import Policy, Rollouts, States
+from emosym.contracts import ReinforceBatch, Rollouts, States
 
 FLAT = 1e-6
 """A group whose rewards' standard deviation is below this has no spread."""
 
 
-def rollouts_of(policy: Policy, states: States, log_probabilities: Tensor, actions: Tensor) -> Rollouts:
+def rollouts_of(
+    batch: ReinforceBatch, states: States, log_probabilities: Tensor, actions: Tensor
+) -> Rollouts:
     """Tries [B,G] with everything a reward may look at, cut from the graph."""
     states = states.detach()
     with torch.no_grad():
-        features = policy.project(states)
+        features = batch.project(states)
     return Rollouts(
-        samples=policy.samples,
-        labels=policy.labels,
+        samples=batch.samples,
+        labels=batch.labels,
         actions=actions,
         probabilities=log_probabilities.detach().exp(),
         states=states,
@@ -51,3 +53,10 @@ def figures(total: Tensor, each: Mapping[str, Tensor], scalars: Mapping[str, Ten
             values[f"reward/{name}/flat"] = (scores.std(1, correction=0) < FLAT).float().mean()
     numbers = torch.stack([value.detach().float().to(total.device) for value in values.values()]).tolist()
     return dict(zip(values, numbers, strict=True))
+
+
+def read_mean(batch: ReinforceBatch) -> tuple[States, Tensor]:
+    """The reading without noise: states [B,1,…] and log-probabilities [B,C], float32."""
+    context = batch.mean[None, None].expand(len(batch.samples), 1, -1, -1)
+    states, logits = batch.read(context)
+    return states, logits[:, 0].float().log_softmax(-1)

@@ -6,7 +6,7 @@ import torch
 from emosym_registry import EmosymError
 from torch import Tensor
 
-from emosym.contracts import Context, LossTerms, Policy, Reinforcer
+from emosym.contracts import LossTerms, ReinforceBatch, Reinforcer
 from emosym_reasoning.config import GrpoConfig
 from emosym_reasoning.reinforcers.common import FLAT, divergence, entropy, figures, rollouts_of
 
@@ -31,7 +31,7 @@ def sample_actions(log_probabilities: Tensor, generator: torch.Generator) -> Ten
     return drawn.view(log_probabilities.shape[:2]).to(log_probabilities.device)
 
 
-class Grpo(Reinforcer):
+class Grpo(Reinforcer[GrpoConfig]):
     """−mean(min(ρA, clip(ρ)A)) + β·KL(p‖p_ref), the action being the pair (z, a).
 
     z_g = μ + σ·ε_g replaces the [CTX] tokens BEFORE [EMO] is read, a_g ~ p(·|x, z_g), and log π(z,a) =
@@ -46,27 +46,28 @@ class Grpo(Reinforcer):
     subclass gives an older policy by overriding :meth:`old`. σ is detached, relative to the deviation of μ's elements.
 
     *Divergence.* Computed exactly over the C emotions on the reading of μ itself, read in the same call as the tries.
-    Source: METHOD.md, stage 2, latent policy; clipping and group advantages as in PPO and GRPO.
+    Source: clipping and group advantages as in PPO and GRPO.
     """
 
-    def __init__(self, config: GrpoConfig, context: Context) -> None:
-        self.config = config
-        self.context = context
+    @classmethod
+    def readings(cls, config: GrpoConfig) -> int:
+        """The tries and the mean."""
+        return config.rollouts + 1
 
-    def loss(self, policy: Policy) -> LossTerms:
-        mean = policy.mean
+    def loss(self, batch: ReinforceBatch) -> LossTerms:
+        mean = batch.mean
         sigma = float(mean.detach().float().std(correction=0)) * self.config.sigma
         sigma = max(sigma, SMALLEST_SIGMA)
-        noise = self._noise(len(policy.samples), mean.shape, policy.generator).to(mean.device, torch.float32)
+        noise = self._noise(len(batch.samples), mean.shape, batch.generator).to(mean.device, torch.float32)
         latents = (mean.detach().float()[None, None] + sigma * noise).to(mean.dtype)
 
         centre = mean[None, None].expand(len(latents), 1, -1, -1)
-        states, logits = policy.read(torch.cat([latents, centre], 1))
+        states, logits = batch.read(torch.cat([latents, centre], 1))
         log_p = logits.float().log_softmax(-1)
         tries, reading = log_p[:, :-1], log_p[:, -1]
 
-        actions = sample_actions(tries, policy.generator)
-        total, each = policy.score(rollouts_of(policy, states[:, :-1], tries, actions))
+        actions = sample_actions(tries, batch.generator)
+        total, each = batch.score(rollouts_of(batch, states[:, :-1], tries, actions))
         if total.shape != actions.shape:
             raise EmosymError(
                 "reinforce.scores",
@@ -78,10 +79,10 @@ class Grpo(Reinforcer):
         log_density = -((latents.float() - mean.float()) / sigma).square().mean((-2, -1)) / 2
         log_action = tries.gather(-1, actions[..., None])[..., 0]
         log_pi = self.config.latent_weight * log_density + log_action
-        ratio = (log_pi - self.old(policy, log_pi)).exp()
+        ratio = (log_pi - self.old(batch, log_pi)).exp()
         clipped = ratio.clamp(1 - self.config.clip, 1 + self.config.clip)
         surrogate = torch.minimum(ratio * advantage, clipped * advantage).mean()
-        kl = divergence(reading, policy.reference).mean()
+        kl = divergence(reading, batch.reference).mean()
         scalars = {
             "kl": kl,
             "entropy": entropy(reading).mean(),
@@ -90,13 +91,13 @@ class Grpo(Reinforcer):
         }
         return LossTerms(self.config.beta * kl - surrogate, figures(total, each, scalars))
 
-    def old(self, policy: Policy, log_pi: Tensor) -> Tensor:
+    def old(self, batch: ReinforceBatch, log_pi: Tensor) -> Tensor:
         """log π(z,a) [B,G] under the policy that made the tries: this very one."""
         return log_pi.detach()
 
-    def _noise(self, batch: int, shape: torch.Size, generator: torch.Generator) -> Tensor:
+    def _noise(self, size: int, shape: torch.Size, generator: torch.Generator) -> Tensor:
         """ε [B,G,K,D], in pairs ±ε where ``antithetic``."""
         if not self.config.antithetic:
-            return torch.randn(batch, self.config.rollouts, *shape, generator=generator)
-        half = torch.randn(batch, self.config.rollouts // 2, *shape, generator=generator)
+            return torch.randn(size, self.config.rollouts, *shape, generator=generator)
+        half = torch.randn(size, self.config.rollouts // 2, *shape, generator=generator)
         return torch.cat([half, -half], 1)

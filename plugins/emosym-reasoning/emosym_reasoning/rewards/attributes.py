@@ -10,35 +10,35 @@ import torch.nn.functional as F
 from emosym_registry import EmosymError
 from torch import Tensor
 
-from emosym.contracts import Context, Needs, Rollouts, Sample
+from emosym.contracts import Context, RewardVerifier, Rollouts, Sample
 from emosym_reasoning.config import AttributesRewardConfig
-from emosym_reasoning.rewards.base import Reward
 
 REMEMBERED = 8192
 """Texts whose features are kept; a data set's scenes and objects repeat."""
 
 
-class AttributesReward(Reward):
+class AttributesReward(RewardVerifier[AttributesRewardConfig]):
     """How near a try's context features [W] are to the text of its own image, beside the other texts of the batch.
 
     The candidates are the batch's different texts, so an image with the same text as another is not its negative.
     ``rank``: share of other candidates that are further away (1 nearest, 0 furthest); ``probability``: softmax of the
     cosines at ``temperature``. A sample without scene and object scores 0 for every try and adds no candidate; a batch
-    with one candidate scores 1. Source: METHOD.md, stage 2, attribute retrieval.
+    with one candidate scores 1. Source: retrieval as in CLIP (Radford et al. 2021).
     """
 
-    config: AttributesRewardConfig
-    needs: ClassVar[Needs] = Needs(attributes=("scene", "object"), text=True)
+    needs: ClassVar[tuple[str, ...]] = ("attributes", "knowledge", "text_encoder")
+    attribute_keys: ClassVar[tuple[str, ...]] = ("scene", "object")
 
     def __init__(self, config: AttributesRewardConfig, context: Context) -> None:
         super().__init__(config, context)
         self._features: dict[str, Tensor] = {}
 
-    def _score(self, rollouts: Rollouts) -> Tensor:
+    @torch.no_grad()
+    def score(self, rollouts: Rollouts) -> Tensor:
         if rollouts.context_features is None:
             raise EmosymError(
                 "reward.no-projection",
-                f"reward {self.name} reads context features, and the compressor projects none into the text space",
+                f"reward {self.context.component} reads context features, and the compressor projects none into the text space",
                 hint="use compressor contrastive with projection: context and a knowledge source, or leave the reward out",
             )
         texts = [describe(sample, self.config.template) for sample in rollouts.samples]
@@ -70,7 +70,9 @@ class AttributesReward(Reward):
             self._features.clear()
             new = list(texts)
         if new:
-            rows = self.resource("text_encoder").encode(new).float().cpu()
+            encoder = self.resources.text_encoder
+            assert encoder is not None, "the run is refused where its spec has no text encoder"
+            rows = encoder.encode(new).float().cpu()
             self._features.update(zip(new, F.normalize(rows, dim=-1), strict=True))
         return torch.stack([self._features[text] for text in texts])
 

@@ -9,10 +9,10 @@ import torch
 from emosym_registry import EmosymError
 from torch import Tensor
 
-from emosym.contracts import Context, EmotionSpace, States
+from emosym.contracts import ConfigT, Context, EmotionSpace, States
 
 
-class Space(EmotionSpace):
+class Space(EmotionSpace[ConfigT]):
     """Statistics of x = [c;e], P = (K+1)·D features, as buffers.
 
     A mixture w is x = Σ_c w_c·μ_c + Σ_c √w_c·δ_c with independent deviations δ_c of each class: its mean is the mean of
@@ -25,10 +25,8 @@ class Space(EmotionSpace):
     mean: Tensor
     layout: Tensor
 
-    def __init__(self, config: Any, context: Context) -> None:
-        super().__init__()
-        self.config = config
-        self.context = context
+    def __init__(self, config: ConfigT, context: Context) -> None:
+        super().__init__(config, context)
         self.register_buffer("layout", torch.zeros(2, dtype=torch.long))
         for name in ("mean", *self.statistics):
             self.register_buffer(name, torch.empty(0))

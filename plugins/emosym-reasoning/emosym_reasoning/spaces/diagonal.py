@@ -9,12 +9,15 @@ from emosym_reasoning.config import DiagonalConfig
 from emosym_reasoning.spaces.base import Space, noise
 
 
-class Diagonal(Space):
-    """Per emotion the mean and variance of every feature of [c;e]. Source: METHOD.md, stage 3 (paper)."""
+class Diagonal(Space[DiagonalConfig]):
+    """Per emotion the mean and variance of every feature of [c;e]. Source: the paper."""
 
-    config: DiagonalConfig
     statistics = ("variance",)
     variance: Tensor
+
+    def set_gaussians(self, mean: Tensor, std: Tensor) -> None:
+        self.layout = torch.tensor(mean.shape[1:], device=mean.device)
+        self.mean, self.variance = mean.flatten(1), std.flatten(1).square()
 
     def _fit(self, classes: list[Tensor]) -> None:
         self.variance = torch.stack([rows.square().mean(0) for rows in classes])

@@ -14,14 +14,13 @@ OVERSAMPLING = 8
 ITERATIONS = 4
 
 
-class Gaussian(Space):
+class Gaussian(Space[GaussianConfig]):
     """N(μ_c, F_cF_cᵀ + diag(d_c)): ``rank`` principal directions F and the rest of each feature's variance d.
 
     The diagonal of the covariance is exact whatever the rank. An emotion's covariance is mixed with the one common to
     all, which counts as ``shrinkage`` samples, so a rare emotion (one image even) keeps a sensible spread.
     """
 
-    config: GaussianConfig
     statistics = ("factors", "residual")
     factors: Tensor
     residual: Tensor

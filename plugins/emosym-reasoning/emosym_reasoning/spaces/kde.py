@@ -9,13 +9,12 @@ from emosym_reasoning.config import KdeConfig
 from emosym_reasoning.spaces.base import Space, noise
 
 
-class Kde(Space):
+class Kde(Space[KdeConfig]):
     """A kernel density per emotion: a remembered training state plus ``bandwidth`` × the emotion's own deviation.
 
     A pure emotion draws near one real state; a mixture adds the scaled deviations of one state of each emotion.
     """
 
-    config: KdeConfig
     statistics = ("memory", "owner", "deviation")
     memory: Tensor
     owner: Tensor

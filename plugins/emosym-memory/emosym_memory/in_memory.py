@@ -1,4 +1,4 @@
-"""The bank in memory, for trials and tests: the same policy and ledger, nothing on disk."""
+"""The Online Emotional Memory Bank (OEMB) in memory, for trials and tests: the same policy and ledger, nothing on disk."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from emosym.contracts import Context, LedgerEntry
 from emosym_memory.bank import Bank
 from emosym_memory.candidates import Picture
-from emosym_memory.config import RingConfig
+from emosym_memory.config import InMemoryConfig
 from emosym_memory.ledger import State
 from emosym_memory.policy import Features
 
 
-class RingBank(Bank):
+class InMemoryBank(Bank[InMemoryConfig]):
     """Keeps everything in this process; gone when it ends."""
 
-    def __init__(self, config: RingConfig, context: Context) -> None:
+    def __init__(self, config: InMemoryConfig, context: Context) -> None:
         super().__init__(config, context)
         self._history: list[LedgerEntry] = []
         self._stored: dict[str, Picture] = {}

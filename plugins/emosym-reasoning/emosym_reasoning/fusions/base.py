@@ -1,4 +1,4 @@
-"""Fusions: from context and emotion states to vectors for the diffusion prompt."""
+"""What fusions share: inputs at unit scale, one output split over text encoders, norms kept."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ import torch.nn.functional as F
 from emosym_registry import EmosymError
 from torch import Tensor, nn
 
-from emosym.contracts import Context, Fusion, States
-from emosym.contracts.diffusion import Vectors
+from emosym.contracts import Context, Fusion, States, Vectors
 from emosym_reasoning.config import FusionConfig
-from emosym_reasoning.layers import mlp
 
 
-class _Fusion(Fusion):
-    """What both fusions share: inputs at unit scale, one output split over text encoders, norms kept.
+class MappedFusion(Fusion[FusionConfig]):
+    """Inputs at unit scale, one output split over text encoders, norms kept.
 
     ``calibrate`` takes the states as the backbone gives them; ``forward`` takes them with the stage's context weight
     applied, so that the weight shrinks what the context says and does not vanish in the standardisation.
     """
 
+    emotion_mean: Tensor
+    emotion_std: Tensor
+    context_mean: Tensor
+    context_std: Tensor
+    norms: Tensor
+
     def __init__(self, config: FusionConfig, context: Context) -> None:
-        super().__init__()
-        self.config = config
-        self.context = context
+        super().__init__(config, context)
         if not context.token_widths:
             raise EmosymError(
                 "fusion.no-diffusion",
@@ -97,28 +99,3 @@ class _Fusion(Fusion):
 
     def _flat(self, context: Tensor) -> Tensor:
         return context.flatten(1) if self.config.context == "flatten" else context.mean(1)
-
-
-class AdditiveFusion(_Fusion):
-    """u = M_e(e) + M_c(c), two MLPs D→hidden→Σ n·w_i. Source: METHOD.md, stage 3."""
-
-    def _build(self, generator: torch.Generator) -> None:
-        width = sum(self.widths)
-        hidden, activation = self.config.hidden, self.config.activation
-        self.from_emotion = mlp(self.context.hidden_size, hidden, width, generator, activation)
-        self.from_context = mlp(self.context_inputs, hidden, width, generator, activation)
-
-    def _mix(self, emotion: Tensor, context: Tensor) -> Tensor:
-        return self.from_emotion(emotion) + self.from_context(context)
-
-
-class ConcatFusion(_Fusion):
-    """u = M([e; c]), one MLP in which emotion and context meet before the hidden layer."""
-
-    def _build(self, generator: torch.Generator) -> None:
-        inputs = self.context.hidden_size + self.context_inputs
-        hidden, activation = self.config.hidden, self.config.activation
-        self.from_both = mlp(inputs, hidden, sum(self.widths), generator, activation)
-
-    def _mix(self, emotion: Tensor, context: Tensor) -> Tensor:
-        return self.from_both(torch.cat([emotion, context], -1))

@@ -1,0 +1,1 @@
+"""Fusions: from context and emotion states to vectors for the diffusion prompt."""

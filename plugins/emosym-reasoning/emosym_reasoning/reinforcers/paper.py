@@ -1,0 +1,27 @@
+"""Reinforcer ``paper``: the paper's objective on the deterministic reading."""
+
+from __future__ import annotations
+
+from emosym.contracts import LossTerms, ReinforceBatch, Reinforcer
+from emosym_reasoning.config import PaperConfig
+from emosym_reasoning.reinforcers.common import divergence, entropy, figures, read_mean, rollouts_of
+
+
+class Paper(Reinforcer[PaperConfig]):
+    """−mean(r·p_y) + β·KL(p‖p_ref), r the reward of the reading's own argmax.
+
+    The mean is over labelled samples: without y there is no p_y. The cross entropy that the paper adds is the stage's
+    (``ce_weight``). Source: the paper, and its authors' code.
+    """
+
+    def loss(self, batch: ReinforceBatch) -> LossTerms:
+        states, log_p = read_mean(batch)
+        actions = log_p.argmax(-1, keepdim=True)
+        total, each = batch.score(rollouts_of(batch, states, log_p[:, None], actions))
+        labels = batch.labels.to(log_p.device)
+        known = labels >= 0
+        p_y = log_p.gather(1, labels.clamp_min(0)[:, None])[:, 0].exp()
+        gain = (total[:, 0].to(p_y) * p_y * known).sum() / known.sum().clamp_min(1)
+        kl = divergence(log_p, batch.reference).mean()
+        values = figures(total, each, {"kl": kl, "entropy": entropy(log_p).mean(), "gain": gain})
+        return LossTerms(self.config.beta * kl - gain, values)

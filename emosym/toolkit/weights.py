@@ -12,8 +12,22 @@ from pickle import UnpicklingError
 from typing import Any
 
 from emosym_registry import EmosymError
+from emosym_registry.errors import first_line
 from safetensors import SafetensorError, safe_open
 
+LOADING_ERRORS: tuple[type[Exception], ...] = (
+    OSError,
+    ImportError,
+    ValueError,
+    RuntimeError,
+    KeyError,
+    TypeError,
+    EOFError,
+    SafetensorError,
+    UnpicklingError,
+)
+"""What diffusers, transformers, safetensors and torch raise for files that are missing, damaged or of another kind."""
+_log = logging.getLogger("emosym.weights")
 _TORN = "PytorchStreamReader", "unexpected EOF", "storage has wrong byte size"
 
 
@@ -56,8 +70,40 @@ def is_torn(error: BaseException) -> bool:
     )
 
 
+def broken_weights(
+    kind: str, where: str, folder: Path | None, error: Exception, variant: str | None = None
+) -> EmosymError | None:
+    """The error to raise in place of ``error`` where files of weights in ``folder`` are its cause; else None.
+
+    ``where`` names the model or its part in the message. Ids: ``KIND.unsafe-pickle``, ``KIND.missing-shard``,
+    ``KIND.damaged-weights``.
+    """
+    if holds_code(error):
+        return EmosymError(
+            f"{kind}.unsafe-pickle",
+            f"{where}: its weights are a pickle that holds more than tensors, which could run any code; "
+            "it was not opened",
+            hint="take the safetensors version of this model",
+        )
+    absent = absent_shards(folder, variant) if folder is not None else []
+    if absent:
+        return EmosymError(
+            f"{kind}.missing-shard",
+            f"{where}: {some(absent)} {'is' if len(absent) == 1 else 'are'} named by the index but not there",
+            hint=f"download the missing files into {folder}",
+        )
+    damaged = damaged_files(folder) if folder is not None else []
+    if damaged or is_torn(error):
+        return EmosymError(
+            f"{kind}.damaged-weights",
+            f"{where}: {some(damaged) or 'a file of weights'} is damaged ({first_line(error)})",
+            hint="delete that file and download it again",
+        )
+    return None
+
+
 def check_complete(kind: str, where: str, info: Mapping[str, Any]) -> None:
-    """Refuse weights that leave a part of a model at random.
+    """Refuse weights that leave a part of a model at random, and warn of those that have no place in it.
 
     ``info`` is what transformers or diffusers says of the loading. Errors: ``KIND.weights-mismatch``,
     ``KIND.incomplete-weights``.
@@ -78,6 +124,14 @@ def check_complete(kind: str, where: str, info: Mapping[str, Any]) -> None:
             f"{kind}.incomplete-weights",
             f"{where}: {len(absent)} weights are not in its files, such as {absent[0]}; they would start at random",
             hint=hint,
+        )
+    unused = sorted(info["unexpected_keys"])
+    if unused:
+        _log.warning(
+            "%s: %d weights in its files have no place in the model, such as %s",
+            where,
+            len(unused),
+            unused[0],
         )
 
 

@@ -54,7 +54,7 @@ class PromptTokenizer:
     def __init__(self, tokenizer: Any, positions: int, who: str) -> None:
         """``positions`` is how many positions the encoder has; ``who`` names it in messages."""
         self._tokenizer = tokenizer
-        self.length = min(int(tokenizer.model_max_length), positions)
+        self.length: int = min(int(tokenizer.model_max_length), positions)
         self._who = who
         inner = self._text_ids(_PROBE)
         framed = list(tokenizer(_PROBE).input_ids)

@@ -26,26 +26,30 @@ def schedule(scheduler: Any, steps: int, device: torch.device, strength: float |
         scheduler.set_timesteps(steps, device=device)
     except ValueError as error:
         raise EmosymError(
-            "diffusion.scheduler-options", f"{type(scheduler).__name__} cannot make {steps} steps: {error}",
+            "diffusion.scheduler-options",
+            f"{type(scheduler).__name__} cannot make {steps} steps: {error}",
             hint="change steps or scheduler_options",
-        ) from error  # fmt: skip
+        ) from error
+    times: Tensor = scheduler.timesteps
     if strength is None:
-        return scheduler.timesteps
+        return times
     kept = min(max(int(steps * strength), 1), steps)
     begin = (steps - kept) * getattr(scheduler, "order", 1)
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(begin)
-    return scheduler.timesteps[begin:]
+    return times[begin:]
 
 
 def start(scheduler: Any, noise: Tensor, times: Tensor, pictures: Tensor | None) -> Tensor:
     """Latents at the first of ``times``: noise, or ``pictures`` with as much noise as belongs there."""
     if pictures is None:
-        return noise * getattr(scheduler, "init_noise_sigma", 1.0)
+        return noise * float(getattr(scheduler, "init_noise_sigma", 1.0))
     first = times[:1].repeat(len(noise))
-    if hasattr(scheduler, "scale_noise"):
-        return scheduler.scale_noise(pictures, first, noise)
-    return scheduler.add_noise(pictures, noise, first)
+    flow = hasattr(scheduler, "scale_noise")
+    noisy: Tensor = (
+        scheduler.scale_noise(pictures, first, noise) if flow else scheduler.add_noise(pictures, noise, first)
+    )
+    return noisy
 
 
 def denoise(

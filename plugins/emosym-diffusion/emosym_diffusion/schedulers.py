@@ -73,7 +73,7 @@ def _scheduler_class(name: str) -> Any:
 
 def _known() -> dict[str, Any]:
     """Schedulers of diffusers that step from noise to picture with nothing but the model's output."""
-    found = {}
+    usable = {}
     for name in dir(diffusers):
         cls = getattr(diffusers, name) if name.endswith("Scheduler") else None
         if not (inspect.isclass(cls) and issubclass(cls, SchedulerMixin) and hasattr(cls, "step")):
@@ -86,8 +86,8 @@ def _known() -> dict[str, Any]:
             if value.default is value.empty and value.kind != value.VAR_KEYWORD
         }
         if (discrete or name.startswith("FlowMatch")) and needed <= _STEP_INPUTS:
-            found[name] = cls
-    return found
+            usable[name] = cls
+    return usable
 
 
 def _across(saved: Mapping[str, Any], cls: Any) -> dict[str, Any]:

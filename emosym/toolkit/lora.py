@@ -9,10 +9,12 @@ from torch import nn
 
 
 def attach_lora(model: nn.Module, config: PeftConfig, seed: int) -> list[str]:
-    """Put an adapter on the layers that ``config`` targets and return their names; nothing else of ``model`` trains.
+    """Put an adapter on the layers that ``config`` targets and return their names; nothing else of ``model``
+    trains.
 
-    Its first weights depend on ``seed`` alone. It is float32: updates of a half-precision adapter drown in rounding, and
-    PEFT casts around it. PEFT's ``ValueError`` for targets that fit nothing is the caller's to explain.
+    Its first weights depend on ``seed`` alone. It is float32: updates of a half-precision adapter drown in
+    rounding, and PEFT casts around it. PEFT's ``ValueError`` for targets that fit nothing is the caller's to
+    explain.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -1,18 +1,18 @@
-"""Files of weights: reading them without noise, and what is wrong with them, such as shards that are not there, files that
-are damaged, pickles that hold code, or parts of a model that none of them has."""
+"""Files of weights: reading them without noise, and what is wrong with them, such as shards that are not
+there, files that are damaged, pickles that hold code, or parts of a model that none of them has."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 from emosym_registry import EmosymError
-from emosym_registry.errors import first_line
+from emosym_registry.errors import first_line, some
 from safetensors import SafetensorError, safe_open
 
 LOADING_ERRORS: tuple[type[Exception], ...] = (
@@ -26,13 +26,15 @@ LOADING_ERRORS: tuple[type[Exception], ...] = (
     SafetensorError,
     UnpicklingError,
 )
-"""What diffusers, transformers, safetensors and torch raise for files that are missing, damaged or of another kind."""
+"""What diffusers, transformers, safetensors and torch raise for files that are missing, damaged or of another
+kind."""
 _log = logging.getLogger("emosym.weights")
 _TORN = "PytorchStreamReader", "unexpected EOF", "storage has wrong byte size"
 
 
 def absent_shards(folder: Path, variant: str | None = None) -> list[str]:
-    """Files that an index in ``folder`` names and that are not there; ``variant`` as in ``*.index.fp16.json``."""
+    """Files that an index in ``folder`` names and that are not there; ``variant`` as in
+    ``*.index.fp16.json``."""
     absent: set[str] = set()
     for index in sorted(folder.glob(f"*.index.{variant}.json" if variant else "*.index.json")):
         try:
@@ -56,7 +58,8 @@ def damaged_files(folder: Path) -> list[str]:
 
 
 def holds_code(error: BaseException) -> bool:
-    """Whether ``error``, or what led to it, is torch's refusal to open a pickle that holds more than tensors."""
+    """Whether ``error``, or what led to it, is torch's refusal to open a pickle that holds more than
+    tensors."""
     return any(
         isinstance(one, UnpicklingError) or "Weights only load failed" in str(one) for one in _chain(error)
     )
@@ -110,7 +113,7 @@ def check_complete(kind: str, where: str, info: Mapping[str, Any]) -> None:
     """
     hint = "its config.json and its weights do not belong together; download both again"
     misfits = sorted(
-        f"{name} {list(found)} for {list(wanted)}" for name, found, wanted in info["mismatched_keys"]
+        f"{name} {list(saved)} for {list(wanted)}" for name, saved, wanted in info["mismatched_keys"]
     )
     if misfits:
         raise EmosymError(
@@ -122,7 +125,8 @@ def check_complete(kind: str, where: str, info: Mapping[str, Any]) -> None:
     if absent:
         raise EmosymError(
             f"{kind}.incomplete-weights",
-            f"{where}: {len(absent)} weights are not in its files, such as {absent[0]}; they would start at random",
+            f"{where}: {len(absent)} weights are not in its files, such as {absent[0]}; "
+            "they would start at random",
             hint=hint,
         )
     unused = sorted(info["unexpected_keys"])
@@ -137,7 +141,8 @@ def check_complete(kind: str, where: str, info: Mapping[str, Any]) -> None:
 
 @contextmanager
 def quiet(*libraries: Any) -> Iterator[None]:
-    """No loading bars and no tables of keys: a run has its own progress, and what matters of them is our error.
+    """No loading bars and no tables of keys: a run has its own progress, and what matters of them is our
+    error.
 
     ``libraries`` are the logging modules of transformers and diffusers, which have the same functions.
     """
@@ -152,16 +157,12 @@ def quiet(*libraries: Any) -> Iterator[None]:
 
 
 def known_folder(model: str, known: Mapping[str, Path]) -> Path | None:
-    """A folder of ``known``, whose keys are hub ids: by that id, by its own name, or by a path that ends as the id does."""
+    """A folder of ``known``, whose keys are hub ids: by that id, by its own name, or by a path that ends as
+    the id does."""
     for hub_id, folder in known.items():
         if model in (hub_id, folder.name) or Path(model).name == hub_id.partition("/")[2]:
             return folder
     return None
-
-
-def some(names: Sequence[str]) -> str:
-    """The first few names."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

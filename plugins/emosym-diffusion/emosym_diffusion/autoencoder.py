@@ -14,7 +14,8 @@ def pixels_per_latent(vae: Any) -> int:
 
 
 class Autoencoder(nn.Module):
-    """Encodes and decodes a few pictures at a time; the latents it speaks of are scaled as the denoiser wants them."""
+    """Encodes and decodes a few pictures at a time; the latents it speaks of are scaled as the denoiser wants
+    them."""
 
     _mean: Tensor | None
     _std: Tensor | None
@@ -42,7 +43,8 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def encode(self, pixels: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Latents float32 of ``pixels`` [B,3,H,W] in [-1,1]: the posterior's mean, or a draw with ``generator``."""
+        """Latents float32 of ``pixels`` [B,3,H,W] in [-1,1]: the posterior's mean, or a draw with
+        ``generator``."""
         chunks = torch.split(pixels.to(self.vae.device, self.vae.dtype), self._batch)
         parts = [self._posterior(chunk, generator) for chunk in chunks]
         latents = torch.cat(parts).float()
@@ -68,4 +70,5 @@ class Autoencoder(nn.Module):
         if generator is None:
             return mean
         noise = torch.randn(mean.shape, generator=generator, device=generator.device)
-        return mean + posterior.std * noise.to(mean)
+        std: Tensor = posterior.std
+        return mean + std * noise.to(mean)

@@ -29,10 +29,11 @@ STEPS, GUIDANCE_SCALE = 50, 7.5
 
 
 class LatentDiffusion(Frozen, DiffusionHead[DiffusionConfig]):
-    """A UNet in the latent space of an autoencoder, conditioned by frozen CLIP text encoders, any number of them.
+    """A UNet in the latent space of an autoencoder, conditioned by frozen CLIP text encoders, any number of
+    them.
 
-    Everything is frozen and stays in eval mode, whatever mode the head is put in; a UNet LoRA is all that can train.
-    Latents and the loss are float32 whatever the weights' precision.
+    Everything is frozen and stays in eval mode, whatever mode the head is put in; a UNet LoRA is all that can
+    train. Latents and the loss are float32 whatever the weights' precision.
     """
 
     family: ClassVar[Family]
@@ -115,10 +116,11 @@ class LatentDiffusion(Frozen, DiffusionHead[DiffusionConfig]):
     # Conditions.
 
     def condition(self, vectors: Vectors | None, prompts: Sequence[str]) -> Condition:
-        """Encode B prompts with ``vectors`` ([B,n,w] a text encoder) at their placeholder, None for plain prompts.
+        """Encode B prompts with ``vectors`` ([B,n,w] a text encoder) at their placeholder, None for plain
+        prompts.
 
-        Errors: ``diffusion.placeholder``, ``diffusion.unexpected-placeholder``, ``diffusion.prompt-too-long``,
-        ``diffusion.bad-vectors``.
+        Errors: ``diffusion.placeholder``, ``diffusion.unexpected-placeholder``,
+        ``diffusion.prompt-too-long``, ``diffusion.bad-vectors``.
         """
         if vectors is not None and len(vectors) != len(self.text):
             raise EmosymError(
@@ -151,9 +153,11 @@ class LatentDiffusion(Frozen, DiffusionHead[DiffusionConfig]):
     def loss(
         self, latents: Tensor, condition: Condition, generator: torch.Generator, weights: Tensor | None = None
     ) -> Tensor:
-        """Denoising loss [B], float32: mean squared error of what the folder's scheduler says the UNet predicts.
+        """Denoising loss [B], float32: mean squared error of what the folder's scheduler says the UNet
+        predicts.
 
-        Times and noise come from ``generator`` on its own device: a CPU generator gives the same on every device.
+        Times and noise come from ``generator`` on its own device: a CPU generator gives the same on every
+        device.
         """
         noised = self._objective.draw(latents.to(self.device), generator)
         predicted = predict(self.unet, noised.noisy, noised.times, condition)
@@ -228,7 +232,8 @@ class LatentDiffusion(Frozen, DiffusionHead[DiffusionConfig]):
         return hash_tensors(own, start=self._base_hash) if own else self._base_hash
 
     def to(self, *args: Any, **kwargs: Any) -> LatentDiffusion:
-        """As any module's, but parts that a device map has placed stay where they are, and the others with them."""
+        """As any module's, but parts that a device map has placed stay where they are, and the others with
+        them."""
         return self if self.config.device_map else super().to(*args, **kwargs)
 
     @cached_property

@@ -28,7 +28,8 @@ def open_family(folder: PipelineFolder, family: Family, own_vae: bool) -> Mappin
     if "transformer" in index or (folder.local is not None and (folder.local / "transformer").is_dir()):
         raise EmosymError(
             "diffusion.wrong-family",
-            f"{folder.path} is a {index.get('_class_name', 'model')} with a transformer; {family.name} needs a UNet",
+            f"{folder.path} is a {index.get('_class_name', 'model')} with a transformer; "
+            f"{family.name} needs a UNet",
             hint=f"choose a model such as {family.example}",
         )
     folder.require_components(("unet",), family.example)
@@ -60,10 +61,8 @@ def check_fit(
     wanted = config.encoder_hid_dim or config.cross_attention_dim
     wanted = set(wanted) if isinstance(wanted, (list, tuple)) else {wanted}
     if wanted != {sum(widths)}:
-        _misfit(
-            path,
-            f"its UNet attends to width {_listed(wanted)}, its text encoders give {' + '.join(map(str, widths))}",
-        )
+        given = " + ".join(map(str, widths))
+        _misfit(path, f"its UNet attends to width {_listed(wanted)}, its text encoders give {given}")
     lengths = {tower.prompts.length for tower in towers}
     if len(lengths) > 1:
         _misfit(path, f"its text encoders take prompts of different lengths: {_listed(lengths)}")
@@ -74,19 +73,15 @@ def check_fit(
             + (" (an inpainting model?)" if config.in_channels == 2 * autoencoder.channels + 1 else ""),
         )
     if config.time_cond_proj_dim is not None:
-        _misfit(
-            path,
-            f"its UNet takes the guidance scale as an input (a distilled model), which {family.name} does not give",
-        )
+        what = "its UNet takes the guidance scale as an input (a distilled model)"
+        _misfit(path, f"{what}, which {family.name} does not give")
     if family.embedding == "text_time":
         towers[-1].require_pooling()
-        given = int(towers[-1].encoder.config.projection_dim) + TIME_IDS * config.addition_time_embed_dim
+        numbers = int(towers[-1].encoder.config.projection_dim) + TIME_IDS * config.addition_time_embed_dim
         taken = config.projection_class_embeddings_input_dim
-        if given != taken:
-            _misfit(
-                path,
-                f"its UNet takes {taken} numbers of pooled text and sizes, and would get {given} (SDXL's refiner?)",
-            )
+        if numbers != taken:
+            what = f"its UNet takes {taken} numbers of pooled text and sizes"
+            _misfit(path, f"{what}, and would get {numbers} (SDXL's refiner?)")
 
 
 def _misfit(path: str, what: str) -> None:
@@ -98,7 +93,8 @@ def _listed(values: Iterable[int]) -> str:
 
 
 def picture_size(config: DiffusionConfig, unet: Any, vae: Any) -> tuple[int, int]:
-    """Width and height in pixels: the config's, else what the denoiser was trained for. Errors: ``diffusion.bad-size``."""
+    """Width and height in pixels: the config's, else what the denoiser was trained for. Errors:
+    ``diffusion.bad-size``."""
     factor = pixels_per_latent(vae)
     if config.image_size is None:
         height, width = (side * factor for side in _pair(unet.config.sample_size or 0))

@@ -25,9 +25,10 @@ class Tower:
 class Family:
     """One family.
 
-    ``towers`` are its text encoders, ``embedding`` is the UNet's ``addition_embed_type``, ``zero_empty`` whether the empty
-    prompt is zeros where ``model_index.json`` does not say, ``example`` a hub id to recommend. ``condition`` makes what the
-    UNet sees from the text encoders' outputs for B prompts and the pictures' size (width, height).
+    ``towers`` are its text encoders, ``embedding`` is the UNet's ``addition_embed_type``, ``zero_empty``
+    whether the empty prompt is zeros where ``model_index.json`` does not say, ``example`` a hub id to
+    recommend. ``condition`` makes what the UNet sees from the text encoders' outputs for B prompts and the
+    pictures' size (width, height).
     """
 
     name: str

@@ -46,7 +46,8 @@ class PipelineFolder:
         return {"local_files_only": self.local_files_only}
 
     def require(self, example: str) -> None:
-        """Refuse a path that is neither a folder nor can be a hub id; ``example`` is a hub id of the family."""
+        """Refuse a path that is neither a folder nor can be a hub id; ``example`` is a hub id of the
+        family."""
         if self.local is None and not _HUB_ID.match(self.path):
             raise EmosymError(
                 "diffusion.missing-model",
@@ -139,7 +140,8 @@ class PipelineFolder:
         return self._weights("unet", lambda: self._diffusers(UNet2DConditionModel, "unet", self.dtype))
 
     def vae(self) -> Any:
-        """The autoencoder, an ``AutoencoderKL``, of a pipeline folder, or of a folder that is an autoencoder itself."""
+        """The autoencoder, an ``AutoencoderKL``, of a pipeline folder, or of a folder that is an autoencoder
+        itself."""
         subfolder = "vae" if self.local is None or (self.local / "vae").is_dir() else None
         config = self._read(
             "vae", lambda: AutoencoderKL.load_config(self.path, subfolder=subfolder, **self._where)
@@ -150,8 +152,8 @@ class PipelineFolder:
         return self._weights("vae", lambda: self._diffusers(AutoencoderKL, subfolder, dtype))
 
     def text_encoder(self, component: str, cls: Any) -> Any:
-        """The text encoder in the subfolder ``component``, of the transformers class ``cls``; pickles are opened for
-        tensors alone."""
+        """The text encoder in the subfolder ``component``, of the transformers class ``cls``; pickles are
+        opened for tensors alone."""
         options = {"subfolder": component, "dtype": self.dtype, "weights_only": True}
         return self._weights(component, lambda: self._open(cls, **options))
 
@@ -174,7 +176,7 @@ class PipelineFolder:
             return cls.from_pretrained(
                 self.path,
                 variant=self.variant,
-                ignore_mismatched_sizes=True,  # They are listed with the missing ones, and refused with their names.
+                ignore_mismatched_sizes=True,  # check_complete refuses them, with their names.
                 output_loading_info=True,
                 **self._where,
                 **options,

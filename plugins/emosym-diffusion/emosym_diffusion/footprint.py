@@ -131,7 +131,8 @@ def _set_up(
 
 
 def _train(head: Skeleton, size: tuple[int, int], load: Workload) -> tuple[int, int]:
-    """Held bytes and peak of the denoising loss of ``load.samples`` pictures, back to the prompts' vectors."""
+    """Held bytes and peak of the denoising loss of ``load.samples`` pictures, back to the prompts'
+    vectors."""
     with metered(load.autocast) as meter, torch.device("meta"):
         predicted = _predict(head, size, load.samples, gradients=True)
         loss = (predicted - torch.zeros_like(predicted)).square().mean()
@@ -150,7 +151,8 @@ def _sample(head: Skeleton, size: tuple[int, int], load: Workload) -> int:
 
 @torch.no_grad()
 def _code(head: Skeleton, size: tuple[int, int], batch: int, load: Workload) -> int:
-    """Peak of the autoencoder over ``batch`` pictures: encoding them in training, decoding them in sampling."""
+    """Peak of the autoencoder over ``batch`` pictures: encoding them in training, decoding them in
+    sampling."""
     vae, (width, height) = head.vae, size
     with metered(load.autocast) as meter, torch.device("meta"):
         if load.gradients:

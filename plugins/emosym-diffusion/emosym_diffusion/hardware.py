@@ -1,5 +1,5 @@
-"""Where a head's parts lie, how it attends, what it recomputes, what is compiled. No setting changes what is computed, up to
-rounding, but VAE tiling, which blends the seams of its tiles."""
+"""Where a head's parts lie, how it attends, what it recomputes, what is compiled. No setting changes what is
+computed, up to rounding, but VAE tiling, which blends the seams of its tiles."""
 
 from __future__ import annotations
 

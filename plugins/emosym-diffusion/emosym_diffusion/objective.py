@@ -19,8 +19,8 @@ PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
 @dataclass(frozen=True)
 class Noised:
-    """Latents at random times: ``noisy`` and ``target`` [B,c,h,w], ``times`` [B] as the denoiser takes them, and the
-    loss ``weight`` [B] of each time."""
+    """Latents at random times: ``noisy`` and ``target`` [B,c,h,w], ``times`` [B] as the denoiser takes them,
+    and the loss ``weight`` [B] of each time."""
 
     noisy: Tensor
     target: Tensor
@@ -29,8 +29,8 @@ class Noised:
 
 
 class Objective(ABC):
-    """Draws times and noise from the generator, on the generator's device, so that a CPU generator gives the same
-    training on every device."""
+    """Draws times and noise from the generator, on the generator's device, so that a CPU generator gives the
+    same training on every device."""
 
     def __init__(self, times: int, gamma: float | None) -> None:
         self._times = times
@@ -53,7 +53,8 @@ class Objective(ABC):
 
 
 class DiscreteObjective(Objective):
-    """The DDPM family: x_t = √ᾱ x + √(1-ᾱ) ε, predicting ε, v = √ᾱ ε - √(1-ᾱ) x (Salimans and Ho 2022), or x."""
+    """The DDPM family: x_t = √ᾱ x + √(1-ᾱ) ε, predicting ε, v = √ᾱ ε - √(1-ᾱ) x (Salimans and Ho 2022), or
+    x."""
 
     def __init__(self, config: Mapping[str, Any], gamma: float | None) -> None:
         ddpm: Any = DDPMScheduler
@@ -121,7 +122,8 @@ def training_objective(config: Mapping[str, Any], gamma: float | None) -> Object
     if "beta_schedule" not in config and "trained_betas" not in config:
         raise EmosymError(
             "diffusion.unsupported-scheduler",
-            f"the model's scheduler {config.get('_class_name')!r} is neither of the DDPM family nor flow matching",
+            f"the model's scheduler {config.get('_class_name')!r} is neither of the DDPM family "
+            "nor flow matching",
             hint="choose a model that was trained with either",
         )
     return DiscreteObjective(config, gamma)

@@ -15,13 +15,15 @@ Predict = Callable[[Tensor, Tensor], Tensor]
 
 
 def draw_noise(generators: Sequence[torch.Generator], shape: Sequence[int], device: torch.device) -> Tensor:
-    """Noise [B,*shape], each picture's from its own generator and device, so that it does not depend on the batch."""
+    """Noise [B,*shape], each picture's from its own generator and device, so that it does not depend on the
+    batch."""
     rows = [torch.randn(tuple(shape), generator=one, device=one.device).to(device) for one in generators]
     return torch.stack(rows)
 
 
 def schedule(scheduler: Any, steps: int, device: torch.device, strength: float | None) -> Tensor:
-    """Set ``steps`` times and return those to run: all of them, or the last ``strength`` of them for img2img."""
+    """Set ``steps`` times and return those to run: all of them, or the last ``strength`` of them for
+    img2img."""
     try:
         scheduler.set_timesteps(steps, device=device)
     except ValueError as error:
@@ -60,7 +62,8 @@ def denoise(
     generators: Sequence[torch.Generator],
     on_step: Callable[[int, int], None] | None,
 ) -> Tensor:
-    """Run ``times``; ``on_step(done, total)`` after each. Schedulers that add noise draw it from ``generators``."""
+    """Run ``times``; ``on_step(done, total)`` after each. Schedulers that add noise draw it from
+    ``generators``."""
     extra = (
         {"generator": list(generators)} if "generator" in inspect.signature(scheduler.step).parameters else {}
     )

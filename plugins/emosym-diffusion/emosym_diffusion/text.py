@@ -14,7 +14,8 @@ from emosym.toolkit import embedded
 from emosym_diffusion.prompts import PromptTokenizer, check_placeholders
 
 _LEGACY_END = 2
-"""CLIP configs written before transformers 4.31 say 2; the encoder then pools at the highest id of the prompt."""
+"""CLIP configs written before transformers 4.31 say 2; the encoder then pools at the highest id of the
+prompt."""
 
 
 class TextTower(nn.Module):
@@ -55,19 +56,20 @@ class TextTower(nn.Module):
         return float(self._embedding.weight.detach().float().norm(dim=1).mean())
 
     def require_pooling(self) -> None:
-        """Refuse a tokenizer whose end token is not where the encoder pools: it would pool another token silently."""
+        """Refuse a tokenizer whose end token is not where the encoder pools: it would pool another token
+        silently."""
         end, expected = self.prompts.end_id, int(self.encoder.config.eos_token_id)
         legacy = expected == _LEGACY_END and end == self._embedding.num_embeddings - 1
         if end != expected and not legacy:
             raise EmosymError(
                 "diffusion.bad-end-token",
-                f"text encoder {self.name!r} pools at token {expected} and its tokenizer ends prompts with {end}",
+                f"text encoder {self.name!r} pools at token {expected}, its tokenizer ends prompts with {end}",
                 hint=f"set eos_token_id of the encoder's config.json to {end}",
             )
 
     def forward(self, prompts: Sequence[str], vectors: Tensor | None) -> Any:
-        """The encoder's output, with all hidden states, for B prompts with ``vectors`` [B,n,w] at their placeholders, None
-        for plain prompts.
+        """The encoder's output, with all hidden states, for B prompts with ``vectors`` [B,n,w] at their
+        placeholders, None for plain prompts.
 
         Differentiable in ``vectors``; plain prompts build no graph.
         """
@@ -96,8 +98,8 @@ class TextTower(nn.Module):
         if len(shape) != 3 or shape[0] != prompts or shape[1] < 1 or shape[2] != self.token_width:
             raise EmosymError(
                 "diffusion.bad-vectors",
-                f"text encoder {self.name!r} needs vectors [{prompts},n,{self.token_width}] for {prompts} prompts, "
-                f"got {list(shape)}",
+                f"text encoder {self.name!r} needs vectors [{prompts},n,{self.token_width}] "
+                f"for {prompts} prompts, got {list(shape)}",
                 hint="one row a prompt, n >= 1, and the widths that the head names in token_widths",
                 ours=True,
             )

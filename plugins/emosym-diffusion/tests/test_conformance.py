@@ -2,5 +2,7 @@
 
 from __future__ import annotations
 
-from emosym_diffusion.conformance import StableDiffusion as TestStableDiffusion  # noqa: F401
-from emosym_diffusion.conformance import StableDiffusionXL as TestStableDiffusionXL  # noqa: F401
+from emosym_diffusion.conformance import (
+    StableDiffusion as TestStableDiffusion,  # noqa: F401
+    StableDiffusionXL as TestStableDiffusionXL,  # noqa: F401
+)

@@ -8,9 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
-from emosym_diffusion.base import LatentDiffusion
-from emosym_diffusion.config import DiffusionConfig
-from emosym_diffusion.families import Family, Tower
+from emosym_diffusion import DiffusionConfig, Family, LatentDiffusion, Tower
 from transformers import CLIPTextModel
 
 from emosym.contracts import Condition, Workload

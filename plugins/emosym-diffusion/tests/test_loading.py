@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 def test_the_light_module_and_the_configs_import_no_torch():
     code = (
-        "import sys, emosym_diffusion.plugin, emosym_diffusion.config;"
+        "import sys, emosym_diffusion.plugin; from emosym_diffusion import StableDiffusionConfig;"
         "print([m for m in ('torch', 'diffusers', 'transformers', 'peft') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

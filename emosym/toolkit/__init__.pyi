@@ -9,11 +9,14 @@ from .files import (
 )
 from .hashing import hash_tensors as hash_tensors, stamp as stamp, tensors as tensors
 from .injection import embedded as embedded
+from .lora import attach_lora as attach_lora, detach_lora as detach_lora
 from .metering import LikeCuda as LikeCuda, Meter as Meter, metered as metered
 from .modes import Frozen as Frozen, evaluating as evaluating
 from .pictures import to_image as to_image, to_pixels as to_pixels
 from .weights import (
+    LOADING_ERRORS as LOADING_ERRORS,
     absent_shards as absent_shards,
+    broken_weights as broken_weights,
     check_complete as check_complete,
     damaged_files as damaged_files,
     holds_code as holds_code,

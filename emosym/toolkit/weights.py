@@ -1,24 +1,40 @@
-"""Files of weights: reading them without noise, and what is wrong with them, such as shards that are not there, files that
-are damaged, pickles that hold code, or parts of a model that none of them has."""
+"""Files of weights: reading them without noise, and what is wrong with them, such as shards that are not
+there, files that are damaged, pickles that hold code, or parts of a model that none of them has."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 from emosym_registry import EmosymError
+from emosym_registry.errors import first_line, some
 from safetensors import SafetensorError, safe_open
 
+LOADING_ERRORS: tuple[type[Exception], ...] = (
+    OSError,
+    ImportError,
+    ValueError,
+    RuntimeError,
+    KeyError,
+    TypeError,
+    EOFError,
+    SafetensorError,
+    UnpicklingError,
+)
+"""What diffusers, transformers, safetensors and torch raise for files that are missing, damaged or of another
+kind."""
+_log = logging.getLogger("emosym.weights")
 _TORN = "PytorchStreamReader", "unexpected EOF", "storage has wrong byte size"
 
 
 def absent_shards(folder: Path, variant: str | None = None) -> list[str]:
-    """Files that an index in ``folder`` names and that are not there; ``variant`` as in ``*.index.fp16.json``."""
+    """Files that an index in ``folder`` names and that are not there; ``variant`` as in
+    ``*.index.fp16.json``."""
     absent: set[str] = set()
     for index in sorted(folder.glob(f"*.index.{variant}.json" if variant else "*.index.json")):
         try:
@@ -42,7 +58,8 @@ def damaged_files(folder: Path) -> list[str]:
 
 
 def holds_code(error: BaseException) -> bool:
-    """Whether ``error``, or what led to it, is torch's refusal to open a pickle that holds more than tensors."""
+    """Whether ``error``, or what led to it, is torch's refusal to open a pickle that holds more than
+    tensors."""
     return any(
         isinstance(one, UnpicklingError) or "Weights only load failed" in str(one) for one in _chain(error)
     )
@@ -56,15 +73,47 @@ def is_torn(error: BaseException) -> bool:
     )
 
 
+def broken_weights(
+    kind: str, where: str, folder: Path | None, error: Exception, variant: str | None = None
+) -> EmosymError | None:
+    """The error to raise in place of ``error`` where files of weights in ``folder`` are its cause; else None.
+
+    ``where`` names the model or its part in the message. Ids: ``KIND.unsafe-pickle``, ``KIND.missing-shard``,
+    ``KIND.damaged-weights``.
+    """
+    if holds_code(error):
+        return EmosymError(
+            f"{kind}.unsafe-pickle",
+            f"{where}: its weights are a pickle that holds more than tensors, which could run any code; "
+            "it was not opened",
+            hint="take the safetensors version of this model",
+        )
+    absent = absent_shards(folder, variant) if folder is not None else []
+    if absent:
+        return EmosymError(
+            f"{kind}.missing-shard",
+            f"{where}: {some(absent)} {'is' if len(absent) == 1 else 'are'} named by the index but not there",
+            hint=f"download the missing files into {folder}",
+        )
+    damaged = damaged_files(folder) if folder is not None else []
+    if damaged or is_torn(error):
+        return EmosymError(
+            f"{kind}.damaged-weights",
+            f"{where}: {some(damaged) or 'a file of weights'} is damaged ({first_line(error)})",
+            hint="delete that file and download it again",
+        )
+    return None
+
+
 def check_complete(kind: str, where: str, info: Mapping[str, Any]) -> None:
-    """Refuse weights that leave a part of a model at random.
+    """Refuse weights that leave a part of a model at random, and warn of those that have no place in it.
 
     ``info`` is what transformers or diffusers says of the loading. Errors: ``KIND.weights-mismatch``,
     ``KIND.incomplete-weights``.
     """
     hint = "its config.json and its weights do not belong together; download both again"
     misfits = sorted(
-        f"{name} {list(found)} for {list(wanted)}" for name, found, wanted in info["mismatched_keys"]
+        f"{name} {list(saved)} for {list(wanted)}" for name, saved, wanted in info["mismatched_keys"]
     )
     if misfits:
         raise EmosymError(
@@ -76,14 +125,24 @@ def check_complete(kind: str, where: str, info: Mapping[str, Any]) -> None:
     if absent:
         raise EmosymError(
             f"{kind}.incomplete-weights",
-            f"{where}: {len(absent)} weights are not in its files, such as {absent[0]}; they would start at random",
+            f"{where}: {len(absent)} weights are not in its files, such as {absent[0]}; "
+            "they would start at random",
             hint=hint,
+        )
+    unused = sorted(info["unexpected_keys"])
+    if unused:
+        _log.warning(
+            "%s: %d weights in its files have no place in the model, such as %s",
+            where,
+            len(unused),
+            unused[0],
         )
 
 
 @contextmanager
 def quiet(*libraries: Any) -> Iterator[None]:
-    """No loading bars and no tables of keys: a run has its own progress, and what matters of them is our error.
+    """No loading bars and no tables of keys: a run has its own progress, and what matters of them is our
+    error.
 
     ``libraries`` are the logging modules of transformers and diffusers, which have the same functions.
     """
@@ -98,16 +157,12 @@ def quiet(*libraries: Any) -> Iterator[None]:
 
 
 def known_folder(model: str, known: Mapping[str, Path]) -> Path | None:
-    """A folder of ``known``, whose keys are hub ids: by that id, by its own name, or by a path that ends as the id does."""
+    """A folder of ``known``, whose keys are hub ids: by that id, by its own name, or by a path that ends as
+    the id does."""
     for hub_id, folder in known.items():
         if model in (hub_id, folder.name) or Path(model).name == hub_id.partition("/")[2]:
             return folder
     return None
-
-
-def some(names: Sequence[str]) -> str:
-    """The first few names."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

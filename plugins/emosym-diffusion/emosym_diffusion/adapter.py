@@ -1,23 +1,21 @@
-"""A LoRA on the UNet, through diffusers and PEFT."""
+"""A LoRA on the UNet."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import torch
 from emosym_registry import EmosymError
 from emosym_registry.errors import first_line
 from peft import LoraConfig
-from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
+from emosym.toolkit import attach_lora
 from emosym_diffusion.config import UnetLora
 
 _MARK = "lora_"
 
 
-def add(unet: Any, config: UnetLora, seed: int) -> list[str]:
+def add(unet: nn.Module, config: UnetLora, seed: int) -> list[str]:
     """Add the adapter and return the names of the layers it is on.
 
     Its start is drawn from ``seed`` and changes no prediction; it trains in float32. Errors:
@@ -26,20 +24,14 @@ def add(unet: Any, config: UnetLora, seed: int) -> list[str]:
     _check_targets(unet, config.targets)
     lora = LoraConfig(
         r=config.rank,
-        lora_alpha=config.rank if config.alpha is None else config.alpha,
+        lora_alpha=config.rank if config.alpha is None else config.alpha,  # type: ignore[arg-type]
         init_lora_weights="gaussian",
         target_modules=list(config.targets),
     )
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            unet.add_adapter(lora)
+        return attach_lora(unet, lora, seed)
     except ValueError as error:
         raise _bad_targets(first_line(error)) from error
-    for parameter in parameters(unet).values():
-        parameter.data = parameter.data.float()
-        parameter.requires_grad_(True)
-    return [name for name, module in unet.named_modules() if isinstance(module, BaseTunerLayer)]
 
 
 def _check_targets(unet: nn.Module, targets: Sequence[str]) -> None:
@@ -56,13 +48,6 @@ def _bad_targets(what: str) -> EmosymError:
         f"unet_lora.targets: {what}",
         hint='"to_q", "to_k", "to_v" and "to_out.0" are its attention layers',
     )
-
-
-def drop(unet: Any, *, merge: bool) -> None:
-    """Put the plain layers back, with what the adapter learnt where ``merge`` is set."""
-    if merge:
-        unet.fuse_lora(safe_fusing=True)
-    unet.unload_lora()
 
 
 def parameters(unet: nn.Module) -> dict[str, nn.Parameter]:

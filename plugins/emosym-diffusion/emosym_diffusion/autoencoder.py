@@ -8,8 +8,14 @@ import torch
 from torch import Tensor, nn
 
 
+def pixels_per_latent(vae: Any) -> int:
+    """Along a side."""
+    return int(2 ** (len(vae.config.block_out_channels) - 1))
+
+
 class Autoencoder(nn.Module):
-    """Encodes and decodes a few pictures at a time; the latents it speaks of are scaled as the denoiser wants them."""
+    """Encodes and decodes a few pictures at a time; the latents it speaks of are scaled as the denoiser wants
+    them."""
 
     _mean: Tensor | None
     _std: Tensor | None
@@ -32,18 +38,14 @@ class Autoencoder(nn.Module):
         )
 
     @property
-    def factor(self) -> int:
-        """Pixels to one latent, along a side."""
-        return 2 ** (len(self.vae.config.block_out_channels) - 1)
-
-    @property
     def channels(self) -> int:
         return int(self.vae.config.latent_channels)
 
     @torch.no_grad()
     def encode(self, pixels: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Latents float32 of ``pixels`` [B,3,H,W] in [-1,1]: the posterior's mean, or a draw with ``generator``."""
-        chunks = pixels.to(self.vae.device, self.vae.dtype).split(self._batch)
+        """Latents float32 of ``pixels`` [B,3,H,W] in [-1,1]: the posterior's mean, or a draw with
+        ``generator``."""
+        chunks = torch.split(pixels.to(self.vae.device, self.vae.dtype), self._batch)
         parts = [self._posterior(chunk, generator) for chunk in chunks]
         latents = torch.cat(parts).float()
         if self._mean is not None and self._std is not None:
@@ -58,13 +60,15 @@ class Autoencoder(nn.Module):
             latents = latents * self._std + self._mean
         else:
             latents = latents + self._shift
-        chunks = latents.to(self.vae.dtype).split(self._batch)
+        chunks = torch.split(latents.to(self.vae.dtype), self._batch)
         pixels = torch.cat([self.vae.decode(chunk, return_dict=False)[0].float() for chunk in chunks])
         return (pixels / 2 + 0.5).clamp(0, 1).contiguous()
 
     def _posterior(self, pixels: Tensor, generator: torch.Generator | None) -> Tensor:
         posterior = self.vae.encode(pixels).latent_dist
+        mean: Tensor = posterior.mean
         if generator is None:
-            return posterior.mode()
-        noise = torch.randn(posterior.mean.shape, generator=generator, device=generator.device)
-        return posterior.mean + posterior.std * noise.to(posterior.mean)
+            return mean
+        noise = torch.randn(mean.shape, generator=generator, device=generator.device)
+        std: Tensor = posterior.std
+        return mean + std * noise.to(mean)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, cast
@@ -12,41 +11,40 @@ from emosym_registry import EmosymError
 from torch import Tensor, nn
 
 from emosym.contracts import Condition, Context, DiffusionHead, Footprint, Vectors, Workload
-from emosym.toolkit import hash_tensors
+from emosym.toolkit import Frozen, choose_dtype, detach_lora, hash_tensors, stamp
 from emosym_diffusion import adapter, checks
-from emosym_diffusion.autoencoder import Autoencoder
-from emosym_diffusion.conditions import join, moved
+from emosym_diffusion.autoencoder import Autoencoder, pixels_per_latent
 from emosym_diffusion.config import DiffusionConfig
+from emosym_diffusion.families import Family, join, moved, predict
 from emosym_diffusion.folder import PipelineFolder
 from emosym_diffusion.footprint import measure
+from emosym_diffusion.hardware import place, tune
 from emosym_diffusion.objective import training_objective
-from emosym_diffusion.placing import choose_dtype, place
 from emosym_diffusion.sampling import Predict, denoise, draw_noise, schedule, start
 from emosym_diffusion.schedulers import fresh, sampling_scheduler
 from emosym_diffusion.text import TextTower
-from emosym_diffusion.tuning import tune
 
 STEPS, GUIDANCE_SCALE = 50, 7.5
 """Of the paper's sampling, and diffusers' own defaults for Stable Diffusion."""
 
 
-class LatentDiffusion(DiffusionHead):
-    """A UNet in the latent space of an autoencoder, conditioned by frozen CLIP text encoders.
+class LatentDiffusion(Frozen, DiffusionHead[DiffusionConfig]):
+    """A UNet in the latent space of an autoencoder, conditioned by frozen CLIP text encoders, any number of
+    them.
 
-    Everything is frozen and stays in eval mode, whatever mode the head is put in; a UNet LoRA is all that can train.
-    Latents and the loss are float32 whatever the weights' precision.
+    Everything is frozen and stays in eval mode, whatever mode the head is put in; a UNet LoRA is all that can
+    train. Latents and the loss are float32 whatever the weights' precision.
     """
 
-    family: ClassVar[checks.Family]
+    family: ClassVar[Family]
 
     def __init__(self, config: DiffusionConfig, context: Context) -> None:
-        super().__init__()
-        self.config, self.context = config, context
+        super().__init__(config, context)
         folder = PipelineFolder(
             context.model_path(config.model),
             config.variant,
             config.local_files_only,
-            choose_dtype(config, context),
+            choose_dtype(config.dtype, context.dtype),
         )
         index = checks.open_family(folder, self.family, own_vae=config.vae is None)
         self._defaults = folder.defaults()
@@ -65,9 +63,11 @@ class LatentDiffusion(DiffusionHead):
         self.autoencoder = Autoencoder(self._open_vae(folder), config.decode_batch)
         self.unet: Any = folder.unet()
         checks.check_fit(self.family, folder.path, self.unet, self.towers, self.autoencoder)
-        self._size = self._picture_size()
-        self.adapter_targets: list[str] = []
-        self._freeze()
+        self._size = checks.picture_size(config, self.unet, self.autoencoder.vae)
+        self.requires_grad_(False)
+        lora = config.unet_lora
+        self.adapter_targets = [] if lora is None else adapter.add(self.unet, lora, context.seed)
+        self.eval()
         tune(self.unet, self.autoencoder.vae, config)
         place(config, context, {"text": self.text, "unet": self.unet, "vae": self.autoencoder})
         self._empty: tuple[object, Condition] | None = None
@@ -75,16 +75,6 @@ class LatentDiffusion(DiffusionHead):
     @classmethod
     def footprint(cls, config: DiffusionConfig, context: Context, load: Workload) -> Footprint | None:
         return measure(config, context, cls.family, load)
-
-    # What a family decides.
-
-    @abstractmethod
-    def _encode(self, prompts: Sequence[str], vectors: Vectors | None) -> Condition:
-        """The condition of prompts (already checked), differentiable in ``vectors``."""
-
-    @abstractmethod
-    def _added(self, condition: Condition) -> dict[str, Tensor] | None:
-        """What the UNet takes beside the hidden states."""
 
     # Facts.
 
@@ -98,7 +88,7 @@ class LatentDiffusion(DiffusionHead):
         return tuple(tower.token_width for tower in self.towers)
 
     @property
-    def image_size(self) -> int:
+    def image_size(self) -> tuple[int, int]:
         return self._size
 
     @property
@@ -120,15 +110,17 @@ class LatentDiffusion(DiffusionHead):
 
     @property
     def device(self) -> torch.device:
-        return next(self.unet.parameters()).device
+        """Where the UNet lies; a device map may put other parts elsewhere."""
+        return torch.device(self.unet.device)
 
     # Conditions.
 
     def condition(self, vectors: Vectors | None, prompts: Sequence[str]) -> Condition:
-        """Encode B prompts with ``vectors`` ([B,n,w] a text encoder) at their placeholder, None for plain prompts.
+        """Encode B prompts with ``vectors`` ([B,n,w] a text encoder) at their placeholder, None for plain
+        prompts.
 
-        Errors: ``diffusion.placeholder``, ``diffusion.unexpected-placeholder``, ``diffusion.prompt-too-long``,
-        ``diffusion.bad-vectors``.
+        Errors: ``diffusion.placeholder``, ``diffusion.unexpected-placeholder``,
+        ``diffusion.prompt-too-long``, ``diffusion.bad-vectors``.
         """
         if vectors is not None and len(vectors) != len(self.text):
             raise EmosymError(
@@ -137,12 +129,13 @@ class LatentDiffusion(DiffusionHead):
                 hint="give one tensor [B,n,w] for each width in token_widths",
                 ours=True,
             )
-        return moved(self._encode(prompts, vectors), self.device)
+        given = vectors or (None,) * len(self.text)
+        outputs = [tower(prompts, one) for tower, one in zip(self.towers, given, strict=True)]
+        return moved(self.family.condition(outputs, self.image_size), self.device)
 
     def _unconditional(self, batch: int) -> Condition:
         """The empty prompt's condition, encoded once for the text encoders as they are."""
-        weights = tuple((p.data_ptr(), p._version, p.dtype) for p in self.text.parameters())
-        made_with = (self.device, weights)
+        made_with = (self.device, stamp(self.text.parameters()))
         if self._empty is None or self._empty[0] != made_with:
             empty = self.condition(None, [""])
             if self._zero_empty:
@@ -160,29 +153,20 @@ class LatentDiffusion(DiffusionHead):
     def loss(
         self, latents: Tensor, condition: Condition, generator: torch.Generator, weights: Tensor | None = None
     ) -> Tensor:
-        """Denoising loss [B], float32: mean squared error of what the folder's scheduler says the UNet predicts.
+        """Denoising loss [B], float32: mean squared error of what the folder's scheduler says the UNet
+        predicts.
 
-        Times and noise come from ``generator`` on its own device: a CPU generator gives the same on every device.
+        Times and noise come from ``generator`` on its own device: a CPU generator gives the same on every
+        device.
         """
         noised = self._objective.draw(latents.to(self.device), generator)
-        predicted = self._predict(noised.noisy, noised.times, condition)
+        predicted = predict(self.unet, noised.noisy, noised.times, condition)
         error = self.error(predicted, noised.target) * noised.weight
         return error if weights is None else error * weights.to(error)
 
     def error(self, predicted: Tensor, target: Tensor) -> Tensor:
         """[B] from [B,c,h,w]: the mean squared error. A head with another loss overrides this."""
         return (predicted - target).square().mean(dim=(1, 2, 3))
-
-    def _predict(self, latents: Tensor, times: Tensor, condition: Condition) -> Tensor:
-        dtype = self.unet.dtype
-        output = self.unet(
-            latents.to(dtype),
-            times,
-            encoder_hidden_states=condition.hidden.to(dtype),
-            added_cond_kwargs=self._added(condition),
-            return_dict=False,
-        )[0]
-        return output.float()
 
     # Sampling.
 
@@ -203,26 +187,25 @@ class LatentDiffusion(DiffusionHead):
         times = schedule(
             scheduler, steps or self.default_steps, self.device, None if init_image is None else strength
         )
-        side = self.image_size // self.autoencoder.factor
-        noise = draw_noise(generators, (self.autoencoder.channels, side, side), self.device)
+        width, height = (side // pixels_per_latent(self.autoencoder.vae) for side in self.image_size)
+        noise = draw_noise(generators, (self.autoencoder.channels, height, width), self.device)
         pictures = None if init_image is None else self.latents(init_image)
         latents = start(scheduler, noise, times, pictures)
         scale = self.default_guidance_scale if guidance_scale is None else guidance_scale
-        predict = self._guided(condition, scale)
-        final = denoise(scheduler, predict, latents, times, generators, on_step)
+        final = denoise(scheduler, self._guided(condition, scale), latents, times, generators, on_step)
         return self.autoencoder.decode(final).to(self.device)
 
     def _guided(self, condition: Condition, scale: float) -> Predict:
         """Classifier-free guidance (Ho and Salimans 2022) in one batch of both branches; none at 0 and 1."""
         if scale in (0.0, 1.0):
-            return lambda latents, time: self._predict(latents, time, condition)
+            return lambda latents, time: predict(self.unet, latents, time, condition)
         both = join(self._unconditional(len(condition)), condition)
 
-        def predict(latents: Tensor, time: Tensor) -> Tensor:
-            empty, wanted = self._predict(torch.cat([latents, latents]), time, both).chunk(2)
+        def guided(latents: Tensor, time: Tensor) -> Tensor:
+            empty, wanted = predict(self.unet, torch.cat([latents, latents]), time, both).chunk(2)
             return empty + scale * (wanted - empty)
 
-        return predict
+        return guided
 
     # Weights.
 
@@ -238,7 +221,7 @@ class LatentDiffusion(DiffusionHead):
         self._drop_adapter(merge=False)
 
     def _drop_adapter(self, *, merge: bool) -> None:
-        adapter.drop(self.unet, merge=merge)
+        detach_lora(self.unet, merge=merge)
         self.adapter_targets = []
         self.__dict__.pop("_base_hash", None)
         self.requires_grad_(False)
@@ -249,7 +232,8 @@ class LatentDiffusion(DiffusionHead):
         return hash_tensors(own, start=self._base_hash) if own else self._base_hash
 
     def to(self, *args: Any, **kwargs: Any) -> LatentDiffusion:
-        """As any module's, but parts that a device map has placed stay where they are, and the others with them."""
+        """As any module's, but parts that a device map has placed stay where they are, and the others with
+        them."""
         return self if self.config.device_map else super().to(*args, **kwargs)
 
     @cached_property
@@ -264,13 +248,6 @@ class LatentDiffusion(DiffusionHead):
             }
         )
 
-    def train(self, mode: bool = True) -> LatentDiffusion:
-        """Frozen weights stay in eval mode: dropout or statistics of the base must not move while vectors train."""
-        super().train(mode)
-        for child in self.children():
-            child.eval()
-        return self
-
     # Setting up.
 
     def _open_vae(self, folder: PipelineFolder) -> Any:
@@ -279,22 +256,3 @@ class LatentDiffusion(DiffusionHead):
             folder = PipelineFolder(path, self.config.variant, self.config.local_files_only, folder.dtype)
             folder.require(self.family.example)
         return folder.vae()
-
-    def _picture_size(self) -> int:
-        own = self.unet.config.sample_size
-        own = own[0] if isinstance(own, (list, tuple)) else own
-        factor = self.autoencoder.factor
-        size = self.config.image_size or (own or 0) * factor
-        if not size or size % factor:
-            raise EmosymError(
-                "diffusion.bad-size",
-                f"image size {size or None}: the autoencoder needs a multiple of {factor}",
-                hint=f"set image_size to a multiple of {factor}",
-            )
-        return size
-
-    def _freeze(self) -> None:
-        self.requires_grad_(False)
-        if self.config.unet_lora is not None:
-            self.adapter_targets = adapter.add(self.unet, self.config.unet_lora, self.context.seed)
-        self.train(False)

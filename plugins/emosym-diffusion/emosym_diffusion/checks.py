@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,33 +10,15 @@ from diffusers import UNet2DConditionModel
 from emosym_registry import EmosymError
 from torch import Tensor
 
-from emosym_diffusion.autoencoder import Autoencoder
+from emosym_diffusion.autoencoder import Autoencoder, pixels_per_latent
+from emosym_diffusion.config import DiffusionConfig
+from emosym_diffusion.families import Family
 from emosym_diffusion.folder import PipelineFolder
 from emosym_diffusion.text import TextTower
 
-
-@dataclass(frozen=True)
-class Tower:
-    """Subfolders of a text encoder and its tokenizer, and the encoder's class."""
-
-    tokenizer: str
-    encoder: str
-    cls: Any
-
-
-@dataclass(frozen=True)
-class Family:
-    """What tells a family's folders from others: ``embedding`` is the UNet's ``addition_embed_type``; ``zero_empty``
-    whether the empty prompt is zeros where ``model_index.json`` does not say; ``example`` a hub id to recommend."""
-
-    name: str
-    towers: tuple[Tower, ...]
-    embedding: str | None
-    zero_empty: bool
-    example: str
-
-
 _BY_EMBEDDING = {None: "sd", "text_time": "sdxl"}
+TIME_IDS = 6
+"""Original height and width, top and left of the crop, target height and width."""
 
 
 def open_family(folder: PipelineFolder, family: Family, own_vae: bool) -> Mapping[str, Any]:
@@ -47,17 +28,19 @@ def open_family(folder: PipelineFolder, family: Family, own_vae: bool) -> Mappin
     if "transformer" in index or (folder.local is not None and (folder.local / "transformer").is_dir()):
         raise EmosymError(
             "diffusion.wrong-family",
-            f"{folder.path} is a {index.get('_class_name', 'model')} with a transformer; {family.name} needs a UNet",
+            f"{folder.path} is a {index.get('_class_name', 'model')} with a transformer; "
+            f"{family.name} needs a UNet",
             hint=f"choose a model such as {family.example}",
         )
     folder.require_components(("unet",), family.example)
     unet = folder.config("unet", UNet2DConditionModel)
-    found = unet.get("addition_embed_type")
-    if found != family.embedding:
-        other = _BY_EMBEDDING.get(found)
+    embedding = unet.get("addition_embed_type")
+    if embedding != family.embedding:
+        other = _BY_EMBEDDING.get(embedding)
+        what = f"a model for {other!r}" if other else f"of a family with {embedding!r} conditioning"
         raise EmosymError(
             "diffusion.wrong-family",
-            f"{folder.path} is {f'a model for {other!r}' if other else f'of a family with {found!r} conditioning'}, not for {family.name!r}",
+            f"{folder.path} is {what}, not for {family.name!r}",
             hint=f"write diffusion.name: {other}" if other else f"choose a model such as {family.example}",
         )
     parts = [name for tower in family.towers for name in (tower.tokenizer, tower.encoder)]
@@ -69,20 +52,17 @@ def check_fit(
     family: Family,
     path: str,
     unet: Any,
-    towers: Iterable[TextTower],
+    towers: Sequence[TextTower],
     autoencoder: Autoencoder,
 ) -> None:
     """The UNet takes what the text encoders and the autoencoder give."""
-    towers = list(towers)
     widths = [tower.hidden_width for tower in towers]
     config = unet.config
     wanted = config.encoder_hid_dim or config.cross_attention_dim
     wanted = set(wanted) if isinstance(wanted, (list, tuple)) else {wanted}
     if wanted != {sum(widths)}:
-        _misfit(
-            path,
-            f"its UNet attends to width {_listed(wanted)}, its text encoders give {' + '.join(map(str, widths))}",
-        )
+        given = " + ".join(map(str, widths))
+        _misfit(path, f"its UNet attends to width {_listed(wanted)}, its text encoders give {given}")
     lengths = {tower.prompts.length for tower in towers}
     if len(lengths) > 1:
         _misfit(path, f"its text encoders take prompts of different lengths: {_listed(lengths)}")
@@ -93,10 +73,15 @@ def check_fit(
             + (" (an inpainting model?)" if config.in_channels == 2 * autoencoder.channels + 1 else ""),
         )
     if config.time_cond_proj_dim is not None:
-        _misfit(
-            path,
-            f"its UNet takes the guidance scale as an input (a distilled model), which {family.name} does not give",
-        )
+        what = "its UNet takes the guidance scale as an input (a distilled model)"
+        _misfit(path, f"{what}, which {family.name} does not give")
+    if family.embedding == "text_time":
+        towers[-1].require_pooling()
+        numbers = int(towers[-1].encoder.config.projection_dim) + TIME_IDS * config.addition_time_embed_dim
+        taken = config.projection_class_embeddings_input_dim
+        if numbers != taken:
+            what = f"its UNet takes {taken} numbers of pooled text and sizes"
+            _misfit(path, f"{what}, and would get {numbers} (SDXL's refiner?)")
 
 
 def _misfit(path: str, what: str) -> None:
@@ -107,19 +92,46 @@ def _listed(values: Iterable[int]) -> str:
     return ", ".join(str(value) for value in sorted(values))
 
 
-def check_pixels(pixels: Tensor, size: int, who: str) -> None:
-    """[B,3,size,size]."""
-    if pixels.ndim != 4 or tuple(pixels.shape[1:]) != (3, size, size):
+def picture_size(config: DiffusionConfig, unet: Any, vae: Any) -> tuple[int, int]:
+    """Width and height in pixels: the config's, else what the denoiser was trained for. Errors:
+    ``diffusion.bad-size``."""
+    factor = pixels_per_latent(vae)
+    if config.image_size is None:
+        height, width = (side * factor for side in _pair(unet.config.sample_size or 0))
+    else:
+        width, height = _pair(config.image_size)
+    if not width or not height or width % factor or height % factor:
+        raise EmosymError(
+            "diffusion.bad-size",
+            f"image size {width}×{height}: the autoencoder needs multiples of {factor}",
+            hint=f"set image_size to a multiple of {factor}, or to two: [width, height]",
+        )
+    return width, height
+
+
+def _pair(sides: int | Sequence[int]) -> tuple[int, int]:
+    first, second = (sides, sides) if isinstance(sides, int) else sides
+    return int(first), int(second)
+
+
+def check_pixels(pixels: Tensor, size: tuple[int, int], who: str) -> None:
+    """[B,3,H,W] of ``size`` (W, H)."""
+    width, height = size
+    if pixels.ndim != 4 or tuple(pixels.shape[1:]) != (3, height, width):
         raise EmosymError(
             "diffusion.bad-pixels",
-            f"{who}: expected [B,3,{size},{size}] in [-1,1], got {list(pixels.shape)}",
-            hint=f"resize and crop pictures to {size} pixels",
+            f"{who}: expected [B,3,{height},{width}] in [-1,1], got {list(pixels.shape)}",
+            hint=f"resize and crop pictures to {width}×{height} pixels",
             ours=True,
         )
 
 
 def check_sampling(
-    batch: int, generators: Sequence[torch.Generator], init_image: Tensor | None, strength: float, size: int
+    batch: int,
+    generators: Sequence[torch.Generator],
+    init_image: Tensor | None,
+    strength: float,
+    size: tuple[int, int],
 ) -> None:
     """One generator (and one picture to start from) for each condition; a strength in (0,1]."""
     if len(generators) != batch:

@@ -17,6 +17,7 @@ def _one_convention(word: Any) -> Any:
 
 
 Precision = Annotated[Literal["auto", "fp32", "bf16", "fp16"], BeforeValidator(_one_convention)]
+Side = Annotated[int, Field(ge=8)]
 
 
 class UnetLora(ComponentConfig):
@@ -43,16 +44,18 @@ class DiffusionConfig(ComponentConfig):
     dtype: Precision = "auto"
     """Precision of the frozen weights; ``auto`` takes the run's, fp32 where the run names none."""
     device_map: dict[Literal["text", "unet", "vae"], int | str] | None = None
-    """Parts that lie elsewhere than the run's device, such as ``{text: cpu, vae: "cuda:1"}`` on a small card. They compute
-    where they lie; what passes between them is moved."""
-    image_size: int | None = Field(default=None, ge=8)
-    """Side of the pictures in pixels; null takes the size that the denoiser was trained for."""
+    """Parts that lie elsewhere than the run's device, such as ``{text: cpu, vae: "cuda:1"}`` on a small card.
+    They compute where they lie; what passes between them is moved."""
+    image_size: Side | tuple[Side, Side] | None = None
+    """Side of square pictures in pixels, or ``[width, height]``; null takes the size that the denoiser was
+    trained for."""
 
     scheduler: str | None = None
-    """A diffusers scheduler for sampling, such as ``UniPCMultistepScheduler``. Null takes the folder's own, and
-    ``DPMSolverMultistepScheduler`` where the folder holds the training scheduler ``DDPMScheduler``."""
+    """A diffusers scheduler for sampling, such as ``UniPCMultistepScheduler``. Null takes the folder's own,
+    and ``DPMSolverMultistepScheduler`` where the folder holds the training scheduler ``DDPMScheduler``."""
     scheduler_options: dict[str, Any] = Field(default_factory=dict)
-    """Options of that scheduler's constructor, over those saved in the folder (``{use_karras_sigmas: true}``)."""
+    """Options of that scheduler's constructor, over those saved in the folder (``{use_karras_sigmas:
+    true}``)."""
     steps: int | None = Field(default=None, ge=1)
     """Sampling steps; null takes ``steps`` of the folder's ``emosym.json``, else 50."""
     guidance_scale: float | None = Field(default=None, ge=0)

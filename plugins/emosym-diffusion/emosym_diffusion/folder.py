@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,14 +18,12 @@ from pydantic import ValidationError
 from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from emosym.toolkit.weights import check_complete, quiet
+from emosym.toolkit import LOADING_ERRORS, broken_weights, check_complete, quiet
 from emosym_diffusion.config import SamplingDefaults
-from emosym_diffusion.failures import LOADING, explained
 
 DEFAULTS_FILE = "emosym.json"
 _CONFIGS = {"scheduler": "scheduler_config.json", "tokenizer": None}
 """The config file of a component, where it is not ``config.json``; a tokenizer may have one of several."""
-_log = logging.getLogger("emosym.diffusion")
 _HUB_ID = re.compile(r"^[\w-][\w.-]*(/[\w-][\w.-]*)?$")
 
 
@@ -49,7 +46,8 @@ class PipelineFolder:
         return {"local_files_only": self.local_files_only}
 
     def require(self, example: str) -> None:
-        """Refuse a path that is neither a folder nor can be a hub id; ``example`` is a hub id of the family."""
+        """Refuse a path that is neither a folder nor can be a hub id; ``example`` is a hub id of the
+        family."""
         if self.local is None and not _HUB_ID.match(self.path):
             raise EmosymError(
                 "diffusion.missing-model",
@@ -137,12 +135,13 @@ class PipelineFolder:
         """The saved scheduler's config, its class under ``_class_name``."""
         return self.config("scheduler", DDPMScheduler)
 
-    def unet(self) -> UNet2DConditionModel:
-        """The denoiser."""
+    def unet(self) -> Any:
+        """The denoiser, a ``UNet2DConditionModel``."""
         return self._weights("unet", lambda: self._diffusers(UNet2DConditionModel, "unet", self.dtype))
 
-    def vae(self) -> AutoencoderKL:
-        """The autoencoder of a pipeline folder, or of a folder that is an autoencoder itself."""
+    def vae(self) -> Any:
+        """The autoencoder, an ``AutoencoderKL``, of a pipeline folder, or of a folder that is an autoencoder
+        itself."""
         subfolder = "vae" if self.local is None or (self.local / "vae").is_dir() else None
         config = self._read(
             "vae", lambda: AutoencoderKL.load_config(self.path, subfolder=subfolder, **self._where)
@@ -153,8 +152,8 @@ class PipelineFolder:
         return self._weights("vae", lambda: self._diffusers(AutoencoderKL, subfolder, dtype))
 
     def text_encoder(self, component: str, cls: Any) -> Any:
-        """The text encoder in the subfolder ``component``, of the transformers class ``cls``; pickles are opened for tensors
-        alone."""
+        """The text encoder in the subfolder ``component``, of the transformers class ``cls``; pickles are
+        opened for tensors alone."""
         options = {"subfolder": component, "dtype": self.dtype, "weights_only": True}
         return self._weights(component, lambda: self._open(cls, **options))
 
@@ -177,27 +176,35 @@ class PipelineFolder:
             return cls.from_pretrained(
                 self.path,
                 variant=self.variant,
-                ignore_mismatched_sizes=True,  # They are listed with the missing ones, and refused with their names.
+                ignore_mismatched_sizes=True,  # check_complete refuses them, with their names.
                 output_loading_info=True,
                 **self._where,
                 **options,
             )
 
     def _weights(self, component: str, load: Any) -> Any:
-        """Load weights; refuse files that leave some of them at random, and say what of them has no place."""
+        """Load weights; files that leave some of them at random are refused."""
         model, info = self._read(component, load)
-        where = f"{self.path}/{component}"
-        check_complete("diffusion", where, info)
-        if info["unexpected_keys"]:
-            stray = sorted(info["unexpected_keys"])
-            _log.warning("%s: %d weights have no place in the model, such as %s", where, len(stray), stray[0])
+        check_complete("diffusion", f"{self.path}/{component}", info)
         return model
 
     def _read(self, component: str, load: Any) -> Any:
         try:
             return load()
-        except LOADING as error:
-            raise explained(self.path, component, self.variant, error) from error
+        except LOADING_ERRORS as error:
+            raise self._explained(component, error) from error
+
+    def _explained(self, component: str, error: Exception) -> EmosymError:
+        folder = Path(self.path) / component
+        folder = folder if folder.is_dir() else Path(self.path)  # An autoencoder may be a folder of its own.
+        named = f" in variant {self.variant!r}" if self.variant else ""
+        return broken_weights(
+            "diffusion", f"{self.path}/{component}", folder, error, self.variant
+        ) or EmosymError(
+            "diffusion.unreadable-component",
+            f"{self.path}: {component}{named} cannot be loaded: {first_line(error)}",
+            hint=f"check the files under {component}/" + (" and the variant" if self.variant else ""),
+        )
 
 
 def _download(example: str) -> str:

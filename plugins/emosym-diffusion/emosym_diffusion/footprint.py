@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,14 +17,14 @@ from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig
 
 from emosym.contracts import Context, Footprint, Workload
-from emosym.toolkit.metering import LikeCuda, metered
-from emosym.toolkit.weights import known_folder
+from emosym.toolkit import LikeCuda, choose_dtype, embedded, known_folder, metered
 from emosym_diffusion import adapter
-from emosym_diffusion.checks import Family
+from emosym_diffusion.autoencoder import pixels_per_latent
+from emosym_diffusion.checks import picture_size
 from emosym_diffusion.config import DiffusionConfig
+from emosym_diffusion.families import Family, predict
 from emosym_diffusion.folder import PipelineFolder
-from emosym_diffusion.placing import choose_dtype
-from emosym_diffusion.tuning import set_attention
+from emosym_diffusion.hardware import save_memory, set_attention
 
 SIZES = Path(__file__).parent / "sizes"
 KNOWN = {
@@ -33,13 +33,13 @@ KNOWN = {
     "stabilityai/stable-diffusion-xl-base-1.0": SIZES / "sdxl-base",
 }
 """Hub ids whose configs are written down here, in folders like the hub's but without weights."""
-TIME_IDS = 6
 
 
 @dataclass(frozen=True)
 class Skeleton:
     """The parts of a head on the meta device, frozen but for the UNet's adapter."""
 
+    family: Family
     unet: Any
     vae: Any
     encoders: tuple[Any, ...]
@@ -48,59 +48,57 @@ class Skeleton:
     def parts(self) -> tuple[Any, ...]:
         return (self.unet, self.vae, *self.encoders)
 
-    @property
-    def factor(self) -> int:
-        """Pixels to one latent, along a side."""
-        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
-
-    @property
-    def side(self) -> int:
-        """Latents along a side, of the pictures that the denoiser was trained for."""
-        size = self.unet.config.sample_size
-        return int(size[0] if isinstance(size, (list, tuple)) else size)
-
 
 def measure(config: DiffusionConfig, context: Context, family: Family, load: Workload) -> Footprint | None:
-    """What one step takes; None where the model is neither a local folder, nor in the local cache, nor known."""
+    """What one step takes; None where the model is neither a local folder, nor in the local cache, nor known.
+
+    Errors: ``diffusion.bad-size``.
+    """
     path = context.model_path(config.model)
     local = Path(path).is_dir()
-    dtype = choose_dtype(config, context)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what diffusers and the hub's client think of each other
-            head = skeleton(path if local else str(known_folder(path, KNOWN) or path), family, dtype)
+            folder = path if local else str(known_folder(path, KNOWN) or path)
+            head = skeleton(folder, family, choose_dtype(config.dtype, context.dtype))
     except (EmosymError, OSError, ValueError):
         return None
+    size = picture_size(config, head.unet, head.vae)
     parameters = [parameter for part in head.parts for parameter in part.parameters()]
-    base = sum(parameter.numel() for parameter in parameters)
-    weights = sum(parameter.numel() * parameter.element_size() for parameter in parameters)
-    _set_up(head, config, context, load)
-    side = config.image_size // head.factor if config.image_size else head.side
-    held, peak = _train(head, side, load) if load.gradients else (0, _sample(head, side, load))
-    coded = _code(head, side, min(load.samples, config.decode_batch), load)
+    encoders = list(enumerate(head.encoders, start=1))
+    details = {
+        "unet_parameters": _count(head.unet.parameters()),
+        "vae_parameters": _count(head.vae.parameters()),
+        **{f"text_encoder_{number}_parameters": _count(part.parameters()) for number, part in encoders},
+        **{f"token_width_{number}": part.config.hidden_size for number, part in encoders},
+        "image_width": size[0],
+        "image_height": size[1],
+    }
+    checkpointing = config.gradient_checkpointing if load.checkpointing is None else load.checkpointing
+    _set_up(head, config, context, load, checkpointing)
+    held, peak = _train(head, size, load) if load.gradients else (0, _sample(head, size, load))
+    coded = _code(head, size, min(load.samples, config.decode_batch), load)
     return Footprint(
         source=config.model if local else f"{config.model}, as published",
-        parameters=base,
-        trainable=sum(parameter.numel() for parameter in adapter.parameters(head.unet).values()),
-        weight_bytes=weights,
+        parameters=_count(parameters),
+        trainable=_count(adapter.parameters(head.unet).values()),
+        weight_bytes=sum(parameter.numel() * parameter.element_size() for parameter in parameters),
         held_bytes=held,
         peak_bytes=max(peak, coded),
-        details={
-            "unet_parameters": _count(head.unet) - _count_adapter(head.unet),
-            "vae_parameters": _count(head.vae),
-            **{f"text_encoder_{i}_parameters": _count(part) for i, part in enumerate(head.encoders, start=1)},
-            **{f"token_width_{i}": part.config.hidden_size for i, part in enumerate(head.encoders, start=1)},
-            "image_size": side * head.factor,
-        },
+        checkpointing=checkpointing,
+        details=details,
     )
 
 
 def skeleton(path: str, family: Family, dtype: torch.dtype) -> Skeleton:
     """The parts of a pipeline folder's configs on the meta device."""
     folder = PipelineFolder(path, local_files_only=True)
+    classes: tuple[Any, ...] = (UNet2DConditionModel, AutoencoderKL)
     with torch.device("meta"):
-        unet = UNet2DConditionModel.from_config(folder.config("unet", UNet2DConditionModel))
-        vae = AutoencoderKL.from_config(folder.config("vae", AutoencoderKL))
+        unet, vae = (
+            cls.from_config(folder.config(part, cls))
+            for part, cls in zip(("unet", "vae"), classes, strict=True)
+        )
         encoders = tuple(
             tower.cls(AutoConfig.from_pretrained(path, subfolder=tower.encoder, local_files_only=True))
             for tower in family.towers
@@ -111,10 +109,12 @@ def skeleton(path: str, family: Family, dtype: torch.dtype) -> Skeleton:
     nn.Module.to(vae, torch.float32 if upcast else dtype)
     for part in (unet, vae, *encoders):
         part.requires_grad_(False).eval()
-    return Skeleton(unet, vae, encoders)
+    return Skeleton(family, unet, vae, encoders)
 
 
-def _set_up(head: Skeleton, config: DiffusionConfig, context: Context, load: Workload) -> None:
+def _set_up(
+    head: Skeleton, config: DiffusionConfig, context: Context, load: Workload, checkpointing: bool
+) -> None:
     if config.unet_lora is not None:
         with torch.device("meta"):
             adapter.add(head.unet, config.unet_lora, context.seed)
@@ -123,21 +123,18 @@ def _set_up(head: Skeleton, config: DiffusionConfig, context: Context, load: Wor
         # Gradients are counted with the optimiser; where there is one already, the pass adds to it in place.
         parameter.grad = torch.empty_like(parameter)
     set_attention(head.unet, "plain" if config.attention == "plain" else "sdpa")
-    if config.vae_slicing:
-        head.vae.enable_slicing()
-    if config.vae_tiling:
-        head.vae.enable_tiling()
-    if config.gradient_checkpointing:
+    save_memory(head.vae, config)
+    if checkpointing:
         head.unet.enable_gradient_checkpointing(
             partial(checkpoint, **LikeCuda(load.autocast).checkpointing())
         )
 
 
-def _train(head: Skeleton, side: int, load: Workload) -> tuple[int, int]:
-    """Held bytes and peak of the denoising loss of ``load.samples`` pictures, back to the prompts' vectors."""
+def _train(head: Skeleton, size: tuple[int, int], load: Workload) -> tuple[int, int]:
+    """Held bytes and peak of the denoising loss of ``load.samples`` pictures, back to the prompts'
+    vectors."""
     with metered(load.autocast) as meter, torch.device("meta"):
-        hidden, added = _condition(head, load.samples, gradients=True)
-        predicted = _predict(head, load.samples, side, hidden, added)
+        predicted = _predict(head, size, load.samples, gradients=True)
         loss = (predicted - torch.zeros_like(predicted)).square().mean()
         held = meter.now
         torch.autograd.backward(loss)
@@ -145,67 +142,46 @@ def _train(head: Skeleton, side: int, load: Workload) -> tuple[int, int]:
 
 
 @torch.no_grad()
-def _sample(head: Skeleton, side: int, load: Workload) -> int:
+def _sample(head: Skeleton, size: tuple[int, int], load: Workload) -> int:
     """Peak of one denoising step with classifier-free guidance, both branches at once."""
     with metered(load.autocast) as meter, torch.device("meta"):
-        hidden, added = _condition(head, 2 * load.samples, gradients=False)
-        _predict(head, 2 * load.samples, side, hidden, added)
+        _predict(head, size, 2 * load.samples, gradients=False)
     return meter.peak
 
 
 @torch.no_grad()
-def _code(head: Skeleton, side: int, batch: int, load: Workload) -> int:
-    """Peak of the autoencoder over ``batch`` pictures: encoding them in training, decoding them in sampling."""
-    shape = (3, side * head.factor) if load.gradients else (head.vae.config.latent_channels, side)
+def _code(head: Skeleton, size: tuple[int, int], batch: int, load: Workload) -> int:
+    """Peak of the autoencoder over ``batch`` pictures: encoding them in training, decoding them in
+    sampling."""
+    vae, (width, height) = head.vae, size
     with metered(load.autocast) as meter, torch.device("meta"):
-        given = torch.zeros(batch, shape[0], shape[1], shape[1], dtype=head.vae.dtype)
-        (head.vae.encode if load.gradients else head.vae.decode)(given)
+        if load.gradients:
+            vae.encode(torch.zeros(batch, 3, height, width, dtype=vae.dtype))
+        else:
+            vae.decode(_latents(vae.config.latent_channels, head, size, batch).to(vae.dtype))
     return meter.peak
 
 
-def _condition(head: Skeleton, batch: int, gradients: bool) -> tuple[Tensor, dict[str, Tensor] | None]:
-    """Hidden states as wide as the denoiser wants them and, for several encoders, what it takes beside them."""
-    outputs = [_encode(encoder, batch, gradients) for encoder in head.encoders]
-    if len(outputs) == 1:
-        return outputs[0].last_hidden_state, None
-    hidden = torch.cat([output.hidden_states[-2] for output in outputs], dim=-1)
-    sizes = torch.zeros(batch, TIME_IDS, dtype=head.unet.dtype)
-    return hidden, {"text_embeds": outputs[-1].text_embeds.to(head.unet.dtype), "time_ids": sizes}
+def _predict(head: Skeleton, size: tuple[int, int], batch: int, gradients: bool) -> Tensor:
+    """What the denoiser makes of noise and of prompts with one vector each."""
+    condition = head.family.condition([_encode(one, batch, gradients) for one in head.encoders], size)
+    noisy = _latents(head.unet.config.in_channels, head, size, batch).to(head.unet.dtype)
+    return predict(head.unet, noisy, torch.zeros(batch, dtype=torch.long), condition)
+
+
+def _latents(channels: int, head: Skeleton, size: tuple[int, int], batch: int) -> Tensor:
+    width, height = (side // pixels_per_latent(head.vae) for side in size)
+    return torch.zeros(batch, channels, height, width)
 
 
 def _encode(encoder: Any, batch: int, gradients: bool) -> Any:
     layer = encoder.get_input_embeddings()
-    vectors = torch.zeros(batch, layer.embedding_dim, requires_grad=gradients)
-
-    def overwrite(module: Any, inputs: Sequence[Tensor], embedded: Tensor) -> Tensor:
-        return embedded.index_put((torch.arange(batch), torch.tensor(1)), vectors.to(embedded))
-
-    handle = layer.register_forward_hook(overwrite)
-    try:
-        ids = torch.zeros(batch, encoder.config.max_position_embeddings, dtype=torch.long)
+    vectors = torch.zeros(batch, 1, layer.embedding_dim, requires_grad=gradients)
+    slots = torch.arange(batch)[:, None], torch.ones(batch, 1, dtype=torch.long)
+    ids = torch.zeros(batch, encoder.config.max_position_embeddings, dtype=torch.long)
+    with embedded(layer, slots, vectors):
         return encoder(input_ids=ids, output_hidden_states=True)
-    finally:
-        handle.remove()
 
 
-def _predict(
-    head: Skeleton, batch: int, side: int, hidden: Tensor, added: dict[str, Tensor] | None
-) -> Tensor:
-    noisy = torch.zeros(batch, head.unet.config.in_channels, side, side, dtype=head.unet.dtype)
-    times = torch.zeros(batch, dtype=torch.long)
-    output = head.unet(
-        noisy,
-        times,
-        encoder_hidden_states=hidden.to(head.unet.dtype),
-        added_cond_kwargs=added,
-        return_dict=False,
-    )
-    return output[0].float()
-
-
-def _count(module: Any) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
-def _count_adapter(module: Any) -> int:
-    return sum(parameter.numel() for parameter in adapter.parameters(module).values())
+def _count(parameters: Iterable[Tensor]) -> int:
+    return sum(parameter.numel() for parameter in parameters)

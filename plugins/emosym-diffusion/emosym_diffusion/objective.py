@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,8 @@ PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
 @dataclass(frozen=True)
 class Noised:
-    """Latents at random times: ``noisy`` and ``target`` [B,c,h,w], ``times`` [B] as the denoiser takes them, and the
-    loss ``weight`` [B] of each time."""
+    """Latents at random times: ``noisy`` and ``target`` [B,c,h,w], ``times`` [B] as the denoiser takes them,
+    and the loss ``weight`` [B] of each time."""
 
     noisy: Tensor
     target: Tensor
@@ -29,8 +29,8 @@ class Noised:
 
 
 class Objective(ABC):
-    """Draws times and noise from the generator, on the generator's device, so that a CPU generator gives the same
-    training on every device."""
+    """Draws times and noise from the generator, on the generator's device, so that a CPU generator gives the
+    same training on every device."""
 
     def __init__(self, times: int, gamma: float | None) -> None:
         self._times = times
@@ -53,10 +53,12 @@ class Objective(ABC):
 
 
 class DiscreteObjective(Objective):
-    """The DDPM family: x_t = √ᾱ x + √(1-ᾱ) ε, predicting ε, v = √ᾱ ε - √(1-ᾱ) x (Salimans and Ho 2022), or x."""
+    """The DDPM family: x_t = √ᾱ x + √(1-ᾱ) ε, predicting ε, v = √ᾱ ε - √(1-ᾱ) x (Salimans and Ho 2022), or
+    x."""
 
     def __init__(self, config: Mapping[str, Any], gamma: float | None) -> None:
-        self._scheduler = DDPMScheduler.from_config(dict(config))
+        ddpm: Any = DDPMScheduler
+        self._scheduler = ddpm.from_config(dict(config))
         self.prediction = str(self._scheduler.config.prediction_type)
         if self.prediction not in PREDICTIONS:
             raise EmosymError(
@@ -67,35 +69,35 @@ class DiscreteObjective(Objective):
         super().__init__(int(self._scheduler.config.num_train_timesteps), gamma)
 
     def at(self, latents: Tensor, noise: Tensor, index: Tensor) -> Noised:
-        noisy = self._scheduler.add_noise(latents, noise, index)
-        target = {
+        targets: Mapping[str, Callable[[], Tensor]] = {
             "epsilon": lambda: noise,
             "v_prediction": lambda: self._scheduler.get_velocity(latents, noise, index),
             "sample": lambda: latents,
-        }[self.prediction]()
-        return Noised(noisy, target, index, self._weight(index))
+        }
+        noisy = self._scheduler.add_noise(latents, noise, index)
+        return Noised(noisy, targets[self.prediction](), index, self._weight(index))
 
     def _weight(self, index: Tensor) -> Tensor:
         """Min-SNR on the picture's error, carried over to what is predicted; ones without γ."""
         if self._gamma is None:
             return torch.ones(len(index), device=index.device)
-        kept = self._scheduler.alphas_cumprod.to(index.device, torch.float32)[index]
+        kept: Tensor = self._scheduler.alphas_cumprod.to(index.device, torch.float32)[index]
         snr = kept / (1 - kept)
         if self.prediction == "sample":
             return self._capped(snr)
         if self.prediction == "v_prediction":
             return self._capped(snr) / (snr + 1)
         # min(SNR, γ)/SNR, which is 1 where the SNR is 0.
-        return (self._gamma / snr).clamp(max=1.0)
+        return torch.clamp(self._gamma / snr, max=1.0)
 
 
 class FlowObjective(Objective):
     """Flow matching (Lipman et al. 2023; Liu et al. 2023): x_σ = (1-σ) x + σ ε, predicting ε - x."""
 
     def __init__(self, config: Mapping[str, Any], gamma: float | None) -> None:
-        scheduler = FlowMatchEulerDiscreteScheduler(
-            num_train_timesteps=int(config.get("num_train_timesteps", 1000)), shift=flow_shift(config)
-        )
+        euler: Any = FlowMatchEulerDiscreteScheduler
+        times = int(config.get("num_train_timesteps", 1000))
+        scheduler = euler(num_train_timesteps=times, shift=flow_shift(config))
         # They run from noise to picture; index 0 shall be the least noise, as in the DDPM family.
         self._sigmas, self._steps = scheduler.sigmas.flip(0).float(), scheduler.timesteps.flip(0).float()
         super().__init__(len(self._steps), gamma)
@@ -120,7 +122,8 @@ def training_objective(config: Mapping[str, Any], gamma: float | None) -> Object
     if "beta_schedule" not in config and "trained_betas" not in config:
         raise EmosymError(
             "diffusion.unsupported-scheduler",
-            f"the model's scheduler {config.get('_class_name')!r} is neither of the DDPM family nor flow matching",
+            f"the model's scheduler {config.get('_class_name')!r} is neither of the DDPM family "
+            "nor flow matching",
             hint="choose a model that was trained with either",
         )
     return DiscreteObjective(config, gamma)

@@ -1,4 +1,4 @@
-"""What this plugin offers; imports nothing heavy."""
+"""Descriptors of the heads; imports nothing heavy."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ _PROBE = "a"
 
 @dataclass(frozen=True)
 class TokenisedPrompts:
-    """``ids`` and ``mask`` [B,L], padded to the encoder's length, and ``slots`` [B,n]: the positions of the vectors,
-    None for plain prompts."""
+    """``ids`` and ``mask`` [B,L], padded to the encoder's length, and ``slots`` [B,n]: the positions of the
+    vectors, None for plain prompts."""
 
     ids: Tensor
     mask: Tensor
@@ -47,14 +47,15 @@ def check_placeholders(prompts: Sequence[str], wanted: bool) -> None:
 class PromptTokenizer:
     """Tokenises for one text encoder.
 
-    The ids of a prompt are those its tokenizer gives to the text before the placeholder, n times an ordinary token
-    (the vectors take its place later), and the text behind, framed and padded as the tokenizer frames and pads.
+    The ids of a prompt are those its tokenizer gives to the text before the placeholder, n times an ordinary
+    token (the vectors take its place later), and the text behind, framed and padded as the tokenizer frames
+    and pads.
     """
 
     def __init__(self, tokenizer: Any, positions: int, who: str) -> None:
         """``positions`` is how many positions the encoder has; ``who`` names it in messages."""
         self._tokenizer = tokenizer
-        self.length = min(int(tokenizer.model_max_length), positions)
+        self.length: int = min(int(tokenizer.model_max_length), positions)
         self._who = who
         inner = self._text_ids(_PROBE)
         framed = list(tokenizer(_PROBE).input_ids)
@@ -67,7 +68,9 @@ class PromptTokenizer:
             )
         self._before, self._after = framed[:start], framed[start + len(inner) :]
         special = set(tokenizer.all_special_ids)
-        self._filler = next(i for i in inner + sorted(tokenizer.get_vocab().values()) if i not in special)
+        self._filler: int = next(
+            i for i in inner + sorted(tokenizer.get_vocab().values()) if i not in special
+        )
 
     @property
     def end_id(self) -> int:
@@ -80,7 +83,8 @@ class PromptTokenizer:
         return self._filler
 
     def __call__(self, prompts: Sequence[str], vectors: int | None) -> TokenisedPrompts:
-        """Ids of ``prompts``; ``vectors`` is n, or None for plain prompts. A prompt that is too long is an error."""
+        """Ids of ``prompts``; ``vectors`` is n, or None for plain prompts. A prompt that is too long is an
+        error."""
         rows, starts = [], []
         for prompt in prompts:
             row, start = self._row(prompt, vectors)
@@ -118,7 +122,7 @@ class PromptTokenizer:
         text = len(row) - frame - (vectors or 0)
         raise EmosymError(
             "diffusion.prompt-too-long",
-            f"prompt {prompt!r} needs {len(row)} tokens ({text} of text, {vectors or 0} vectors, {frame} special); "
-            f"{self._who} takes {self.length}",
+            f"prompt {prompt!r} needs {len(row)} tokens ({text} of text, {vectors or 0} vectors, "
+            f"{frame} special); {self._who} takes {self.length}",
             hint=f"shorten the prompt by {len(row) - self.length} tokens; it is never cut silently",
         )

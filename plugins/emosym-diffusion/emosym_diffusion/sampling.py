@@ -15,37 +15,43 @@ Predict = Callable[[Tensor, Tensor], Tensor]
 
 
 def draw_noise(generators: Sequence[torch.Generator], shape: Sequence[int], device: torch.device) -> Tensor:
-    """Noise [B,*shape], each picture's from its own generator and device, so that it does not depend on the batch."""
+    """Noise [B,*shape], each picture's from its own generator and device, so that it does not depend on the
+    batch."""
     rows = [torch.randn(tuple(shape), generator=one, device=one.device).to(device) for one in generators]
     return torch.stack(rows)
 
 
 def schedule(scheduler: Any, steps: int, device: torch.device, strength: float | None) -> Tensor:
-    """Set ``steps`` times and return those to run: all of them, or the last ``strength`` of them for img2img."""
+    """Set ``steps`` times and return those to run: all of them, or the last ``strength`` of them for
+    img2img."""
     try:
         scheduler.set_timesteps(steps, device=device)
     except ValueError as error:
         raise EmosymError(
-            "diffusion.scheduler-options", f"{type(scheduler).__name__} cannot make {steps} steps: {error}",
+            "diffusion.scheduler-options",
+            f"{type(scheduler).__name__} cannot make {steps} steps: {error}",
             hint="change steps or scheduler_options",
-        ) from error  # fmt: skip
+        ) from error
+    times: Tensor = scheduler.timesteps
     if strength is None:
-        return scheduler.timesteps
+        return times
     kept = min(max(int(steps * strength), 1), steps)
     begin = (steps - kept) * getattr(scheduler, "order", 1)
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(begin)
-    return scheduler.timesteps[begin:]
+    return times[begin:]
 
 
 def start(scheduler: Any, noise: Tensor, times: Tensor, pictures: Tensor | None) -> Tensor:
     """Latents at the first of ``times``: noise, or ``pictures`` with as much noise as belongs there."""
     if pictures is None:
-        return noise * getattr(scheduler, "init_noise_sigma", 1.0)
+        return noise * float(getattr(scheduler, "init_noise_sigma", 1.0))
     first = times[:1].repeat(len(noise))
-    if hasattr(scheduler, "scale_noise"):
-        return scheduler.scale_noise(pictures, first, noise)
-    return scheduler.add_noise(pictures, noise, first)
+    flow = hasattr(scheduler, "scale_noise")
+    noisy: Tensor = (
+        scheduler.scale_noise(pictures, first, noise) if flow else scheduler.add_noise(pictures, noise, first)
+    )
+    return noisy
 
 
 def denoise(
@@ -56,7 +62,8 @@ def denoise(
     generators: Sequence[torch.Generator],
     on_step: Callable[[int, int], None] | None,
 ) -> Tensor:
-    """Run ``times``; ``on_step(done, total)`` after each. Schedulers that add noise draw it from ``generators``."""
+    """Run ``times``; ``on_step(done, total)`` after each. Schedulers that add noise draw it from
+    ``generators``."""
     extra = (
         {"generator": list(generators)} if "generator" in inspect.signature(scheduler.step).parameters else {}
     )

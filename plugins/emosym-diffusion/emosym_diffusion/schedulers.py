@@ -8,7 +8,8 @@ from typing import Any
 
 import diffusers
 from diffusers import SchedulerMixin
-from emosym_registry import EmosymError, did_you_mean
+from emosym_registry import EmosymError
+from emosym_registry.errors import unknown
 
 _OWN_MODEL = {"CogVideoXDDIMScheduler", "UnCLIPScheduler"}
 """Schedulers that fit one model of their own."""
@@ -29,7 +30,8 @@ def flow_shift(config: Mapping[str, Any]) -> float:
 
 
 def sampling_scheduler(saved: Mapping[str, Any], name: str | None, options: Mapping[str, Any]) -> Any:
-    """The scheduler to sample with; ``saved`` is the folder's scheduler config. Copy it with :func:`fresh` per call."""
+    """The scheduler to sample with; ``saved`` is the folder's scheduler config. Copy it with :func:`fresh`
+    per call."""
     cls = _scheduler_class(name or _default_name(saved))
     # What another class saved and this one has no use for would only make diffusers warn.
     config = {key: value for key, value in saved.items() if key in _parameters(cls.__init__)}
@@ -63,17 +65,12 @@ def _scheduler_class(name: str) -> Any:
     for candidate in (name, f"{name}Scheduler"):
         if candidate in known:
             return known[candidate]
-    suggestion = did_you_mean(name, known)
-    raise EmosymError(
-        "diffusion.unknown-scheduler",
-        f"{name!r} is not a scheduler that can sample here" + (f"; {suggestion}" if suggestion else ""),
-        hint=f"schedulers: {', '.join(sorted(known))}",
-    )
+    raise unknown("diffusion.unknown-scheduler", "scheduler", name, sorted(known))
 
 
 def _known() -> dict[str, Any]:
     """Schedulers of diffusers that step from noise to picture with nothing but the model's output."""
-    found = {}
+    usable = {}
     for name in dir(diffusers):
         cls = getattr(diffusers, name) if name.endswith("Scheduler") else None
         if not (inspect.isclass(cls) and issubclass(cls, SchedulerMixin) and hasattr(cls, "step")):
@@ -86,8 +83,8 @@ def _known() -> dict[str, Any]:
             if value.default is value.empty and value.kind != value.VAR_KEYWORD
         }
         if (discrete or name.startswith("FlowMatch")) and needed <= _STEP_INPUTS:
-            found[name] = cls
-    return found
+            usable[name] = cls
+    return usable
 
 
 def _across(saved: Mapping[str, Any], cls: Any) -> dict[str, Any]:
@@ -110,12 +107,7 @@ def _check_options(cls: Any, options: Mapping[str, Any]) -> None:
     known = [name for name in _parameters(cls.__init__) if name != "self"]
     for name in options:
         if name not in known:
-            suggestion = did_you_mean(name, known)
-            raise EmosymError(
-                "diffusion.scheduler-options",
-                f"{cls.__name__} has no option {name!r}" + (f"; {suggestion}" if suggestion else ""),
-                hint=f"options: {', '.join(known)}",
-            )
+            raise unknown("diffusion.scheduler-options", "option", name, known, where=cls.__name__)
 
 
 def _parameters(function: Any) -> Mapping[str, inspect.Parameter]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from torch import Tensor
 from transformers import CLIPTextModel
 
-from emosym.contracts import Condition, Vectors
+from emosym.contracts import Condition
 from emosym_diffusion.base import LatentDiffusion
-from emosym_diffusion.checks import Family, Tower
+from emosym_diffusion.families import Family, Tower
+
+
+def last_states(outputs: Sequence[Any], size: tuple[int, int]) -> Condition:
+    """The last hidden states, normed; nothing of the pictures' size."""
+    return Condition(outputs[0].last_hidden_state)
 
 
 class StableDiffusion(LatentDiffusion):
@@ -21,11 +26,5 @@ class StableDiffusion(LatentDiffusion):
         embedding=None,
         zero_empty=False,
         example="stable-diffusion-v1-5/stable-diffusion-v1-5",
+        condition=last_states,
     )
-
-    def _encode(self, prompts: Sequence[str], vectors: Vectors | None) -> Condition:
-        output = self.towers[0](prompts, None if vectors is None else vectors[0])
-        return Condition(output.last_hidden_state)
-
-    def _added(self, condition: Condition) -> dict[str, Tensor] | None:
-        return None

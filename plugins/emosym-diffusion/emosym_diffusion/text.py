@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import torch
 from emosym_registry import EmosymError
 from torch import Tensor, nn
 
+from emosym.toolkit import embedded
 from emosym_diffusion.prompts import PromptTokenizer, check_placeholders
 
 _LEGACY_END = 2
-"""CLIP configs written before transformers 4.31 say 2; the encoder then pools at the highest id of the prompt."""
+"""CLIP configs written before transformers 4.31 say 2; the encoder then pools at the highest id of the
+prompt."""
 
 
 class TextTower(nn.Module):
     """A CLIP text encoder with its tokenizer."""
 
-    def __init__(self, encoder: nn.Module, tokenizer: Any, name: str) -> None:
+    def __init__(self, encoder: Any, tokenizer: Any, name: str) -> None:
         super().__init__()
-        self.encoder: Any = encoder
+        self.encoder = encoder
         self.name = name
         self.prompts = PromptTokenizer(
             tokenizer, encoder.config.max_position_embeddings, f"text encoder {name!r}"
@@ -37,7 +38,7 @@ class TextTower(nn.Module):
 
     @property
     def _embedding(self) -> nn.Embedding:
-        return self.encoder.get_input_embeddings()
+        return cast(nn.Embedding, self.encoder.get_input_embeddings())
 
     @property
     def token_width(self) -> int:
@@ -55,18 +56,20 @@ class TextTower(nn.Module):
         return float(self._embedding.weight.detach().float().norm(dim=1).mean())
 
     def require_pooling(self) -> None:
-        """Refuse a tokenizer whose end token is not where the encoder pools: it would pool another token silently."""
+        """Refuse a tokenizer whose end token is not where the encoder pools: it would pool another token
+        silently."""
         end, expected = self.prompts.end_id, int(self.encoder.config.eos_token_id)
-        found = end == expected or (expected == _LEGACY_END and end == self._embedding.num_embeddings - 1)
-        if not found:
+        legacy = expected == _LEGACY_END and end == self._embedding.num_embeddings - 1
+        if end != expected and not legacy:
             raise EmosymError(
                 "diffusion.bad-end-token",
-                f"text encoder {self.name!r} pools at token {expected} and its tokenizer ends prompts with {end}",
+                f"text encoder {self.name!r} pools at token {expected}, its tokenizer ends prompts with {end}",
                 hint=f"set eos_token_id of the encoder's config.json to {end}",
             )
 
-    def forward(self, prompts: Sequence[str], vectors: Tensor | None, hidden_states: bool = False) -> Any:
-        """The encoder's output for B prompts with ``vectors`` [B,n,w] at their placeholders, None for plain prompts.
+    def forward(self, prompts: Sequence[str], vectors: Tensor | None) -> Any:
+        """The encoder's output, with all hidden states, for B prompts with ``vectors`` [B,n,w] at their
+        placeholders, None for plain prompts.
 
         Differentiable in ``vectors``; plain prompts build no graph.
         """
@@ -79,27 +82,14 @@ class TextTower(nn.Module):
         inputs = {
             "input_ids": tokens.ids.to(device),
             "attention_mask": tokens.mask.to(device) if masked else None,
-            "output_hidden_states": hidden_states,
+            "output_hidden_states": True,
         }
         if vectors is None or tokens.slots is None:
             with torch.no_grad():
                 return self.encoder(**inputs)
-        with self._replaced(tokens.slots.to(device), vectors):
+        rows = torch.arange(len(prompts), device=device)[:, None]
+        with embedded(self._embedding, (rows, tokens.slots.to(device)), vectors):
             return self.encoder(**inputs)
-
-    @contextmanager
-    def _replaced(self, slots: Tensor, vectors: Tensor) -> Iterator[None]:
-        """While this lasts, the embedding layer gives ``vectors`` at ``slots``; its weight is never touched."""
-        rows = torch.arange(len(slots), device=slots.device)[:, None]
-
-        def overwrite(module: nn.Module, inputs: Any, embedded: Tensor) -> Tensor:
-            return embedded.index_put((rows, slots), vectors.to(embedded))
-
-        handle = self._embedding.register_forward_hook(overwrite)
-        try:
-            yield
-        finally:
-            handle.remove()
 
     def _check_vectors(self, vectors: Tensor | None, prompts: int) -> None:
         if vectors is None:
@@ -108,8 +98,8 @@ class TextTower(nn.Module):
         if len(shape) != 3 or shape[0] != prompts or shape[1] < 1 or shape[2] != self.token_width:
             raise EmosymError(
                 "diffusion.bad-vectors",
-                f"text encoder {self.name!r} needs vectors [{prompts},n,{self.token_width}] for {prompts} prompts, "
-                f"got {list(shape)}",
+                f"text encoder {self.name!r} needs vectors [{prompts},n,{self.token_width}] "
+                f"for {prompts} prompts, got {list(shape)}",
                 hint="one row a prompt, n >= 1, and the widths that the head names in token_widths",
                 ours=True,
             )

@@ -195,9 +195,10 @@ def test_the_fingerprint_differs_between_models(open_head):
 def test_the_fingerprint_is_the_same_in_another_process(open_head, folder):
     code = (
         "import sys; from emosym.contracts import Context, LabelSet;"
-        "from emosym_diffusion.sd import StableDiffusion; from emosym_diffusion.config import StableDiffusionConfig;"
-        "head = StableDiffusion(StableDiffusionConfig(model=sys.argv[1]), Context(labels=LabelSet.of('binary')));"
-        "print(head.fingerprint())"
+        "from emosym_diffusion.sd import StableDiffusion;"
+        "from emosym_diffusion.config import StableDiffusionConfig;"
+        "config = StableDiffusionConfig(model=sys.argv[1]);"
+        "print(StableDiffusion(config, Context(labels=LabelSet.of('binary'))).fingerprint())"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(folder("sd"))],

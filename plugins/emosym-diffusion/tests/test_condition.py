@@ -14,7 +14,8 @@ FAMILIES = ("sd", "sdxl")
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_vector_acts_as_an_embedding_row_of_the_same_value(open_head, vectors_for, family):
-    """Exact: an encoder whose row for the word "red" holds the vector reads "a red street" to the same bits."""
+    """Exact: an encoder whose row for the word "red" holds the vector reads "a red street" to the same
+    bits."""
     head = open_head(family)
     vectors = vectors_for(head, 1, n=1)
     ours = head.condition(vectors, ["a {emotion} street"])

@@ -1,4 +1,5 @@
-"""Folders as Stable Diffusion 1.5, 2.1 and XL are published, in small: read whole, and sampled as diffusers samples them."""
+"""Folders as Stable Diffusion 1.5, 2.1 and XL are published, in small: read whole, and sampled as diffusers
+samples them."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ def _edit(file: Path, **changes: Any) -> None:
 
 @pytest.fixture
 def sd15(copied) -> Path:
-    """With the safety checker that our heads have no use for; its weights are a pickle of rubbish, never to be opened."""
+    """With the safety checker that our heads have no use for; its weights are a pickle of rubbish, never to
+    be opened."""
     path = copied()
     _edit(
         path / "model_index.json",
@@ -51,7 +53,8 @@ def sd15(copied) -> Path:
 
 @pytest.fixture
 def sd21(copied, folder) -> Path:
-    """Velocity, an OpenCLIP-H text encoder without its last layer (its padding is "!"), heads of one width."""
+    """Velocity, an OpenCLIP-H text encoder without its last layer (its padding is "!"), heads of one
+    width."""
     path = copied()
     torch.manual_seed(21)
     for name in ("text_encoder", "unet", "tokenizer"):

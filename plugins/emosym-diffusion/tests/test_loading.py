@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 def test_the_light_module_and_the_configs_import_no_torch():
     code = (
-        "import sys, emosym_diffusion.plugin, emosym_diffusion.config;"
+        "import sys, emosym_diffusion.plugin; from emosym_diffusion import StableDiffusionConfig;"
         "print([m for m in ('torch', 'diffusers', 'transformers', 'peft') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -35,13 +35,13 @@ def test_the_plugin_offers_both_heads():
 def test_facts_of_the_heads(open_head):
     assert open_head("sd").token_widths == (24,)
     assert open_head("sdxl").token_widths == (24, 40)
-    assert open_head("sd").image_size == 16
-    assert open_head("sd", image_size=24).image_size == 24
+    assert open_head("sd").image_size == (16, 16)
+    assert open_head("sd", image_size=24).image_size == (24, 24)
 
 
 def test_an_alias_of_the_component_names_a_folder(folder, context):
     aliased = replace(context, component="sd", aliases={("diffusion", "sd", "tiny"): folder("sd")})
-    assert StableDiffusion(StableDiffusionConfig(model="tiny"), aliased).image_size == 16
+    assert StableDiffusion(StableDiffusionConfig(model="tiny"), aliased).image_size == (16, 16)
 
 
 def test_defaults_come_from_the_config_then_the_folder_then_the_paper(copied, folder, context):

@@ -80,7 +80,8 @@ def test_the_loss_is_the_definition_picture_by_picture(open_head, vectors_for, f
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample", "flow"])
 def test_min_snr_weights_the_clean_pictures_error_the_same_for_every_prediction(open_head, prediction):
-    """Whatever is predicted, weight · (prediction's error) = min(SNR, γ) · (error of the picture it implies)."""
+    """Whatever is predicted, weight · (prediction's error) = min(SNR, γ) · (error of the picture it
+    implies)."""
     objective = open_head("sd", prediction, min_snr_gamma=5.0)._objective
     generator = torch.Generator().manual_seed(0)
     x, e, error = (torch.randn(4, 4, 2, 2, generator=generator, dtype=torch.float64) for _ in range(3))

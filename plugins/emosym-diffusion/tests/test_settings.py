@@ -38,9 +38,11 @@ def fresh(folder, context):
 
 @pytest.mark.parametrize(
     ("word", "means"),
-    [("fp32", "fp32"), ("bf16", "bf16"), ("fp16", "fp16"), ("auto", "auto"), ("float32", "fp32"), ("bfloat16", "bf16"),
-     ("float16", "fp16"), (None, "auto")],
-)  # fmt: skip
+    [
+        *((word, word) for word in ("fp32", "bf16", "fp16", "auto")),
+        *(("float32", "fp32"), ("bfloat16", "bf16"), ("float16", "fp16"), (None, "auto")),
+    ],
+)
 def test_precisions_have_the_words_of_the_backbones_and_torchs_own(word, means):
     assert StableDiffusionConfig(model="m", dtype=word).dtype == means
 
@@ -92,7 +94,8 @@ def test_an_autoencoder_that_overflows_in_fp16_stays_in_float32(open_head):
 
 
 def test_a_variants_files_are_read(folder, open_head, context, tmp_path, picture):
-    """A folder as `variant="fp16"` leaves it on the hub: half precision under another file name, and nothing else."""
+    """A folder as `variant="fp16"` leaves it on the hub: half precision under another file name, and nothing
+    else."""
     path = shutil.copytree(folder("sd"), tmp_path / "sd")
     for component in ("unet", "vae", "text_encoder"):
         (file,) = (path / component).glob("*.safetensors")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 from emosym_diffusion.config import StableDiffusionConfig, StableDiffusionXLConfig
 from emosym_diffusion.footprint import KNOWN, SIZES
 from emosym_diffusion.sd import StableDiffusion
 from emosym_diffusion.sdxl import StableDiffusionXL
+from emosym_registry import EmosymError
 
 from emosym.contracts import Context, Footprint, LabelSet, Workload
-from emosym.toolkit.weights import known_folder
+from emosym.toolkit import known_folder
 
 SD15, SDXL = "stable-diffusion-v1-5/stable-diffusion-v1-5", "stabilityai/stable-diffusion-xl-base-1.0"
 VAE, CLIP_L, BIG_G = 83_653_863, 123_060_480, 694_659_840
@@ -33,9 +35,13 @@ def footprint(model: str, load: Workload = TRAIN, **params: object) -> Footprint
 def test_stable_diffusion_has_its_published_size() -> None:
     found = footprint(SD15)
     assert found.details == {
-        "unet_parameters": 859_520_964, "vae_parameters": VAE, "text_encoder_1_parameters": CLIP_L, "token_width_1": 768,
-        "image_size": 512,
-    }  # fmt: skip
+        "unet_parameters": 859_520_964,
+        "vae_parameters": VAE,
+        "text_encoder_1_parameters": CLIP_L,
+        "token_width_1": 768,
+        "image_width": 512,
+        "image_height": 512,
+    }
     assert found.parameters == 859_520_964 + VAE + CLIP_L
     assert found.weight_bytes == 2 * found.parameters
     assert found.trainable == 0
@@ -44,24 +50,49 @@ def test_stable_diffusion_has_its_published_size() -> None:
 def test_stable_diffusion_xl_has_its_published_size() -> None:
     found = footprint(SDXL, replace(TRAIN, samples=1))
     assert found.details == {
-        "unet_parameters": 2_567_463_684, "vae_parameters": VAE, "text_encoder_1_parameters": CLIP_L,
-        "text_encoder_2_parameters": BIG_G, "token_width_1": 768, "token_width_2": 1280, "image_size": 1024,
-    }  # fmt: skip
+        "unet_parameters": 2_567_463_684,
+        "vae_parameters": VAE,
+        "text_encoder_1_parameters": CLIP_L,
+        "text_encoder_2_parameters": BIG_G,
+        "token_width_1": 768,
+        "token_width_2": 1280,
+        "image_width": 1024,
+        "image_height": 1024,
+    }
     assert found.parameters == 2_567_463_684 + VAE + CLIP_L + BIG_G
 
 
 def test_an_adapter_trains_rank_times_in_plus_out() -> None:
-    # Rank 4 on queries, keys, values and outputs of 16 blocks, each with self and cross attention (text is 768 wide).
+    # Rank 4 on queries, keys, values and outputs of 16 blocks, with self and cross attention (text is 768 wide).
     widths = [320] * 5 + [640] * 5 + [1280] * 6
     wanted = sum(4 * (2 * 4 * 2 * w - 2 * w + 2 * 768) for w in widths)
     assert footprint(SD15, unet_lora={}).trainable == wanted == 797_184
 
 
-def test_smaller_pictures_and_checkpointing_hold_less() -> None:
+def test_smaller_pictures_hold_less() -> None:
     full = footprint(SD15)
     assert footprint(SD15, image_size=256).held_bytes < full.held_bytes / 3
-    assert footprint(SD15, gradient_checkpointing=True).peak_bytes < full.peak_bytes / 2
     assert footprint(SD15, attention="plain").held_bytes > full.held_bytes
+    assert footprint(SD15, image_size=(512, 256)).held_bytes == pytest.approx(full.held_bytes / 2, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("config", "load", "recomputes"), [(True, None, True), (False, True, True), (True, False, False)]
+)
+def test_checkpointing_is_the_configs_unless_the_load_asks(
+    config: bool, load: bool | None, recomputes: bool
+) -> None:
+    full = footprint(SD15)
+    asked = footprint(SD15, replace(TRAIN, checkpointing=load), gradient_checkpointing=config)
+    assert (full.checkpointing, asked.checkpointing) == (False, recomputes)
+    assert (asked.peak_bytes < full.peak_bytes / 2) == recomputes
+    assert (asked.peak_bytes == full.peak_bytes) != recomputes
+
+
+def test_a_size_that_the_autoencoder_cannot_have_is_refused() -> None:
+    with pytest.raises(EmosymError) as caught:
+        footprint(SD15, image_size=(512, 300))
+    assert caught.value.id == "diffusion.bad-size"
 
 
 def test_an_autoencoder_decodes_as_many_at_a_time_as_it_is_told() -> None:

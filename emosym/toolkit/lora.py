@@ -1,0 +1,39 @@
+"""Low-rank adapters by PEFT, on and off a model."""
+
+from __future__ import annotations
+
+import torch
+from peft import PeftConfig, inject_adapter_in_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import nn
+
+
+def attach_lora(model: nn.Module, config: PeftConfig, seed: int) -> list[str]:
+    """Put an adapter on the layers that ``config`` targets and return their names; nothing else of ``model``
+    trains.
+
+    Its first weights depend on ``seed`` alone. It is float32: updates of a half-precision adapter drown in
+    rounding, and PEFT casts around it. PEFT's ``ValueError`` for targets that fit nothing is the caller's to
+    explain.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        inject_adapter_in_model(config, model)
+    model.requires_grad_(False)
+    for name, parameter in model.named_parameters():
+        if ".lora_" in name:
+            parameter.data = parameter.data.float()
+            parameter.requires_grad_(True)
+    return [name for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)]
+
+
+def detach_lora(model: nn.Module, *, merge: bool) -> None:
+    """Put the plain layers back, with what the adapter learnt where ``merge`` is set."""
+    for name, module in list(model.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            if merge:
+                module.merge(safe_merge=True)
+            parent, _, own = name.rpartition(".")
+            setattr(model.get_submodule(parent), own, module.get_base_layer())
+    if hasattr(model, "peft_config"):
+        del model.peft_config

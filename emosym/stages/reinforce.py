@@ -9,13 +9,14 @@ are encoded once, with the current weights and without gradient, and every rollo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from emosym_registry import EmosymError
 from torch import Tensor
 
-from emosym.assembly import ExperimentParts
+from emosym.assembly import ExperimentParts, WeightedReward
 from emosym.contracts import LossTerms, ReinforceBatch, RewardResources, Rollouts, Sample, States
 from emosym.head import cross_entropy, labels_of
 from emosym.spec.model import ReinforceStage
@@ -79,7 +80,7 @@ class Reinforce(Stage[ReinforceStage]):
             labels=labels_of(batch, tokens.device),
             mean=tokens,
             read=read,
-            score=self.score,
+            score=partial(weighted, self.rewards),
             project=self.system.compressor.project,
             reference=torch.tensor([self.reference[sample.id] for sample in batch], device=tokens.device),
             generator=generator,
@@ -114,21 +115,24 @@ class Reinforce(Stage[ReinforceStage]):
 
         return read
 
-    def score(self, rollouts: Rollouts) -> tuple[Tensor, dict[str, Tensor]]:
-        """Weighted reward [B,G] and each reward's own, checked against its declared range."""
-        each = {}
-        for one in self.rewards:
-            value = one.reward.score(rollouts).to(rollouts.actions.device)
-            low, high = one.reward.range
-            inside = (value >= low - ROUNDING) & (value <= high + ROUNDING)  # NaN compares false
-            if not bool(inside.all()):
-                sample = rollouts.samples[int((~inside).nonzero()[0, 0])].id
-                raise EmosymError(
-                    "reward.out-of-range",
-                    f"reward {one.name} gave {value[~inside][0].item()} for sample {sample}; its range is [{low}, {high}]",
-                    hint="look for NaN in the model's probabilities or in the judge's, or report it to the plugin's authors",
-                    ours=True,
-                )
-            each[one.name] = value.clamp(low, high)
-        total = torch.stack([one.weight * each[one.name] for one in self.rewards]).sum(0)
-        return total, each
+
+def weighted(rewards: Sequence[WeightedReward], rollouts: Rollouts) -> tuple[Tensor, Mapping[str, Tensor]]:
+    """Weighted reward [B,G] and each reward's own by name, inside its declared range.
+
+    Errors: ``reward.out-of-range``, for NaN too.
+    """
+    each: dict[str, Tensor] = {}
+    for one in rewards:
+        value = one.reward.score(rollouts).to(rollouts.actions.device)
+        low, high = one.reward.range
+        inside = (value >= low - ROUNDING) & (value <= high + ROUNDING)  # NaN compares false
+        if not bool(inside.all()):
+            sample = rollouts.samples[int((~inside).nonzero()[0, 0])].id
+            raise EmosymError(
+                "reward.out-of-range",
+                f"reward {one.name} gave {value[~inside][0].item()} for sample {sample}; its range is [{low}, {high}]",
+                hint="look for NaN in the model's probabilities or in the judge's, or report it to the plugin's authors",
+                ours=True,
+            )
+        each[one.name] = value.clamp(low, high)
+    return torch.stack([one.weight * each[one.name] for one in rewards]).sum(0), each

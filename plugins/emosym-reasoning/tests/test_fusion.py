@@ -8,7 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from emosym_reasoning.config import FusionConfig
-from emosym_reasoning.fusion import AdditiveFusion, ConcatFusion
+from emosym_reasoning.fusions.additive import AdditiveFusion
+from emosym_reasoning.fusions.concat import ConcatFusion
 from emosym_registry import EmosymError
 
 from emosym.contracts import States

@@ -55,10 +55,6 @@ def test_listing_components_and_their_parameters_imports_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_rewards_say_what_must_be_beside_them_in_a_spec():
-    declared = {offer.name: set(offer.capabilities) for offer in OFFERS if offer.kind == "reward"}
+def test_classes_and_descriptors_agree_on_what_must_be_beside_a_component():
     for offer in OFFERS:
-        if offer.kind == "reward":
-            needs = resolve(offer.target).needs
-            assert ("needs:judge" in declared[offer.name]) == needs.judge
-            assert ("needs:text" in declared[offer.name]) == needs.text
+        assert set(resolve(offer.target).needs) == set(offer.needs), offer.name

@@ -1,4 +1,4 @@
-"""Policy gradients against enumeration and closed forms, on problems small enough to know the answer."""
+"""ReinforceBatch gradients against enumeration and closed forms, on problems small enough to know the answer."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import pytest
 import torch
 from emosym_reasoning.config import ExactConfig, GrpoConfig, PaperConfig
 from emosym_reasoning.reinforcers.common import divergence
-from emosym_reasoning.reinforcers.deterministic import Exact, Paper
+from emosym_reasoning.reinforcers.exact import Exact
 from emosym_reasoning.reinforcers.grpo import Grpo, advantages
+from emosym_reasoning.reinforcers.paper import Paper
 from pydantic import ValidationError
 from torch import nn
 
-from emosym.contracts import Context, LabelSet, Policy, Sample, States
+from emosym.contracts import Context, LabelSet, ReinforceBatch, Sample, States
 
 ACTIONS, TOKENS, HIDDEN = 4, 2, 3
 
@@ -43,7 +44,7 @@ class Bandit:
 
     def policy(self, repeat=1):
         """``repeat`` copies of the batch: that many more independent tries of every image."""
-        return Policy(
+        return ReinforceBatch(
             samples=[Sample(str(index), ()) for index in range(len(self.images) * repeat)],
             labels=self.labels.repeat(repeat),
             mean=self.mean,

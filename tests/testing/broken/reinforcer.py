@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from emosym.contracts import ComponentConfig, Context, LossTerms, Policy, Reinforcer, Rollouts, States
+from emosym.contracts import ComponentConfig, Context, LossTerms, ReinforceBatch, Reinforcer, Rollouts, States
 from emosym.testing import ReinforcerSuite
 
 
@@ -23,7 +23,7 @@ class Right(Reinforcer):
     def __init__(self, config: Config, context: Context) -> None:
         self.config, self.context = config, context
 
-    def loss(self, policy: Policy) -> LossTerms:
+    def loss(self, policy: ReinforceBatch) -> LossTerms:
         states, logits = policy.read(self._tokens(policy).expand(len(policy.samples), 1, -1, -1))
         log_p = logits[:, 0].log_softmax(-1)
         actions = torch.multinomial(
@@ -33,10 +33,10 @@ class Right(Reinforcer):
         surrogate = (log_p.gather(1, actions) * self._advantage(total)).mean()
         return LossTerms(0.1 * self._divergence(log_p, policy.reference) - surrogate, self._values(each))
 
-    def _tokens(self, policy: Policy) -> Tensor:
+    def _tokens(self, policy: ReinforceBatch) -> Tensor:
         return policy.mean
 
-    def _chance(self, policy: Policy) -> torch.Generator | None:
+    def _chance(self, policy: ReinforceBatch) -> torch.Generator | None:
         return policy.generator
 
     def _advantage(self, total: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ class Right(Reinforcer):
     def _divergence(self, log_p: Tensor, reference: Tensor) -> Tensor:
         return (log_p.exp() * (log_p - reference)).sum(-1).mean()
 
-    def _rollouts(self, policy: Policy, states: States, log_p: Tensor, actions: Tensor) -> Rollouts:
+    def _rollouts(self, policy: ReinforceBatch, states: States, log_p: Tensor, actions: Tensor) -> Rollouts:
         tries = actions.shape[1]
         states = states.detach()
         many = States(
@@ -63,29 +63,29 @@ class Right(Reinforcer):
 
 
 class PerImage(Right):
-    def loss(self, policy: Policy) -> LossTerms:
+    def loss(self, policy: ReinforceBatch) -> LossTerms:
         terms = super().loss(policy)
         return LossTerms(terms.loss.expand(len(policy.samples)), terms.values)
 
 
 class CutTokens(Right):
-    def _tokens(self, policy: Policy) -> Tensor:
+    def _tokens(self, policy: ReinforceBatch) -> Tensor:
         return policy.mean.detach()
 
 
 class OnlyTokens(Right):
-    def loss(self, policy: Policy) -> LossTerms:
+    def loss(self, policy: ReinforceBatch) -> LossTerms:
         terms = super().loss(policy)
         return LossTerms(policy.mean.square().mean() + terms.loss.detach(), terms.values)
 
 
 class GlobalChance(Right):
-    def _chance(self, policy: Policy) -> torch.Generator | None:
+    def _chance(self, policy: ReinforceBatch) -> torch.Generator | None:
         return None
 
 
 class LeavesGraph(Right):
-    def _rollouts(self, policy: Policy, states: States, log_p: Tensor, actions: Tensor) -> Rollouts:
+    def _rollouts(self, policy: ReinforceBatch, states: States, log_p: Tensor, actions: Tensor) -> Rollouts:
         shown = super()._rollouts(policy, states, log_p, actions)
         live = log_p.exp()[:, None].expand(-1, actions.shape[1], -1)
         return Rollouts(
@@ -114,7 +114,7 @@ class Terse(Right):
 
 
 class Moving(Right):
-    def loss(self, policy: Policy) -> LossTerms:
+    def loss(self, policy: ReinforceBatch) -> LossTerms:
         terms = super().loss(policy)
         policy.reference.mul_(0.9)
         return terms

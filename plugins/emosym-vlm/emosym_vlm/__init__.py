@@ -1,1 +1,5 @@
-"""Backbones qwen-vl, llava and hf-vlm."""
+"""Backbones for emosym: one base on transformers, three families of models. Names load on first use."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

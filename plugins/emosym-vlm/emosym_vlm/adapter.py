@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import torch
 from emosym_registry import EmosymError
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.tuners_utils import BaseTunerLayer
-from torch import Tensor, nn
+from peft import LoraConfig
+from torch import nn
 from transformers import PreTrainedModel
 
-from emosym.toolkit.adapters import differences
+from emosym.toolkit import attach_lora
 from emosym_vlm.config import AdapterConfig
 
 _PROJECTOR = ("projector", "merger", "connector", "aligner", "resampler", "modality_projection")
@@ -62,14 +58,7 @@ def attach(model: PreTrainedModel, config: AdapterConfig, seed: int) -> list[str
         use_dora=config.type == "dora",
         use_rslora=config.type == "rslora",
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        inject_adapter_in_model(peft, model)
-    model.requires_grad_(False)
-    for parameter in parameters(model).values():
-        # Updates of a half-precision adapter drown in rounding; PEFT casts around it.
-        parameter.data = parameter.data.float()
-        parameter.requires_grad_(True)
+    attach_lora(model, peft, seed)
     return names
 
 
@@ -80,29 +69,3 @@ def parameters(model: nn.Module) -> dict[str, nn.Parameter]:
         for name, parameter in model.named_parameters()
         if ".lora_" in name
     }
-
-
-def load_state(own: Mapping[str, nn.Parameter], state: Mapping[str, Tensor]) -> None:
-    """Copy ``state`` into ``own``; other targets, tensors or shapes are ``backbone.adapter-mismatch`` and change nothing."""
-    wrong = differences(own, state)
-    if wrong:
-        raise EmosymError(
-            "backbone.adapter-mismatch",
-            f"the saved adapter does not fit: {wrong}",
-            hint="use the model, the adapter settings (type, rank, targets) and the transformers it was trained with",
-        )
-    with torch.no_grad():
-        for name, parameter in own.items():
-            parameter.copy_(state[name])
-
-
-def detach(model: PreTrainedModel, *, merge: bool) -> None:
-    """Put the plain layers back, with what the adapters learnt where ``merge`` is set."""
-    for name, module in list(model.named_modules()):
-        if isinstance(module, BaseTunerLayer):
-            if merge:
-                module.merge(safe_merge=True)
-            parent, _, own = name.rpartition(".")
-            setattr(model.get_submodule(parent), own, module.get_base_layer())
-    if hasattr(model, "peft_config"):
-        del model.peft_config

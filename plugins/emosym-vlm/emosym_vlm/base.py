@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 from transformers import Cache
+from typing_extensions import TypeVar
 
 from emosym.contracts import QUESTION, Backbone, Context, Footprint, Prefix, Sample, Workload
-from emosym.toolkit import embedded, evaluating, stamp, tensors, vision_tensors
+from emosym.toolkit import detach_lora, embedded, evaluating, stamp, tensors
 from emosym_vlm import adapter
 from emosym_vlm.cache import can_share, continuation
 from emosym_vlm.checks import check_fresh, check_lengths, check_readable, check_samples, check_tokens
@@ -26,22 +27,23 @@ from emosym_vlm.reader import PromptReader
 from emosym_vlm.saving import check_mergeable, save_model
 from emosym_vlm.writing import choose_filler, decode, end_tokens
 
+BackboneConfigT = TypeVar("BackboneConfigT", bound=BackboneConfig, default=BackboneConfig)
 
-class VisionLanguageBackbone(Backbone):
+
+class VisionLanguageBackbone(Backbone[BackboneConfigT]):
     """An image-text-to-text model of transformers that reads through tokens at the end of its prompt."""
 
     families: ClassVar[tuple[str, ...]] = ()
     """Model types it accepts; any where empty."""
 
-    config: BackboneConfig
-
     @classmethod
-    def footprint(cls, config: BackboneConfig, context: Context, load: Workload) -> Footprint | None:
+    def footprint(cls, config: BackboneConfigT, context: Context, load: Workload) -> Footprint | None:
         return measure(config, context, load)
 
-    def __init__(self, config: BackboneConfig, context: Context) -> None:
-        super().__init__()
-        self.config, self.context = config, context
+    def __init__(self, config: BackboneConfigT, context: Context) -> None:
+        super().__init__(config, context)
+        self.model: Any
+        self.processor: Any
         self.model, self.processor = load(config, context, self.families)
         self._text_config = self.model.config.get_text_config(decoder=True)
         self._shares = can_share(self._text_config)
@@ -79,9 +81,10 @@ class VisionLanguageBackbone(Backbone):
     @property
     def device(self) -> torch.device:
         """Where prompts enter; a device map may keep other layers elsewhere."""
-        return self.model.get_input_embeddings().weight.device
+        device: torch.device = self.model.get_input_embeddings().weight.device
+        return device
 
-    def to(self, *args: Any, **kwargs: Any) -> VisionLanguageBackbone:
+    def to(self, *args: Any, **kwargs: Any) -> Self:
         """As any module's, but weights that a device map or quantization has placed stay where they are."""
         return self if self._placed else super().to(*args, **kwargs)
 
@@ -164,12 +167,6 @@ class VisionLanguageBackbone(Backbone):
     def adapters(self) -> dict[str, nn.Parameter]:
         return adapter.parameters(self.model)
 
-    def adapter_state(self) -> dict[str, Tensor]:
-        return {name: parameter.detach().cpu().clone() for name, parameter in self.adapters().items()}
-
-    def load_adapter_state(self, state: Mapping[str, Tensor]) -> None:
-        adapter.load_state(self.adapters(), state)
-
     def merge(self) -> None:
         """Add what the adapters learnt to the weights; afterwards there are none, and nothing trains.
 
@@ -193,9 +190,14 @@ class VisionLanguageBackbone(Backbone):
         return stamp(tensors(self.model), self.adapters().values())
 
     def _drop_adapters(self, *, merge: bool) -> None:
-        adapter.detach(self.model, merge=merge)
+        detach_lora(self.model, merge=merge)
         self.adapter_targets = []
         self.model.requires_grad_(False)
+
+    def _vision_tensors(self) -> Iterator[Tensor]:
+        """Every tensor that image features can depend on: all of the base but the decoder, adapters included."""
+        language = {id(tensor) for tensor in tensors(self.model.get_decoder())}
+        return (tensor for tensor in tensors(self.model.base_model) if id(tensor) not in language)
 
     def _prompts(self, samples: Sequence[Sample], question: str) -> list[Prompt]:
         if self._vision_learns:
@@ -203,7 +205,7 @@ class VisionLanguageBackbone(Backbone):
         with torch.no_grad(), evaluating(self.model):
             if self.memo is None:
                 return self._reader(samples, question)
-            self.memo.bind(stamp(vision_tensors(self.model)))
+            self.memo.bind(stamp(self._vision_tensors()))
             return self.memo.recall(samples, question, self._reader)
 
     def _batch(self, samples: Sequence[Sample], question: str | None, count: int) -> Batch:

@@ -96,3 +96,5 @@ class HFVLMConfig(BackboneConfig):
     """Any model of transformers' AutoModelForImageTextToText with a chat template."""
 
     model: str = "HuggingFaceTB/SmolVLM-256M-Instruct"
+    self_test: bool = True
+    """Read a small picture when the model is loaded, to see that it is causal and that prefixes can be read."""

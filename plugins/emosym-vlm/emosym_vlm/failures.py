@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from pickle import UnpicklingError
 
 from emosym_registry import EmosymError
 from emosym_registry.errors import first_line
 from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 
 from emosym.contracts import Context
-from emosym.toolkit.weights import absent_shards, damaged_files, holds_code, is_torn, some
+from emosym.toolkit import LOADING_ERRORS, broken_weights
 
-LOADING = (
-    OSError, ImportError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, EOFError,
-    SafetensorError, StrictDataclassError, UnpicklingError,
-)  # fmt: skip
+LOADING = (*LOADING_ERRORS, AttributeError, StrictDataclassError)
 """What transformers, safetensors and torch raise for files that are missing, damaged or of another kind."""
 
 
@@ -26,27 +21,10 @@ def explained(model: str, context: Context, error: Exception) -> EmosymError:
     text = str(error)
     if "trust_remote_code" in text:
         return _untrusted(model)
-    if holds_code(error):
-        return EmosymError(
-            "backbone.unsafe-pickle",
-            f"{model}: its weights are a pickle that holds more than tensors, which could run any code; it was not opened",
-            hint="take the safetensors version of this model",
-        )
     folder = downloaded(context.model_path(model))
-    absent = absent_shards(folder) if folder is not None else []
-    if absent:
-        return EmosymError(
-            "backbone.missing-shard",
-            f"{folder}: {some(absent)} {'is' if len(absent) == 1 else 'are'} named by the index but not there",
-            hint=f"download the missing files into that folder, as `{_download(model)}` does",
-        )
-    damaged = damaged_files(folder) if folder is not None else []
-    if damaged or is_torn(error):
-        return EmosymError(
-            "backbone.damaged-weights",
-            f"{model}: {some(damaged) or 'a weight file'} is damaged ({first_line(error)})",
-            hint="delete that file and download it again",
-        )
+    broken = broken_weights("backbone", model, folder, error)
+    if broken is not None:
+        return broken
     if isinstance(error, OSError) or folder is None or not (folder / "config.json").is_file():
         return _missing(model, context, error)
     return EmosymError(

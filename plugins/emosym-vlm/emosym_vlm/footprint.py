@@ -20,12 +20,11 @@ from transformers import (
 )
 
 from emosym.contracts import Context, Footprint, Workload
-from emosym.toolkit.metering import LikeCuda, metered
-from emosym.toolkit.weights import known_folder
+from emosym.toolkit import LikeCuda, known_folder, metered
 from emosym_vlm import adapter
 from emosym_vlm.cache import continuation
 from emosym_vlm.config import BackboneConfig
-from emosym_vlm.loading import choose_dtype
+from emosym_vlm.loading import dtype_of
 from emosym_vlm.processor import limit_pixels
 from emosym_vlm.reader import flat
 
@@ -73,8 +72,14 @@ def measure(config: BackboneConfig, context: Context, load: Workload) -> Footpri
         weight_bytes=weights,
         held_bytes=held + seen * vision_held,
         peak_bytes=max(peak + seen * vision_held, seen * vision_peak),
+        checkpointing=checkpoints(config, load),
         details={**details, "image_tokens": tokens},
     )
+
+
+def checkpoints(config: BackboneConfig, load: Workload) -> bool:
+    """Whether activations are recomputed: as the load asks, else as the parameters say."""
+    return config.gradient_checkpointing if load.checkpointing is None else load.checkpointing
 
 
 def skeleton(folder: str, config: BackboneConfig, context: Context) -> PreTrainedModel:
@@ -84,7 +89,7 @@ def skeleton(folder: str, config: BackboneConfig, context: Context) -> PreTraine
     declared = AutoConfig.from_pretrained(folder, local_files_only=True)
     with torch.device("meta"):
         model = AutoModelForImageTextToText.from_config(
-            declared, dtype=choose_dtype(config, context), attn_implementation=attention
+            declared, dtype=dtype_of(config, context), attn_implementation=attention
         )
     return model.requires_grad_(False)
 
@@ -126,7 +131,7 @@ def _adapt(model: PreTrainedModel, config: BackboneConfig, context: Context, loa
         parameter.requires_grad_(load.learns and load.gradients)
         # Gradients are counted with the optimiser; where there is one already, the pass adds to it in place.
         parameter.grad = torch.empty_like(parameter)
-    if config.gradient_checkpointing:
+    if checkpoints(config, load):
         model.activation_checkpointing_enable(LikeCuda(load.autocast).checkpointing())
     model.train(load.learns and load.gradients)
     return load.learns and chosen is not None and set(chosen.targets) != {"language"}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,26 +23,30 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from transformers.utils import is_kernels_available, logging as transformers_logging
 
 from emosym.contracts import Context
-from emosym.toolkit.weights import check_complete, quiet
+from emosym.toolkit import check_complete, choose_dtype, quiet
 from emosym_vlm.config import BackboneConfig
 from emosym_vlm.failures import LOADING, downloaded, explained
-from emosym_vlm.lines import reader_of
 from emosym_vlm.placing import check_on_device, placement, settle
 from emosym_vlm.processor import load_processor
 from emosym_vlm.segments import use_segments
 
-_log = logging.getLogger("emosym.vlm")
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+LINES: Mapping[str, tuple[str, ...]] = {
+    "qwen-vl": ("qwen2_vl", "qwen2_5_vl", "qwen3_vl"),
+    "llava": ("llava", "llava_next", "llava_onevision"),
+    "hf-vlm": (),
+}
+"""``model_type`` of the configs that each backbone takes; empty for any."""
 
 
-def choose_dtype(config: BackboneConfig, context: Context) -> torch.dtype:
+def reader_of(family: str) -> str:
+    """The backbone for a family: the one that names it, else the one that takes any."""
+    return next((name for name, families in LINES.items() if family in families), "hf-vlm")
+
+
+def dtype_of(config: BackboneConfig, context: Context) -> torch.dtype:
     """The config's dtype, else the run's, else float32 on CPU and bfloat16 elsewhere (fp16 files become float32)."""
-    if config.dtype != "auto":
-        return _DTYPES[config.dtype]
-    if context.dtype is not None:
-        return context.dtype
     on_cpu = context.device is None or context.device.type == "cpu"
-    return torch.float32 if on_cpu else torch.bfloat16
+    return choose_dtype(config.dtype, context.dtype or (torch.float32 if on_cpu else torch.bfloat16))
 
 
 def load(
@@ -83,7 +86,7 @@ def _read_weights(
     path: str, config: BackboneConfig, context: Context, options: dict[str, Any]
 ) -> PreTrainedModel:
     """The model with every weight from its files; pickles are opened for tensors alone."""
-    dtype = choose_dtype(config, context)
+    dtype = dtype_of(config, context)
     placed = placement(config, context, dtype)
     try:
         with quiet(transformers_logging):
@@ -100,14 +103,6 @@ def _read_weights(
     except LOADING as error:
         raise explained(config.model, context, error) from error
     check_complete("backbone", config.model, info)
-    if info["unexpected_keys"]:
-        stray = sorted(info["unexpected_keys"])
-        _log.warning(
-            "%s: %d weights in its files have no place in the model, such as %s",
-            config.model,
-            len(stray),
-            stray[0],
-        )
     return model
 
 

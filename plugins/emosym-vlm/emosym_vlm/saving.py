@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from emosym_registry import EmosymError
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, ProcessorMixin
+
+from emosym.toolkit import written_whole
 
 
 def check_mergeable(quantization: str) -> None:
@@ -35,19 +36,11 @@ def save_model(
         raise EmosymError(
             "backbone.folder-exists", f"{folder} exists", hint="choose a new folder, or remove it"
         )
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
-        model.save_pretrained(partial)
-        processor.save_pretrained(partial)
-        partial.replace(folder)
-    except (OSError, SafetensorError) as error:
-        raise EmosymError(
-            "backbone.cannot-write",
-            f"{folder}: {getattr(error, 'strerror', None) or error}",
-            hint="make room or choose another folder; nothing was left behind",
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with written_whole(folder) as partial:
+        partial.mkdir()
+        try:
+            model.save_pretrained(partial)
+            processor.save_pretrained(partial)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error  # its own type hides what the system said
     return folder

@@ -147,15 +147,6 @@ def test_no_adapter_means_nothing_trains(adapter, build):
     assert not any(parameter.requires_grad for parameter in backbone.parameters())
 
 
-def test_adapters_freeze_and_thaw(build):
-    backbone = build("llava")
-    backbone.set_adapters_trainable(False)
-    assert not any(parameter.requires_grad for parameter in backbone.parameters())
-    backbone.set_adapters_trainable(True)
-    assert {id(p) for p in backbone.parameters() if p.requires_grad} == {
-        id(p) for p in backbone.adapters().values()
-    }
-
 
 def test_a_part_without_linear_layers_is_an_error(build):
     with pytest.raises(EmosymError, match="projector") as caught:

@@ -100,7 +100,9 @@ def essential(edges: Mapping[str, set[str]]) -> set[tuple[str, str]]:
 def drawing(edges: Mapping[str, set[str]]) -> str:
     """The picture as SVG, the same for the same imports."""
     height = levels(edges)
-    rows = [sorted(box for box in edges if height[box] == level) for level in range(max(height.values()), -1, -1)]
+    rows = [
+        sorted(box for box in edges if height[box] == level) for level in range(max(height.values()), -1, -1)
+    ]
     arrows = sorted(essential(edges))
     rows = _fewer_crossings(rows, arrows)
     width = max(len(row) for row in rows) * (WIDTH + GAP) + GAP
@@ -110,7 +112,9 @@ def drawing(edges: Mapping[str, set[str]]) -> str:
         for number, box in enumerate(row)
     }
     total = GAP + (len(rows) - 1) * RISE + HEIGHT + GAP
-    return "\n".join([_head(width, total), *(_arrow(place, *one) for one in arrows), *_boxes(place), "</svg>", ""])
+    return "\n".join(
+        [_head(width, total), *(_arrow(place, *one) for one in arrows), *_boxes(place), "</svg>", ""]
+    )
 
 
 def _fewer_crossings(rows: list[list[str]], arrows: Iterable[tuple[str, str]]) -> list[list[str]]:
@@ -148,7 +152,13 @@ def _arrow(place: Mapping[str, tuple[float, float]], source: str, target: str) -
 
 def _boxes(place: Mapping[str, tuple[float, float]]) -> Iterable[str]:
     for box, (x, y) in sorted(place.items()):
-        fill = {"plugins": "#fdf1dd", "contracts": "#e3f0e6", "toolkit": "#e3f0e6", "registry": "#e3f0e6", "testing": "#e3f0e6"}
+        fill = {
+            "plugins": "#fdf1dd",
+            "contracts": "#e3f0e6",
+            "toolkit": "#e3f0e6",
+            "registry": "#e3f0e6",
+            "testing": "#e3f0e6",
+        }
         yield (
             f'<rect x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="6" fill="{fill.get(box, "#eef2f9")}" stroke="#c3cad6"/>'
             f'<text x="{x + WIDTH / 2:g}" y="{y + 19:g}" font-size="14" font-weight="600" fill="#1d2735">{box}</text>'

@@ -7,20 +7,23 @@ from collections.abc import Iterator, Mapping
 from emosym_registry import EmosymError, RegisteredComponent
 from pydantic import BaseModel
 
+from emosym.contracts.config import ComponentConfig
 from emosym.contracts.labels import LabelSet
 from emosym.spec.errors import Problem
-from emosym.spec.nodes import Node, Path, dotted
-from emosym.spec.reader import found
-from emosym.spec.shape import LISTS, bare
+from emosym.spec.model import COMPONENT_LISTS
+from emosym.spec.nodes import Node, Path, dotted, key_path
+from emosym.spec.text import found
 
 PLACEHOLDER = "{emotion}"
-NEEDS = {
-    "needs:judge": "a judge",
-    "needs:text": "a text_encoder",
-    "needs:knowledge": "knowledge",
-    "needs:diffusion": "a diffusion head",
+_JUDGES = {"metric": "evaluate", "memory": "bank"}
+"""The judge that a component asks, by kind; what trains asks the reward judge."""
+_SECTIONS = {
+    "knowledge": "knowledge",
+    "text_encoder": "a text_encoder",
+    "diffusion": "a diffusion head",
+    "judge": "a judge",
 }
-"""Capabilities by which a component says what must be beside it in the spec."""
+"""Needs that a section of the spec meets; the others are for the data to meet."""
 
 
 def cross_checks(
@@ -34,11 +37,11 @@ def cross_checks(
     problems = [
         *_labels(root),
         *_plugins(root),
-        *_judges(root, configs),
+        *_judges(root, configs, offers),
         *_stages(root),
         *_bank(root),
         *_prompts(root),
-        *_needs(root, offers),
+        *_needs(root, configs, offers),
         *_twice(root, configs, offers),
     ]
     if (
@@ -60,7 +63,7 @@ def _missing(root: Node, path: Path, wanted: Path, what: str, hint: str) -> Prob
     to ``path`` that somebody wrote."""
     written = wanted if root.at(wanted) is not None else path
     node = root.at(written)
-    while written and (node is None or not (node.where.line or node.where.kind == "set")):
+    while written and (node is None or node.where.kind in ("default", "stage-preset")):
         written = written[:-1]
         node = root.at(written)
     return Problem.at((node or root).where, dotted(path), f"expected {what}, found none", hint)
@@ -89,30 +92,18 @@ def _plugins(root: Node) -> Iterator[Problem]:
                          "write plugins: {only: …} in your own spec")  # fmt: skip
 
 
-def _judges(root: Node, configs: Mapping[str, BaseModel]) -> Iterator[Problem]:
+def _judges(
+    root: Node, configs: Mapping[str, BaseModel], offers: Mapping[str, RegisteredComponent]
+) -> Iterator[Problem]:
     """Emo-A must not be measured by the classifier that filtered or rewarded the training."""
-    evaluate = root.at(("judges", "evaluate"))
-    if evaluate is None or evaluate.value is None:
-        return
+    own = "judges.evaluate"
     for role in ("reward", "bank"):
-        other = root.at(("judges", role))
-        if (
-            other is None
-            or other.value is None
-            or _identity(other, configs, role) != _identity(evaluate, configs, "evaluate")
-        ):
+        other, node = f"judges.{role}", root.at(("judges", "evaluate"))
+        if node is None or own not in configs or other not in configs:
             continue
-        yield Problem.at(evaluate.where, "judges.evaluate", f"expected a judge of its own, found the {role} judge again",
-                         "figures measured by the judge that chose the training images say nothing; take another judge for one of the two")  # fmt: skip
-
-
-def _identity(node: Node, configs: Mapping[str, BaseModel], role: str) -> object:
-    name = node.fields["name"].plain() if "name" in node.fields else None
-    config = configs.get(f"judges.{role}")
-    params = node.fields["params"].plain() if "params" in node.fields else {}
-    return bare(name) if isinstance(name, str) else name, config.model_dump(
-        mode="json"
-    ) if config is not None else params
+        if (offers[own].qualified, configs[own]) == (offers[other].qualified, configs[other]):
+            yield Problem.at(node.where, own, f"expected a judge of its own, found the {role} judge again",
+                             "figures measured by the judge that chose the training images say nothing; take another judge for one of the two")  # fmt: skip
 
 
 def _stages(root: Node) -> Iterator[Problem]:
@@ -162,13 +153,8 @@ def _bank_without_memory(root: Node, messages: list[str]) -> Node:
         return root
     if refresh is not None and (refresh.value is None or _written(refresh)):
         return root
-    stages = root.fields["stages"]
-    unify = stages.fields["unify"]
-    where = refresh.origin if refresh is not None else unify.origin
     messages.append("no memory is given, so unify trains without the bank (stages.unify.refresh: null)")
-    return root.with_child(
-        "stages", stages.with_child("unify", unify.with_child("refresh", Node(None, where)))
-    )
+    return root.put(path, Node(None, (refresh or root).origin))
 
 
 def _written(node: Node) -> bool:
@@ -198,25 +184,22 @@ def _prompts(root: Node) -> Iterator[Problem]:
                              f'the fused vectors go there: "a picture of {PLACEHOLDER}"')  # fmt: skip
 
 
-def _needs(root: Node, offers: Mapping[str, RegisteredComponent]) -> Iterator[Problem]:
+def needs_of(component: RegisteredComponent, config: BaseModel | None) -> tuple[str, ...]:
+    """What must stand beside a component with these parameters."""
+    declared = component.spec.needs
+    return config.needs(declared) if isinstance(config, ComponentConfig) else declared
+
+
+def _needs(
+    root: Node, configs: Mapping[str, BaseModel], offers: Mapping[str, RegisteredComponent]
+) -> Iterator[Problem]:
     for path, offer in offers.items():
-        judge = "reward" if offer.spec.kind == LISTS["rewards"] else "evaluate"
-        places = {
-            "needs:judge": ("judges", judge),
-            "needs:text": ("text_encoder",),
-            "needs:knowledge": ("knowledge",),
-            "needs:diffusion": ("diffusion",),
-        }
-        for capability, what in NEEDS.items():
-            if capability in offer.spec.capabilities and not _given(root, *places[capability]):
-                parts = tuple(int(part) if part.isdecimal() else part for part in path.split("."))
-                yield _missing(
-                    root,
-                    parts,
-                    places[capability],
-                    f"{what} for {offer.spec.name}",
-                    f"add {dotted(places[capability])}, or leave {offer.spec.name} out",
-                )
+        for need in needs_of(offer, configs.get(path)):
+            section = ("judges", _JUDGES.get(offer.spec.kind, "reward")) if need == "judge" else (need,)
+            if need in _SECTIONS and not _given(root, *section):
+                name = offer.spec.name
+                hint = f"add {dotted(section)}, or leave {name} out"
+                yield _missing(root, key_path(path), section, f"{_SECTIONS[need]} for {name}", hint)
 
 
 def _twice(
@@ -226,7 +209,7 @@ def _twice(
     first: dict[object, str] = {}
     for path, offer in offers.items():
         section, _, place = path.partition(".")
-        if section not in LISTS:
+        if section not in COMPONENT_LISTS:
             continue
         config = configs.get(path)
         params = config.model_dump_json() if config is not None and section == "metrics" else ""

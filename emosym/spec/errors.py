@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NoReturn
 
 from emosym_registry import EmosymError
 
@@ -48,3 +49,8 @@ class SpecErrors(EmosymError):  # noqa: N818 - there are several in it
 
     def __reduce__(self) -> tuple[object, ...]:
         return (SpecErrors, (self.problems, self.id))
+
+
+def fail(origin: Origin, id: str, message: str, hint: str = "", path: str = "") -> NoReturn:
+    """Raise :class:`SpecErrors` for one mistake, after which nothing else can be said."""
+    raise SpecErrors([Problem.at(origin, path, message, hint)], id)

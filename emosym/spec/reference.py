@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from emosym.spec.keys import REQUIRED, Key, keys_of
-from emosym.spec.model import Component, Spec, Stages
+from emosym.spec.layers import stage_preset
+from emosym.spec.model import STAGES, Component, Spec
 from emosym.spec.text import inline
 
 
@@ -26,7 +27,11 @@ def _rows(model: type[BaseModel], prefix: str, filled: dict[str, Any]) -> Iterat
         path = f"{prefix}{key.name}"
         below = [one for one in key.models if one is not Component]
         yield f"| `{path}` | {key.description} | {key.allowed} | {'' if below else _default(key, filled)} |"
-        inner = Stages().model_dump(mode="json") if path == "stages" else filled.get(key.name)
+        inner = (
+            {stage: stage_preset("emosym", stage).plain() for stage in STAGES}
+            if path == "stages"
+            else filled.get(key.name)
+        )
         for one in below:
             item = "N." if key.allowed.startswith("list") else ""
             yield from _rows(one, f"{path}.{item}", inner if isinstance(inner, dict) else {})

@@ -16,10 +16,9 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from emosym.spec.keys import Key, keys_of
 from emosym.spec.layers import PRESET
-from emosym.spec.model import COMPONENT_KEYS, NAME_PATTERN, NAME_WORDS, Spec
-from emosym.spec.nodes import Path, dotted
+from emosym.spec.model import COMPONENT_KEYS, COMPONENT_LISTS, NAME_PATTERN, NAME_WORDS, Spec
+from emosym.spec.nodes import Path, dotted, kind_at
 from emosym.spec.resolved import Resolved, load_spec
-from emosym.spec.shape import LISTS, kind_at
 from emosym.spec.text import inline
 
 WIDTH = 110
@@ -106,7 +105,7 @@ def _sections(data: Mapping[str, Any], registry: Registry) -> Iterator[tuple[str
         current = _shortest(registry, kind, data[key]["name"]) if data[key] else None
         others = [name for name in installed(registry, kind) if name != current]
         yield f"{key}: {inline({'name': current} if current else None)}", ", ".join(others)
-    for key, kind in LISTS.items():
+    for key, kind in COMPONENT_LISTS.items():
         items = [
             {part: item[part] for part in ("name", "weight") if part in item}
             | {"name": _shortest(registry, kind, item["name"])}
@@ -191,7 +190,7 @@ class _Full:
         if key is None or (len(path) > 1 and path[-1] in ("name", "params", "weight")):
             return ""
         words = [key.description.replace("`", "")] if key.description else []
-        kind = kind_at(path) or (LISTS.get(str(path[0])) if len(path) == 1 else None)
+        kind = kind_at(path) or (COMPONENT_LISTS.get(str(path[0])) if len(path) == 1 else None)
         if kind:
             words.append(f"Installed: {', '.join(installed(self.registry, kind)) or 'none'}.")
         elif len(path) > 1 and key.limits:

@@ -81,7 +81,7 @@ def emosym_components():
     for (kind, name), config in COMPONENTS.items():
         yield ComponentSpec(kind, name, "spec_example.missing:Nowhere", f"spec_example.config:{config}")
     yield ComponentSpec("metric", "emo-a", "spec_example.missing:Nowhere", "spec_example.config:Nothing",
-                        capabilities=("needs:judge",))
+                        needs=("judge",))
 
 
 @hookimpl

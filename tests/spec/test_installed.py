@@ -13,14 +13,14 @@ from emosym_registry import (
     InstalledPlugin,
     RegisteredComponent,
     Registry,
-    discover,
     load_registry,
 )
+from emosym_registry.discovery import discover
 from jsonschema import Draft202012Validator
 
 from emosym.spec import SpecErrors, load_spec, plugins_only, schema
 from emosym.spec.nodes import Origin
-from emosym.spec.reader import read_file
+from emosym.spec.text import read_file
 from emosym.spec.template import new_spec
 
 Write = Callable[..., Path]

@@ -62,7 +62,7 @@ def test_null_that_removes_nothing_is_an_error(
     problems: Callable[..., list[str]], write: Callable[..., Path], registry: Registry
 ) -> None:
     text = Path(registry.preset("base")).read_text().replace("seed: 7", "seed: null")
-    assert problems(text) == ["spec.yaml:3:7 seed: expected a valid integer, found null"]
+    assert problems(text) == ["spec.yaml:3:7 seed: expected a whole number, found null"]
 
 
 @pytest.mark.parametrize("swap", ["backbone.name=llava", "backbone=llava", "backbone={name: llava}"])
@@ -104,7 +104,7 @@ def test_sets_take_types_lists_and_indices(load: Load) -> None:
     ("text", "message"),
     [
         ("sed=3", "--set sed sed: unknown key 'sed'; did you mean \"seed\"?"),
-        ("seed=x", '--set seed seed: expected a valid integer, found "x"'),
+        ("seed=x", '--set seed seed: expected a whole number, found "x"'),
         ("seed", "--set seed: expected key.path=value; for example --set seed=3"),
         (
             "rewards.7.weight=1",
@@ -118,7 +118,7 @@ def test_sets_take_types_lists_and_indices(load: Load) -> None:
         ("name=3", "--set name name: expected text, found 3; put it in quotes"),
         (
             "backbone.params.adapter.rank=0",
-            "--set backbone.params.adapter.rank backbone.params.adapter.rank: expected greater than",
+            "--set backbone.params.adapter.rank backbone.params.adapter.rank: expected at least 1",
         ),
         (
             "backbone.name=lava",
@@ -161,24 +161,6 @@ def test_the_resolved_spec_loads_again_to_the_same_thing(
     assert again.data() == first.data()
     assert again.spec == first.spec
     assert again.to_yaml() == first.to_yaml()
-
-
-def test_an_older_version_is_migrated_with_a_message(registry: Registry, write: Callable[..., Path]) -> None:
-    text = Path(registry.preset("base")).read_text()
-    old = (
-        text.replace("emosym: 1", "emosym: 0")
-        .replace("data:", "dataset:")
-        .replace("emotion_space:", "space:")
-    )
-    resolved = load_spec(write(old), registry=registry)
-    assert resolved.data() == load_spec("preset:base", registry=registry).data()
-    assert len(resolved.messages) == 1
-    assert "'dataset' is now 'data'; 'space' is now 'emotion_space'" in resolved.messages[0]
-    assert resolved.origins["data"].line == 4
-
-
-def test_old_and_new_name_together_are_refused(problems: Callable[..., list[str]]) -> None:
-    assert "both are given" in problems("emosym: 0\ndata: a\ndataset: b\n")[0]
 
 
 def test_the_bank_is_left_out_where_there_is_no_memory(

@@ -64,12 +64,12 @@ def deviations(resolved: Resolved, registry: Registry, against: str = "paper") -
         name = str(node.fields["name"].value)
         return any(same_component(name, one) for at, one in shared.items() if at.partition(".")[0] == path[0])
 
-    reference = resolve(read_source(source, registry), registry, (), is_ours).data()
+    reference = resolve(read_source(source, registry), registry, (), is_ours).document(qualified=True)
     return list(_compare(resolved, reference))
 
 
 def _compare(resolved: Resolved, reference: Mapping[str, Any]) -> Iterator[Deviation]:
-    for key, value in resolved.data().items():
+    for key, value in resolved.document(qualified=True).items():
         if key in COMPONENT_LISTS:
             yield from _compare_lists(resolved, key, value, reference[key])
         elif key not in ABOUT_THE_RUN:
@@ -96,8 +96,10 @@ def _differences(resolved: Resolved, path: str, ours: Any, theirs: Any) -> Itera
             yield Deviation(path, _brief(ours), origin_of(resolved, path), _brief(theirs))
         return
     if "params" in ours and "params" in theirs and not same_component(ours["name"], theirs["name"]):
-        at = f"{path}.name"
-        yield Deviation(at, bare(ours["name"]), origin_of(resolved, at), bare(theirs["name"]))
+        at, names = f"{path}.name", (ours["name"], theirs["name"])
+        short = tuple(map(bare, names))
+        one, other = names if short[0] == short[1] else short
+        yield Deviation(at, one, origin_of(resolved, at), other)
         return
     for key in dict.fromkeys([*ours, *theirs]):
         is_place = path.rpartition(".")[2] == "params" and key in PLACES

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from emosym.spec.model import Component
 from emosym.spec.nodes import Path
 
 _BOUNDS = (("ge", "at least"), ("gt", "above"), ("le", "at most"), ("lt", "below"))
@@ -94,7 +95,7 @@ def _word(annotation: Any) -> str:
     if annotation in _TYPES:
         return _TYPES[annotation]
     if _is_model(annotation):
-        return "component" if "params" in annotation.model_fields else "section"
+        return "component" if issubclass(annotation, Component) else "section"
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:
         *others, last = (str(argument) for argument in arguments)

@@ -16,8 +16,6 @@ Group = Literal["adapters", "tokens", "knowledge", "head", "fusion", "diffusion"
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 NAME_WORDS = "letters, digits, dots, dashes and underscores, a letter or digit first"
 """What the pattern says, for people."""
-
-
 NonNegative = Annotated[float, Field(ge=0)]
 
 
@@ -116,14 +114,14 @@ class StageSettings(Section):
     lr: dict[Group, float]
     """Learning rates that replace ``optim.lr`` for a group."""
     ce_weight: NonNegative
-    """NonNegative of the cross entropy of the emotion head."""
+    """Weight of the cross entropy of the emotion head."""
 
 
 class CompressStage(StageSettings):
     """Stage 1: press knowledge into the reasoning tokens."""
 
     knowledge_weight: NonNegative
-    """NonNegative of the compressor's own loss."""
+    """Weight of the compressor's own loss."""
 
 
 class ReinforceStage(StageSettings):
@@ -143,7 +141,7 @@ class Refreshing(Section):
     """n, candidates generated for each emotion."""
     sampling_steps: int | None = Field(ge=1)
     """Denoising steps of a candidate; null leaves it to the diffusion head."""
-    guidance_scale: NonNegative | None
+    guidance_scale: float | None = Field(ge=0)
     """Classifier-free guidance of a candidate; null leaves it to the diffusion head."""
     tolerance: float | None = Field(ge=0, le=1)
     """Roll a refresh back when validation accuracy falls by more than this before the next one; null never does."""
@@ -153,11 +151,11 @@ class UnifyStage(StageSettings):
     """Stage 3: fuse, generate, feed back."""
 
     diffusion_weight: NonNegative
-    """NonNegative of the denoising loss."""
+    """Weight of the denoising loss."""
     token_gradient: NonNegative
     """Scale of the diffusion loss's gradient into tokens and backbone; 0 cuts it."""
     context_scale: NonNegative
-    """NonNegative of the context states in the fusion, the same in training and in sampling."""
+    """Weight of the context states in the fusion, the same in training and in sampling."""
     prompts: list[str] = Field(min_length=1)
     """Prompts a training image is paired with; {emotion} is where the fused vectors go."""
     refresh: Refreshing | None
@@ -188,7 +186,7 @@ class Evaluation(Section):
     """Generated (and real) images for each emotion."""
     sampling_steps: int | None = Field(default=None, ge=1)
     """Denoising steps; null leaves it to the diffusion head."""
-    guidance_scale: NonNegative | None = None
+    guidance_scale: float | None = Field(default=None, ge=0)
     """Classifier-free guidance; null leaves it to the diffusion head."""
     prompt: str = "a picture of {emotion}"
     """Prompt of the generated images; {emotion} is where the fused vectors go."""

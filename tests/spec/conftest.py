@@ -125,7 +125,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
         (package / name).write_text(text)
     sys.path.insert(0, str(root))
     yield load_registry(
-        found=[InstalledPlugin("spec-example", "spec_example.plugin", "spec-example", "1.0")], strict=True
+        installed=[InstalledPlugin("spec-example", "spec_example.plugin", "spec-example", "1.0")], strict=True
     )
     sys.path.remove(str(root))
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from emosym_registry import EmosymError, Registry
 
-from emosym.spec import Resolved, SpecErrors, deviations, explain, load_spec, plugins_only
+from emosym.spec import Resolved, SpecErrors, explain, load_spec, plugins_only
+from emosym.spec.layers import BUILT_IN
 
 Load = Callable[..., Resolved]
 CHILD = "emosym: 1\nextends: preset:base\n"
@@ -142,8 +143,16 @@ def test_stages_are_filled_from_their_presets(load: Load) -> None:
     assert stages.unify is not None
     assert stages.unify.refresh is not None
     assert (stages.unify.refresh.every, stages.unify.refresh.tolerance) == (5, 0.02)
-    assert str(resolved.origins["stages.compress.batch_size"]) == "stage-preset paper"
-    assert str(resolved.origins["stages.unify.refresh.tolerance"]) == "stage-preset emosym"
+    batch_size, tolerance = (
+        resolved.origins[f"stages.{key}"] for key in ("compress.batch_size", "unify.refresh.tolerance")
+    )
+    assert (batch_size.kind, batch_size.name, Path(batch_size.file)) == (
+        "stage-preset",
+        "paper",
+        BUILT_IN["paper"],
+    )
+    assert "batch_size: 128" in BUILT_IN["paper"].read_text().splitlines()[batch_size.line - 1]
+    assert str(tolerance) == f"stage-preset emosym ({tolerance.file}:{tolerance.line}:{tolerance.column})"
     assert resolved.origins["stages.compress.epochs"].kind == "file"
 
 
@@ -161,6 +170,21 @@ def test_the_resolved_spec_loads_again_to_the_same_thing(
     assert again.data() == first.data()
     assert again.spec == first.spec
     assert again.to_yaml() == first.to_yaml()
+
+
+def test_null_gives_a_stage_back_what_its_preset_has(load: Load) -> None:
+    nulls = (
+        "{preset: paper, batch_size: null, lr: {tokens: null}, refresh: {every: null, sampling_steps: null}}"
+    )
+    resolved = load(CHILD + f"stages: {{unify: {nulls}, compress: {{ce_weight: null}}}}\n")
+    unify, compress = resolved.spec.stages.unify, resolved.spec.stages.compress
+    assert unify is not None
+    assert unify.refresh is not None
+    assert compress is not None
+    assert (unify.batch_size, unify.refresh.every, compress.ce_weight) == (16, 100, 1.0)
+    assert unify.lr == {"fusion": 1e-3, "head": 1e-4}
+    assert unify.refresh.sampling_steps is None
+    assert resolved.origins["stages.unify.batch_size"].kind == "stage-preset"
 
 
 def test_the_bank_is_left_out_where_there_is_no_memory(
@@ -184,16 +208,7 @@ def test_explain_names_the_origin_of_every_value(load: Load) -> None:
     assert rows["optim.clip"].origin == "default"
     assert rows["backbone.params.pixels"].origin.startswith("preset:base (")
     assert rows["data.params.test"].origin == "default"
-    assert rows["stages.compress.ce_weight"].origin == "stage-preset emosym"
-
-
-def test_deviations_compare_with_the_paper(load: Load) -> None:
-    resolved = load(CHILD + "stages: {compress: {preset: paper, epochs: 9}, reinforce: null}\n")
-    found = {one.path: one for one in deviations(resolved)}
-    assert (found["stages.compress.epochs"].value, found["stages.compress.epochs"].paper) == (9, 3)
-    assert not any(path.startswith("stages.compress.") and path != "stages.compress.epochs" for path in found)
-    assert found["stages.reinforce"].value is None
-    assert found["stages.unify.token_gradient"].value == 0.1
+    assert rows["stages.compress.ce_weight"].origin.startswith("stage-preset emosym (")
 
 
 def test_the_allow_list_is_read_before_any_plugin(write: Callable[..., Path], tmp_path: Path) -> None:
@@ -218,7 +233,7 @@ from emosym_registry import InstalledPlugin
 from emosym.spec import load_spec, explain, deviations, schema
 registry = load_registry(installed=[InstalledPlugin("spec-example", "spec_example.plugin", "spec-example", "1.0")])
 resolved = load_spec("preset:base", registry=registry)
-explain(resolved), deviations(resolved), schema(registry), resolved.to_yaml()
+explain(resolved), deviations(resolved, registry), schema(registry), resolved.to_yaml()
 heavy = {{"torch", "transformers", "diffusers", "accelerate", "numpy", "open_clip"}} & set(sys.modules)
 assert not heavy, heavy
 """

@@ -97,6 +97,14 @@ def test_seven_mistakes_give_seven_located_messages(problems: Problems) -> None:
         ("fusion: null\n", "stages.unify: expected fusion for the unify stage, found none"),
         ("text_encoder: null\n", "knowledge: expected a text_encoder for the knowledge, found none"),
         (
+            "trackers: [wandbb]\n",
+            "3:12 trackers.0.name: expected 'tensorboard', 'wandb', 'mlflow'",
+        ),
+        (
+            "trackers: [{name: wandb, project: x}]\n",
+            "3:26 trackers.0.project: unknown key 'project'; keys here: name, params",
+        ),
+        (
             "evaluation: {prompt: a street}\n",
             '3:22 evaluation.prompt: expected {emotion} once, found "a street"',
         ),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from emosym.spec import Origin, Resolved
     from emosym.spec.explain import Use
 
-WIDEST, NARROW = 46, 26
+WIDEST, NARROW = 46, 20
 """Characters of a value that a terminal shows, alone and beside another; a pipe gets all of them."""
 
 

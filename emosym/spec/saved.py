@@ -34,9 +34,8 @@ Saved = Mapping[str, SavedComponent]
 
 def record(offer: RegisteredComponent, params: Node | None) -> SavedComponent:
     """What to keep of a component with these parameters."""
-    written = (
-        [dotted(path) for path, node in _leaves(params) if node.origin.kind != "default"] if params else []
-    )
+    leaves = _leaves(params) if params else ()
+    written = sorted(dotted(path) for path, node in leaves if node.origin.kind != "default")
     plugin = offer.plugin
     return SavedComponent(
         name=offer.qualified, distribution=plugin.distribution, version=plugin.version, written=written

@@ -62,12 +62,7 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Say where every value came from, what differs from a preset, and which plugins, weights and licences are used."""
-    from emosym.cli.spec_explain import (
-        components_section,
-        deviations_section,
-        headline,
-        values_section,
-    )
+    from emosym.cli.spec_explain import components_section, deviations_section, headline, values_section
 
     resolved, registry = resolve(context.obj, spec, sets)
     if vram:

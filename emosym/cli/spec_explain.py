@@ -82,13 +82,7 @@ def components_section(resolved: Resolved, registry: Registry) -> Section:
 
     found = uses(resolved, registry)
     rows = [
-        (
-            use.path,
-            use.component,
-            f"{use.plugin} {use.version}",
-            use.licence or "not known",
-            _weights(use),
-        )
+        (use.path, use.component, f"{use.plugin} {use.version}", use.licence or "not known", _weights(use))
         for use in found
     ]
     plugins = sorted({use.plugin for use in found})

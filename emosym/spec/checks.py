@@ -107,33 +107,29 @@ def _judges(
 
 
 def _stages(root: Node) -> Iterator[Problem]:
-    if _given(root, "stages", "reinforce"):
-        off = "or leave the stage out with stages: {reinforce: null}"
-        if not _given(root, "reinforcer"):
-            yield _missing(root, ("stages", "reinforce"), ("reinforcer",), "a reinforcer", f"add one, {off}")
-        if not _given(root, "rewards"):
-            yield _missing(root, ("stages", "reinforce"), ("rewards",), "rewards", f"add at least one, {off}")
+    reinforce, unify, knowledge = ("stages", "reinforce"), ("stages", "unify"), ("knowledge",)
+    off = "or leave the stage out with stages: {reinforce: null}"
+    wanted: list[tuple[Path, str, str, str]] = []
+    if _given(root, *reinforce):
+        wanted += [(reinforce, "reinforcer", "a reinforcer", f"add one, {off}")]
+        wanted += [(reinforce, "rewards", "rewards", f"add at least one, {off}")]
         yield from _weightless(root, off)
-    if _given(root, "stages", "unify"):
-        for key in ("diffusion", "fusion", "emotion_space"):
-            if not _given(root, key):
-                yield _missing(
-                    root,
-                    ("stages", "unify"),
-                    (key,),
-                    f"{key} for the unify stage",
-                    "add it, or leave the stage out with stages: {unify: null}",
-                )
+    if _given(root, *unify):
+        hint = "add it, or leave the stage out with stages: {unify: null}"
+        parts = ("diffusion", "fusion", "emotion_space")
+        wanted += [(unify, part, f"{part} for the unify stage", hint) for part in parts]
     weight = root.at(("stages", "compress", "knowledge_weight"))
-    pressed = weight is not None and isinstance(weight.value, int | float) and weight.value > 0
-    if pressed and _given(root, "knowledge") and not _given(root, "text_encoder"):
-        yield _missing(
-            root,
-            ("knowledge",),
-            ("text_encoder",),
-            "a text_encoder for the knowledge",
-            "add one, or set stages.compress.knowledge_weight: 0",
-        )
+    if (
+        weight is not None
+        and isinstance(weight.value, int | float)
+        and weight.value
+        and _given(root, *knowledge)
+    ):
+        hint = "add one, or set stages.compress.knowledge_weight: 0"
+        wanted += [(knowledge, "text_encoder", "a text_encoder for the knowledge", hint)]
+    for path, section, what, hint in wanted:
+        if not _given(root, section):
+            yield _missing(root, path, (section,), what, hint)
 
 
 def _weightless(root: Node, off: str) -> Iterator[Problem]:
@@ -163,14 +159,10 @@ def _written(node: Node) -> bool:
 
 
 def _bank(root: Node) -> Iterator[Problem]:
-    if _given(root, "stages", "unify", "refresh") and not _given(root, "memory"):
-        yield _missing(
-            root,
-            ("stages", "unify", "refresh"),
-            ("memory",),
-            "a memory to refresh",
-            "add memory: {name: sql}, or set refresh: null",
-        )
+    path = ("stages", "unify", "refresh")
+    if _given(root, *path) and not _given(root, "memory"):
+        hint = "add memory: {name: sql}, or set refresh: null"
+        yield _missing(root, path, ("memory",), "a memory to refresh", hint)
 
 
 def _prompts(root: Node) -> Iterator[Problem]:

@@ -69,11 +69,7 @@ def read_source(source: FilePath | str, registry: Registry, base: FilePath | Non
 
 
 def _read(
-    source: str,
-    folder: FilePath,
-    asked: Origin,
-    registry: Registry,
-    chain: tuple[tuple[FilePath, str], ...],
+    source: str, folder: FilePath, asked: Origin, registry: Registry, chain: tuple[tuple[FilePath, str], ...]
 ) -> Node:
     file, origin = _locate(source, folder, asked, registry)
     if chain and not os.path.isfile(file):

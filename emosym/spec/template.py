@@ -37,9 +37,7 @@ def new_spec(
     """
     if not re.fullmatch(NAME_PATTERN, name):
         raise EmosymError(
-            "spec.bad-name",
-            f"{name!r} cannot be a spec's name",
-            hint=f"{NAME_WORDS}; give one with --name",
+            "spec.bad-name", f"{name!r} cannot be a spec's name", hint=f"{NAME_WORDS}; give one with --name"
         )
     resolved = load_spec(f"{PRESET}{preset}", registry=registry, sets=(f"name={inline(name)}",))
     first = f"# yaml-language-server: $schema={schema}\n" if schema else ""

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any, NoReturn
@@ -41,60 +41,45 @@ _TAGS = "tag:yaml.org,2002:"
 
 
 def read_file(path: Path, origin: Origin) -> Node:
-    """The mapping in a YAML file. ``origin`` gives the kind and the name of the file in messages."""
+    """The mapping in a YAML file. ``origin`` gives the kind and the name of the file in messages.
+
+    Errors (:class:`SpecErrors`): ``spec.missing-file``, ``spec.unreadable``, ``spec.too-large``, ``spec.not-utf8``,
+    ``spec.not-a-mapping``, and those of :func:`read_text`.
+    """
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
-            fail(
-                origin,
-                "spec.unreadable",
-                f"cannot be read: expected a file, found {what}",
-                "name a YAML file",
-            )
-        size = status.st_size
-        if size > LARGEST:
-            fail(
-                origin,
-                "spec.too-large",
-                f"a spec may have {LARGEST:,} bytes, this file has {size:,}",
-                "is it a spec at all?",
-            )
+            message = f"cannot be read: expected a file, found {what}"
+            fail(origin, "spec.unreadable", message, "name a YAML file")
+        if status.st_size > LARGEST:
+            message = f"a spec may have {LARGEST:,} bytes, this file has {status.st_size:,}"
+            fail(origin, "spec.too-large", message, "is it a spec at all?")
         data = path.read_bytes()
     except FileNotFoundError:
         fail(origin, "spec.missing-file", "no such file", "check the path")
     except OSError as error:
-        fail(
-            origin,
-            "spec.unreadable",
-            f"cannot be read: {error.strerror}",
-            "check the path and its permissions",
-        )
+        fail(origin, "spec.unreadable", f"cannot be read: {error.strerror}", "check path and permissions")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
-        fail(
-            _moved(origin, line, column),
-            "spec.not-utf8",
-            "expected UTF-8 text, found other bytes",
-            "save the file as UTF-8",
-        )
+        place = _after(origin, data[: error.start].decode("latin-1"))
+        fail(place, "spec.not-utf8", "expected UTF-8 text, found other bytes", "save the file as UTF-8")
     node = read_text(text, origin)
     if not isinstance(node.value, dict):
-        fail(
-            node.origin,
-            "spec.not-a-mapping",
-            f"expected keys and values, found {found(node.plain())}",
-            'start with "emosym: 1"',
-        )
+        message = f"expected keys and values, found {found(node.plain())}"
+        fail(node.origin, "spec.not-a-mapping", message, 'start with "emosym: 1"')
     return node
 
 
 def read_text(text: str, origin: Origin) -> Node:
     """Any YAML value; its places are ``origin``'s file with the line and column of the text (or ``origin`` itself when
-    that has no lines, as ``--set`` has)."""
+    that has no lines, as ``--set`` has).
+
+    Errors (:class:`SpecErrors`): ``spec.syntax``, ``spec.tabs``, ``spec.bad-character``, ``spec.bad-key``,
+    ``spec.duplicate-key``, and for what YAML has and a spec has not ``spec.anchor``, ``spec.tag``, ``spec.too-deep``,
+    ``spec.several-documents``.
+    """
     builder = _Builder(origin, text.splitlines())
     try:
         for event in YAML(typ="safe", pure=True).parse(text):
@@ -104,14 +89,8 @@ def read_text(text: str, origin: Origin) -> Node:
         line, column = (mark.line, mark.column) if mark is not None else (0, 0)
         builder.syntax(line, column, (error.problem or error.context or str(error)).strip())
     except ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        column = error.position - (text.rfind("\n", 0, error.position) + 1) + 1
-        fail(
-            _moved(origin, line, column),
-            "spec.bad-character",
-            f"found the character {error.character!r}, which YAML does not allow",
-            "remove it",
-        )
+        message = f"found the character {error.character!r}, which YAML does not allow"
+        fail(_after(origin, text[: error.position]), "spec.bad-character", message, "remove it")
     except YAMLError as error:
         fail(origin, "spec.syntax", str(error).splitlines()[0])
     return builder.root or Node(None, _moved(origin, 1, 1))
@@ -145,9 +124,12 @@ def scalar(text: str) -> Scalar:
 
 
 def _moved(origin: Origin, line: int, column: int) -> Origin:
-    if origin.kind == "set":
-        return origin
-    return Origin(origin.kind, origin.file, line, column, origin.name)
+    return origin if origin.kind == "set" else replace(origin, line=line, column=column)
+
+
+def _after(origin: Origin, before: str) -> Origin:
+    """The place behind the text ``before``."""
+    return _moved(origin, before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 
 @dataclass
@@ -168,36 +150,25 @@ class _Builder:
     documents: int = 0
 
     def take(self, event: Any) -> None:
+        place = self._at(event)
         if isinstance(event, DocumentStartEvent):
             self.documents += 1
             if self.documents > 1:
-                fail(
-                    self._at(event),
-                    "spec.several-documents",
-                    "expected one document, found a second one",
-                    "remove the '---'",
-                )
+                message = "expected one document, found a second one"
+                fail(place, "spec.several-documents", message, "remove the '---'")
         elif isinstance(event, AliasEvent) or getattr(event, "anchor", None):
-            fail(
-                self._at(event),
-                "spec.anchor",
-                f"anchors and aliases (&{event.anchor}) are not allowed",
-                "write the value out, or use extends",
-            )
+            message = f"anchors and aliases (&{event.anchor}) are not allowed"
+            fail(place, "spec.anchor", message, "write the value out, or use extends")
         elif isinstance(event, ScalarEvent):
             self._check_tag(event, "str")
-            self._add(Node(self._value(event), self._at(event)), event)
+            self._add(Node(self._value(event), place), event)
         elif isinstance(event, MappingStartEvent | SequenceStartEvent):
             mapping = isinstance(event, MappingStartEvent)
             self._check_tag(event, "map" if mapping else "seq")
             if len(self.stack) >= DEEPEST:
-                fail(
-                    self._at(event),
-                    "spec.too-deep",
-                    f"nested deeper than {DEEPEST} levels",
-                    "a spec needs no more than six",
-                )
-            node = Node({} if mapping else [], self._at(event))
+                message = f"nested deeper than {DEEPEST} levels"
+                fail(place, "spec.too-deep", message, "a spec needs no more than six")
+            node = Node({} if mapping else [], place)
             self._add(node, event)
             self.stack.append(_Open(node))
         elif isinstance(event, MappingEndEvent | SequenceEndEvent):
@@ -209,13 +180,9 @@ class _Builder:
     def _check_tag(self, event: Any, allowed: str) -> None:
         tag = str(event.tag or "")
         if tag and tag not in ("!", f"{_TAGS}{allowed}"):
-            short = tag.replace(_TAGS, "!!")
-            fail(
-                self._at(event),
-                "spec.tag",
-                f"tags ({short}) are not allowed",
-                "a spec holds only plain values; nothing in it becomes code",
-            )
+            message = f"tags ({tag.replace(_TAGS, '!!')}) are not allowed"
+            hint = "a spec holds only plain values; nothing in it becomes code"
+            fail(self._at(event), "spec.tag", message, hint)
 
     def _value(self, event: Any) -> Scalar:
         if event.style in ("'", '"', "|", ">") or str(event.tag or "") in ("!", f"{_TAGS}str"):
@@ -233,30 +200,18 @@ class _Builder:
         if parent.name is None:
             self._take_key(parent, node, event)
             return
-        fields = parent.node.fields
-        fields[parent.name] = Node(
-            node.value, node.origin, parent.name_origin
-        )  # same container, so it fills later
+        # the same container, so it fills later
+        parent.node.fields[parent.name] = Node(node.value, node.origin, parent.name_origin)
         parent.name = parent.name_origin = None
 
     def _take_key(self, parent: _Open, node: Node, event: Any) -> None:
-        name = event.value if isinstance(event, ScalarEvent) else node.plain()
-        if not isinstance(name, str) or not isinstance(node.value, str):
-            fail(
-                node.origin,
-                "spec.bad-key",
-                f"expected a word as key, found {found(node.plain())}",
-                "quote it",
-            )
+        name = event.value if isinstance(event, ScalarEvent) else None
+        if name is None or not isinstance(node.value, str):
+            message = f"expected a word as key, found {found(node.plain())}"
+            fail(node.origin, "spec.bad-key", message, "quote it")
         if name in parent.node.fields:
-            first = parent.node.fields[name].where
-            fail(
-                node.origin,
-                "spec.duplicate-key",
-                f"key {name!r} is given twice, first at {first.place}",
-                "keep one of them",
-                name,
-            )
+            message = f"key {name!r} is given twice, first at {parent.node.fields[name].where.place}"
+            fail(node.origin, "spec.duplicate-key", message, "keep one of them", name)
         parent.name, parent.name_origin = name, node.origin
 
     def syntax(self, line: int, column: int, problem: str) -> NoReturn:
@@ -266,25 +221,13 @@ class _Builder:
         if "\t" in indent or "'\\t'" in problem:
             fail(place, "spec.tabs", "found a tab where YAML allows only spaces", "indent with spaces")
         if self.origin.kind == "set":
-            fail(
-                place,
-                "spec.syntax",
-                f"not a YAML value: {problem}",
-                "quote text that begins with { or [, or holds ': '",
-            )
+            hint = "quote text that begins with { or [, or holds ': '"
+            fail(place, "spec.syntax", f"not a YAML value: {problem}", hint)
         if "undefined alias" in problem:
-            fail(
-                place,
-                "spec.anchor",
-                "anchors and aliases are not allowed",
-                "write the value out, or use extends",
-            )
-        fail(
-            place,
-            "spec.syntax",
-            f"not YAML: {problem}",
-            "check indentation, quotes and colons here and on the line before",
-        )
+            message = "anchors and aliases are not allowed"
+            fail(place, "spec.anchor", message, "write the value out, or use extends")
+        hint = "check indentation, quotes and colons here and on the line before"
+        fail(place, "spec.syntax", f"not YAML: {problem}", hint)
 
 
 def block(data: Any) -> str:

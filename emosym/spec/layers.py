@@ -46,8 +46,8 @@ def _swap(base: Node, over: Node, merged: Node) -> Node:
     if old is None or new is None or params is None or same_component(str(old.value), str(new.value)):
         return merged
     inherited = soften(params, f"was set for {bare(str(old.value))!r}")
-    return merged.with_child(
-        "params", merge(inherited, over.fields["params"]) if "params" in over.fields else inherited
+    return merged.put(
+        ("params",), merge(inherited, over.fields["params"]) if "params" in over.fields else inherited
     )
 
 
@@ -91,11 +91,11 @@ def _read(
     if file in BUILT_IN.values():
         stages = {stage: replace(one, value={"preset": one.fields["preset"]})
                   for stage, one in node.fields["stages"].fields.items()}  # fmt: skip
-        node = node.with_child("stages", replace(node.fields["stages"], value=stages))
+        node = node.put(("stages",), replace(node.fields["stages"], value=stages))
     extends = node.fields.get("extends")
     if extends is None:
         return node
-    node = node.without(("extends",))
+    node = node.put(("extends",), None)
     if extends.value is None:
         return node
     if not isinstance(extends.value, str):
@@ -204,12 +204,12 @@ def _assign(node: Node | None, parts: tuple[str, ...], value: Node, path: Path) 
             message = f"expected an index from 0 to {last} after {dotted(path)!r}, found {head!r}"
             fail(value.origin, "spec.bad-set", message, path=dotted(path))
         index = int(head)
-        return node.with_child(index, _assign(node.child(index), rest, value, (*path, index)))
+        return node.put((index,), _assign(node.child(index), rest, value, (*path, index)))
     if not isinstance(node.value, dict):
         message = f"expected a mapping at {dotted(path)!r}, found {found(node.plain())}"
         fail(value.origin, "spec.bad-set", message, f"it comes from {node.where}", path=dotted(path))
     child = _assign(node.child(head), rest, value, (*path, head))
-    changed = node.with_child(head, child)
+    changed = node.put((head,), child)
     if kind_at(path) and head == "name":
         return _swap(node, Node({"name": child}, child.origin), changed)
     return changed
@@ -235,8 +235,8 @@ def fill_stages(root: Node, lay: Callable[[Node, Node], Node] = merge) -> Node:
             continue
         chosen = given.fields["preset"].value if given and "preset" in given.fields else None
         below = stage_preset(chosen if isinstance(chosen, str) and chosen in BUILT_IN else "emosym", stage)
-        stages = stages.with_child(stage, lay(below, given) if given else below)
-    return root.with_child("stages", stages)
+        stages = stages.put((stage,), lay(below, given) if given else below)
+    return root.put(("stages",), stages)
 
 
 def refill(below: Node, given: Node) -> Node:

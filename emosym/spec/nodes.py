@@ -101,36 +101,18 @@ class Node:
         for part, node in children:
             yield from node.walk((*path, part))
 
-    def without(self, path: Path) -> Node:
-        """A copy in which the descendant at ``path`` is missing."""
+    def put(self, path: Path, node: Node | None) -> Node:
+        """A copy in which the descendant at ``path`` is replaced or added, or taken out for None; its parents are there."""
         head, rest = path[0], path[1:]
-        if isinstance(head, str):
-            fields = dict(self.fields)
-            if rest:
-                fields[head] = fields[head].without(rest)
-            else:
-                del fields[head]
-            return replace(self, value=fields)
-        items = list(self.items)
         if rest:
-            items[head] = items[head].without(rest)
-        else:
-            del items[head]
-        return replace(self, value=items)
-
-    def with_child(self, part: str | int, child: Node) -> Node:
-        """A copy in which a child is replaced or added."""
-        if isinstance(part, str):
-            return replace(self, value={**self.fields, part: child})
+            parent = self.child(head)
+            node = parent.put(rest, node) if parent is not None else None
+        if isinstance(head, str):
+            fields = {**self.fields, head: node}
+            return replace(self, value={key: item for key, item in fields.items() if item is not None})
         items = list(self.items)
-        items[part : part + 1] = [child]
+        items[head : head + 1] = [node] if node is not None else []
         return replace(self, value=items)
-
-    def put(self, path: Path, node: Node) -> Node:
-        """A copy in which the descendant at ``path`` is replaced or added; its parents are there."""
-        head, *rest = path
-        child = self.child(head)
-        return self.with_child(head, child.put(tuple(rest), node) if rest and child is not None else node)
 
 
 def of_plain(value: Any, origin: Origin, key: Origin | None = None) -> Node:

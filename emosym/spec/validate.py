@@ -194,7 +194,7 @@ def _drop_soft(root: Node, problems: Located, messages: list[str]) -> Node | Non
             messages.append(
                 f"{dotted(path)} {node.soft} ({node.where.place}) and is dropped: {new!r} takes no such value"
             )
-        root = root.without(path)
+        root = root.put(path, None)
     return root
 
 

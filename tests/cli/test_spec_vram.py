@@ -19,7 +19,7 @@ def test_vram_is_said_by_stage_with_the_card_that_has_it(emosym: Command) -> Non
     assert lines[2] == "memory on one card, bf16, in GiB"
     assert [line.split()[0] for line in lines[4:8]] == ["compress", "reinforce", "unify", "evaluate"]
     assert all("fits 8 GiB" in line for line in lines[4:8])
-    assert "backbone: tiny: 1,293,408 parameters, 65,536 in adapters" in said.out
+    assert "backbone: emosym-tiny/tiny: 1,293,408 parameters, 65,536 in adapters" in said.out
     assert "assumed: one NVIDIA card" in said.out
 
 
@@ -29,7 +29,7 @@ def test_an_unknown_model_is_said_to_be_unknown_and_the_rest_is_counted(emosym: 
     )
     assert said.status == 0
     assert "diffusion: some/body is unknown and not counted; put the model's folder there" in said.out
-    assert "backbone: tiny" in said.out
+    assert "backbone: emosym-tiny/tiny" in said.out
 
 
 @pytest.mark.parametrize("stage", ["compress", "evaluate"])

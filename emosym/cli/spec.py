@@ -61,7 +61,7 @@ def explain(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say where every value came from, what differs from a preset, and which plugins, weights and licences are used."""
+    """Say where every value came from, what is not as in a preset, and what plugins and licences it uses."""
     from emosym.cli.spec_explain import components_section, deviations_section, headline, values_section
 
     resolved, registry = resolve(context.obj, spec, sets)

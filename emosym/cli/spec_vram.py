@@ -1,4 +1,4 @@
-"""The vram section of ``emosym spec explain``: what each stage takes, what card has it, and what is assumed."""
+"""The section of ``emosym spec explain --vram``: what each stage takes, and what card has it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def vram_section(resolved: Resolved, registry: Registry) -> Section:
-    """A card's memory by stage and part, measured on the meta device: no weights are read and nothing is fetched."""
+    """A card's memory by stage and part, measured on the meta device: nothing is read or fetched."""
     from emosym.vram import ASSUMPTIONS, estimate
 
     found = estimate(resolved, registry)

@@ -59,8 +59,10 @@ def _given(root: Node, *path: str) -> bool:
 
 
 def _missing(root: Node, path: Path, wanted: Path, what: str, hint: str) -> Problem:
-    """``path`` wants something at ``wanted`` that is not there. The place is where that was set to nothing, else the nearest
-    to ``path`` that somebody wrote."""
+    """``path`` wants something at ``wanted`` that is not there.
+
+    The place is where that was set to nothing, else the nearest to ``path`` that somebody wrote.
+    """
     written = wanted if root.at(wanted) is not None else path
     node = root.at(written)
     while written and (node is None or node.where.kind in ("default", "stage-preset")):
@@ -85,11 +87,11 @@ def _labels(root: Node) -> Iterator[Problem]:
 
 
 def _plugins(root: Node) -> Iterator[Problem]:
-    """An allow-list is read before any plugin loads, so it cannot come from a preset, which a plugin brings."""
+    """An allow-list is read before any plugin loads, so a plugin's preset cannot bring it."""
     only = root.at(("plugins", "only"))
     if only is not None and only.value is not None and only.where.kind == "preset":
-        yield Problem.at(only.where, "plugins.only", f"expected null in a preset, found {found(only.plain())}",
-                         "write plugins: {only: …} in your own spec")  # fmt: skip
+        message = f"expected null in a preset, found {found(only.plain())}"
+        yield Problem.at(only.where, "plugins.only", message, "write plugins: {only: …} in your own spec")
 
 
 def _judges(
@@ -102,8 +104,9 @@ def _judges(
         if node is None or own not in configs or other not in configs:
             continue
         if (offers[own].qualified, configs[own]) == (offers[other].qualified, configs[other]):
-            yield Problem.at(node.where, own, f"expected a judge of its own, found the {role} judge again",
-                             "figures measured by the judge that chose the training images say nothing; take another judge for one of the two")  # fmt: skip
+            message = f"expected a judge of its own, found the {role} judge again"
+            hint = "figures measured by the judge that chose the training images say nothing; take another "
+            yield Problem.at(node.where, own, message, hint + "judge for one of the two")
 
 
 def _stages(root: Node) -> Iterator[Problem]:
@@ -137,8 +140,8 @@ def _weightless(root: Node, off: str) -> Iterator[Problem]:
     rewards = root.fields.get("rewards")
     weights = [item.fields.get("weight") for item in rewards.items] if rewards else []
     if rewards and weights and all(weight is not None and weight.value == 0 for weight in weights):
-        yield Problem.at(rewards.where, "rewards", "expected a reward with a weight above 0, found none",
-                         f"give one a weight, {off}")  # fmt: skip
+        message = "expected a reward with a weight above 0, found none"
+        yield Problem.at(rewards.where, "rewards", message, f"give one a weight, {off}")
 
 
 def _bank_without_memory(root: Node, messages: list[str]) -> Node:
@@ -172,8 +175,9 @@ def _prompts(root: Node) -> Iterator[Problem]:
     for path in paths:
         node = root.at(path)
         if node is not None and isinstance(node.value, str) and node.value.count(PLACEHOLDER) != 1:
-            yield Problem.at(node.origin, dotted(path), f"expected {PLACEHOLDER} once, found {found(node.value)}",
-                             f'the fused vectors go there: "a picture of {PLACEHOLDER}"')  # fmt: skip
+            message = f"expected {PLACEHOLDER} once, found {found(node.value)}"
+            hint = f'the fused vectors go there: "a picture of {PLACEHOLDER}"'
+            yield Problem.at(node.origin, dotted(path), message, hint)
 
 
 def needs_of(component: RegisteredComponent, config: BaseModel | None) -> tuple[str, ...]:
@@ -208,5 +212,5 @@ def _twice(
         before = first.setdefault((section, offer.qualified, params), path)
         if before != path:
             node = root.at((section, int(place)))
-            yield Problem.at((node or root).where, path, f"expected each of {section} once, found {offer.spec.name} again",
-                             f"it is {before} already; leave one out")  # fmt: skip
+            message = f"expected each of {section} once, found {offer.spec.name} again"
+            yield Problem.at((node or root).where, path, message, f"it is {before} already; leave one out")

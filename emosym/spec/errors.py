@@ -34,7 +34,7 @@ class Problem:
 
 
 def _visible(text: str) -> str:
-    """Line breaks and control characters of a spec written out, so that a message stays a line and moves no cursor."""
+    """Line breaks and control characters written out: a message stays a line and moves no cursor."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

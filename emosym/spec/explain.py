@@ -1,4 +1,4 @@
-"""Where every value of a spec came from, where it differs from another, and which plugins and weights it uses."""
+"""Where every value of a spec came from, where it differs from another, and whose plugins it uses."""
 
 from __future__ import annotations
 
@@ -49,12 +49,13 @@ def explain(resolved: Resolved) -> list[Row]:
 
 
 def deviations(resolved: Resolved, registry: Registry, against: str = "paper") -> list[Deviation]:
-    """Each value that says something of the method and differs from a reference: a preset (with or without ``preset:``) or
-    a file.
+    """Each value that says something of the method and differs from a reference: a preset (with or without
+    ``preset:``) or a file.
 
-    Parameters are compared where both name the same component, with defaults filled in; elsewhere the name is what
-    differs. Rewards and metrics are compared by name, whatever their order. :data:`ABOUT_THE_RUN` and :data:`PLACES` are
-    left out. The reference's other components need not be installed. Errors: as :func:`load_spec`.
+    Parameters are compared where both name the same component, with defaults filled in; elsewhere the name is
+    what differs. Rewards and metrics are compared by name, whatever their order. :data:`ABOUT_THE_RUN` and
+    :data:`PLACES` are left out. The reference's other components need not be installed. Errors: as
+    :func:`load_spec`.
     """
     is_preset = against in preset_names(registry) or not (os.path.exists(against) or FilePath(against).suffix)
     source = f"{PRESET}{against}" if is_preset and not against.startswith(PRESET) else against
@@ -135,8 +136,8 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 @dataclass(frozen=True)
 class Use:
-    """A component of a spec. ``weights`` is what its ``model`` says, empty where it takes none; ``weights_from`` names the
-    plugin that brings them. Licences are empty where nothing here knows them."""
+    """A component of a spec. ``weights`` is what its ``model`` says, empty where it takes none;
+    ``weights_from`` names the plugin that brings them. Licences are empty where nothing here knows them."""
 
     path: str
     kind: str

@@ -35,8 +35,8 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Key:
-    """One key: ``allowed`` says in words what it may hold, ``limits`` only what its type does not say already (choices
-    and bounds, perhaps nothing); ``default`` is :data:`REQUIRED` where it must be given."""
+    """One key: ``allowed`` says in words what it may hold, ``limits`` only what its type does not say already
+    (choices and bounds, perhaps nothing); ``default`` is :data:`REQUIRED` where it must be given."""
 
     name: str
     description: str
@@ -87,7 +87,8 @@ def _allowed(field: FieldInfo, types: bool = True) -> str:
         for name, said in _BOUNDS
         if isinstance(getattr(limit, name, None), int | float)
     ]
-    said = f"{' or '.join(word for word in dict.fromkeys(words) if word != 'null')} {' and '.join(bounds)}".strip()
+    kinds = " or ".join(word for word in dict.fromkeys(words) if word != "null")
+    said = f"{kinds} {' and '.join(bounds)}".strip()
     return f"{said} or null" if said and type(None) in members else said
 
 

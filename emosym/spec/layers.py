@@ -1,4 +1,4 @@
-"""Layers of a spec laid over one another: what it extends, the file itself, ``--set``, and the stage presets below."""
+"""Layers of a spec laid over one another: stage presets, what it extends, the file itself, ``--set``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import get_args
 
 from emosym_registry import EmosymError, Registry, did_you_mean
 
-from emosym.spec.errors import Problem, SpecErrors, fail
+from emosym.spec.errors import fail
 from emosym.spec.model import STAGES, PresetName
 from emosym.spec.nodes import REMOVES, Node, Origin, Path, bare, dotted, kind_at, same_component, spell_out
 from emosym.spec.text import found, read_file, read_text
@@ -26,8 +26,8 @@ BUILT_IN = {name: FilePath(__file__).parent / "presets" / f"{name}.yaml" for nam
 def merge(base: Node, over: Node, path: Path = ()) -> Node:
     """``over`` on top of ``base``: mappings merge, everything else replaces, null removes.
 
-    Where ``over`` names another component, the parameters of the old one stay but may be dropped: those that the new
-    one has no field for will be, with a message.
+    Where ``over`` names another component, the parameters of the old one stay but may be dropped: those that
+    the new one has no field for will be, with a message.
     """
     if isinstance(base.value, dict) and isinstance(over.value, dict):
         fields = dict(base.value)
@@ -59,19 +59,29 @@ def soften(node: Node, why: str) -> Node:
     return replace(node, soft=node.soft or why, value=value)
 
 
-def read_source(source: FilePath | str, registry: Registry, base: FilePath | None = None) -> Node:
-    """A file or ``preset:NAME`` with everything that it extends.
+def read_source(source: FilePath | str, registry: Registry | None, base: FilePath | None = None) -> Node:
+    """A file or ``preset:NAME`` with everything that it extends; without a registry, presets say nothing.
 
-    Of a stage in a preset of emosym only the preset's name is kept: :func:`fill_stages` puts the rest there, so that a
-    spec which extends it may choose another.
+    Of a stage in a preset of emosym only the preset's name is kept: :func:`fill_stages` puts the rest there,
+    so that a spec which extends it may choose another.
     """
     return _read(str(source), base or FilePath(), Origin("file", str(source)), registry, ())
 
 
 def _read(
-    source: str, folder: FilePath, asked: Origin, registry: Registry, chain: tuple[tuple[FilePath, str], ...]
+    source: str,
+    folder: FilePath,
+    asked: Origin,
+    registry: Registry | None,
+    chain: tuple[tuple[FilePath, str], ...],
 ) -> Node:
-    file, origin = _locate(source, folder, asked, registry)
+    if not source.startswith(PRESET):
+        file = folder / source
+        origin = Origin("file", os.path.normpath(file))
+    elif registry is None:
+        return Node({}, asked)
+    else:
+        file, origin = _preset(source.removeprefix(PRESET), asked, registry)
     if chain and not os.path.isfile(file):
         message = f"expected a spec to extend, found no file {str(file)!r}"
         hint = "the path is relative to the extending file; presets are written preset:NAME"
@@ -89,9 +99,8 @@ def _read(
     node = spell_out(read_file(file, origin))
     _check_version(node)
     if file in BUILT_IN.values():
-        stages = {stage: replace(one, value={"preset": one.fields["preset"]})
-                  for stage, one in node.fields["stages"].fields.items()}  # fmt: skip
-        node = node.put(("stages",), replace(node.fields["stages"], value=stages))
+        for stage, one in node.fields["stages"].fields.items():
+            node = node.put(("stages", stage), replace(one, value={"preset": one.fields["preset"]}))
     extends = node.fields.get("extends")
     if extends is None:
         return node
@@ -116,30 +125,22 @@ def _check_version(root: Node) -> None:
         message = f"expected {VERSION}, found {version}: written for a newer emosym"
         fail(given.origin, "spec.newer-version", message, "pip install --upgrade emosym", path="emosym")
     if version != VERSION or isinstance(version, bool):
-        fail(
-            given.origin,
-            "spec.bad-version",
-            f"expected {VERSION}, found {found(given.plain())}",
-            path="emosym",
-        )
+        message = f"expected {VERSION}, found {found(given.plain())}"
+        fail(given.origin, "spec.bad-version", message, path="emosym")
 
 
-def _locate(source: str, folder: FilePath, asked: Origin, registry: Registry) -> tuple[FilePath, Origin]:
-    if not source.startswith(PRESET):
-        path = folder / source
-        return path, Origin("file", os.path.normpath(path))
-    name = source.removeprefix(PRESET)
+def _preset(name: str, asked: Origin, registry: Registry) -> tuple[FilePath, Origin]:
     try:
         path = preset_file(name, registry)
     except EmosymError as error:
         if not asked.line:
             raise
-        raise SpecErrors([Problem.at(asked, "extends", error.message, error.hint)], error.id) from error
+        fail(asked, error.id, error.message, error.hint, path="extends")
     return path, Origin("preset", str(path), name=name)
 
 
 def preset_file(name: str, registry: Registry) -> FilePath:
-    """The file of a preset: one of emosym, else one that a plugin offers (``plugin-id/name`` where emosym has the name).
+    """The file of a preset of emosym, else of a plugin (``plugin-id/name`` where emosym has the name).
 
     Errors: ``spec.unknown-preset``, ``spec.ambiguous-preset``.
     """
@@ -167,8 +168,8 @@ def preset_names(registry: Registry) -> list[str]:
 
 
 def apply_sets(root: Node, sets: Sequence[str]) -> Node:
-    """Lay ``key.path=value`` overrides over a tree, those that name components first; values are YAML, and mappings
-    merge into what is there."""
+    """Lay ``key.path=value`` overrides over a tree, those that name components first; values are YAML, and
+    mappings merge into what is there."""
     parsed = [_parse_set(text) for text in sets]
     for parts, value in sorted(parsed, key=lambda item: not _names_component(item[0])):
         root = _assign(root, parts, value, ())
@@ -223,7 +224,7 @@ def stage_preset(preset: str, stage: str) -> Node:
 
 
 def fill_stages(root: Node, lay: Callable[[Node, Node], Node] = merge) -> Node:
-    """Put the chosen preset of every stage below what the spec says of it; ``lay`` puts one over the other."""
+    """Put every stage's preset below what the spec says of it; ``lay`` puts one over the other."""
     stages = root.fields.get("stages")
     if stages is None or stages.value is None:
         stages = Node({}, Origin("stage-preset", name="emosym"))
@@ -240,7 +241,7 @@ def fill_stages(root: Node, lay: Callable[[Node, Node], Node] = merge) -> Node:
 
 
 def refill(below: Node, given: Node) -> Node:
-    """Give back what a null has removed of a stage, but for groups that take no rate of their own any more."""
+    """Give back what a null has removed of a stage, but for the rates of groups."""
     fields = dict(given.fields)
     for key, node in below.fields.items():
         if key not in fields:

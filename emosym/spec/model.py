@@ -12,7 +12,7 @@ TrackerName = Literal[
     "tensorboard", "wandb", "mlflow", "comet_ml", "aim", "clearml", "dvclive", "swanlab", "trackio"
 ]
 Group = Literal["adapters", "tokens", "knowledge", "head", "fusion", "diffusion"]
-"""What a stage may train; ``knowledge`` is the compressor's projection, which only its knowledge loss reaches."""
+"""What a stage may train; ``knowledge`` is the compressor's projection, which its own loss alone reaches."""
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 NAME_WORDS = "letters, digits, dots, dashes and underscores, a letter or digit first"
 """What the pattern says, for people."""
@@ -99,7 +99,7 @@ class Compute(Section):
 
 
 class StageSettings(Section):
-    """What all stages share. No key has a default here: what a spec leaves out comes from the stage's preset."""
+    """What all stages share. No key has a default: what a spec leaves out is the stage's preset's."""
 
     preset: PresetName
     """Where values that are left out come from: the paper's text, the authors' code, or ours."""
@@ -128,8 +128,8 @@ class ReinforceStage(StageSettings):
     """Stage 2: sharpen the tokens with verifiable rewards."""
 
     share_prefix: bool
-    """Encode the prompt of a batch once for all its rollouts. Where adapters train too, their gradient then comes from
-    the reasoning tokens' positions alone; false passes every rollout through the whole prompt."""
+    """Encode the prompt of a batch once for all its rollouts. Where adapters train too, their gradient then
+    comes from the reasoning tokens' positions alone; false passes every rollout through the whole prompt."""
 
 
 class Refreshing(Section):
@@ -144,7 +144,7 @@ class Refreshing(Section):
     guidance_scale: float | None = Field(ge=0)
     """Classifier-free guidance of a candidate; null leaves it to the diffusion head."""
     tolerance: float | None = Field(ge=0, le=1)
-    """Roll a refresh back when validation accuracy falls by more than this before the next one; null never does."""
+    """Roll a refresh back when validation accuracy falls by more than this before the next; null never does."""
 
 
 class UnifyStage(StageSettings):
@@ -245,11 +245,11 @@ class Spec(Section):
     """Where a run's scalars go beside its own folder."""
 
 
-COMPONENT_KEYS: dict[str, str] = {
-    "data": "dataset", "knowledge": "knowledge", "text_encoder": "text_encoder", "backbone": "backbone",
-    "compressor": "compressor", "reinforcer": "reinforcer", "fusion": "fusion", "emotion_space": "emotion_space",
-    "diffusion": "diffusion", "memory": "memory",
-}  # fmt: skip
+COMPONENT_KEYS = {
+    name: "dataset" if name == "data" else name
+    for name, field in Spec.model_fields.items()
+    if field.annotation in (Component, Component | None)
+}
 """Spec key → component kind, for sections that hold one component."""
 COMPONENT_LISTS = {"rewards": "reward", "metrics": "metric"}
 """Spec key → component kind, for sections that hold a list of components."""

@@ -16,8 +16,8 @@ REMOVES = "removes"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a value comes from. ``line`` and ``column`` count from 1 and are 0 where there is no file; ``name`` is that of
-    a preset. A default has a place only in a saved spec, where nobody wrote it either."""
+    """Where a value comes from. ``line`` and ``column`` count from 1 and are 0 where there is no file;
+    ``name`` is that of a preset. A default has a place only in a saved spec, where nobody wrote it either."""
 
     kind: OriginKind
     file: str = ""
@@ -49,8 +49,9 @@ class Origin:
 class Node:
     """A value and its places: ``origin`` of the value, ``key`` of the key it stands behind.
 
-    ``soft`` says in words why the value may be dropped where it does not fit: it "was set for" another component, or "was
-    a default of" an earlier version. A null that removes an inherited value says :data:`REMOVES`.
+    ``soft`` says in words why the value may be dropped where it does not fit: it "was set for" another
+    component, or "was a default of" an earlier version. A null that removes an inherited value says
+    :data:`REMOVES`.
     """
 
     value: dict[str, Node] | list[Node] | Scalar
@@ -102,7 +103,7 @@ class Node:
             yield from node.walk((*path, part))
 
     def put(self, path: Path, node: Node | None) -> Node:
-        """A copy in which the descendant at ``path`` is replaced or added, or taken out for None; its parents are there."""
+        """A copy in which the descendant at ``path``, whose parents are there, is this node, or gone."""
         head, rest = path[0], path[1:]
         if rest:
             parent = self.child(head)

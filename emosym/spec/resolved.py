@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from emosym.spec.layers import PRESET, apply_sets, preset_file, read_source, sta
 from emosym.spec.model import Spec
 from emosym.spec.nodes import Node, Origin, dotted, key_path
 from emosym.spec.saved import Saved, SavedComponent, record, revive
-from emosym.spec.text import block, read_file
+from emosym.spec.text import block
 from emosym.spec.validate import Used, validate
 
 
@@ -25,11 +24,11 @@ from emosym.spec.validate import Used, validate
 class Resolved:
     """What :func:`load_spec` gives.
 
-    ``spec`` has the parameters of every component completed by its config model; ``offers`` says by path ("backbone",
-    "rewards.0", "judges.bank") who offers a component; ``origins`` says by dotted path where a value was written (a path
-    that is not there has its default); ``messages`` are for people (dropped parameters); ``models`` are the weights that
-    components name, qualified where an alias; ``saved`` is what :meth:`saved_components` gives. A component that was not to
-    be used is in ``spec`` alone.
+    ``spec`` has the parameters of every component completed by its config model; ``offers`` says by path
+    ("backbone", "rewards.0", "judges.bank") who offers a component; ``origins`` says by dotted path where a
+    value was written (a path that is not there has its default); ``messages`` are for people (dropped
+    parameters); ``models`` are the weights that components name, qualified where an alias; ``saved`` is what
+    :meth:`saved_components` gives. A component that was not to be used is in ``spec`` alone.
     """
 
     spec: Spec
@@ -67,8 +66,8 @@ class Resolved:
     def document(self, *, qualified: bool = False) -> dict[str, Any]:
         """:meth:`data` as it has to be written down to load again to the same thing.
 
-        ``qualified`` names the plugin of every component and of every alias, so that it stays the same thing whatever
-        else is installed.
+        ``qualified`` names the plugin of every component and of every alias, so that it stays the same thing
+        whatever else is installed.
         """
         data = self.data()
         for name, stage in data["stages"].items():
@@ -112,11 +111,11 @@ def load_spec(
 ) -> Resolved:
     """Read, complete and validate a spec.
 
-    ``source`` is a YAML file (relative to ``base``, by default the working directory) or ``preset:NAME``; ``sets`` are
-    ``key.path=value`` overrides. Of the sections in ``use`` ("backbone", "rewards", "judges.bank") alone must the components
-    be there; those of others are kept as they are written. ``saved`` is what :meth:`Resolved.saved_components` gave when the
-    spec was saved: plugins may have changed since. Raises :class:`SpecErrors` with everything that is wrong, each at its
-    place.
+    ``source`` is a YAML file (relative to ``base``, by default the working directory) or ``preset:NAME``;
+    ``sets`` are ``key.path=value`` overrides. Of the sections in ``use`` ("backbone", "rewards",
+    "judges.bank") alone must the components be there; those of others are kept as they are written. ``saved``
+    is what :meth:`Resolved.saved_components` gave when the spec was saved: plugins may have changed since.
+    Raises :class:`SpecErrors` with everything that is wrong, each at its place.
     """
     root = read_source(source, registry, base)
     return resolve(
@@ -169,39 +168,9 @@ def _origins(root: Node) -> dict[str, Origin]:
 def plugins_only(source: Path | str, sets: Sequence[str] = (), base: Path | None = None) -> list[str] | None:
     """The allow-list ``plugins.only`` of a spec, read before any plugin is loaded; None where there is none.
 
-    Follows ``extends`` through files; a preset belongs to a plugin, so what it says of plugins cannot count here.
+    Follows ``extends`` through files; a preset belongs to a plugin, so what it says of plugins cannot count
+    here. Anything but a list of words is left for :func:`load_spec` to complain about.
     """
-    root = apply_sets(_written(source, base or Path()), [text for text in sets if _about_plugins(text)])
-    only = root.at(("plugins", "only"))
-    return _words(only.plain()) if only is not None else None
-
-
-def _written(source: Path | str, folder: Path) -> Node:
-    """What the nearest of the files of a spec says of plugins. A file that is missing or extends itself ends the search:
-    load_spec says so, with the place."""
-    name, seen = str(source), set[Path]()
-    while not name.startswith(PRESET):
-        file = folder / name
-        if (seen and not os.path.isfile(file)) or file.resolve() in seen:
-            break
-        seen.add(file.resolve())
-        root = read_file(file, Origin("file", os.path.normpath(folder / name)))
-        plugins = root.fields.get("plugins")
-        if plugins is not None and (plugins.value is None or "only" in plugins.fields):
-            return Node({"plugins": plugins}, root.origin)
-        extends = root.fields.get("extends")
-        if extends is None or not isinstance(extends.value, str):
-            break
-        name, folder = extends.value, file.parent
-    return Node({}, Origin("default"))
-
-
-def _about_plugins(text: str) -> bool:
-    key = text.partition("=")[0].strip()
-    return key == "plugins" or key.startswith("plugins.")
-
-
-def _words(value: Any) -> list[str] | None:
-    """A list of words; anything else is left for ``load_spec`` to complain about."""
-    fits = isinstance(value, Iterable) and not isinstance(value, str | dict)
-    return [item for item in value if isinstance(item, str)] if fits else None
+    about = [text for text in sets if text.partition("=")[0].strip().partition(".")[0] == "plugins"]
+    only = apply_sets(read_source(source, None, base), about).at(("plugins", "only"))
+    return [item.value for item in only.items if isinstance(item.value, str)] if only and only.items else None

@@ -43,8 +43,8 @@ def record(offer: RegisteredComponent, params: Node | None) -> SavedComponent:
 
 
 def revive(root: Node, registry: Registry, saved: Saved) -> Node:
-    """The tree of a saved spec for the versions that are installed: parameters that nobody wrote are defaults that may be
-    dropped, and a component of another version has brought its parameters up to its own.
+    """The tree of a saved spec for the versions that are installed: parameters that nobody wrote are defaults
+    that may be dropped, and a component of another version has brought its parameters up to its own.
 
     Errors: ``spec.migration`` where its ``migrate`` fails.
     """
@@ -82,7 +82,8 @@ def _migrated(params: Node, kind: str, was: SavedComponent, registry: Registry, 
     try:
         after: dict[str, Any] = model.migrate(deepcopy(before), was["version"])
     except Exception as error:
-        message = f"{offer.qualified} {offer.plugin.version} cannot take over what {was['version']} saved: {first_line(error)}"
+        what = f"{offer.qualified} {offer.plugin.version} cannot take over what {was['version']} saved"
+        message = f"{what}: {first_line(error)}"
         fail(params.where, "spec.migration", message, _install(was), path=f"{path}.params")
     same = {key for key, value in after.items() if key in before and before[key] == value}
     place = params.where

@@ -1,4 +1,4 @@
-"""JSON Schema of a spec, made from what is installed, so that an editor completes component names and parameters."""
+"""JSON Schema of a spec from what is installed, so that an editor completes names and parameters."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def schema(registry: Registry) -> dict[str, Any]:
     """A JSON Schema (draft 2020-12).
 
-    Nothing inside a section is required, because a spec that extends another may leave it out: that a value is missing
-    altogether is for ``spec check`` to say, and so is a null that removes nothing. Without ``extends`` the required sections are required.
+    Nothing inside a section is required, because a spec that extends another may leave it out: that a value
+    is missing altogether is for ``spec check`` to say, and so is a null that removes nothing. Without
+    ``extends`` the required sections are required.
     """
     document = Spec.model_json_schema(mode="validation")
     needed = [key for key in document.get("required", []) if key not in ("emosym", "stages")]
@@ -55,8 +56,11 @@ def schema(registry: Registry) -> dict[str, Any]:
     definitions["Plugins"]["properties"]["only"]["examples"] = [
         sorted({*registry.plugins, *registry.blocked})
     ]
-    properties["extends"] = {"type": ["string", "null"], "description": "A file, relative to this one, or preset:NAME.",
-                             "examples": [f"{PRESET}{name}" for name in preset_names(registry)]}  # fmt: skip
+    properties["extends"] = {
+        "type": ["string", "null"],
+        "description": "A file, relative to this one, or preset:NAME.",
+        "examples": [f"{PRESET}{name}" for name in preset_names(registry)],
+    }
     extending = {"required": ["extends"], "properties": {"extends": {"type": "string"}}}
     return {
         "$schema": DIALECT,

@@ -1,4 +1,4 @@
-"""YAML text in and out: to a tree of nodes from the parser's events alone, so that nothing can be executed, and back."""
+"""YAML in and out: to a tree of nodes from the parser's events alone, which execute nothing, and back."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ _TAGS = "tag:yaml.org,2002:"
 def read_file(path: Path, origin: Origin) -> Node:
     """The mapping in a YAML file. ``origin`` gives the kind and the name of the file in messages.
 
-    Errors (:class:`SpecErrors`): ``spec.missing-file``, ``spec.unreadable``, ``spec.too-large``, ``spec.not-utf8``,
-    ``spec.not-a-mapping``, and those of :func:`read_text`.
+    Errors (:class:`SpecErrors`): ``spec.missing-file``, ``spec.unreadable``, ``spec.too-large``,
+    ``spec.not-utf8``, ``spec.not-a-mapping``, and those of :func:`read_text`.
     """
     try:
         status = path.stat()
@@ -73,12 +73,12 @@ def read_file(path: Path, origin: Origin) -> Node:
 
 
 def read_text(text: str, origin: Origin) -> Node:
-    """Any YAML value; its places are ``origin``'s file with the line and column of the text (or ``origin`` itself when
-    that has no lines, as ``--set`` has).
+    """Any YAML value; its places are ``origin``'s file with the line and column of the text (or ``origin``
+    itself when that has no lines, as ``--set`` has).
 
     Errors (:class:`SpecErrors`): ``spec.syntax``, ``spec.tabs``, ``spec.bad-character``, ``spec.bad-key``,
-    ``spec.duplicate-key``, and for what YAML has and a spec has not ``spec.anchor``, ``spec.tag``, ``spec.too-deep``,
-    ``spec.several-documents``.
+    ``spec.duplicate-key``, and for what YAML has and a spec has not ``spec.anchor``, ``spec.tag``,
+    ``spec.too-deep``, ``spec.several-documents``.
     """
     builder = _Builder(origin, text.splitlines())
     try:

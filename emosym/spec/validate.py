@@ -46,8 +46,8 @@ _EXPECTED = {
 
 @dataclass
 class Validated:
-    """What validation found: the spec, and by path its components, their parameters, and the ``model`` of those that have
-    one, qualified where it is an alias."""
+    """What validation found: the spec, and by path its components, their parameters, and the ``model`` of
+    those that have one, qualified where it is an alias."""
 
     root: Node
     spec: Spec | None = None
@@ -61,8 +61,9 @@ def validate(
 ) -> tuple[Validated, Spec]:
     """Everything that is wrong, at once, as :class:`SpecErrors`.
 
-    A value that may be dropped (an inherited parameter of another component, a null that removes) is dropped when it
-    does not fit, and what remains is looked at again. Components that are not ``used`` are not looked up.
+    A value that may be dropped (an inherited parameter of another component, a null that removes) is dropped
+    when it does not fit, and what remains is looked at again. Components that are not ``used`` are not looked
+    up.
     """
     root = fill_stages(root)
     while True:
@@ -97,8 +98,8 @@ def _component(spec: Spec, path: str) -> Any:
 def _parse(model: type[M], value: Any) -> tuple[M | None, Sequence[Any]]:
     """The model with these values, or what is wrong with them.
 
-    Pydantic alone would take ``true`` for 1 and ``"no"`` for false; here, as in every editor, they are mistakes. (It may
-    take 1e4 for a whole number.)
+    Pydantic alone would take ``true`` for 1 and ``"no"`` for false; here, as in every editor, they are
+    mistakes. (It may take 1e4 for a whole number.)
     """
     try:
         valid = model.model_validate(value)
@@ -199,7 +200,7 @@ def _drop_soft(root: Node, problems: Located, messages: list[str]) -> Node | Non
 
 
 def _softest(root: Node, path: Path) -> Path | None:
-    """The part of a path that may be dropped: the value at fault, or the inherited mapping that lacks a value."""
+    """What of a path may be dropped: the value at fault, or the inherited mapping that lacks a value."""
     node = root.at(path)
     if node is not None:
         return path if node.soft else None
@@ -211,8 +212,8 @@ def _softest(root: Node, path: Path) -> Path | None:
 def problems_of(
     errors: Iterable[Mapping[str, Any]], model: type[BaseModel], root: Node, prefix: Path = ()
 ) -> Located:
-    """Each of pydantic's errors with the path of the value at fault. ``root`` is what was validated, ``prefix`` its path in
-    the spec.
+    """Each of pydantic's errors with the path of the value at fault. ``root`` is what was validated,
+    ``prefix`` its path in the spec.
 
     The branches of a union complain one by one; their complaints about one value are joined.
     """

@@ -220,7 +220,8 @@ def test_the_allow_list_is_read_before_any_plugin(write: Callable[..., Path], tm
     assert plugins_only(top, sets=["plugins.only=null"]) is None
     assert plugins_only("preset:tiny") is None
     write("emosym: 1\nextends: top.yaml\n", "low.yaml")
-    assert plugins_only(top) is None
+    with pytest.raises(SpecErrors, match="circle"):
+        plugins_only(top)
 
 
 def test_specs_never_import_torch(registry: Registry, tmp_path: Path) -> None:

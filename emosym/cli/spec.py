@@ -49,28 +49,30 @@ def explain(
     spec: SpecArgument,
     sets: SetOption = None,
     every: Annotated[bool, typer.Option("--all", help="Also list values that nobody set.")] = False,
-    memory: Annotated[
-        bool, typer.Option("--memory", help="Say instead what memory each stage needs, and what card has it.")
+    against: Annotated[
+        str,
+        typer.Option(
+            metavar="PRESET|FILE",
+            help="What to compare the method with: paper, official, emosym, tiny, a file …",
+        ),
+    ] = "paper",
+    vram: Annotated[
+        bool, typer.Option("--vram", help="Say instead what memory each stage needs, and what card has it.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say where every value came from, what differs from the paper, and which plugins, weights and licences are used."""
-    from emosym.cli.spec_explain import (
-        components_section,
-        deviations_section,
-        headline,
-        values_section,
-    )
+    """Say where every value came from, what is not as in a preset, and what plugins and licences it uses."""
+    from emosym.cli.spec_explain import components_section, deviations_section, headline, values_section
 
     resolved, registry = resolve(context.obj, spec, sets)
-    if memory:
-        from emosym.cli.spec_memory import memory_section
+    if vram:
+        from emosym.cli.spec_vram import vram_section
 
-        sections = [memory_section(resolved, registry)]
+        sections = [vram_section(resolved, registry)]
     else:
         sections = [
             values_section(resolved, every),
-            deviations_section(resolved, registry),
+            deviations_section(resolved, registry, against),
             components_section(resolved, registry),
         ]
     if as_json:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from emosym_registry import Registry
 
     from emosym.spec import Origin, Resolved
-    from emosym.spec.uses import Use
+    from emosym.spec.explain import Use
 
-WIDEST, NARROW = 46, 26
+WIDEST, NARROW = 46, 20
 """Characters of a value that a terminal shows, alone and beside another; a pipe gets all of them."""
 
 
@@ -56,22 +56,21 @@ def _defaults_last(count: tuple[str, int]) -> bool:
     return not count[0].startswith("from")
 
 
-def deviations_section(resolved: Resolved, registry: Registry) -> Section:
-    """What differs from the paper's form of the method."""
+def deviations_section(resolved: Resolved, registry: Registry, against: str) -> Section:
+    """What differs from the method of a preset or a file."""
     from emosym.spec import deviations
 
-    found = deviations(resolved, registry)
+    against = against.removeprefix("preset:")
+    found = deviations(resolved, registry, against)
+    what = "the paper" if against == "paper" else against
     rows = [
-        (one.path, _shown(one.value, NARROW), _shown(one.paper, NARROW), _place(one.source)) for one in found
+        (one.path, _shown(one.value, NARROW), _shown(one.reference, NARROW), _place(one.source))
+        for one in found
     ]
-    table = columns(("key", "value", "paper", "from"), rows)
-    text = (
-        f"{_count(len(found), 'deviation')} from the paper\n{table}"
-        if found
-        else "no deviation from the paper"
-    )
+    table = columns(("key", "value", against, "from"), rows)
+    text = f"{_count(len(found), 'deviation')} from {what}\n{table}" if found else f"no deviation from {what}"
     data = [
-        {"path": one.path, "value": one.value, "paper": one.paper, "from": asdict(one.source)}
+        {"path": one.path, "value": one.value, "reference": one.reference, "from": asdict(one.source)}
         for one in found
     ]
     return Section("deviations", text, data)
@@ -79,17 +78,11 @@ def deviations_section(resolved: Resolved, registry: Registry) -> Section:
 
 def components_section(resolved: Resolved, registry: Registry) -> Section:
     """Plugins, versions and licences, those of weights too."""
-    from emosym.spec.uses import uses
+    from emosym.spec.explain import uses
 
     found = uses(resolved, registry)
     rows = [
-        (
-            use.path,
-            use.component,
-            f"{use.plugin} {use.version}",
-            use.licence or "not known",
-            _weights(use),
-        )
+        (use.path, use.component, f"{use.plugin} {use.version}", use.licence or "not known", _weights(use))
         for use in found
     ]
     plugins = sorted({use.plugin for use in found})
@@ -120,8 +113,9 @@ def _shown(value: Any, widest: int = WIDEST) -> str:
 
 def _place(origin: Origin) -> str:
     match origin.kind:
-        case "preset":
-            return f"preset:{origin.name}:{origin.line}:{origin.column}"
+        case "preset" | "stage-preset":
+            kind = "preset:" if origin.kind == "preset" else "stage-preset "
+            return f"{kind}{origin.name}:{origin.line}:{origin.column}"
         case "file":
             return f"{_relative(origin.file)}:{origin.line}:{origin.column}"
         case "set":
@@ -138,7 +132,7 @@ def _layer(origin: Origin, every: bool) -> str:
         case "set":
             return "from --set"
         case "stage-preset":
-            return f"from {origin}"
+            return f"from stage-preset {origin.name}, {_relative(origin.file)}"
     return "untouched defaults" if every else "untouched defaults, left out below; --all lists them"
 
 

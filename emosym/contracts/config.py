@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -11,3 +13,12 @@ class ComponentConfig(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, protected_namespaces=(), use_attribute_docstrings=True
     )
+
+    def needs(self, declared: tuple[str, ...]) -> tuple[str, ...]:
+        """What must stand beside a component with these parameters, of what its descriptor ``declared``."""
+        return declared
+
+    @classmethod
+    def migrate(cls, params: dict[str, Any], version: str) -> dict[str, Any]:
+        """Parameters that ``version`` of the component's package saved, as this version takes them."""
+        return params

@@ -158,7 +158,7 @@ def _files(plugin: LoadedPlugin, item: Alias | Preset) -> Iterator[Trouble]:
 def _preset(what: str, preset: Preset, plugin: LoadedPlugin) -> Iterator[Trouble]:
     from emosym.spec.errors import SpecErrors
     from emosym.spec.nodes import Origin
-    from emosym.spec.reader import read_file
+    from emosym.spec.text import read_file
 
     try:
         read_file(preset.location, Origin("preset", str(preset.location)))

@@ -4,7 +4,8 @@ from emosym.spec.errors import Problem, SpecErrors
 from emosym.spec.explain import Deviation, Row, deviations, explain
 from emosym.spec.model import Spec
 from emosym.spec.nodes import Origin
-from emosym.spec.resolved import Resolved, load_spec, plugins_only
+from emosym.spec.resolved import Resolved, check_preset, load_spec, plugins_only
+from emosym.spec.saved import SavedComponent
 from emosym.spec.schema import schema
 
 __all__ = [
@@ -13,8 +14,10 @@ __all__ = [
     "Problem",
     "Resolved",
     "Row",
+    "SavedComponent",
     "Spec",
     "SpecErrors",
+    "check_preset",
     "deviations",
     "explain",
     "load_spec",

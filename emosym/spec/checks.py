@@ -7,20 +7,23 @@ from collections.abc import Iterator, Mapping
 from emosym_registry import EmosymError, RegisteredComponent
 from pydantic import BaseModel
 
+from emosym.contracts.config import ComponentConfig
 from emosym.contracts.labels import LabelSet
 from emosym.spec.errors import Problem
-from emosym.spec.nodes import Node, Path, dotted
-from emosym.spec.reader import found
-from emosym.spec.shape import LISTS, bare
+from emosym.spec.model import COMPONENT_LISTS
+from emosym.spec.nodes import Node, Path, dotted, key_path
+from emosym.spec.text import found
 
 PLACEHOLDER = "{emotion}"
-NEEDS = {
-    "needs:judge": "a judge",
-    "needs:text": "a text_encoder",
-    "needs:knowledge": "knowledge",
-    "needs:diffusion": "a diffusion head",
+_JUDGES = {"metric": "evaluate", "memory": "bank"}
+"""The judge that a component asks, by kind; what trains asks the reward judge."""
+_SECTIONS = {
+    "knowledge": "knowledge",
+    "text_encoder": "a text_encoder",
+    "diffusion": "a diffusion head",
+    "judge": "a judge",
 }
-"""Capabilities by which a component says what must be beside it in the spec."""
+"""Needs that a section of the spec meets; the others are for the data to meet."""
 
 
 def cross_checks(
@@ -34,11 +37,11 @@ def cross_checks(
     problems = [
         *_labels(root),
         *_plugins(root),
-        *_judges(root, configs),
+        *_judges(root, configs, offers),
         *_stages(root),
         *_bank(root),
         *_prompts(root),
-        *_needs(root, offers),
+        *_needs(root, configs, offers),
         *_twice(root, configs, offers),
     ]
     if (
@@ -56,11 +59,13 @@ def _given(root: Node, *path: str) -> bool:
 
 
 def _missing(root: Node, path: Path, wanted: Path, what: str, hint: str) -> Problem:
-    """``path`` wants something at ``wanted`` that is not there. The place is where that was set to nothing, else the nearest
-    to ``path`` that somebody wrote."""
+    """``path`` wants something at ``wanted`` that is not there.
+
+    The place is where that was set to nothing, else the nearest to ``path`` that somebody wrote.
+    """
     written = wanted if root.at(wanted) is not None else path
     node = root.at(written)
-    while written and (node is None or not (node.where.line or node.where.kind == "set")):
+    while written and (node is None or node.where.kind in ("default", "stage-preset")):
         written = written[:-1]
         node = root.at(written)
     return Problem.at((node or root).where, dotted(path), f"expected {what}, found none", hint)
@@ -82,67 +87,52 @@ def _labels(root: Node) -> Iterator[Problem]:
 
 
 def _plugins(root: Node) -> Iterator[Problem]:
-    """An allow-list is read before any plugin loads, so it cannot come from a preset, which a plugin brings."""
+    """An allow-list is read before any plugin loads, so a plugin's preset cannot bring it."""
     only = root.at(("plugins", "only"))
     if only is not None and only.value is not None and only.where.kind == "preset":
-        yield Problem.at(only.where, "plugins.only", f"expected null in a preset, found {found(only.plain())}",
-                         "write plugins: {only: …} in your own spec")  # fmt: skip
+        message = f"expected null in a preset, found {found(only.plain())}"
+        yield Problem.at(only.where, "plugins.only", message, "write plugins: {only: …} in your own spec")
 
 
-def _judges(root: Node, configs: Mapping[str, BaseModel]) -> Iterator[Problem]:
+def _judges(
+    root: Node, configs: Mapping[str, BaseModel], offers: Mapping[str, RegisteredComponent]
+) -> Iterator[Problem]:
     """Emo-A must not be measured by the classifier that filtered or rewarded the training."""
-    evaluate = root.at(("judges", "evaluate"))
-    if evaluate is None or evaluate.value is None:
-        return
+    own = "judges.evaluate"
     for role in ("reward", "bank"):
-        other = root.at(("judges", role))
-        if (
-            other is None
-            or other.value is None
-            or _identity(other, configs, role) != _identity(evaluate, configs, "evaluate")
-        ):
+        other, node = f"judges.{role}", root.at(("judges", "evaluate"))
+        if node is None or own not in configs or other not in configs:
             continue
-        yield Problem.at(evaluate.where, "judges.evaluate", f"expected a judge of its own, found the {role} judge again",
-                         "figures measured by the judge that chose the training images say nothing; take another judge for one of the two")  # fmt: skip
-
-
-def _identity(node: Node, configs: Mapping[str, BaseModel], role: str) -> object:
-    name = node.fields["name"].plain() if "name" in node.fields else None
-    config = configs.get(f"judges.{role}")
-    params = node.fields["params"].plain() if "params" in node.fields else {}
-    return bare(name) if isinstance(name, str) else name, config.model_dump(
-        mode="json"
-    ) if config is not None else params
+        if (offers[own].qualified, configs[own]) == (offers[other].qualified, configs[other]):
+            message = f"expected a judge of its own, found the {role} judge again"
+            hint = "figures measured by the judge that chose the training images say nothing; take another "
+            yield Problem.at(node.where, own, message, hint + "judge for one of the two")
 
 
 def _stages(root: Node) -> Iterator[Problem]:
-    if _given(root, "stages", "reinforce"):
-        off = "or leave the stage out with stages: {reinforce: null}"
-        if not _given(root, "reinforcer"):
-            yield _missing(root, ("stages", "reinforce"), ("reinforcer",), "a reinforcer", f"add one, {off}")
-        if not _given(root, "rewards"):
-            yield _missing(root, ("stages", "reinforce"), ("rewards",), "rewards", f"add at least one, {off}")
+    reinforce, unify, knowledge = ("stages", "reinforce"), ("stages", "unify"), ("knowledge",)
+    off = "or leave the stage out with stages: {reinforce: null}"
+    wanted: list[tuple[Path, str, str, str]] = []
+    if _given(root, *reinforce):
+        wanted += [(reinforce, "reinforcer", "a reinforcer", f"add one, {off}")]
+        wanted += [(reinforce, "rewards", "rewards", f"add at least one, {off}")]
         yield from _weightless(root, off)
-    if _given(root, "stages", "unify"):
-        for key in ("diffusion", "fusion", "emotion_space"):
-            if not _given(root, key):
-                yield _missing(
-                    root,
-                    ("stages", "unify"),
-                    (key,),
-                    f"{key} for the unify stage",
-                    "add it, or leave the stage out with stages: {unify: null}",
-                )
+    if _given(root, *unify):
+        hint = "add it, or leave the stage out with stages: {unify: null}"
+        parts = ("diffusion", "fusion", "emotion_space")
+        wanted += [(unify, part, f"{part} for the unify stage", hint) for part in parts]
     weight = root.at(("stages", "compress", "knowledge_weight"))
-    pressed = weight is not None and isinstance(weight.value, int | float) and weight.value > 0
-    if pressed and _given(root, "knowledge") and not _given(root, "text_encoder"):
-        yield _missing(
-            root,
-            ("knowledge",),
-            ("text_encoder",),
-            "a text_encoder for the knowledge",
-            "add one, or set stages.compress.knowledge_weight: 0",
-        )
+    if (
+        weight is not None
+        and isinstance(weight.value, int | float)
+        and weight.value
+        and _given(root, *knowledge)
+    ):
+        hint = "add one, or set stages.compress.knowledge_weight: 0"
+        wanted += [(knowledge, "text_encoder", "a text_encoder for the knowledge", hint)]
+    for path, section, what, hint in wanted:
+        if not _given(root, section):
+            yield _missing(root, path, (section,), what, hint)
 
 
 def _weightless(root: Node, off: str) -> Iterator[Problem]:
@@ -150,8 +140,8 @@ def _weightless(root: Node, off: str) -> Iterator[Problem]:
     rewards = root.fields.get("rewards")
     weights = [item.fields.get("weight") for item in rewards.items] if rewards else []
     if rewards and weights and all(weight is not None and weight.value == 0 for weight in weights):
-        yield Problem.at(rewards.where, "rewards", "expected a reward with a weight above 0, found none",
-                         f"give one a weight, {off}")  # fmt: skip
+        message = "expected a reward with a weight above 0, found none"
+        yield Problem.at(rewards.where, "rewards", message, f"give one a weight, {off}")
 
 
 def _bank_without_memory(root: Node, messages: list[str]) -> Node:
@@ -162,13 +152,8 @@ def _bank_without_memory(root: Node, messages: list[str]) -> Node:
         return root
     if refresh is not None and (refresh.value is None or _written(refresh)):
         return root
-    stages = root.fields["stages"]
-    unify = stages.fields["unify"]
-    where = refresh.origin if refresh is not None else unify.origin
     messages.append("no memory is given, so unify trains without the bank (stages.unify.refresh: null)")
-    return root.with_child(
-        "stages", stages.with_child("unify", unify.with_child("refresh", Node(None, where)))
-    )
+    return root.put(path, Node(None, (refresh or root).origin))
 
 
 def _written(node: Node) -> bool:
@@ -177,14 +162,10 @@ def _written(node: Node) -> bool:
 
 
 def _bank(root: Node) -> Iterator[Problem]:
-    if _given(root, "stages", "unify", "refresh") and not _given(root, "memory"):
-        yield _missing(
-            root,
-            ("stages", "unify", "refresh"),
-            ("memory",),
-            "a memory to refresh",
-            "add memory: {name: sql}, or set refresh: null",
-        )
+    path = ("stages", "unify", "refresh")
+    if _given(root, *path) and not _given(root, "memory"):
+        hint = "add memory: {name: sql}, or set refresh: null"
+        yield _missing(root, path, ("memory",), "a memory to refresh", hint)
 
 
 def _prompts(root: Node) -> Iterator[Problem]:
@@ -194,29 +175,27 @@ def _prompts(root: Node) -> Iterator[Problem]:
     for path in paths:
         node = root.at(path)
         if node is not None and isinstance(node.value, str) and node.value.count(PLACEHOLDER) != 1:
-            yield Problem.at(node.origin, dotted(path), f"expected {PLACEHOLDER} once, found {found(node.value)}",
-                             f'the fused vectors go there: "a picture of {PLACEHOLDER}"')  # fmt: skip
+            message = f"expected {PLACEHOLDER} once, found {found(node.value)}"
+            hint = f'the fused vectors go there: "a picture of {PLACEHOLDER}"'
+            yield Problem.at(node.origin, dotted(path), message, hint)
 
 
-def _needs(root: Node, offers: Mapping[str, RegisteredComponent]) -> Iterator[Problem]:
+def needs_of(component: RegisteredComponent, config: BaseModel | None) -> tuple[str, ...]:
+    """What must stand beside a component with these parameters."""
+    declared = component.spec.needs
+    return config.needs(declared) if isinstance(config, ComponentConfig) else declared
+
+
+def _needs(
+    root: Node, configs: Mapping[str, BaseModel], offers: Mapping[str, RegisteredComponent]
+) -> Iterator[Problem]:
     for path, offer in offers.items():
-        judge = "reward" if offer.spec.kind == LISTS["rewards"] else "evaluate"
-        places = {
-            "needs:judge": ("judges", judge),
-            "needs:text": ("text_encoder",),
-            "needs:knowledge": ("knowledge",),
-            "needs:diffusion": ("diffusion",),
-        }
-        for capability, what in NEEDS.items():
-            if capability in offer.spec.capabilities and not _given(root, *places[capability]):
-                parts = tuple(int(part) if part.isdecimal() else part for part in path.split("."))
-                yield _missing(
-                    root,
-                    parts,
-                    places[capability],
-                    f"{what} for {offer.spec.name}",
-                    f"add {dotted(places[capability])}, or leave {offer.spec.name} out",
-                )
+        for need in needs_of(offer, configs.get(path)):
+            section = ("judges", _JUDGES.get(offer.spec.kind, "reward")) if need == "judge" else (need,)
+            if need in _SECTIONS and not _given(root, *section):
+                name = offer.spec.name
+                hint = f"add {dotted(section)}, or leave {name} out"
+                yield _missing(root, key_path(path), section, f"{_SECTIONS[need]} for {name}", hint)
 
 
 def _twice(
@@ -226,12 +205,12 @@ def _twice(
     first: dict[object, str] = {}
     for path, offer in offers.items():
         section, _, place = path.partition(".")
-        if section not in LISTS:
+        if section not in COMPONENT_LISTS:
             continue
         config = configs.get(path)
         params = config.model_dump_json() if config is not None and section == "metrics" else ""
         before = first.setdefault((section, offer.qualified, params), path)
         if before != path:
             node = root.at((section, int(place)))
-            yield Problem.at((node or root).where, path, f"expected each of {section} once, found {offer.spec.name} again",
-                             f"it is {before} already; leave one out")  # fmt: skip
+            message = f"expected each of {section} once, found {offer.spec.name} again"
+            yield Problem.at((node or root).where, path, message, f"it is {before} already; leave one out")

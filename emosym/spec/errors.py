@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NoReturn
 
 from emosym_registry import EmosymError
 
@@ -33,7 +34,7 @@ class Problem:
 
 
 def _visible(text: str) -> str:
-    """Line breaks and control characters of a spec written out, so that a message stays a line and moves no cursor."""
+    """Line breaks and control characters written out: a message stays a line and moves no cursor."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -48,3 +49,8 @@ class SpecErrors(EmosymError):  # noqa: N818 - there are several in it
 
     def __reduce__(self) -> tuple[object, ...]:
         return (SpecErrors, (self.problems, self.id))
+
+
+def fail(origin: Origin, id: str, message: str, hint: str = "", path: str = "") -> NoReturn:
+    """Raise :class:`SpecErrors` for one mistake, after which nothing else can be said."""
+    raise SpecErrors([Problem.at(origin, path, message, hint)], id)

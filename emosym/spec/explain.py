@@ -1,26 +1,25 @@
-"""Where every value of a spec came from, and where its stages differ from the paper."""
+"""Where every value of a spec came from, where it differs from another, and whose plugins it uses."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from importlib import metadata
+from pathlib import Path as FilePath
+from typing import Any
 
-from emosym_registry import Registry
-from pydantic import BaseModel
+from emosym_registry import InstalledPlugin, RegisteredComponent, Registry
 
-from emosym.spec.model import CompressStage, ReinforceStage, UnifyStage
-from emosym.spec.nodes import Origin
-from emosym.spec.resolved import Resolved
+from emosym.spec.layers import PRESET, preset_names, read_source
+from emosym.spec.model import COMPONENT_LISTS
+from emosym.spec.nodes import Node, Origin, Path, bare, same_component
+from emosym.spec.resolved import Resolved, resolve
 
-_MODELS: dict[str, type[BaseModel]] = {
-    "compress": CompressStage,
-    "reinforce": ReinforceStage,
-    "unify": UnifyStage,
-}
-
-
-PAPER = "paper"
+ABOUT_THE_RUN = frozenset({"emosym", "name", "seed", "plugins", "compute", "trackers"})
+"""Sections that say nothing of the method."""
+PLACES = frozenset({"root", "path", "url", "head"})
+"""Parameters that say where something lies on this machine."""
 
 
 @dataclass(frozen=True)
@@ -38,18 +37,10 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Deviation:
-    """A value that the paper has otherwise."""
+class Deviation(Row):
+    """A value that the reference has otherwise; None where it has nothing there."""
 
-    path: str
-    value: Any
-    paper: Any
-    source: Origin
-
-    @property
-    def origin(self) -> str:
-        """The source in words."""
-        return str(self.source)
+    reference: Any
 
 
 def explain(resolved: Resolved) -> list[Row]:
@@ -57,50 +48,71 @@ def explain(resolved: Resolved) -> list[Row]:
     return [Row(path, value, origin_of(resolved, path)) for path, value in _leaves(resolved.data())]
 
 
-def deviations(resolved: Resolved, registry: Registry | None = None) -> list[Deviation]:
-    """Each value that differs from the paper's form of the method.
+def deviations(resolved: Resolved, registry: Registry, against: str = "paper") -> list[Deviation]:
+    """Each value that says something of the method and differs from a reference: a preset (with or without
+    ``preset:``) or a file.
 
-    Those are values of a stage (a stage left out is one deviation), parameters of a component that could be ``paper`` and
-    are not, and components whose kind has one of that name in the registry.
+    Parameters are compared where both name the same component, with defaults filled in; elsewhere the name is
+    what differs. Rewards and metrics are compared by name, whatever their order. :data:`ABOUT_THE_RUN` and
+    :data:`PLACES` are left out. The reference's other components need not be installed. Errors: as
+    :func:`load_spec`.
     """
-    return [*_components(resolved, registry), *_stages(resolved)]
+    is_preset = against in preset_names(registry) or not (os.path.exists(against) or FilePath(against).suffix)
+    source = f"{PRESET}{against}" if is_preset and not against.startswith(PRESET) else against
+    shared = {name: offer.qualified for name, offer in resolved.offers.items()}
+
+    def is_ours(path: Path, node: Node) -> bool:
+        name = str(node.fields["name"].value)
+        return any(same_component(name, one) for at, one in shared.items() if at.partition(".")[0] == path[0])
+
+    reference = resolve(read_source(source, registry), registry, (), is_ours).document(qualified=True)
+    return list(_compare(resolved, reference))
 
 
-def _components(resolved: Resolved, registry: Registry | None) -> Iterator[Deviation]:
-    kinds = (
-        {offer.spec.kind for offer in registry.components() if offer.spec.name == PAPER}
-        if registry
-        else set()
-    )
-    for path, config in resolved.configs.items():
-        spec = resolved.offers[path].spec
-        if spec.kind in kinds and spec.name != PAPER:
-            at = f"{path}.name"
-            yield Deviation(at, spec.name, PAPER, origin_of(resolved, at))
-        for name, field in type(config).model_fields.items():
-            value = getattr(config, name)
-            if PAPER in get_args(field.annotation) and value != PAPER:
-                at = f"{path}.params.{name}"
-                yield Deviation(at, value, PAPER, origin_of(resolved, at))
+def _compare(resolved: Resolved, reference: Mapping[str, Any]) -> Iterator[Deviation]:
+    for key, value in resolved.document(qualified=True).items():
+        if key in COMPONENT_LISTS:
+            yield from _compare_lists(resolved, key, value, reference[key])
+        elif key not in ABOUT_THE_RUN:
+            yield from _differences(resolved, key, value, reference[key])
 
 
-def _stages(resolved: Resolved) -> Iterator[Deviation]:
-    stages = resolved.data()["stages"]
-    for name, model in _MODELS.items():
-        path = f"stages.{name}"
-        if stages[name] is None:
-            yield Deviation(path, None, "part of the method", origin_of(resolved, path))
-            continue
-        own = _stage_values(stages[name])
-        paper = _stage_values(model.model_validate({"preset": PAPER}).model_dump(mode="json"))
-        for key in [*own, *(key for key in paper if key not in own)]:
-            if key != "preset" and own.get(key) != paper.get(key):
-                at = f"{path}.{key}"
-                yield Deviation(at, own.get(key), paper.get(key), origin_of(resolved, at))
+def _compare_lists(
+    resolved: Resolved, key: str, ours: list[dict[str, Any]], theirs: list[dict[str, Any]]
+) -> Iterator[Deviation]:
+    names, others = (sorted(bare(item["name"]) for item in items) for items in (ours, theirs))
+    if names != others:
+        yield Deviation(key, names, origin_of(resolved, key), others)
+    left = list(theirs)
+    for place, item in enumerate(ours):
+        same = next((other for other in left if same_component(item["name"], other["name"])), None)
+        if same is not None:
+            left.remove(same)
+            yield from _differences(resolved, f"{key}.{place}", item, same)
 
 
-def _stage_values(stage: Mapping[str, Any]) -> dict[str, Any]:
-    return {path: value for path, value in _leaves(stage) if value != {}}
+def _differences(resolved: Resolved, path: str, ours: Any, theirs: Any) -> Iterator[Deviation]:
+    if not (isinstance(ours, dict) and isinstance(theirs, dict)):
+        if ours != theirs:
+            yield Deviation(path, _brief(ours), origin_of(resolved, path), _brief(theirs))
+        return
+    if "params" in ours and "params" in theirs and not same_component(ours["name"], theirs["name"]):
+        at, names = f"{path}.name", (ours["name"], theirs["name"])
+        short = tuple(map(bare, names))
+        one, other = names if short[0] == short[1] else short
+        yield Deviation(at, one, origin_of(resolved, at), other)
+        return
+    for key in dict.fromkeys([*ours, *theirs]):
+        is_place = path.rpartition(".")[2] == "params" and key in PLACES
+        if not is_place and key != "preset" and not (key == "name" and "params" in ours):
+            yield from _differences(resolved, f"{path}.{key}", ours.get(key), theirs.get(key))
+
+
+def _brief(value: Any) -> Any:
+    """A component by its name, a stage by its preset, anything else as it is."""
+    if isinstance(value, dict) and "params" in value:
+        return bare(value["name"])
+    return {"preset": value["preset"]} if isinstance(value, dict) and "preset" in value else value
 
 
 def origin_of(resolved: Resolved, path: str) -> Origin:
@@ -120,3 +132,55 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from _leaves(item, f"{path}.{index}")
     else:
         yield path, value
+
+
+@dataclass(frozen=True)
+class Use:
+    """A component of a spec. ``weights`` is what its ``model`` says, empty where it takes none;
+    ``weights_from`` names the plugin that brings them. Licences are empty where nothing here knows them."""
+
+    path: str
+    kind: str
+    component: str
+    plugin: str
+    distribution: str
+    version: str
+    licence: str
+    weights: str = ""
+    weights_from: str = ""
+    weights_licence: str = ""
+
+
+def uses(resolved: Resolved, registry: Registry) -> list[Use]:
+    """Every component that a resolved spec names, in the order of the spec."""
+    return [_use(resolved, registry, path, resolved.offers[path]) for path in resolved.configs]
+
+
+def _use(resolved: Resolved, registry: Registry, path: str, offer: RegisteredComponent) -> Use:
+    model = getattr(resolved.config(path), "model", None)
+    weights = model if isinstance(model, str) else ""
+    kind, name = offer.spec.kind, offer.spec.name
+    alias = registry.find_alias(kind, name, weights) if weights else None
+    return Use(
+        path=path,
+        kind=kind,
+        component=name,
+        plugin=offer.plugin.id,
+        distribution=offer.plugin.distribution,
+        version=offer.plugin.version,
+        licence=_licence(registry, offer.plugin),
+        weights=weights,
+        weights_from=f"{alias[0].id} {alias[0].installed.version}" if alias else "",
+        weights_licence=alias[1].licence if alias else "",
+    )
+
+
+def _licence(registry: Registry, plugin: InstalledPlugin) -> str:
+    """By the plugin's card, else by what its package says of itself."""
+    if plugin.id in registry.catalogue:
+        return registry.catalogue[plugin.id].licence
+    try:
+        about = metadata.metadata(plugin.distribution)
+    except metadata.PackageNotFoundError:
+        return ""
+    return next((str(about[key]) for key in ("License-Expression", "License") if about[key]), "")

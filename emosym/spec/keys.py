@@ -1,4 +1,7 @@
-"""The keys of a model as a reader meets them: what each means, what it may hold, what it holds by default."""
+"""The keys of a model as a reader meets them: what each means, what it may hold, what it holds by default.
+
+``python -m emosym.spec.keys`` prints the table in docs/reference/spec.md.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from emosym.spec.layers import stage_preset
+from emosym.spec.model import STAGES, Component, Spec
 from emosym.spec.nodes import Path
+from emosym.spec.text import inline
 
 _BOUNDS = (("ge", "at least"), ("gt", "above"), ("le", "at most"), ("lt", "below"))
 _TYPES = {
@@ -29,8 +35,8 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Key:
-    """One key: ``allowed`` says in words what it may hold, ``limits`` only what its type does not say already (choices
-    and bounds, perhaps nothing); ``default`` is :data:`REQUIRED` where it must be given."""
+    """One key: ``allowed`` says in words what it may hold, ``limits`` only what its type does not say already
+    (choices and bounds, perhaps nothing); ``default`` is :data:`REQUIRED` where it must be given."""
 
     name: str
     description: str
@@ -81,7 +87,8 @@ def _allowed(field: FieldInfo, types: bool = True) -> str:
         for name, said in _BOUNDS
         if isinstance(getattr(limit, name, None), int | float)
     ]
-    said = f"{' or '.join(word for word in dict.fromkeys(words) if word != 'null')} {' and '.join(bounds)}".strip()
+    kinds = " or ".join(word for word in dict.fromkeys(words) if word != "null")
+    said = f"{kinds} {' and '.join(bounds)}".strip()
     return f"{said} or null" if said and type(None) in members else said
 
 
@@ -94,7 +101,7 @@ def _word(annotation: Any) -> str:
     if annotation in _TYPES:
         return _TYPES[annotation]
     if _is_model(annotation):
-        return "component" if "params" in annotation.model_fields else "section"
+        return "component" if issubclass(annotation, Component) else "section"
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:
         *others, last = (str(argument) for argument in arguments)
@@ -137,3 +144,36 @@ def _is_model(value: Any) -> bool:
     return (
         isinstance(value, type) and not isinstance(value, types.GenericAlias) and issubclass(value, BaseModel)
     )
+
+
+def keys_table() -> str:
+    """A Markdown table with every key of a spec; defaults of stages are those of their preset ``emosym``."""
+    rows = ["| key | what it is | may be | default |", "|---|---|---|---|", *_rows(Spec, "", {})]
+    return "\n".join(rows)
+
+
+def _rows(model: type[BaseModel], prefix: str, filled: dict[str, Any]) -> Iterator[str]:
+    shared = set(Component.model_fields) if issubclass(model, Component) else set()
+    for key in keys_of(model):
+        if key.name in shared:
+            continue  # said in the text: name and params are the same everywhere
+        path = f"{prefix}{key.name}"
+        below = [one for one in key.models if one is not Component]
+        yield f"| `{path}` | {key.description} | {key.allowed} | {'' if below else _default(key, filled)} |"
+        inner = (
+            {stage: stage_preset("emosym", stage).plain() for stage in STAGES}
+            if path == "stages"
+            else filled.get(key.name)
+        )
+        for one in below:
+            item = "N." if key.allowed.startswith("list") else ""
+            yield from _rows(one, f"{path}.{item}", inner if isinstance(inner, dict) else {})
+
+
+def _default(key: Key, filled: dict[str, Any]) -> str:
+    value = filled.get(key.name, key.default)
+    return "required" if value is REQUIRED else f"`{inline(value)}`"
+
+
+if __name__ == "__main__":
+    print(keys_table())

@@ -1,29 +1,33 @@
-"""Layers of a spec laid over one another: what it extends, the file itself, ``--set``, and the stage presets below."""
+"""Layers of a spec laid over one another: stage presets, what it extends, the file itself, ``--set``."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path as FilePath
+from typing import get_args
 
-from emosym_registry import EmosymError, Registry
+from emosym_registry import EmosymError, Registry, did_you_mean
 
-from emosym.spec.errors import Problem, SpecErrors
-from emosym.spec.migrations import migrate
-from emosym.spec.model import STAGE_PRESETS
-from emosym.spec.nodes import Node, Origin, Path, dotted, of_plain
-from emosym.spec.reader import found, read_file, read_text
-from emosym.spec.shape import bare, kind_at, spell_out
+from emosym.spec.errors import fail
+from emosym.spec.model import STAGES, PresetName
+from emosym.spec.nodes import REMOVES, Node, Origin, Path, bare, dotted, kind_at, same_component, spell_out
+from emosym.spec.text import found, read_file, read_text
 
+VERSION = 1
+"""The spec version of this emosym."""
 PRESET = "preset:"
+BUILT_IN = {name: FilePath(__file__).parent / "presets" / f"{name}.yaml" for name in get_args(PresetName)}
+"""The presets that emosym brings, by name."""
 
 
 def merge(base: Node, over: Node, path: Path = ()) -> Node:
     """``over`` on top of ``base``: mappings merge, everything else replaces, null removes.
 
-    Where ``over`` names another component, the parameters of the old one stay but may be dropped: those that the new
-    one has no field for will be, with a message.
+    Where ``over`` names another component, the parameters of the old one stay but may be dropped: those that
+    the new one has no field for will be, with a message.
     """
     if isinstance(base.value, dict) and isinstance(over.value, dict):
         fields = dict(base.value)
@@ -32,102 +36,140 @@ def merge(base: Node, over: Node, path: Path = ()) -> Node:
         merged = replace(over, value=fields)
         return _swap(base, over, merged) if kind_at(path) else merged
     if over.value is None:
-        return replace(over, soft="null")
+        return replace(over, soft=REMOVES)
     return over
 
 
 def _swap(base: Node, over: Node, merged: Node) -> Node:
     old, new = base.fields.get("name"), over.fields.get("name")
     params = base.fields.get("params")
-    if old is None or new is None or params is None or _same_component(str(old.value), str(new.value)):
+    if old is None or new is None or params is None or same_component(str(old.value), str(new.value)):
         return merged
-    inherited = _soften(params, bare(str(old.value)))
-    return merged.with_child(
-        "params", merge(inherited, over.fields["params"]) if "params" in over.fields else inherited
+    inherited = soften(params, f"was set for {bare(str(old.value))!r}")
+    return merged.put(
+        ("params",), merge(inherited, over.fields["params"]) if "params" in over.fields else inherited
     )
 
 
-def _same_component(old: str, new: str) -> bool:
-    """Equal names, or a bare one and a qualified one of the same component."""
-    return old == new or (bare(old) == bare(new) and not ("/" in old and "/" in new))
+def soften(node: Node, why: str) -> Node:
+    """The node and all below it as values that may be dropped; what may be already keeps its own reason."""
+    value = node.value
+    if isinstance(value, dict):
+        value = {key: soften(item, why) for key, item in value.items()}
+    return replace(node, soft=node.soft or why, value=value)
 
 
-def _soften(node: Node, component: str) -> Node:
-    soft = node.soft or component
-    if isinstance(node.value, dict):
-        return replace(
-            node, soft=soft, value={key: _soften(item, component) for key, item in node.value.items()}
-        )
-    return replace(node, soft=soft)
+def read_source(source: FilePath | str, registry: Registry | None, base: FilePath | None = None) -> Node:
+    """A file or ``preset:NAME`` with everything that it extends; without a registry, presets say nothing.
 
-
-def read_source(
-    source: FilePath | str, registry: Registry, messages: list[str], base: FilePath | None = None
-) -> Node:
-    """A file or ``preset:NAME`` with everything that it extends, each file brought to the present version."""
-    top = Origin("file", str(source))
-    return _read(str(source), base or FilePath(), top, registry, messages, ())
+    Of a stage in a preset of emosym only the preset's name is kept: :func:`fill_stages` puts the rest there,
+    so that a spec which extends it may choose another.
+    """
+    return _read(str(source), base or FilePath(), Origin("file", str(source)), registry, ())
 
 
 def _read(
     source: str,
     folder: FilePath,
     asked: Origin,
-    registry: Registry,
-    messages: list[str],
+    registry: Registry | None,
     chain: tuple[tuple[FilePath, str], ...],
 ) -> Node:
-    file, origin = _locate(source, folder, asked, registry)
+    if not source.startswith(PRESET):
+        file = folder / source
+        origin = Origin("file", os.path.normpath(file))
+    elif registry is None:
+        return Node({}, asked)
+    else:
+        file, origin = _preset(source.removeprefix(PRESET), asked, registry)
     if chain and not os.path.isfile(file):
-        raise SpecErrors([Problem.at(asked, "extends", f"expected a spec to extend, found no file {str(file)!r}",
-                                     "the path is relative to the extending file; presets are written preset:NAME")],
-                         "spec.missing-extends")  # fmt: skip
+        message = f"expected a spec to extend, found no file {str(file)!r}"
+        hint = "the path is relative to the extending file; presets are written preset:NAME"
+        fail(asked, "spec.missing-extends", message, hint, path="extends")
     identity = file.resolve()
     if any(identity == earlier for earlier, _ in chain):
         circle = " → ".join([*(name for _, name in chain), origin.file])
-        raise SpecErrors(
-            [
-                Problem.at(
-                    asked, "extends", f"goes round in a circle: {circle}", "let one of them extend nothing"
-                )
-            ],
+        fail(
+            asked,
             "spec.cycle",
+            f"goes round in a circle: {circle}",
+            "let one of them extend nothing",
+            path="extends",
         )
-    node = spell_out(migrate(read_file(file, origin), messages))
+    node = spell_out(read_file(file, origin))
+    _check_version(node)
+    if file in BUILT_IN.values():
+        for stage, one in node.fields["stages"].fields.items():
+            node = node.put(("stages", stage), replace(one, value={"preset": one.fields["preset"]}))
     extends = node.fields.get("extends")
     if extends is None:
         return node
-    node = node.without(("extends",))
+    node = node.put(("extends",), None)
     if extends.value is None:
         return node
     if not isinstance(extends.value, str):
-        problem = Problem.at(
-            extends.origin, "extends", f"expected a file or preset:NAME, found {found(extends.plain())}"
-        )
-        raise SpecErrors([problem], "spec.bad-extends")
-    below = _read(
-        extends.value, file.parent, extends.origin, registry, messages, (*chain, (identity, origin.file))
-    )
-    return merge(below, node)
+        message = f"expected a file or preset:NAME, found {found(extends.plain())}"
+        fail(extends.origin, "spec.bad-extends", message, path="extends")
+    chain = (*chain, (identity, origin.file))
+    return merge(_read(extends.value, file.parent, extends.origin, registry, chain), node)
 
 
-def _locate(source: str, folder: FilePath, asked: Origin, registry: Registry) -> tuple[FilePath, Origin]:
-    if not source.startswith(PRESET):
-        path = folder / source
-        return path, Origin("file", os.path.normpath(path))
-    name = source.removeprefix(PRESET)
+def _check_version(root: Node) -> None:
+    given = root.fields.get("emosym")
+    if given is None:
+        place = replace(root.origin, line=1, column=1)
+        hint = f'add "emosym: {VERSION}" as the first line'
+        fail(place, "spec.no-version", "expected the spec's version, found nothing", hint, path="emosym")
+    version = given.value
+    if isinstance(version, int) and version > VERSION:
+        message = f"expected {VERSION}, found {version}: written for a newer emosym"
+        fail(given.origin, "spec.newer-version", message, "pip install --upgrade emosym", path="emosym")
+    if version != VERSION or isinstance(version, bool):
+        message = f"expected {VERSION}, found {found(given.plain())}"
+        fail(given.origin, "spec.bad-version", message, path="emosym")
+
+
+def _preset(name: str, asked: Origin, registry: Registry) -> tuple[FilePath, Origin]:
     try:
-        path = registry.preset(name)
+        path = preset_file(name, registry)
     except EmosymError as error:
         if not asked.line:
             raise
-        raise SpecErrors([Problem.at(asked, "extends", error.message, error.hint)], error.id) from error
+        fail(asked, error.id, error.message, error.hint, path="extends")
     return path, Origin("preset", str(path), name=name)
 
 
+def preset_file(name: str, registry: Registry) -> FilePath:
+    """The file of a preset of emosym, else of a plugin (``plugin-id/name`` where emosym has the name).
+
+    Errors: ``spec.unknown-preset``, ``spec.ambiguous-preset``.
+    """
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    try:
+        return registry.preset(name)
+    except EmosymError as error:
+        if error.id != "spec.unknown-preset":
+            raise
+        meant = did_you_mean(name, BUILT_IN)
+        message = error.message if "; " in error.message or not meant else f"{error.message}; {meant}"
+        hint = f"presets of emosym: {', '.join(BUILT_IN)}; of plugins: {error.hint.removeprefix('presets: ')}"
+        raise EmosymError(error.id, message, hint=hint) from error
+
+
+def preset_names(registry: Registry) -> list[str]:
+    """The names by which a spec can extend a preset, those of emosym first."""
+    offered = [(plugin.id, preset.name) for plugin, preset in registry.presets()]
+    names = [name for _, name in offered]
+    return [
+        *BUILT_IN,
+        *(n if n not in BUILT_IN and names.count(n) == 1 else f"{id}/{n}" for id, n in offered),
+    ]
+
+
 def apply_sets(root: Node, sets: Sequence[str]) -> Node:
-    """Lay ``key.path=value`` overrides over a tree, those that name components first; values are YAML, and mappings
-    merge into what is there."""
+    """Lay ``key.path=value`` overrides over a tree, those that name components first; values are YAML, and
+    mappings merge into what is there."""
     parsed = [_parse_set(text) for text in sets]
     for parts, value in sorted(parsed, key=lambda item: not _names_component(item[0])):
         root = _assign(root, parts, value, ())
@@ -140,14 +182,8 @@ def _parse_set(text: str) -> tuple[tuple[str, ...], Node]:
     origin = Origin("set", f"--set {key or text}")
     parts = tuple(key.split("."))
     if not equals or not all(parts):
-        raise SpecErrors(
-            [
-                Problem.at(
-                    Origin("set", f"--set {text}"), "", "expected key.path=value", "for example --set seed=3"
-                )
-            ],
-            "spec.bad-set",
-        )
+        place = Origin("set", f"--set {text}")
+        fail(place, "spec.bad-set", "expected key.path=value", "for example --set seed=3", path="")
     return parts, replace(read_text(value, origin), key=origin)
 
 
@@ -166,38 +202,50 @@ def _assign(node: Node | None, parts: tuple[str, ...], value: Node, path: Path) 
     if isinstance(node.value, list):
         last = len(node.value)
         if not head.isdecimal() or int(head) > last:
-            problem = Problem.at(
-                value.origin,
-                dotted(path),
-                f"expected an index from 0 to {last} after {dotted(path)!r}, found {head!r}",
-            )
-            raise SpecErrors([problem], "spec.bad-set")
+            message = f"expected an index from 0 to {last} after {dotted(path)!r}, found {head!r}"
+            fail(value.origin, "spec.bad-set", message, path=dotted(path))
         index = int(head)
-        return node.with_child(index, _assign(node.child(index), rest, value, (*path, index)))
+        return node.put((index,), _assign(node.child(index), rest, value, (*path, index)))
     if not isinstance(node.value, dict):
-        problem = Problem.at(value.origin, dotted(path), f"expected a mapping at {dotted(path)!r}, found {found(node.plain())}",
-                             f"it comes from {node.where}")  # fmt: skip
-        raise SpecErrors([problem], "spec.bad-set")
+        message = f"expected a mapping at {dotted(path)!r}, found {found(node.plain())}"
+        fail(value.origin, "spec.bad-set", message, f"it comes from {node.where}", path=dotted(path))
     child = _assign(node.child(head), rest, value, (*path, head))
-    changed = node.with_child(head, child)
+    changed = node.put((head,), child)
     if kind_at(path) and head == "name":
         return _swap(node, Node({"name": child}, child.origin), changed)
     return changed
 
 
-def fill_stages(root: Node) -> Node:
-    """Put the chosen preset of every stage below what the spec says of it."""
+@cache
+def stage_preset(preset: str, stage: str) -> Node:
+    """A stage as a preset of emosym has it."""
+    file = BUILT_IN[preset]
+    return read_file(file, Origin("stage-preset", str(file), name=preset)).fields["stages"].fields[stage]
+
+
+def fill_stages(root: Node, lay: Callable[[Node, Node], Node] = merge) -> Node:
+    """Put every stage's preset below what the spec says of it; ``lay`` puts one over the other."""
     stages = root.fields.get("stages")
     if stages is None or stages.value is None:
-        stages = of_plain({}, Origin("stage-preset", name="emosym"))
+        stages = Node({}, Origin("stage-preset", name="emosym"))
     if not isinstance(stages.value, dict):
         return root
-    for name, presets in STAGE_PRESETS.items():
-        given = stages.fields.get(name)
+    for stage in STAGES:
+        given = stages.fields.get(stage)
         if given is not None and not isinstance(given.value, dict):
             continue
-        chosen = given.fields["preset"].value if given and "preset" in given.fields else "emosym"
-        preset = chosen if isinstance(chosen, str) and chosen in presets else "emosym"
-        below = of_plain({"preset": preset, **presets[preset]}, Origin("stage-preset", name=preset))
-        stages = stages.with_child(name, merge(below, given) if given else below)
-    return root.with_child("stages", stages)
+        chosen = given.fields["preset"].value if given and "preset" in given.fields else None
+        below = stage_preset(chosen if isinstance(chosen, str) and chosen in BUILT_IN else "emosym", stage)
+        stages = stages.put((stage,), lay(below, given) if given else below)
+    return root.put(("stages",), stages)
+
+
+def refill(below: Node, given: Node) -> Node:
+    """Give back what a null has removed of a stage, but for the rates of groups."""
+    fields = dict(given.fields)
+    for key, node in below.fields.items():
+        if key not in fields:
+            fields[key] = node
+        elif key != "lr" and node.fields and fields[key].fields:
+            fields[key] = refill(node, fields[key])
+    return replace(given, value=fields)

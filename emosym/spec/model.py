@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 PresetName = Literal["paper", "official", "emosym"]
+"""The presets that emosym brings: whole specs, each of whose stages a spec can take alone."""
+TrackerName = Literal[
+    "tensorboard", "wandb", "mlflow", "comet_ml", "aim", "clearml", "dvclive", "swanlab", "trackio"
+]
 Group = Literal["adapters", "tokens", "knowledge", "head", "fusion", "diffusion"]
-"""What a stage may train; ``knowledge`` is the compressor's projection, which only its knowledge loss reaches."""
+"""What a stage may train; ``knowledge`` is the compressor's projection, which its own loss alone reaches."""
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 NAME_WORDS = "letters, digits, dots, dashes and underscores, a letter or digit first"
 """What the pattern says, for people."""
+NonNegative = Annotated[float, Field(ge=0)]
 
 
 class Section(BaseModel):
@@ -32,8 +37,17 @@ class Component(Section):
 class Reward(Component):
     """A reward and its share of the total."""
 
-    weight: float = Field(default=1.0, ge=0)
+    weight: NonNegative = 1.0
     """Its share: the total is the weighted sum."""
+
+
+class Tracker(Section):
+    """A tracker of Accelerate, which brings its library: ``pip install wandb``."""
+
+    name: TrackerName
+    """The tracker, as Accelerate calls it."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Arguments of its constructor."""
 
 
 class Plugins(Section):
@@ -59,7 +73,7 @@ class Optim(Section):
 
     lr: float = Field(default=1e-4, gt=0)
     """Peak learning rate."""
-    weight_decay: float = Field(default=0.1, ge=0)
+    weight_decay: NonNegative = 0.1
     """AdamW's decoupled weight decay."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """How the rate falls after the warm-up."""
@@ -85,117 +99,77 @@ class Compute(Section):
 
 
 class StageSettings(Section):
-    """What all stages share. Values a spec leaves out come from the stage's preset."""
+    """What all stages share. No key has a default: what a spec leaves out is the stage's preset's."""
 
-    preset: PresetName = "emosym"
+    preset: PresetName
     """Where values that are left out come from: the paper's text, the authors' code, or ours."""
-    epochs: float = Field(default=1.0, gt=0)
+    epochs: float = Field(gt=0)
     """Passes over the training set; ignored where ``steps`` is given."""
-    steps: int | None = Field(default=None, ge=1)
+    steps: int | None = Field(ge=1)
     """Optimiser steps."""
-    batch_size: int = Field(default=32, ge=1)
+    batch_size: int = Field(ge=1)
     """Images in a batch."""
     train: list[Group]
     """Parameter groups that learn in this stage; the others are frozen."""
-    lr: dict[Group, float] = Field(default_factory=dict)
+    lr: dict[Group, float]
     """Learning rates that replace ``optim.lr`` for a group."""
-    ce_weight: float = Field(default=1.0, ge=0)
+    ce_weight: NonNegative
     """Weight of the cross entropy of the emotion head."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_from_preset(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            stage = cls.__name__.removesuffix("Stage").lower()
-            preset = value.get("preset", "emosym")
-            chosen = STAGE_PRESETS.get(stage, {}).get(preset, {}) if isinstance(preset, str) else {}
-            return {**chosen, **value}
-        return value
 
 
 class CompressStage(StageSettings):
     """Stage 1: press knowledge into the reasoning tokens."""
 
-    knowledge_weight: float = Field(default=0.5, ge=0)
+    knowledge_weight: NonNegative
     """Weight of the compressor's own loss."""
 
 
 class ReinforceStage(StageSettings):
     """Stage 2: sharpen the tokens with verifiable rewards."""
 
-    share_prefix: bool = True
-    """Encode the prompt of a batch once for all its rollouts. Where adapters train too, their gradient then comes from
-    the reasoning tokens' positions alone; false passes every rollout through the whole prompt."""
+    share_prefix: bool
+    """Encode the prompt of a batch once for all its rollouts. Where adapters train too, their gradient then
+    comes from the reasoning tokens' positions alone; false passes every rollout through the whole prompt."""
 
 
 class Refreshing(Section):
     """When and how the memory bank takes in generated images."""
 
-    every: int = Field(default=100, ge=1)
+    every: int = Field(ge=1)
     """T, optimiser steps between refreshes."""
-    per_class: int = Field(default=8, ge=1)
+    per_class: int = Field(ge=1)
     """n, candidates generated for each emotion."""
-    sampling_steps: int | None = Field(default=None, ge=1)
+    sampling_steps: int | None = Field(ge=1)
     """Denoising steps of a candidate; null leaves it to the diffusion head."""
-    guidance_scale: float | None = Field(default=None, ge=0)
+    guidance_scale: float | None = Field(ge=0)
     """Classifier-free guidance of a candidate; null leaves it to the diffusion head."""
-    tolerance: float | None = Field(default=None, ge=0, le=1)
-    """Roll a refresh back when validation accuracy falls by more than this before the next one; null never does."""
+    tolerance: float | None = Field(ge=0, le=1)
+    """Roll a refresh back when validation accuracy falls by more than this before the next; null never does."""
 
 
 class UnifyStage(StageSettings):
     """Stage 3: fuse, generate, feed back."""
 
-    diffusion_weight: float = Field(default=1.0, ge=0)
+    diffusion_weight: NonNegative
     """Weight of the denoising loss."""
-    token_gradient: float = Field(default=1.0, ge=0)
+    token_gradient: NonNegative
     """Scale of the diffusion loss's gradient into tokens and backbone; 0 cuts it."""
-    context_scale: float = Field(default=1.0, ge=0)
+    context_scale: NonNegative
     """Weight of the context states in the fusion, the same in training and in sampling."""
-    prompts: list[str] = Field(default_factory=lambda: ["a picture of {emotion}"], min_length=1)
+    prompts: list[str] = Field(min_length=1)
     """Prompts a training image is paired with; {emotion} is where the fused vectors go."""
-    refresh: Refreshing | None = Field(default_factory=Refreshing)
+    refresh: Refreshing | None
     """Null trains without the memory bank."""
-
-
-STAGE_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    "compress": {
-        "paper": {"train": ["adapters", "tokens", "knowledge", "head"], "ce_weight": 0.5, "knowledge_weight": 0.5, "epochs": 3, "batch_size": 128},
-        "official": {"train": ["adapters", "tokens", "knowledge", "head"], "ce_weight": 0.5, "knowledge_weight": 0.5, "epochs": 5, "batch_size": 128},
-        "emosym": {"train": ["adapters", "tokens", "knowledge", "head"], "ce_weight": 1.0, "knowledge_weight": 0.5, "epochs": 3, "batch_size": 32},
-    },
-    "reinforce": {
-        "paper": {"train": ["adapters", "tokens", "head"], "ce_weight": 1.0, "epochs": 1, "batch_size": 32, "share_prefix": False},
-        "official": {"train": ["adapters", "tokens", "head"], "ce_weight": 1.0, "epochs": 1, "batch_size": 32, "share_prefix": False},
-        "emosym": {"train": ["adapters", "tokens", "head"], "ce_weight": 0.5, "epochs": 1, "batch_size": 32},
-    },
-    "unify": {
-        "paper": {
-            "train": ["tokens", "head", "fusion"], "ce_weight": 1.0, "diffusion_weight": 1.0, "epochs": 1, "batch_size": 16,
-            "lr": {"fusion": 1e-3, "tokens": 1e-4, "head": 1e-4},
-            "refresh": {"guidance_scale": 7.5, "sampling_steps": 50},
-        },
-        "official": {
-            "train": ["tokens", "head", "fusion"], "ce_weight": 1.0, "diffusion_weight": 1.0, "epochs": 1, "batch_size": 1,
-            "lr": {"fusion": 1e-3, "tokens": 1e-4, "head": 1e-4},
-            "refresh": {"guidance_scale": 7.5, "sampling_steps": 50},
-        },
-        "emosym": {
-            "train": ["adapters", "tokens", "head", "fusion"], "ce_weight": 1.0, "diffusion_weight": 1.0, "token_gradient": 0.1,
-            "epochs": 1, "batch_size": 32, "lr": {"fusion": 1e-3}, "refresh": {"tolerance": 0.02},
-        },
-    },
-}  # fmt: skip
 
 
 class Stages(Section):
     """The stages a run goes through, in this order; null leaves one out."""
 
-    compress: CompressStage | None = Field(default_factory=lambda: CompressStage.model_validate({}))
+    compress: CompressStage | None
     """Stage 1: press knowledge into the reasoning tokens."""
-    reinforce: ReinforceStage | None = Field(default_factory=lambda: ReinforceStage.model_validate({}))
+    reinforce: ReinforceStage | None
     """Stage 2: sharpen the tokens with verifiable rewards."""
-    unify: UnifyStage | None = Field(default_factory=lambda: UnifyStage.model_validate({}))
+    unify: UnifyStage | None
     """Stage 3: fuse, generate, feed back."""
 
 
@@ -261,36 +235,21 @@ class Spec(Section):
     """The optimiser and its schedule."""
     compute: Compute = Field(default_factory=Compute)
     """Where and how the run computes."""
-    stages: Stages = Field(default_factory=Stages)
+    stages: Stages
     """The stages of the run; null leaves one out."""
     evaluation: Evaluation = Field(default_factory=Evaluation)
     """What is evaluated, and how."""
     metrics: list[Component] = Field(default_factory=list)
     """What is measured."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _bare_names(cls, value: Any) -> Any:
-        """A component may be written as its bare name."""
-        if not isinstance(value, dict):
-            return value
-        value = dict(value)
-        for key in COMPONENT_KEYS:
-            if isinstance(value.get(key), str):
-                value[key] = {"name": value[key]}
-        if isinstance(value.get("judges"), dict):
-            value["judges"] = {
-                k: {"name": v} if isinstance(v, str) else v for k, v in value["judges"].items()
-            }
-        for key in ("rewards", "metrics"):
-            if isinstance(value.get(key), list):
-                value[key] = [{"name": item} if isinstance(item, str) else item for item in value[key]]
-        return value
+    trackers: list[Tracker] = Field(default_factory=list)
+    """Where a run's scalars go beside its own folder."""
 
 
-COMPONENT_KEYS: dict[str, str] = {
-    "data": "dataset", "knowledge": "knowledge", "text_encoder": "text_encoder", "backbone": "backbone",
-    "compressor": "compressor", "reinforcer": "reinforcer", "fusion": "fusion", "emotion_space": "emotion_space",
-    "diffusion": "diffusion", "memory": "memory",
-}  # fmt: skip
+COMPONENT_KEYS = {
+    name: "dataset" if name == "data" else name
+    for name, field in Spec.model_fields.items()
+    if field.annotation in (Component, Component | None)
+}
 """Spec key → component kind, for sections that hold one component."""
+COMPONENT_LISTS = {"rewards": "reward", "metrics": "metric"}
+"""Spec key → component kind, for sections that hold a list of components."""

@@ -1,4 +1,4 @@
-"""A spec as a tree in which every value knows where it was written."""
+"""A spec as a tree in which every value knows where it was written, and where its components are."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from emosym.spec.model import COMPONENT_KEYS, COMPONENT_LISTS, Judges
+
 OriginKind = Literal["file", "preset", "set", "default", "stage-preset"]
 Path = tuple[str | int, ...]
 Scalar = str | int | float | bool | None
+REMOVES = "removes"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a value comes from. ``line`` and ``column`` count from 1 and are 0 where there is no file; ``name`` is that of
-    a preset."""
+    """Where a value comes from. ``line`` and ``column`` count from 1 and are 0 where there is no file;
+    ``name`` is that of a preset. A default has a place only in a saved spec, where nobody wrote it either."""
 
     kind: OriginKind
     file: str = ""
@@ -36,7 +39,7 @@ class Origin:
             case "preset":
                 return f"preset:{self.name} ({self.place})"
             case "stage-preset":
-                return f"stage-preset {self.name}"
+                return f"stage-preset {self.name} ({self.place})"
             case "set":
                 return self.file
         return "default"
@@ -46,8 +49,9 @@ class Origin:
 class Node:
     """A value and its places: ``origin`` of the value, ``key`` of the key it stands behind.
 
-    ``soft`` says why the value may be dropped when it does not fit: it is a null that removes an inherited value, or a
-    parameter that was written for another component.
+    ``soft`` says in words why the value may be dropped where it does not fit: it "was set for" another
+    component, or "was a default of" an earlier version. A null that removes an inherited value says
+    :data:`REMOVES`.
     """
 
     value: dict[str, Node] | list[Node] | Scalar
@@ -98,29 +102,17 @@ class Node:
         for part, node in children:
             yield from node.walk((*path, part))
 
-    def without(self, path: Path) -> Node:
-        """A copy in which the descendant at ``path`` is missing."""
+    def put(self, path: Path, node: Node | None) -> Node:
+        """A copy in which the descendant at ``path``, whose parents are there, is this node, or gone."""
         head, rest = path[0], path[1:]
-        if isinstance(head, str):
-            fields = dict(self.fields)
-            if rest:
-                fields[head] = fields[head].without(rest)
-            else:
-                del fields[head]
-            return replace(self, value=fields)
-        items = list(self.items)
         if rest:
-            items[head] = items[head].without(rest)
-        else:
-            del items[head]
-        return replace(self, value=items)
-
-    def with_child(self, part: str | int, child: Node) -> Node:
-        """A copy in which a child is replaced or added."""
-        if isinstance(part, str):
-            return replace(self, value={**self.fields, part: child})
+            parent = self.child(head)
+            node = parent.put(rest, node) if parent is not None else None
+        if isinstance(head, str):
+            fields = {**self.fields, head: node}
+            return replace(self, value={key: item for key, item in fields.items() if item is not None})
         items = list(self.items)
-        items[part : part + 1] = [child]
+        items[head : head + 1] = [node] if node is not None else []
         return replace(self, value=items)
 
 
@@ -136,3 +128,52 @@ def of_plain(value: Any, origin: Origin, key: Origin | None = None) -> Node:
 def dotted(path: Path) -> str:
     """``rewards.0.weight``."""
     return ".".join(str(part) for part in path)
+
+
+def key_path(path: str) -> Path:
+    """``rewards.0`` as keys and indices."""
+    return tuple(int(part) if part.isdecimal() else part for part in path.split("."))
+
+
+def bare(name: str) -> str:
+    """A component's name without the plugin that a spec may put before it."""
+    return name.rpartition("/")[2]
+
+
+def same_component(one: str, other: str) -> bool:
+    """Equal names, or a bare one and a qualified one of the same component."""
+    return one == other or (bare(one) == bare(other) and not ("/" in one and "/" in other))
+
+
+def kind_at(path: Path) -> str | None:
+    """The kind of component that belongs at a path, None where none does."""
+    match path:
+        case (str(key),):
+            return COMPONENT_KEYS.get(key)
+        case (str(key), int()):
+            return COMPONENT_LISTS.get(key)
+        case ("judges", str(role)) if role in Judges.model_fields:
+            return "judge"
+    return None
+
+
+def components(root: Node) -> Iterator[tuple[Path, str, Node]]:
+    """Every component that the tree names: path, kind, node."""
+    for path, node in root.walk():
+        kind = kind_at(path)
+        if kind and node.value is not None:
+            yield path, kind, node
+
+
+def spell_out(node: Node, path: Path = ()) -> Node:
+    """Write components and trackers that are given as a bare name as mappings."""
+    named = kind_at(path) or (len(path) == 2 and path[0] == "trackers")
+    if named and isinstance(node.value, str):
+        return replace(node, value={"name": Node(node.value, node.origin, node.key)})
+    if named:
+        return node
+    if isinstance(node.value, dict):
+        return replace(node, value={key: spell_out(item, (*path, key)) for key, item in node.value.items()})
+    if isinstance(node.value, list):
+        return replace(node, value=[spell_out(item, (*path, i)) for i, item in enumerate(node.value)])
+    return node

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from emosym_registry import EmosymError, RegisteredComponent, Registry, did_you_mean
 from pydantic import BaseModel
 
-from emosym.spec.layers import PRESET, apply_sets, fill_stages, read_source
-from emosym.spec.model import STAGE_PRESETS, Spec
-from emosym.spec.nodes import Node, Origin, dotted
-from emosym.spec.reader import read_file
+from emosym.spec.checks import needs_of
+from emosym.spec.errors import Problem, SpecErrors
+from emosym.spec.layers import PRESET, apply_sets, preset_file, read_source, stage_preset
+from emosym.spec.model import Spec
+from emosym.spec.nodes import Node, Origin, dotted, key_path
+from emosym.spec.saved import Saved, SavedComponent, record, revive
 from emosym.spec.text import block
-from emosym.spec.validate import validate
+from emosym.spec.validate import Used, validate
 
 
 @dataclass
 class Resolved:
     """What :func:`load_spec` gives.
 
-    ``spec`` has the parameters of every component completed by its config model; ``offers`` says by path ("backbone",
-    "rewards.0", "judges.bank") who offers a component; ``origins`` says by dotted path where a value was written (a path
-    that is not there has its default); ``messages`` are for people (migrations, dropped parameters).
+    ``spec`` has the parameters of every component completed by its config model; ``offers`` says by path
+    ("backbone", "rewards.0", "judges.bank") who offers a component; ``origins`` says by dotted path where a
+    value was written (a path that is not there has its default); ``messages`` are for people (dropped
+    parameters); ``models`` are the weights that components name, qualified where an alias; ``saved`` is what
+    :meth:`saved_components` gives. A component that was not to be used is in ``spec`` alone.
     """
 
     spec: Spec
@@ -33,6 +36,8 @@ class Resolved:
     origins: dict[str, Origin]
     messages: list[str]
     configs: dict[str, BaseModel] = field(repr=False)
+    models: dict[str, str] = field(default_factory=dict, repr=False)
+    saved: dict[str, SavedComponent] = field(default_factory=dict, repr=False)
 
     def config(self, path: str) -> BaseModel:
         """The validated parameters of the component at "backbone", "rewards.0", "judges.bank" …"""
@@ -47,9 +52,8 @@ class Resolved:
         return self.offers[path].spec.name
 
     def needs(self, path: str) -> tuple[str, ...]:
-        """What the component at a path needs with its parameters, as its plugin says."""
-        declared: tuple[str, ...] = getattr(self.offers[path].spec, "needs", ())
-        return declared
+        """What the component at a path needs with its parameters."""
+        return needs_of(self.offers[path], self.configs[path])
 
     def origin(self, path: str) -> Origin:
         """Where the value at a dotted path came from."""
@@ -59,17 +63,32 @@ class Resolved:
         """Plain dicts, lists and scalars; validates again to the same spec."""
         return self.spec.model_dump(mode="json")
 
-    def document(self) -> dict[str, Any]:
-        """:meth:`data` as it has to be written down to load again to the same thing."""
+    def document(self, *, qualified: bool = False) -> dict[str, Any]:
+        """:meth:`data` as it has to be written down to load again to the same thing.
+
+        ``qualified`` names the plugin of every component and of every alias, so that it stays the same thing
+        whatever else is installed.
+        """
         data = self.data()
         for name, stage in data["stages"].items():
             if stage is not None:
-                _keep_removed(STAGE_PRESETS[name][stage["preset"]], stage)
+                _keep_removed(stage_preset(stage["preset"], name).plain(), stage)
+        for path, offer in self.offers.items() if qualified else ():
+            part = data
+            for key in path.split("."):
+                part = part[int(key) if isinstance(part, list) else key]
+            part["name"] = offer.qualified
+            if path in self.models:
+                part["params"]["model"] = self.models[path]
         return data
 
-    def to_yaml(self) -> str:
-        """A complete spec that loads again to the same thing."""
-        return block(self.document())
+    def to_yaml(self, *, qualified: bool = False) -> str:
+        """:meth:`document` as YAML: a complete spec that loads again to the same thing."""
+        return block(self.document(qualified=qualified))
+
+    def saved_components(self) -> dict[str, SavedComponent]:
+        """What :func:`load_spec` takes as ``saved``, to be kept beside the spec as JSON."""
+        return dict(self.saved)
 
 
 def _keep_removed(preset: dict[str, Any], given: dict[str, Any]) -> None:
@@ -82,17 +101,64 @@ def _keep_removed(preset: dict[str, Any], given: dict[str, Any]) -> None:
 
 
 def load_spec(
-    source: Path | str, *, registry: Registry, sets: Sequence[str] = (), base: Path | None = None
+    source: Path | str,
+    *,
+    registry: Registry,
+    sets: Sequence[str] = (),
+    base: Path | None = None,
+    use: Collection[str] | None = None,
+    saved: Saved | None = None,
 ) -> Resolved:
     """Read, complete and validate a spec.
 
-    ``source`` is a YAML file (relative to ``base``, by default the working directory) or ``preset:NAME``; ``sets`` are
-    ``key.path=value`` overrides. Raises :class:`SpecErrors` with everything that is wrong, each at its place.
+    ``source`` is a YAML file (relative to ``base``, by default the working directory) or ``preset:NAME``;
+    ``sets`` are ``key.path=value`` overrides. Of the sections in ``use`` ("backbone", "rewards",
+    "judges.bank") alone must the components be there; those of others are kept as they are written. ``saved``
+    is what :meth:`Resolved.saved_components` gave when the spec was saved: plugins may have changed since.
+    Raises :class:`SpecErrors` with everything that is wrong, each at its place.
     """
+    root = read_source(source, registry, base)
+    return resolve(
+        root, registry, sets, lambda path, _: use is None or bool({path[0], dotted(path)} & {*use}), saved
+    )
+
+
+def resolve(
+    root: Node, registry: Registry, sets: Sequence[str], used: Used, saved: Saved | None = None
+) -> Resolved:
+    """The tree of a spec with its layers, resolved where a component is ``used``."""
     messages: list[str] = []
-    root = read_source(source, registry, messages, base)
-    valid = validate(fill_stages(apply_sets(root, sets)), registry, messages)
-    return Resolved(valid.spec, valid.offers, _origins(valid.root), messages, valid.configs)
+    saved = saved or {}
+    root = apply_sets(revive(root, registry, saved), sets)
+    valid, spec = validate(root, registry, messages, used, saved)
+    kept = {
+        path: was for path, was in saved.items() if valid.root.at(key_path(path)) and path not in valid.offers
+    }
+    kept |= {
+        path: record(one, valid.root.at((*key_path(path), "params"))) for path, one in valid.offers.items()
+    }
+    return Resolved(spec, valid.offers, _origins(valid.root), messages, valid.configs, valid.models, kept)
+
+
+def check_preset(name: str, registry: Registry) -> list[Problem]:
+    """Everything that is wrong with a preset, each at a place in the preset's own file.
+
+    Errors: ``spec.unknown-preset``, ``spec.ambiguous-preset``.
+    """
+    file = str(preset_file(name, registry))
+    try:
+        load_spec(f"{PRESET}{name}", registry=registry)
+    except SpecErrors as error:
+        return [_in_file(problem, file) for problem in error.problems]
+    return []
+
+
+def _in_file(problem: Problem, file: str) -> Problem:
+    """The problem in ``file``, which extends the one that has it."""
+    if problem.file == file:
+        return problem
+    message = f"{problem.message} (at {problem.file}:{problem.line}:{problem.column})"
+    return replace(problem, file=file, line=1, column=1, message=message)
 
 
 def _origins(root: Node) -> dict[str, Origin]:
@@ -102,39 +168,9 @@ def _origins(root: Node) -> dict[str, Origin]:
 def plugins_only(source: Path | str, sets: Sequence[str] = (), base: Path | None = None) -> list[str] | None:
     """The allow-list ``plugins.only`` of a spec, read before any plugin is loaded; None where there is none.
 
-    Follows ``extends`` through files; a preset belongs to a plugin, so what it says of plugins cannot count here.
+    Follows ``extends`` through files; a preset belongs to a plugin, so what it says of plugins cannot count
+    here. Anything but a list of words is left for :func:`load_spec` to complain about.
     """
-    root = apply_sets(_written(source, base or Path()), [text for text in sets if _about_plugins(text)])
-    only = root.at(("plugins", "only"))
-    return _words(only.plain()) if only is not None else None
-
-
-def _written(source: Path | str, folder: Path) -> Node:
-    """What the nearest of the files of a spec says of plugins. A file that is missing or extends itself ends the search:
-    load_spec says so, with the place."""
-    name, seen = str(source), set[Path]()
-    while not name.startswith(PRESET):
-        file = folder / name
-        if (seen and not os.path.isfile(file)) or file.resolve() in seen:
-            break
-        seen.add(file.resolve())
-        root = read_file(file, Origin("file", os.path.normpath(folder / name)))
-        plugins = root.fields.get("plugins")
-        if plugins is not None and (plugins.value is None or "only" in plugins.fields):
-            return Node({"plugins": plugins}, root.origin)
-        extends = root.fields.get("extends")
-        if extends is None or not isinstance(extends.value, str):
-            break
-        name, folder = extends.value, file.parent
-    return Node({}, Origin("default"))
-
-
-def _about_plugins(text: str) -> bool:
-    key = text.partition("=")[0].strip()
-    return key == "plugins" or key.startswith("plugins.")
-
-
-def _words(value: Any) -> list[str] | None:
-    """A list of words; anything else is left for ``load_spec`` to complain about."""
-    fits = isinstance(value, Iterable) and not isinstance(value, str | dict)
-    return [item for item in value if isinstance(item, str)] if fits else None
+    about = [text for text in sets if text.partition("=")[0].strip().partition(".")[0] == "plugins"]
+    only = apply_sets(read_source(source, None, base), about).at(("plugins", "only"))
+    return [item.value for item in only.items if isinstance(item.value, str)] if only and only.items else None

@@ -1,4 +1,4 @@
-"""JSON Schema of a spec, made from what is installed, so that an editor completes component names and parameters."""
+"""JSON Schema of a spec from what is installed, so that an editor completes names and parameters."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 from emosym_registry import EmosymError, Registry
 
 from emosym.contracts.labels import LABEL_SETS
-from emosym.spec.model import COMPONENT_KEYS, Component, Judges, Reward, Spec
-from emosym.spec.shape import LISTS
+from emosym.spec.layers import PRESET, preset_names
+from emosym.spec.model import COMPONENT_KEYS, COMPONENT_LISTS, Component, Judges, Reward, Spec
 
 _LABELS = {
     "anyOf": [
@@ -24,26 +24,29 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def schema(registry: Registry) -> dict[str, Any]:
     """A JSON Schema (draft 2020-12).
 
-    Nothing inside a section is required, because a spec that extends another may leave it out: that a value is missing
-    altogether is for ``spec check`` to say, and so is a null that removes nothing. Without ``extends`` the required sections are required.
+    Nothing inside a section is required, because a spec that extends another may leave it out: that a value
+    is missing altogether is for ``spec check`` to say, and so is a null that removes nothing. Without
+    ``extends`` the required sections are required.
     """
     document = Spec.model_json_schema(mode="validation")
-    needed = [key for key in document.get("required", []) if key != "emosym"]
+    needed = [key for key in document.get("required", []) if key not in ("emosym", "stages")]
     definitions: dict[str, Any] = document.pop("$defs", {})
     _relax(document)
     for definition in definitions.values():
         _relax(definition)
     for definition in (document, *definitions.values()):
         _nullable(definition)
-    kinds = sorted({*COMPONENT_KEYS.values(), *LISTS.values(), "judge"})
+    kinds = sorted({*COMPONENT_KEYS.values(), *COMPONENT_LISTS.values(), "judge"})
     for kind in kinds:
         definitions.update(_parameters(registry, kind))
         definitions[f"component.{kind}"] = _component(registry, kind)
     properties = document["properties"]
     for key, kind in COMPONENT_KEYS.items():
         properties[key] = _described(properties[key], _or_null(_ref(kind)))
-    for key, kind in LISTS.items():
+    for key, kind in COMPONENT_LISTS.items():
         properties[key] = _described(properties[key], {"type": ["array", "null"], "items": _ref(kind)})
+    trackers = properties["trackers"]
+    trackers["items"] = {"anyOf": [definitions["Tracker"]["properties"]["name"], trackers["items"]]}
     judges = definitions["Judges"]["properties"]
     for role in Judges.model_fields:
         judges[role] = _described(judges[role], _or_null(_ref("judge")))
@@ -53,8 +56,11 @@ def schema(registry: Registry) -> dict[str, Any]:
     definitions["Plugins"]["properties"]["only"]["examples"] = [
         sorted({*registry.plugins, *registry.blocked})
     ]
-    properties["extends"] = {"type": ["string", "null"], "description": "A file, relative to this one, or preset:NAME.",
-                             "examples": [f"preset:{preset.name}" for _, preset in registry.presets()]}  # fmt: skip
+    properties["extends"] = {
+        "type": ["string", "null"],
+        "description": "A file, relative to this one, or preset:NAME.",
+        "examples": [f"{PRESET}{name}" for name in preset_names(registry)],
+    }
     extending = {"required": ["extends"], "properties": {"extends": {"type": "string"}}}
     return {
         "$schema": DIALECT,
@@ -80,7 +86,7 @@ def _component(registry: Registry, kind: str) -> dict[str, Any]:
     bare = [offer.spec.name for offer in offers]
     names = [name for name in bare if bare.count(name) == 1]
     names += [offer.qualified for offer in offers]
-    owner = Reward if kind == LISTS["rewards"] else Component
+    owner = Reward if kind == COMPONENT_LISTS["rewards"] else Component
     properties: dict[str, Any] = owner.model_json_schema()["properties"]
     properties["name"] |= {"enum": names}
     properties["params"]["type"] = ["object", "null"]

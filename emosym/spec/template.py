@@ -1,25 +1,20 @@
-"""A new spec to begin with: a short one that extends a preset, or one with everything written out and explained."""
+"""A new spec to begin with: a short one that extends a preset, or one with everything written out."""
 
 from __future__ import annotations
 
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
-from io import StringIO
 from typing import Any
 
 from emosym_registry import EmosymError, Registry
 from pydantic import BaseModel
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.representer import RoundTripRepresenter
 
 from emosym.spec.keys import Key, keys_of
 from emosym.spec.layers import PRESET
-from emosym.spec.model import COMPONENT_KEYS, NAME_PATTERN, NAME_WORDS, Spec
-from emosym.spec.nodes import Path, dotted
+from emosym.spec.model import COMPONENT_KEYS, COMPONENT_LISTS, NAME_PATTERN, NAME_WORDS, Spec
+from emosym.spec.nodes import Path, dotted, kind_at
 from emosym.spec.resolved import Resolved, load_spec
-from emosym.spec.shape import LISTS, kind_at
 from emosym.spec.text import inline
 
 WIDTH = 110
@@ -33,14 +28,13 @@ def new_spec(
 ) -> str:
     """The text of a spec called ``name``.
 
-    It extends ``preset``, or with ``full`` has all of the preset's values written out, each with what it means. ``file``
-    is what the commands in its first lines call it; ``schema``, a path or an address, is what an editor looks it up in.
+    It extends ``preset``, or with ``full`` has all of the preset's values written out, each with what it
+    means. ``file`` is what the commands in its first lines call it; ``schema``, a path or an address, is what
+    an editor looks it up in.
     """
     if not re.fullmatch(NAME_PATTERN, name):
         raise EmosymError(
-            "spec.bad-name",
-            f"{name!r} cannot be a spec's name",
-            hint=f"{NAME_WORDS}; give one with --name",
+            "spec.bad-name", f"{name!r} cannot be a spec's name", hint=f"{NAME_WORDS}; give one with --name"
         )
     resolved = load_spec(f"{PRESET}{preset}", registry=registry, sets=(f"name={inline(name)}",))
     first = f"# yaml-language-server: $schema={schema}\n" if schema else ""
@@ -84,9 +78,12 @@ def _short(preset: str, resolved: Resolved, registry: Registry) -> str:
         "seed": data["seed"],
     }
     lines = [f"{key}: {inline(value)}" for key, value in written.items()]
-    lines += ["", f"# Shown is what preset:{preset} has, and what else is installed. Take out a # to change a line.",
-              "# Mappings merge into what they replace, lists take its place, null removes.",
-              f"# Every key with its meaning: emosym spec new --preset {preset} --full"]  # fmt: skip
+    lines += [
+        "",
+        f"# Shown is what preset:{preset} has, and what else is installed. Take out a # to change a line.",
+        "# Mappings merge into what they replace, lists take its place, null removes.",
+        f"# Every key with its meaning: emosym spec new --preset {preset} --full",
+    ]
     offered = [(f"# {line}", others) for line, others in _sections(data, registry)]
     wide = max(len(line) for line, others in offered if others and len(line) <= _NARROW)
     for line, others in offered:
@@ -106,7 +103,7 @@ def _sections(data: Mapping[str, Any], registry: Registry) -> Iterator[tuple[str
         current = _shortest(registry, kind, data[key]["name"]) if data[key] else None
         others = [name for name in installed(registry, kind) if name != current]
         yield f"{key}: {inline({'name': current} if current else None)}", ", ".join(others)
-    for key, kind in LISTS.items():
+    for key, kind in COMPONENT_LISTS.items():
         items = [
             {part: item[part] for part in ("name", "weight") if part in item}
             | {"name": _shortest(registry, kind, item["name"])}
@@ -123,15 +120,6 @@ def _sections(data: Mapping[str, Any], registry: Registry) -> Iterator[tuple[str
     yield f"evaluation: {inline({'per_class': data['evaluation']['per_class']})}", ""
 
 
-class _Representer(RoundTripRepresenter):
-    """Writes null as a word: an empty value looks forgotten."""
-
-
-_Representer.add_representer(
-    type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
-)
-
-
 class _Full:
     """Everything of a resolved spec, with a comment above every key."""
 
@@ -141,64 +129,46 @@ class _Full:
 
     def text(self) -> str:
         """The YAML."""
-        yaml: Any = YAML()
-        yaml.Representer = _Representer
-        yaml.indent(mapping=2, sequence=4, offset=2)
-        yaml.width = 10_000
-        stream = StringIO()
-        yaml.dump(self._mapping(self.resolved.document(), Spec, (), 0), stream)
-        return stream.getvalue()
+        return "\n".join(self._mapping(self.resolved.document(), Spec, (), 0)) + "\n"
 
     def _mapping(
-        self,
-        data: Mapping[str, Any],
-        model: type[BaseModel] | None,
-        path: Path,
-        indent: int,
-        first: bool = True,
-    ) -> CommentedMap:
-        """``first``: whether the first key may have a comment (that of a list's item stands behind its dash)."""
+        self, data: Mapping[str, Any], model: type[BaseModel] | None, path: Path, indent: int
+    ) -> Iterator[str]:
         keys = {key.name: key for key in keys_of(model)} if model else {}
-        mapping = CommentedMap()
         for name, value in data.items():
             if name == "params" and not value:
                 continue
             key, at = keys.get(name), (*path, name)
-            mapping[name] = self._value(value, key, at, indent)
             comment = self._comment(key, at, indent)
-            if comment and (first or len(mapping) > 1):
-                before = comment if path else f"\n{comment}"
-                mapping.yaml_set_comment_before_after_key(name, before=before, indent=indent)
-        return mapping
+            yield from ([""] if comment and not path else [])
+            yield from (f"{' ' * indent}# {line}" for line in comment)
+            yield from self._value(f"{' ' * indent}{inline(name)}:", value, key, at, indent)
 
-    def _value(self, value: Any, key: Key | None, path: Path, indent: int) -> Any:
+    def _value(self, start: str, value: Any, key: Key | None, path: Path, indent: int) -> Iterator[str]:
         config = self.resolved.configs.get(dotted(path[:-1])) if path[-1] == "params" else None
         model = type(config) if config is not None else (key.models[0] if key and key.models else None)
         if isinstance(value, dict) and value:
-            return self._mapping(value, model, path, indent + 2)
-        if isinstance(value, list) and any(isinstance(item, dict) for item in value):
-            return CommentedSeq(
-                self._mapping(item, model, (*path, place), indent + 4, first=False)
-                for place, item in enumerate(value)
-            )
-        if isinstance(value, list):
-            flow = CommentedSeq(value)
-            flow.fa.set_flow_style()
-            return flow
-        return value
+            yield start
+            yield from self._mapping(value, model, path, indent + 2)
+        elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            yield start
+            for place, item in enumerate(value):
+                first, *rest = [*self._mapping(item, model, (*path, place), indent + 4)] or ["{}"]
+                yield from (f"{' ' * indent}  - {first.lstrip()}", *rest)
+        else:
+            yield f"{start} {inline(value)}"
 
-    def _comment(self, key: Key | None, path: Path, indent: int) -> str:
+    def _comment(self, key: Key | None, path: Path, indent: int) -> list[str]:
         if key is None or (len(path) > 1 and path[-1] in ("name", "params", "weight")):
-            return ""
+            return []
         words = [key.description.replace("`", "")] if key.description else []
-        kind = kind_at(path) or (LISTS.get(str(path[0])) if len(path) == 1 else None)
+        kind = kind_at(path) or (COMPONENT_LISTS.get(str(path[0])) if len(path) == 1 else None)
         if kind:
             words.append(f"Installed: {', '.join(installed(self.registry, kind)) or 'none'}.")
         elif len(path) > 1 and key.limits:
             words.append(f"({key.limits})")
-        comment = "\n".join(textwrap.wrap(" ".join(words), WIDTH - indent - 2))
-        if path[0] == "stages":  # what the stages share is said at the first
-            said = (path[-1], comment)
-            comment = "" if said in self.said else comment
-            self.said.add(said)
-        return comment
+        said = (path[-1], " ".join(words))
+        if path[0] == "stages" and said in self.said:  # what the stages share is said at the first
+            return []
+        self.said.add(said)
+        return textwrap.wrap(said[1], WIDTH - indent - 2)

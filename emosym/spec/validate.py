@@ -3,58 +3,88 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from emosym_registry import EmosymError, RegisteredComponent, Registry
+from emosym_registry import EmosymError, RegisteredComponent, Registry, did_you_mean
 from pydantic import BaseModel, ValidationError
 
 from emosym.spec.checks import cross_checks
 from emosym.spec.errors import Problem, SpecErrors
-from emosym.spec.model import Spec
-from emosym.spec.nodes import Node, Path, dotted, of_plain
-from emosym.spec.shape import components
-from emosym.spec.wording import problems_of
+from emosym.spec.keys import known_keys
+from emosym.spec.layers import fill_stages, refill
+from emosym.spec.model import NAME_PATTERN, NAME_WORDS, Spec
+from emosym.spec.nodes import REMOVES, Node, Origin, Path, components, dotted, key_path, of_plain
+from emosym.spec.saved import Saved, absent, advice
+from emosym.spec.text import found, inline
 
 M = TypeVar("M", bound=BaseModel)
 Located = list[tuple[Path, Problem]]
+Used = Callable[[Path, Node], bool]
+_EXPECTED = {
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("list_type", "tuple_type", "set_type"), "a list"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "a mapping"),
+    **dict.fromkeys(("literal_error", "enum"), "{expected}"),
+    "string_type": "text",
+    "path_type": "a path",
+    "finite_number": "a finite number",
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "a number below {lt}",
+    "less_than_equal": "at most {le}",
+    "too_short": "a list of {min_length} or more",
+    "too_long": "a list of {max_length} or fewer",
+    "string_too_short": "{min_length} or more characters",
+}
+"""Pydantic's types of errors in the words of a spec, filled from their context."""
 
 
 @dataclass
 class Validated:
-    """What validation found: the spec, and by path the configs and offers of its components."""
+    """What validation found: the spec, and by path its components, their parameters, and the ``model`` of
+    those that have one, qualified where it is an alias."""
 
     root: Node
-    spec: Spec
+    spec: Spec | None = None
     configs: dict[str, BaseModel] = field(default_factory=dict)
     offers: dict[str, RegisteredComponent] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
 
 
-def validate(root: Node, registry: Registry, messages: list[str]) -> Validated:
+def validate(
+    root: Node, registry: Registry, messages: list[str], used: Used, saved: Saved
+) -> tuple[Validated, Spec]:
     """Everything that is wrong, at once, as :class:`SpecErrors`.
 
-    A value that may be dropped (an inherited parameter of another component, a null that removes) is dropped when it
-    does not fit, and what remains is looked at again.
+    A value that may be dropped (an inherited parameter of another component, a null that removes) is dropped
+    when it does not fit, and what remains is looked at again. Components that are not ``used`` are not looked
+    up.
     """
+    root = fill_stages(root)
     while True:
-        problems, configs, offers = _component_problems(root, registry)
-        spec, more = _spec_problems(root)
+        valid = Validated(root)
+        problems = _component_problems(valid, registry, used, saved)
+        spec, errors = _parse(Spec, root.plain())
         said = {path for path, _ in problems}  # a component knows better what to do than the spec's own model
-        problems += [(path, problem) for path, problem in more if path not in said]
+        problems += [one for one in problems_of(errors, Spec, root) if one[0] not in said]
         smaller = _drop_soft(root, problems, messages)
         if smaller is None:
             break
-        root = smaller
-    checked, crossed = cross_checks(root, configs, offers, messages)
-    found = [problem for _, problem in problems] + crossed
-    if found or spec is None:
-        raise SpecErrors(found)
-    if checked is not root:
-        root, spec = checked, Spec.model_validate(checked.plain())
-    for path, config in configs.items():
+        root = fill_stages(smaller, refill)
+    valid.root, crossed = cross_checks(root, valid.configs, valid.offers, messages)
+    wrong = [problem for _, problem in problems] + crossed
+    if wrong or spec is None:
+        raise SpecErrors(wrong)
+    if valid.root is not root:
+        spec = Spec.model_validate(valid.root.plain())
+    for path, config in valid.configs.items():
         _component(spec, path).params = config.model_dump(mode="json")
-    return Validated(root, spec, configs, offers)
+    return valid, spec
 
 
 def _component(spec: Spec, path: str) -> Any:
@@ -65,16 +95,11 @@ def _component(spec: Spec, path: str) -> Any:
     return holder[int(rest)] if rest.isdecimal() else getattr(holder, rest)
 
 
-def _spec_problems(root: Node) -> tuple[Spec | None, Located]:
-    spec, errors = _parse(Spec, root.plain())
-    return spec, problems_of(errors, Spec, root)
-
-
 def _parse(model: type[M], value: Any) -> tuple[M | None, Sequence[Any]]:
     """The model with these values, or what is wrong with them.
 
-    Pydantic alone would take ``true`` for 1 and ``"no"`` for false; here, as in every editor, they are mistakes. (It may
-    take 1e4 for a whole number.)
+    Pydantic alone would take ``true`` for 1 and ``"no"`` for false; here, as in every editor, they are
+    mistakes. (It may take 1e4 for a whole number.)
     """
     try:
         valid = model.model_validate(value)
@@ -98,22 +123,21 @@ def _confuses(type_: str, value: Any) -> bool:
     return False
 
 
-def _component_problems(
-    root: Node, registry: Registry
-) -> tuple[Located, dict[str, BaseModel], dict[str, RegisteredComponent]]:
+def _component_problems(valid: Validated, registry: Registry, used: Used, saved: Saved) -> Located:
+    """What is wrong with components; fills in what ``valid`` says of them."""
     problems: Located = []
-    configs: dict[str, BaseModel] = {}
-    offers: dict[str, RegisteredComponent] = {}
-    for path, kind, node in components(root):
-        name = node.fields.get("name")
-        if name is None or not isinstance(name.value, str):
-            continue  # the spec's own model says so
+    for path, kind, node in components(valid.root):
+        name, at = node.fields.get("name"), dotted(path)
+        if name is None or not isinstance(name.value, str) or not used(path, node):
+            continue  # what has no name is for the spec's own model to say
         try:
-            offer = offers[dotted(path)] = registry.find(kind, name.value)
+            offer = valid.offers[at] = registry.find(kind, name.value)
             model = offer.load_config()
         except EmosymError as error:
-            at = (*path, "name")
-            problems.append((at, Problem.at(name.origin, dotted(at), error.message, error.hint)))
+            error = absent(error, kind, name.value, saved.get(at), registry)
+            problems.append(
+                ((*path, "name"), Problem.at(name.origin, f"{at}.name", error.message, error.hint))
+            )
             continue
         params = node.fields.get("params") or of_plain({}, name.origin, node.key)
         if not isinstance(params.value, dict):
@@ -123,40 +147,37 @@ def _component_problems(
                 params, key=name.origin
             )  # what the new component misses is missing where it is named
         config, errors = _parse(model, params.plain())
-        problems += problems_of(errors, model, params, (*path, "params"))
+        wrong = problems_of(errors, model, params, (*path, "params"))
         if config is not None:
-            configs[dotted(path)] = config
-            problems += _ambiguous_model(path, params, kind, offer, config, registry)
+            valid.configs[at] = config
+            wrong += _model(valid, at, params, registry)
+        problems += [(place, advice(problem, offer, saved.get(at))) for place, problem in wrong]
         problems += _misplaced(path, node, model)
-    return problems, configs, offers
+    return problems
 
 
-def _ambiguous_model(
-    path: Path, params: Node, kind: str, offer: RegisteredComponent, config: BaseModel, registry: Registry
-) -> Located:
-    """A ``model:`` that several plugins offer weights for."""
-    model = getattr(config, "model", None)
+def _model(valid: Validated, path: str, params: Node, registry: Registry) -> Located:
+    """Note which weights ``model:`` means; what is wrong where several plugins offer them, or none does."""
+    model, offer = getattr(valid.configs[path], "model", None), valid.offers[path]
     if not isinstance(model, str):
         return []
     try:
-        registry.alias(kind, offer.spec.name, model)
+        valid.models[path] = registry.qualified_alias(offer.spec.kind, offer.spec.name, model)
     except EmosymError as error:
-        at = (*path, "params", "model")
-        return [
-            (at, Problem.at(params.fields.get("model", params).where, dotted(at), error.message, error.hint))
-        ]
+        at, where = f"{path}.params.model", params.fields.get("model", params).where
+        return [(key_path(at), Problem.at(where, at, error.message, error.hint))]
     return []
 
 
 def _misplaced(path: Path, node: Node, model: type[BaseModel]) -> Located:
     """Parameters written beside ``params`` instead of inside it."""
-    own = {"name", "params", "weight"}
-    found = [key for key in node.fields if key not in own and key in model.model_fields]
-    return [
-        ((*path, key), Problem.at(node.fields[key].where, dotted((*path, key)), f"unknown key {key!r} here: it is a parameter",
-                                  f"write params: {{{key}: …}}"))
-        for key in found
-    ]  # fmt: skip
+    problems: Located = []
+    for key in node.fields:
+        if key not in ("name", "params", "weight") and key in model.model_fields:
+            message, hint = f"unknown key {key!r} here: it is a parameter", f"write params: {{{key}: …}}"
+            at = (*path, key)
+            problems.append((at, Problem.at(node.fields[key].where, dotted(at), message, hint)))
+    return problems
 
 
 def _drop_soft(root: Node, problems: Located, messages: list[str]) -> Node | None:
@@ -168,21 +189,107 @@ def _drop_soft(root: Node, problems: Located, messages: list[str]) -> Node | Non
         node = root.at(path)
         if node is None:
             continue
-        if node.soft != "null":
+        if node.soft != REMOVES:
             name = root.at((*path[: path.index("params")], "name"))
             new = name.plain() if name else "the new component"
             messages.append(
-                f"{dotted(path)} was set for {node.soft!r} ({node.where}) and is dropped: {new!r} takes no such value"
+                f"{dotted(path)} {node.soft} ({node.where.place}) and is dropped: {new!r} takes no such value"
             )
-        root = root.without(path)
+        root = root.put(path, None)
     return root
 
 
 def _softest(root: Node, path: Path) -> Path | None:
-    """The part of a path that may be dropped: the value at fault, or the inherited mapping that lacks a value."""
+    """What of a path may be dropped: the value at fault, or the inherited mapping that lacks a value."""
     node = root.at(path)
     if node is not None:
         return path if node.soft else None
     parent = root.at(path[:-1])
     inside = "params" in path[:-2]
     return path[:-1] if parent is not None and parent.soft and inside else None
+
+
+def problems_of(
+    errors: Iterable[Mapping[str, Any]], model: type[BaseModel], root: Node, prefix: Path = ()
+) -> Located:
+    """Each of pydantic's errors with the path of the value at fault. ``root`` is what was validated,
+    ``prefix`` its path in the spec.
+
+    The branches of a union complain one by one; their complaints about one value are joined.
+    """
+    together: dict[Path, list[Mapping[str, Any]]] = {}
+    for one in errors:
+        together.setdefault(_local(one["loc"], root, one["type"]), []).append(one)
+    problems: Located = []
+    for local, complaints in together.items():
+        exact = root.at(local)
+        node = exact or root.at(local[:-1]) or root
+        of_key = complaints[0]["loc"][-1:] == ("[key]",)
+        value = local[-1] if of_key else node.plain()
+        of_key |= any(one["type"] == "extra_forbidden" for one in complaints)
+        hint = next((hint for one in complaints if (hint := _hint(one, local, value, model))), "")
+        at = (*prefix, *local)
+        message = _message(complaints, local, value)
+        problems.append((at, Problem.at(_place(node, exact, of_key), dotted(at), message, hint)))
+    return problems
+
+
+def _place(node: Node, exact: Node | None, of_key: bool) -> Origin:
+    """Keys for what is unknown, missing or a whole section, values for what does not fit."""
+    if exact is None or of_key or isinstance(exact.value, dict | list):
+        return (exact or node).where
+    return exact.origin
+
+
+def _local(loc: tuple[int | str, ...], root: Node, type_: str) -> Path:
+    """The error's location without the parts that name branches of a union or the key of a mapping."""
+    node, path = root, []
+    for position, part in enumerate(loc):
+        child = node.child(part)
+        if child is not None:
+            node = child
+            path.append(part)
+        elif type_ == "missing" and position == len(loc) - 1:
+            path.append(part)
+    return tuple(path)
+
+
+def _message(complaints: Sequence[Mapping[str, Any]], local: Path, value: Any) -> str:
+    wanted = dict.fromkeys(_wanted(one["type"], one.get("ctx", {})) for one in complaints)
+    if all(wanted):
+        return f"expected {' or '.join(wanted)}, found {found(value)}"
+    return "; ".join(dict.fromkeys(_sentence(one, local, value) for one in complaints))
+
+
+def _wanted(type_: str, context: Mapping[str, Any]) -> str:
+    if type_ == "string_pattern_mismatch":
+        return NAME_WORDS if context["pattern"] == NAME_PATTERN else f"text like {context['pattern']}"
+    numbers = {key: f"{item:.10g}" for key, item in context.items() if isinstance(item, int | float)}
+    return _EXPECTED.get(type_, "").format(**{**context, **numbers})
+
+
+def _sentence(one: Mapping[str, Any], local: Path, value: Any) -> str:
+    match one["type"]:
+        case "extra_forbidden":
+            return f"unknown key {str(local[-1]) if local else ''!r}"
+        case "missing":
+            return "expected a value, found nothing"
+        case "value_error":
+            return str(one["ctx"]["error"])
+    wanted, message = _wanted(one["type"], one.get("ctx", {})), str(one["msg"])
+    return f"{f'expected {wanted}' if wanted else message[0].lower() + message[1:]}, found {found(value)}"
+
+
+def _hint(one: Mapping[str, Any], local: Path, value: Any, model: type[BaseModel]) -> str:
+    match one["type"]:
+        case "extra_forbidden":
+            known = known_keys(model, local[:-1])
+            listed = f"keys here: {', '.join(known)}" if known else "nothing can be set here"
+            return did_you_mean(str(local[-1]) if local else "", known) or listed
+        case "literal_error" | "enum":
+            return did_you_mean(str(value), re.findall(r"'([^']*)'", str(one["ctx"]["expected"])))
+        case "string_type" if isinstance(value, int | float):
+            return "put it in quotes"
+        case "list_type" if isinstance(value, str) and value:
+            return f"write {inline([value])}"
+    return ""

@@ -134,7 +134,7 @@ def test_explain_lists_deviations_components_and_licences(emosym: Command) -> No
     told = json.loads(
         emosym("spec", "explain", TINY, "--json", "--set", "diffusion.params.model=some/weights").out
     )
-    deviations = {one["path"]: (one["value"], one["paper"]) for one in told["deviations"]}
+    deviations = {one["path"]: (one["value"], one["reference"]) for one in told["deviations"]}
     assert deviations["memory.params.policy"] == ("emosym", "paper")
     assert deviations["reinforcer.name"] == ("grpo", "paper")
     assert deviations["stages.unify.token_gradient"] == (0.1, 1.0)
@@ -176,7 +176,7 @@ def test_an_allow_list_counts_from_a_file_and_from_set(emosym: Command) -> None:
     Path("only.yaml").write_text(
         "emosym: 1\nextends: preset:tiny\nname: only\nplugins: {only: [emosym-tiny]}\n"
     )
-    blocked = "plugin emosym-vlm provides 'qwen-vl' but is blocked by plugins.only"
+    blocked = "plugin emosym-vlm provides 'emosym-vlm/qwen-vl' but is blocked by plugins.only"
     assert blocked in emosym("spec", "check", "only.yaml").err
     assert blocked in emosym("spec", "check", TINY, "--set", "plugins.only=[emosym-tiny]").err
     assert blocked in emosym("spec", "check", TINY, "--set", "plugins={only: [emosym-tiny]}").err
@@ -188,7 +188,7 @@ def test_components_that_are_not_there_say_why(
 ) -> None:
     blocked = emosym("spec", "check", TINY, "--no-plugin", "emosym-vlm")
     assert blocked.status == 2
-    assert "'qwen-vl' but is blocked by --no-plugin" in blocked.err
+    assert "'emosym-vlm/qwen-vl' but is blocked by --no-plugin" in blocked.err
     monkeypatch.syspath_prepend(str(install(tmp_path, "broken", "raise RuntimeError('out of order')")))
     failed = emosym("spec", "check", TINY, "--set", "backbone.name=broken/eye")
     assert failed.status == 2
@@ -200,17 +200,6 @@ def test_components_that_are_not_there_say_why(
     assert len(error.strip().splitlines()) == 1
 
 
-def test_an_older_version_is_migrated_with_a_note(emosym: Command) -> None:
-    Path("old.yaml").write_text(
-        "emosym: 0\nextends: preset:tiny\nname: old\ndataset: {params: {train: 80}}\n"
-    )
-    shown = emosym("spec", "show", "old.yaml", "--json")
-    assert json.loads(shown.out)["data"]["params"]["train"] == 80
-    assert shown.err == (
-        "note: old.yaml:1:1 migrated from version 0 to 1: 'dataset' is now 'data'; write \"emosym: 1\" to keep it\n"
-    )
-
-
 def test_the_licence_of_a_plugin_is_not_taken_for_that_of_its_weights(emosym: Command) -> None:
     spec = str(ROOT / "configs" / "paper" / "llava-1.5-7b_sdxl.yaml")
     explained = emosym("spec", "explain", spec).out
@@ -219,4 +208,4 @@ def test_the_licence_of_a_plugin_is_not_taken_for_that_of_its_weights(emosym: Co
         r"^diffusion +sdxl .* Apache-2.0 +stabilityai/\S+ \(see the model's page\)$", explained, re.M
     )
     tiny = emosym("spec", "explain", "preset:tiny").out
-    assert re.search(r"^diffusion +sd .* tiny \(\S+, emosym-tiny \S+\)$", tiny, re.M)
+    assert re.search(r"^diffusion +sd .* emosym-tiny/tiny \(\S+, emosym-tiny \S+\)$", tiny, re.M)

@@ -50,7 +50,7 @@ PERILS: dict[str, tuple[str | bytes, str, str]] = {
     "no version": ("name: a\n", ":1:1", 'add "emosym: 1"'),
     "newer version": ("emosym: 2\n", ":1:9", "newer emosym; pip install --upgrade emosym"),
     "version as text": ("emosym: '1'\n", ":1:9", 'found "1"'),
-    "true for a number": (HEAD + "seed: true\n", ":4:7", "expected a valid integer, found true"),
+    "true for a number": (HEAD + "seed: true\n", ":4:7", "expected a whole number, found true"),
     "no for false": (
         HEAD + "stages: {reinforce: {share_prefix: no}}\n",
         ":4:36",

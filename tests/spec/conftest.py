@@ -81,7 +81,7 @@ def emosym_components():
     for (kind, name), config in COMPONENTS.items():
         yield ComponentSpec(kind, name, "spec_example.missing:Nowhere", f"spec_example.config:{config}")
     yield ComponentSpec("metric", "emo-a", "spec_example.missing:Nowhere", "spec_example.config:Nothing",
-                        capabilities=("needs:judge",))
+                        needs=("judge",))
 
 
 @hookimpl
@@ -125,7 +125,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
         (package / name).write_text(text)
     sys.path.insert(0, str(root))
     yield load_registry(
-        found=[InstalledPlugin("spec-example", "spec_example.plugin", "spec-example", "1.0")], strict=True
+        installed=[InstalledPlugin("spec-example", "spec_example.plugin", "spec-example", "1.0")], strict=True
     )
     sys.path.remove(str(root))
 

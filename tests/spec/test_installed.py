@@ -8,20 +8,23 @@ from typing import Any
 
 import pytest
 from emosym_registry import (
+    API_VERSION,
     Alias,
     ComponentSpec,
     InstalledPlugin,
+    LoadedPlugin,
+    PluginInfo,
     RegisteredComponent,
     Registry,
-    discover,
     load_registry,
 )
+from emosym_registry.discovery import discover
 from jsonschema import Draft202012Validator
 
 from emosym.spec import SpecErrors, load_spec, plugins_only, schema
 from emosym.spec.nodes import Origin
-from emosym.spec.reader import read_file
 from emosym.spec.template import new_spec
+from emosym.spec.text import read_file
 
 Write = Callable[..., Path]
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
@@ -213,32 +216,32 @@ def test_a_preset_may_not_have_an_allow_list(
     load_spec(path, registry=registry, sets=["plugins.only=[spec-example]"])
 
 
-@pytest.fixture
-def crowded() -> Registry:
-    """The installed plugins and one that offers a reward by the name of another, and weights by the name of others."""
+def crowded(components: tuple[ComponentSpec, ...] = (), aliases: tuple[Alias, ...] = ()) -> Registry:
+    """The installed plugins and one that offers something by the name of another."""
     registry = load_registry(strict=True)
     third = InstalledPlugin("third", "third.plugin", "emosym-third", "1.0")
-    registry.offers.append(
-        RegisteredComponent(third, ComponentSpec("reward", "label", "third:Label", "third:Config"))
-    )
-    registry.aliases().append((third, Alias("diffusion", "sd", "tiny", "third", "weights")))
+    offered = tuple(RegisteredComponent(third, component) for component in components)
+    info = PluginInfo("third", API_VERSION, "For tests")
+    registry.plugins["third"] = LoadedPlugin(third, info, components=offered, aliases=aliases)
     return registry
 
 
-def test_a_preset_does_not_mind_a_name_that_another_plugin_offers_too(crowded: Registry) -> None:
-    crowded.aliases.pop()
-    resolved = load_spec("preset:tiny", registry=crowded)
+def test_a_preset_does_not_mind_a_name_that_another_plugin_offers_too() -> None:
+    registry = crowded(components=(ComponentSpec("reward", "label", "third:Label", "third:Config"),))
+    resolved = load_spec("preset:tiny", registry=registry)
     assert resolved.offers["rewards.0"].qualified == "emosym-reasoning/label"
-    assert "{name: emosym-reasoning/label, weight: 0.6}" in new_spec("tiny", "a", crowded)
+    assert "{name: emosym-reasoning/label, weight: 0.6}" in new_spec("tiny", "a", registry)
 
 
-def test_weights_that_two_plugins_offer_are_found_by_the_check(crowded: Registry) -> None:
+def test_weights_that_two_plugins_offer_are_found_by_the_check(write: Write) -> None:
+    registry = crowded(aliases=(Alias("diffusion", "sd", "tiny", "third", "weights"),))
+    path = write(CHILD + "diffusion: {params: {model: tiny}}\n")
     with pytest.raises(
-        SpecErrors, match=r"tiny\.yaml:\d+:\d+ diffusion\.params\.model: model 'tiny' of diffusion sd"
+        SpecErrors, match=r"4:22 diffusion\.params\.model: diffusion sd: model 'tiny' is"
     ) as caught:
-        load_spec("preset:tiny", registry=crowded)
+        load_spec(path, registry=registry)
     assert len(caught.value.problems) == 1
-    assert "--no-plugin" in caught.value.problems[0].hint
+    assert "emosym-tiny/tiny, third/tiny" in caught.value.problems[0].hint
 
 
 def test_a_bare_name_for_a_qualified_one_is_no_swap(installed: Registry, write: Write) -> None:

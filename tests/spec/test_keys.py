@@ -9,9 +9,8 @@ import pytest
 from pydantic import BaseModel, Field
 
 from emosym.spec import Spec
-from emosym.spec.keys import REQUIRED, keys_of, known_keys, plain_words
+from emosym.spec.keys import REQUIRED, keys_of, keys_table, known_keys, plain_words
 from emosym.spec.model import Component
-from emosym.spec.reference import keys_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "spec.md"
 
@@ -60,5 +59,5 @@ def test_the_markup_of_a_docstring_is_left_out() -> None:
 
 def test_the_page_of_the_reference_has_every_key() -> None:
     assert keys_table() in PAGE.read_text(encoding="utf-8"), (
-        "docs/reference/spec.md is behind the models; `python -m emosym.spec.reference` prints the table of keys"
+        "docs/reference/spec.md is behind the models; `python -m emosym.spec.keys` prints the table of keys"
     )

@@ -12,7 +12,7 @@ from emosym_registry import Registry
 
 from emosym.spec import SpecErrors, load_spec
 from emosym.spec.nodes import Origin
-from emosym.spec.reader import LARGEST, read_text
+from emosym.spec.text import LARGEST, read_text
 
 
 @pytest.mark.parametrize(

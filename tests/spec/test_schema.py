@@ -29,6 +29,7 @@ def test_what_loads_fits_the_schema(
 ) -> None:
     validator.validate(_base(registry))
     validator.validate(load().data())
+    validator.validate({**_base(registry), "trackers": ["wandb", {"name": "mlflow", "params": {"any": [1]}}]})
     validator.validate({"emosym": 1, "extends": "preset:base", "backbone": {"params": {"model": "tiny"}}})
 
 
@@ -47,6 +48,8 @@ def test_what_loads_fits_the_schema(
         ({"judges": {"bank": "three"}}, ["judges"]),
         ({"stages": {"compress": {"preset": "papr"}}}, ["stages"]),
         ({"emosym": 2}, ["emosym"]),
+        ({"trackers": ["tensorbord"]}, ["trackers", 0]),
+        ({"trackers": [{"name": "wandb", "project": "x"}]}, ["trackers", 0]),
     ],
 )
 def test_what_does_not_load_does_not_fit(
@@ -67,4 +70,6 @@ def test_a_whole_spec_needs_its_sections_and_an_extending_one_does_not(
 def test_the_schema_offers_names_and_presets(registry: Registry) -> None:
     document = schema(registry)
     assert "spec-example/llava" in document["$defs"]["component.backbone"]["anyOf"][0]["enum"]
-    assert document["properties"]["extends"]["examples"] == ["preset:base"]
+    assert document["properties"]["extends"]["examples"] == [
+        "preset:paper", "preset:official", "preset:emosym", "preset:base",
+    ]  # fmt: skip

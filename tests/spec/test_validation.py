@@ -27,9 +27,9 @@ def test_seven_mistakes_give_seven_located_messages(problems: Problems) -> None:
         "spec.yaml:3:1 sead: unknown key 'sead'; did you mean \"seed\"?",
         "spec.yaml:5:9 backbone.name: unknown backbone 'qwen-vll'; did you mean \"qwen-vl\"?; installed backbones: llava, qwen-vl",
         "spec.yaml:6:17 data.params.trainn: unknown key 'trainn'; did you mean \"train\"?",
-        'spec.yaml:6:34 data.params.test: expected a valid integer, found "many"',
+        'spec.yaml:6:34 data.params.test: expected a whole number, found "many"',
         "spec.yaml:7:19 optim.schedule: expected 'cosine', 'linear' or 'constant', found \"cosin\"; did you mean \"cosine\"?",
-        "spec.yaml:7:30 optim.lr: expected greater than 0, found -1",
+        "spec.yaml:7:30 optim.lr: expected a number above 0, found -1",
         "spec.yaml:8:25 rewards.0.weigth: unknown key 'weigth'; did you mean \"weight\"?",
     ]
 
@@ -68,7 +68,7 @@ def test_seven_mistakes_give_seven_located_messages(problems: Problems) -> None:
         ("stages: {unify: {train: [tokens, heads]}}\n", "3:34 stages.unify.train.1: expected 'adapters'"),
         ("name: 'a b'\n", "3:7 name: expected letters, digits, dots, dashes and underscores"),
         ("name: ''\n", "3:7 name: expected letters, digits, dots, dashes and underscores"),
-        ("seed: 99999999999999999999999\n", "3:7 seed: expected less than or equal to 4294967295"),
+        ("seed: 99999999999999999999999\n", "3:7 seed: expected at most 4294967295"),
         ("rewards: label\n", '3:10 rewards: expected a list, found "label"; write [label]'),
         ("rewards: [{name: label, weight: 0}]\n", "3:1 rewards: expected a reward with a weight above 0"),
         (
@@ -96,6 +96,14 @@ def test_seven_mistakes_give_seven_located_messages(problems: Problems) -> None:
         ("rewards: []\n", "stages.reinforce: expected rewards, found none"),
         ("fusion: null\n", "stages.unify: expected fusion for the unify stage, found none"),
         ("text_encoder: null\n", "knowledge: expected a text_encoder for the knowledge, found none"),
+        (
+            "trackers: [wandbb]\n",
+            "3:12 trackers.0.name: expected 'tensorboard', 'wandb', 'mlflow'",
+        ),
+        (
+            "trackers: [{name: wandb, project: x}]\n",
+            "3:26 trackers.0.project: unknown key 'project'; keys here: name, params",
+        ),
         (
             "evaluation: {prompt: a street}\n",
             '3:22 evaluation.prompt: expected {emotion} once, found "a street"',

@@ -6,6 +6,7 @@ import torch
 from emosym_registry import EmosymError
 from torch import nn
 
+from emosym.spec.layers import stage_preset
 from emosym.spec.model import CompressStage, Optim
 from emosym.training.loop import schedule
 from emosym.training.reachability import Reachability
@@ -46,7 +47,7 @@ def test_a_constant_schedule_stays() -> None:
 def test_steps_follow_epochs_unless_given(
     values: dict[str, float], samples: int, accumulation: int, steps: int
 ) -> None:
-    settings = CompressStage.model_validate({"preset": "emosym", **values})
+    settings = CompressStage.model_validate({**stage_preset("emosym", "compress").plain(), **values})
     assert optimiser_steps(settings, samples, accumulation) == steps
 
 

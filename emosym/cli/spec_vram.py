@@ -1,4 +1,4 @@
-"""The memory section of ``emosym spec explain``: what each stage takes, what card has it, and what is assumed."""
+"""The section of ``emosym spec explain --vram``: what each stage takes, and what card has it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from emosym.vram import Estimate
 
 
-def memory_section(resolved: Resolved, registry: Registry) -> Section:
-    """Memory by stage and part, measured on the meta device: no weights are read and nothing is fetched."""
+def vram_section(resolved: Resolved, registry: Registry) -> Section:
+    """A card's memory by stage and part, measured on the meta device: nothing is read or fetched."""
     from emosym.vram import ASSUMPTIONS, estimate
 
     found = estimate(resolved, registry)
@@ -29,7 +29,7 @@ def memory_section(resolved: Resolved, registry: Registry) -> Section:
         for name, model in found.unknown.items()
     ]
     lines.append(f"assumed: {'; '.join(ASSUMPTIONS)}")
-    return Section("memory", "\n".join(lines), _data(found))
+    return Section("vram", "\n".join(lines), _data(found))
 
 
 def _table(found: Estimate) -> str:

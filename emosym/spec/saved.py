@@ -1,0 +1,134 @@
+"""What is kept of the components of a saved spec, so that it still loads when plugins have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any, TypedDict
+
+from emosym_registry import EmosymError, RegisteredComponent, Registry
+from emosym_registry.errors import first_line
+
+from emosym.contracts.config import ComponentConfig
+from emosym.spec.errors import Problem, fail
+from emosym.spec.nodes import Node, Path, components, dotted, of_plain, same_component
+
+
+class SavedComponent(TypedDict):
+    """A component as it was when its spec was saved; plain data, for JSON."""
+
+    name: str
+    """``plugin-id/name``."""
+    distribution: str
+    """The package of its plugin."""
+    version: str
+    """Version of that package."""
+    written: list[str]
+    """Parameters that somebody wrote, dotted; the others were filled in from defaults."""
+
+
+Saved = Mapping[str, SavedComponent]
+"""By path: "backbone", "rewards.0", "judges.bank"."""
+
+
+def record(offer: RegisteredComponent, params: Node | None) -> SavedComponent:
+    """What to keep of a component with these parameters."""
+    leaves = _leaves(params) if params else ()
+    written = sorted(dotted(path) for path, node in leaves if node.origin.kind != "default")
+    plugin = offer.plugin
+    return SavedComponent(
+        name=offer.qualified, distribution=plugin.distribution, version=plugin.version, written=written
+    )
+
+
+def revive(root: Node, registry: Registry, saved: Saved) -> Node:
+    """The tree of a saved spec for the versions that are installed: parameters that nobody wrote are defaults
+    that may be dropped, and a component of another version has brought its parameters up to its own.
+
+    Errors: ``spec.migration`` where its ``migrate`` fails.
+    """
+    for path, kind, node in components(root):
+        was, params, name = saved.get(dotted(path)), node.fields.get("params"), node.fields.get("name")
+        if was is None or params is None or name is None or not same_component(str(name.value), was["name"]):
+            continue
+        params = _with_defaults(params, was, ())
+        root = root.put((*path, "params"), _migrated(params, kind, was, registry, dotted(path)))
+    return root
+
+
+def _with_defaults(node: Node, was: SavedComponent, path: Path) -> Node:
+    at = dotted(path)
+    if at in was["written"]:
+        return node
+    value = node.value
+    if isinstance(value, dict):
+        value = {key: _with_defaults(item, was, (*path, key)) for key, item in value.items()}
+    if any(written.startswith(f"{at}." if at else "") for written in was["written"]):
+        return replace(node, value=value)
+    default, key = replace(node.origin, kind="default"), node.key and replace(node.key, kind="default")
+    return Node(value, default, key, f"was a default of {was['distribution']} {was['version']}")
+
+
+def _migrated(params: Node, kind: str, was: SavedComponent, registry: Registry, path: str) -> Node:
+    try:
+        offer = registry.find(kind, was["name"])
+        model = offer.load_config()
+    except EmosymError:
+        return params  # validation says so, unless another component takes its place
+    if offer.plugin.version == was["version"] or not issubclass(model, ComponentConfig):
+        return params
+    before = params.plain()
+    try:
+        after: dict[str, Any] = model.migrate(deepcopy(before), was["version"])
+    except Exception as error:
+        what = f"{offer.qualified} {offer.plugin.version} cannot take over what {was['version']} saved"
+        message = f"{what}: {first_line(error)}"
+        fail(params.where, "spec.migration", message, _install(was), path=f"{path}.params")
+    same = {key for key, value in after.items() if key in before and before[key] == value}
+    place = params.where
+    fields = {
+        key: params.fields[key] if key in same else of_plain(value, place, place)
+        for key, value in after.items()
+    }
+    return replace(params, value=fields)
+
+
+def absent(
+    error: EmosymError, kind: str, name: str, was: SavedComponent | None, registry: Registry
+) -> EmosymError:
+    """Why a component cannot be found, in the words of what was saved where that knows more."""
+    if was is None or error.id != "spec.unknown-component" or not same_component(name, was["name"]):
+        return error
+    if was["name"].partition("/")[0] in registry.blocked:
+        return error
+    package = was["distribution"]
+    there = [
+        one.installed.version for one in registry.plugins.values() if one.installed.distribution == package
+    ]
+    state = f"is installed as {there[0]} and has it no more" if there else "is not installed"
+    message = (
+        f"{kind} {was['name']!r} was saved with {package} {was['version']}, which {state}: {_install(was)}"
+    )
+    return EmosymError(error.id, message)
+
+
+def advice(problem: Problem, offer: RegisteredComponent, was: SavedComponent | None) -> Problem:
+    """A mistake in parameters that another version of the component had saved, with what can be done."""
+    if was is None or was["name"] != offer.qualified or was["version"] == offer.plugin.version:
+        return problem
+    value = "null" if problem.message.startswith("unknown key") else "VALUE"
+    versions = f"saved with {was['distribution']} {was['version']}, installed {offer.plugin.version}"
+    return replace(problem, hint=f"{versions}: {_install(was)}, or --set {problem.path}={value}")
+
+
+def _install(was: SavedComponent) -> str:
+    return f"pip install {was['distribution']}=={was['version']}"
+
+
+def _leaves(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
+    """Values of nested mappings; a list is one value."""
+    if not node.fields:
+        yield path, node
+    for key, item in node.fields.items():
+        yield from _leaves(item, (*path, key))

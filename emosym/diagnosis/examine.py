@@ -32,8 +32,12 @@ def examine(registry: Registry, is_own_verb: Callable[[str], bool]) -> list[Fail
             lambda plugin: metadata_troubles(plugin.installed),
             lambda plugin: _clashes(registry, plugin),
             lambda plugin: chain.from_iterable(_alone(_component, one) for one in plugin.components),
-            lambda plugin: chain.from_iterable(_alone(_files, plugin, one) for one in plugin.aliases),
-            lambda plugin: chain.from_iterable(_alone(_files, plugin, one) for one in plugin.presets),
+            lambda plugin: chain.from_iterable(
+                _alone(_files, plugin, one, registry) for one in plugin.aliases
+            ),
+            lambda plugin: chain.from_iterable(
+                _alone(_files, plugin, one, registry) for one in plugin.presets
+            ),
             lambda plugin: _lonely_aliases(registry, plugin),
             lambda plugin: _commands(plugin, is_own_verb),
             lambda plugin: _card(catalogue.get(plugin.id), plugin),
@@ -137,7 +141,7 @@ def _conformance(component: RegisteredComponent) -> Iterator[Trouble]:
             yield "spec", error.message, error.hint or authors
 
 
-def _files(plugin: LoadedPlugin, item: Alias | Preset) -> Iterator[Trouble]:
+def _files(plugin: LoadedPlugin, item: Alias | Preset, registry: Registry) -> Iterator[Trouble]:
     """Weights and presets that are not where the plugin says, and presets that are no sound spec."""
     if isinstance(item, Preset):
         what = f"preset {item.name!r}"
@@ -152,19 +156,14 @@ def _files(plugin: LoadedPlugin, item: Alias | Preset) -> Iterator[Trouble]:
     if not place.exists():
         yield "spec", f"{what}: there is no {place}", reinstall
     elif isinstance(item, Preset):
-        yield from _preset(what, item, plugin)
+        yield from _preset(what, item, plugin, registry)
 
 
-def _preset(what: str, preset: Preset, plugin: LoadedPlugin) -> Iterator[Trouble]:
-    from emosym.spec.errors import SpecErrors
-    from emosym.spec.nodes import Origin
-    from emosym.spec.text import read_file
+def _preset(what: str, preset: Preset, plugin: LoadedPlugin, registry: Registry) -> Iterator[Trouble]:
+    from emosym.spec import check_preset
 
-    try:
-        read_file(preset.location, Origin("preset", str(preset.location)))
-    except SpecErrors as error:
-        for problem in error.problems:
-            yield "spec", f"{what}: {problem}", _authors(plugin)
+    for problem in check_preset(f"{plugin.id}/{preset.name}", registry):
+        yield "spec", f"{what}: {problem}", _authors(plugin)
 
 
 def _lonely_aliases(registry: Registry, plugin: LoadedPlugin) -> Iterator[Trouble]:

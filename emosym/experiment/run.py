@@ -67,7 +67,7 @@ def run_experiment(
     with ExitStack() as stack:
         if not resume:
             stack.enter_context(forgotten_unless_started(run))
-        trackers = [Tracker(one.name, one.params) for one in getattr(spec, "trackers", ())]
+        trackers = [Tracker(one.name, one.params) for one in spec.trackers]
         lifecycle = stack.enter_context(listening(registry, [JsonLines(), *trackers, *listeners]))
         builder = Builder.of(
             resolved,

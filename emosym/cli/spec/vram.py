@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from emosym.cli.columns import columns
-from emosym.cli.spec_explain import Section
+from emosym.cli.spec.explain import Section
 
 if TYPE_CHECKING:
     from emosym_registry import Registry

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from emosym.cli.common import SetOption, SpecArgument, registry_for, resolve
-from emosym.cli.spec_new import new
+from emosym.cli.spec.new import new
 
 app = typer.Typer(help="Write, check and read a spec without running it.", no_args_is_help=True)
 app.command("new")(new)
@@ -25,7 +25,7 @@ def _spec() -> None:
 @app.command("check")
 def check(context: typer.Context, spec: SpecArgument, sets: SetOption = None) -> None:
     """Validate a spec against the installed plugins: every problem at once, with its place in the file."""
-    from emosym.cli.spec_explain import headline
+    from emosym.cli.spec.explain import headline
 
     resolved, _ = resolve(context.obj, spec, sets)
     print(f"ok: {headline(resolved)}")
@@ -62,11 +62,11 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Say where every value came from, what is not as in a preset, and what plugins and licences it uses."""
-    from emosym.cli.spec_explain import components_section, deviations_section, headline, values_section
+    from emosym.cli.spec.explain import components_section, deviations_section, headline, values_section
 
     resolved, registry = resolve(context.obj, spec, sets)
     if vram:
-        from emosym.cli.spec_vram import vram_section
+        from emosym.cli.spec.vram import vram_section
 
         sections = [vram_section(resolved, registry)]
     else:

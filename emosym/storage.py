@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from emosym_registry import EmosymError
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from emosym.contracts import AdaptedModule
+from emosym.spec import SavedComponent
 
 State = Mapping[str, Mapping[str, Tensor]]
 """Tensors by part and name."""
@@ -71,14 +73,27 @@ def _learns(module: nn.Module) -> bool:
     return bool(module.adapters() if isinstance(module, AdaptedModule) else module.state_dict())
 
 
-def find_saved(folder: Path) -> tuple[Path, dict[str, int]]:
-    """The folder of a saved system (a ``system/`` folder, or a run folder that holds one) and what its
-    ``system.json`` says of sizes."""
+@dataclass(frozen=True)
+class SavedFacts:
+    """What ``system.json`` says: ``text_width`` W, the plugin API's version, and the components as they were when it was
+    saved (see :class:`emosym.spec.SavedComponent`)."""
+
+    text_width: int
+    api_version: str
+    components: Mapping[str, SavedComponent]
+
+
+def find_saved(folder: Path) -> tuple[Path, SavedFacts]:
+    """The folder of a saved system (a ``system/`` folder, or a run folder that holds one) and its facts.
+
+    Errors: ``system.not-found``, ``system.unreadable``, ``system.damaged``.
+    """
     for place in (folder / "system", folder):
         path = place / "system.json"
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
-            return place, {"text_width": int(facts["text_width"])}
+            components: Mapping[str, SavedComponent] = facts["components"]
+            return place, SavedFacts(int(facts["text_width"]), str(facts["api_version"]), components)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:

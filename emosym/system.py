@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from emosym_registry import EmosymError, Registry, load_registry
+from emosym_registry import API_VERSION, EmosymError, Registry, load_registry
 from torch import Tensor, nn
 
-from emosym import __version__
 from emosym.assembly import Builder
 from emosym.contracts import (
     Backbone,
@@ -29,6 +29,9 @@ from emosym.spec import Resolved, load_spec
 from emosym.storage import State, find_saved, gather, read_state, size_of, spread, write_state
 from emosym.toolkit import evaluating, json_text, written_whole
 
+READING = ("backbone", "compressor")
+PAINTING = ("fusion", "emotion_space", "diffusion")
+"""Sections of a spec whose components a system is made of."""
 GROUPS = ("adapters", "tokens", "knowledge", "head", "fusion", "diffusion")
 
 
@@ -73,7 +76,7 @@ class System:
     @staticmethod
     def _generation(builder: Builder) -> Generation | None:
         """None where the spec lacks one of the three parts that paint."""
-        if not {"diffusion", "fusion", "emotion_space"} <= set(builder.resolved.offers):
+        if not set(PAINTING) <= set(builder.resolved.offers):
             return None
         diffusion = builder.build("diffusion")
         builder.set_sizes(token_widths=diffusion.token_widths)
@@ -198,11 +201,11 @@ class System:
     def require_generation(self) -> Generation:
         """The generating half. Errors: ``generate.understanding-only`` where the spec has none."""
         if self.generation is None:
-            parts = ("fusion", "emotion_space", "diffusion")
-            missing = [name for name in parts if getattr(self.resolved.spec, name) is None]
+            missing = [name for name in PAINTING if getattr(self.resolved.spec, name) is None]
+            lack = f"its spec has no {', '.join(missing)}" if missing else "it was loaded with generate=False"
             raise EmosymError(
                 "generate.understanding-only",
-                f"this system cannot generate: its spec has no {', '.join(missing)}",
+                f"this system cannot generate: {lack}",
                 hint="add them to the spec and run the unify stage",
             )
         return self.generation
@@ -221,10 +224,16 @@ class System:
         """Save spec and weights (not the frozen bases) to a folder, whole or not at all."""
         folder = Path(folder)
         parts = self.state()
-        facts = {"emosym": __version__, "labels": list(self.labels.names), "text_width": self.text_width}
+        facts = {
+            "emosym": version("emosym"),
+            "api_version": API_VERSION,
+            "labels": list(self.labels.names),
+            "text_width": self.text_width,
+            "components": self.resolved.saved_components(),
+        }
         with written_whole(folder, size_of(parts)) as partial:
             partial.mkdir(parents=True)
-            (partial / "spec.yaml").write_text(self.resolved.to_yaml(), encoding="utf-8")
+            (partial / "spec.yaml").write_text(self.resolved.to_yaml(qualified=True), encoding="utf-8")
             (partial / "system.json").write_text(json_text(facts), encoding="utf-8")
             write_state(partial, parts)
         return folder
@@ -234,15 +243,24 @@ class System:
         cls,
         folder: Path | str,
         *,
+        sets: Sequence[str] = (),
+        generate: bool = True,
         device: str = "auto",
         precision: str = "auto",
         registry: Registry | None = None,
         trust_remote_code: bool = False,
     ) -> System:
-        """Load a saved system: a ``system/`` folder, or a run folder that holds one."""
+        """Load a saved system: a ``system/`` folder, or a run folder that holds one.
+
+        ``sets`` are ``key.path=value`` overrides of its spec. ``generate=False`` leaves the diffusion head out, which takes
+        no part in understanding. Only what reads and paints must be installed: no metric, reward, judge or bank.
+        """
         folder, facts = find_saved(Path(folder))
         registry = registry or load_registry()
-        resolved = load_spec(folder / "spec.yaml", registry=registry)
+        parts = READING + (PAINTING if generate else ())
+        resolved = load_spec(
+            folder / "spec.yaml", registry=registry, sets=sets, use=parts, saved=facts.components
+        )
         chosen = choose_device(device)
         exact = choose_precision(
             resolved.spec.compute.precision if precision == "auto" else precision, chosen
@@ -250,8 +268,11 @@ class System:
         builder = Builder.of(
             resolved, registry, device=chosen, precision=exact, trust_remote_code=trust_remote_code
         )
-        system = cls.assemble(builder, text_width=facts["text_width"])
-        system.load_state(read_state(folder))
+        system = cls.assemble(builder, text_width=facts.text_width)
+        state = read_state(folder)
+        if not generate:
+            state = {name: tensors for name, tensors in state.items() if name not in PAINTING}
+        system.load_state(state)
         for module in system.modules().values():
             module.eval()
         return system

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from emosym_registry import InstalledPlugin, Registry
 
     from emosym.cli.globals import Globals
+    from emosym.system import System
 
 RUNS = Path("runs")
 
@@ -90,6 +91,35 @@ def find_system(given: Path | None) -> Path:
         )
     print(f"system: {runs[-1] / 'system'}", file=sys.stderr)
     return runs[-1] / "system"
+
+
+def load_system(
+    context: typer.Context,
+    given: Path | None,
+    sets: Sequence[str] | None,
+    device: str | None,
+    precision: str | None,
+    trust_remote_code: bool,
+    *,
+    generate: bool,
+) -> System:
+    """The saved system that the options name; notes of what was dropped from its spec go to stderr."""
+    folder = find_system(given)
+    registry = registry_for(context.obj)
+    from emosym.system import System
+
+    system = System.load(
+        folder,
+        sets=sets or (),
+        generate=generate,
+        device=device or "auto",
+        precision=precision or "auto",
+        registry=registry,
+        trust_remote_code=trust_remote_code,
+    )
+    for message in system.resolved.messages:
+        print(f"note: {message}", file=sys.stderr)
+    return system
 
 
 def saved_runs() -> list[Path]:

@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from emosym.cli.common import DeviceOption, PrecisionOption, TrustOption, existing_run, registry_for
+from emosym.cli.common import (
+    DeviceOption,
+    PrecisionOption,
+    SetOption,
+    TrustOption,
+    existing_run,
+    registry_for,
+)
 
 
 def evaluate(
@@ -25,6 +32,7 @@ def evaluate(
         typer.Option("--out", metavar="DIR", help="Where figures and images go; the run folder by default."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    sets: SetOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
     trust_remote_code: TrustOption = False,
@@ -38,10 +46,11 @@ def evaluate(
 
     figures = evaluate_run(
         run,
+        sets=sets or (),
         registry=registry,
         split=split,
-        device=device,
-        precision=precision,
+        device=device or "auto",
+        precision=precision or "auto",
         out=out,
         trust_remote_code=trust_remote_code,
     )

@@ -13,10 +13,10 @@ from emosym_registry import EmosymError
 from emosym.cli.common import (
     DeviceOption,
     PrecisionOption,
+    SetOption,
     SystemOption,
     TrustOption,
-    find_system,
-    registry_for,
+    load_system,
 )
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def generate(
         ),
     ] = None,
     system: SystemOption = None,
+    sets: SetOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
     trust_remote_code: TrustOption = False,
@@ -69,17 +70,7 @@ def generate(
     from emosym.request import PROMPT, Request
 
     request = Request(emotion, weights, image, number, prompt or PROMPT, seed, steps, guidance, strength)
-    folder = find_system(system)
-    registry = registry_for(context.obj)
-    from emosym.system import System
-
-    loaded = System.load(
-        folder,
-        device=device or "auto",
-        precision=precision or "auto",
-        registry=registry,
-        trust_remote_code=trust_remote_code,
-    )
+    loaded = load_system(context, system, sets, device, precision, trust_remote_code, generate=True)
     with _steps_shown() as on_step:
         pictures = loaded.paint(request, on_step=on_step)
     out.mkdir(parents=True, exist_ok=True)

@@ -14,10 +14,10 @@ from emosym.cli.columns import columns
 from emosym.cli.common import (
     DeviceOption,
     PrecisionOption,
+    SetOption,
     SystemOption,
     TrustOption,
-    find_system,
-    registry_for,
+    load_system,
 )
 
 if TYPE_CHECKING:
@@ -32,23 +32,14 @@ def understand(
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, help="Pictures read at once; fewer need less memory.")
     ] = 32,
+    sets: SetOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
     trust_remote_code: TrustOption = False,
 ) -> None:
     """Read the emotion of each picture with a saved system."""
     _check_images(images)
-    folder = find_system(system)
-    registry = registry_for(context.obj)
-    from emosym.system import System
-
-    loaded = System.load(
-        folder,
-        device=device or "auto",
-        precision=precision or "auto",
-        registry=registry,
-        trust_remote_code=trust_remote_code,
-    )
+    loaded = load_system(context, system, sets, device, precision, trust_remote_code, generate=False)
     readings = loaded.understand(images, batch_size=batch_size)
     if as_json:
         print(

@@ -15,7 +15,9 @@ from PIL import Image
 from emosym.assembly import Builder, ExperimentParts, attributed, build_parts
 from emosym.contracts import Evidence, Metric, Sample
 from emosym.report.sheet import contact_sheet
-from emosym.system import System
+from emosym.spec import load_spec
+from emosym.storage import find_saved
+from emosym.system import PAINTING, READING, System
 from emosym.toolkit import write_json
 
 Metrics = Sequence[tuple[RegisteredComponent, Metric]]
@@ -164,24 +166,29 @@ def evaluate_system(
 def evaluate_run(
     run: Path,
     *,
+    sets: Sequence[str] = (),
     registry: Registry | None = None,
     split: str | None = None,
-    device: str | None = None,
-    precision: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
     out: Path | None = None,
     trust_remote_code: bool = False,
 ) -> Mapping[str, Any]:
-    """Evaluate the saved system of a run again, on the same or another split."""
+    """Evaluate the saved system of a run again, on the same or another split; ``sets`` override its spec."""
     registry = registry or load_registry()
     system = System.load(
         run,
+        sets=sets,
         registry=registry,
-        device=device or "auto",
-        precision=precision or "auto",
+        device=device,
+        precision=precision,
         trust_remote_code=trust_remote_code,
     )
+    folder, facts = find_saved(Path(run))
+    used = (*READING, *PAINTING, "data", "judges.evaluate", "metrics")
+    resolved = load_spec(folder / "spec.yaml", registry=registry, sets=sets, use=used, saved=facts.components)
     builder = Builder.of(
-        system.resolved,
+        resolved,
         registry,
         device=system.device,
         precision=system.precision,

@@ -11,3 +11,7 @@ class ComponentConfig(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, protected_namespaces=(), use_attribute_docstrings=True
     )
+
+    def needs(self, declared: tuple[str, ...]) -> tuple[str, ...]:
+        """What the component needs with these parameters; ``declared`` is what its class and its descriptor say."""
+        return declared

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from emosym.contracts.page import as_markdown
-from emosym.testing import SUITES
 from emosym.testing.checks import TIERS, Check
 from emosym.testing.generic import ComponentSuite
+from emosym.testing.suites import SUITES
 
 HEAD = """\
 # Conformance checks

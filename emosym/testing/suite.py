@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import torch
-from emosym_registry import EmosymError, Registry, did_you_mean, load_registry
-from pydantic import BaseModel
+from emosym_registry import ComponentSpec, EmosymError, Registry, did_you_mean, load_registry
 
-from emosym.contracts import Context, LabelSet
+from emosym.contracts import Component, ComponentConfig, Context, LabelSet
 from emosym.testing.checks import Check
 
-SIZES = {"hidden_size": 32, "text_width": 24, "context_tokens": 3, "token_widths": (16, 20)}
-"""D, W, K and the widths of two text encoders: small, and all different so that a mix-up shows."""
 
+class Sizes(NamedTuple):
+    """D, W, K and the widths of two text encoders: small, and all different so that a mix-up shows."""
+
+    hidden_size: int = 32
+    text_width: int = 24
+    context_tokens: int = 3
+    token_widths: tuple[int, ...] = (16, 20)
+
+
+SIZES = Sizes()
+OTHER_LABELS = (("negative", "positive"), tuple("abcdefghij"))
+"""Label sets of runs that a component may not have been made for."""
+
+T = TypeVar("T")
 
 _registry: Registry | None = None
 
@@ -44,10 +55,10 @@ class ConformanceSuite:
     """
 
     kind: ClassVar[str] = ""
-    contract: ClassVar[type] = object
+    contract: ClassVar[type] = Component
     component: ClassVar[str] = ""
     implementation: ClassVar[type | None] = None
-    config: ClassVar[type[BaseModel] | None] = None
+    config: ClassVar[type[ComponentConfig] | None] = None
     params: ClassVar[Mapping[str, Any]] = {}
     labels: ClassVar[str | tuple[str, ...]] = "mikels-8"
     expected_failures: ClassVar[Mapping[str, str]] = {}
@@ -98,16 +109,25 @@ class ConformanceSuite:
 
     def context(self) -> Context:
         """What the component is told when it is built; the sizes are those of :data:`SIZES`."""
-        found = {
+        aliases = {
             (alias.kind, alias.component, alias.name): path
             for _, alias in installed().aliases()
             if (path := installed().alias(alias.kind, alias.component, alias.name)) is not None
         }
-        labels = self.labels if isinstance(self.labels, str) else list(self.labels)
         return Context(
-            labels=LabelSet.of(labels), device=torch.device("cpu"), run=self.folder, kind=self.kind,
-            component=self.component.rpartition("/")[2], aliases=found, **SIZES,
-        )  # fmt: skip
+            labels=LabelSet.of(self.labels),
+            device=torch.device("cpu"),
+            run=self.folder,
+            kind=self.kind,
+            component=self.component.rpartition("/")[2],
+            aliases=aliases,
+            **SIZES._asdict(),
+        )
+
+    @property
+    def spec(self) -> ComponentSpec | None:
+        """What the component's plugin says of it; None where it is not registered."""
+        return installed().find(self.kind, self.component).spec if self.component else None
 
     def classes(self) -> tuple[Any, Any]:
         """The implementation and its config model."""
@@ -119,19 +139,27 @@ class ConformanceSuite:
                 f"{type(self).__name__} names no component",
                 hint='write component = "name" in the class, as it is registered',
             )
-        offer = installed().find(self.kind, self.component)
-        return offer.load(), offer.load_config()
+        registered = installed().find(self.kind, self.component)
+        return registered.load(), registered.load_config()
+
+    def build(self, changes: Mapping[str, Any], context: Context) -> Any:
+        """A new component with :meth:`parameters`, some of them changed, in a context."""
+        implementation, config = self.classes()
+        return implementation(config.model_validate({**self.parameters(), **changes}), context)
 
     def make(self, **changes: Any) -> Any:
-        """A new component with :meth:`parameters`, some of them changed."""
-        implementation, config = self.classes()
-        return implementation(config.model_validate({**self.parameters(), **changes}), self.context())
+        """A new component with other parameters."""
+        return self.build(changes, self.context())
 
-    def make_told(self, **context: Any) -> Any:
-        """A new component that is told other things when it is built, such as another number of tokens."""
-        implementation, config = self.classes()
-        told = dataclasses.replace(self.context(), **context)
-        return implementation(config.model_validate(dict(self.parameters())), told)
+    def make_in(self, **changes: Any) -> Any:
+        """A new component in another context, such as one with another number of tokens."""
+        return self.build({}, dataclasses.replace(self.context(), **changes))
+
+    def under(self, names: Sequence[str]) -> Self:
+        """The same suite in a run with other labels."""
+        other, context = type(self)(), dataclasses.replace(self.context(), labels=LabelSet(tuple(names)))
+        other.context = lambda: context  # type: ignore[method-assign]
+        return other
 
     @property
     def subject(self) -> Any:
@@ -144,11 +172,12 @@ class ConformanceSuite:
         return Path(self.keep("folder", lambda: tempfile.TemporaryDirectory(prefix="emosym-")).name)
 
     @classmethod
-    def keep(cls, name: str, make: Any) -> Any:
+    def keep(cls, name: str, make: Callable[[], T]) -> T:
         """What ``make`` gives, made once for the class."""
         if name not in cls._kept:
             cls._kept[name] = make()
-        return cls._kept[name]
+        kept: T = cls._kept[name]
+        return kept
 
     @classmethod
     def teardown_class(cls) -> None:
@@ -165,12 +194,12 @@ class ConformanceSuite:
     @classmethod
     def methods(cls) -> Iterator[tuple[str, Check]]:
         """Names of the check methods with what they promise, in the order of their ids."""
-        found = {
+        methods = {
             name: promise
             for name in dir(cls)
             if isinstance(promise := getattr(getattr(cls, name, None), "check", None), Check)
         }
-        yield from sorted(found.items(), key=lambda item: item[1].id)
+        yield from sorted(methods.items(), key=lambda item: item[1].id)
 
     @classmethod
     def checks(cls) -> list[Check]:

@@ -60,8 +60,8 @@ class BackboneSuite(PrefixChecks, AdapterChecks):
             tokens = self.tokens().requires_grad_()
             with in_mode(self.subject, training):
                 states = self.subject(self.samples(), tokens)
-            found = gradient(mixed(states), tokens)
-            reached = finite(found) and bool((found.norm(dim=-1) > 0).all())
+            own = gradient(mixed(states), tokens)
+            reached = finite(own) and bool((own.norm(dim=-1) > 0).all())
             require(reached, f"a token without a gradient (training={training})")
 
     @check("backbone.causal", "states that depend on their own token and those before, never on later ones")
@@ -134,7 +134,7 @@ class BackboneSuite(PrefixChecks, AdapterChecks):
         changed.paste(picture(2, (2 * side, side)), (14 * side, 0))
         for images, others in (((wide,), (changed,)), ((*many,), (*many[:-1], picture(99, (side, side))))):
             samples = [Sample("whole-or-refused", one) for one in (images, others)]
-            error = refusal(lambda samples=samples: self.states(samples[:1]))
+            error = refusal(self.states, samples[:1])
             if error is not None:
                 require("whole-or-refused" in str(error), f"an error without the sample's id: {error}")
                 continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -46,7 +46,8 @@ class BackboneChecks(ComponentSuite):
         noise = torch.randn(
             rows, COUNT, self.subject.hidden_size, generator=torch.Generator().manual_seed(seed)
         )
-        return mean.cpu().float() + std * noise
+        tokens: Tensor = mean.cpu().float() + std * noise
+        return tokens
 
     @torch.no_grad()
     def states(
@@ -62,7 +63,8 @@ class BackboneChecks(ComponentSuite):
         batch = self.samples() if batch is None else batch
         tokens = self.tokens(len(batch)) if tokens is None else tokens
         with in_mode(backbone, training=False):
-            return backbone(batch, tokens, question)
+            states: Tensor = backbone(batch, tokens, question)
+        return states
 
     def apart(self, one: Tensor, other: Tensor) -> float:
         """The largest difference as a share of the largest state."""
@@ -70,11 +72,5 @@ class BackboneChecks(ComponentSuite):
 
     def prefix(self, batch: Sequence[Sample] | None = None, by: Any = None) -> Prefix:
         """Of the three samples."""
-        return (by or self.subject).encode(self.samples() if batch is None else batch)
-
-    def base(self, backbone: Any) -> Mapping[str, Tensor]:
-        """Every saved tensor that no adapter owns, by name."""
-        own = {id(parameter) for parameter in backbone.adapters().values()}
-        return {
-            name: value for name, value in backbone.state_dict(keep_vars=True).items() if id(value) not in own
-        }
+        prefix: Prefix = (by or self.subject).encode(self.samples() if batch is None else batch)
+        return prefix

@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emosym_registry import EmosymError
+from emosym_registry.errors import some
 
 from emosym.contracts import SPLITS, LabelSet, Sample
 from emosym.testing.checks import NotApplicable, check, require
-from emosym.testing.probes import refusal, some
-from emosym.testing.suites.dataset_base import FORMS, OTHER_LABELS, DatasetBase, identity
+from emosym.testing.probes import refusal
+from emosym.testing.suite import OTHER_LABELS
+from emosym.testing.suites.dataset_base import FORMS, DatasetBase, identity
 
 
 class DatasetSuite(DatasetBase):
@@ -67,7 +69,7 @@ class DatasetSuite(DatasetBase):
     )
     def test_stable(self) -> None:
         """Runs of several seeds and a resumed run must see the same split, or their figures are of different tests."""
-        again, other = self.make(), self.make_told(seed=self.context().seed + 1)
+        again, other = self.make(), self.make_in(seed=self.context().seed + 1)
         for name in SPLITS:
             first = [(one.id, one.label) for one in self.subject.split(name)]
             for who, dataset in (("a new component", again), ("a run with another seed", other)):
@@ -86,7 +88,7 @@ class DatasetSuite(DatasetBase):
     def test_label_order(self) -> None:
         """Label sets are ordered by the spec, not by the dataset; a fixed index would be another emotion."""
         names = self.context().labels.names
-        turned = self.make_told(labels=LabelSet(names[::-1]))
+        turned = self.make_in(labels=LabelSet(names[::-1]))
         for name in SPLITS:
             for one, other in zip(self.subject.split(name), turned.split(name), strict=True):
                 here = None if one.label is None else names[one.label]
@@ -100,7 +102,7 @@ class DatasetSuite(DatasetBase):
         """A spec with labels that the data does not have must be told so before the first step."""
         for names in OTHER_LABELS:
             try:
-                dataset = self.make_told(labels=LabelSet(names))
+                dataset = self.make_in(labels=LabelSet(names))
                 splits = [dataset.split(name) for name in SPLITS]
             except EmosymError:
                 continue
@@ -161,7 +163,7 @@ class DatasetSuite(DatasetBase):
     def test_unknown_split(self) -> None:
         """A misspelt split that is empty, or another one, would give figures of nothing or of the training set."""
         for name in ("tset", "validation", "", "all"):
-            require(refusal(lambda name=name: self.subject.split(name)) is not None, f"a split {name!r}")
+            require(refusal(self.subject.split, name) is not None, f"a split {name!r}")
 
     @check("dataset.sound", "no problems where the files are sound")
     def test_sound(self) -> None:
@@ -177,7 +179,7 @@ class DatasetSuite(DatasetBase):
         """`emosym data check` prints the whole list; an error would show the first problem only, as a fault of ours."""
         for names in OTHER_LABELS:
             self._check_told(
-                lambda names=names: self.make_told(labels=LabelSet(names)), f"labels {', '.join(names)}"
+                lambda names=names: self.make_in(labels=LabelSet(names)), f"labels {', '.join(names)}"
             )
         gone = self.elsewhere()
         if gone is not None:
@@ -190,7 +192,7 @@ class DatasetSuite(DatasetBase):
         except EmosymError:
             return
         problems = self._problems(dataset)
-        unread = [name for name in SPLITS if refusal(lambda name=name: dataset.split(name))]
+        unread = [name for name in SPLITS if refusal(dataset.split, name)]
         require(bool(problems) or not unread, f"no problem with {what}, though {some(unread)} cannot be read")
 
     def _problems(self, dataset: Any) -> list[str]:

@@ -15,7 +15,6 @@ from emosym.testing.generic import ComponentSuite
 
 OPENED = 8
 """Pictures opened of each split."""
-OTHER_LABELS = (("negative", "positive"), tuple("abcdefghij"))
 
 
 class DatasetBase(ComponentSuite):

@@ -27,11 +27,11 @@ class EmotionSpaceSuite(ComponentSuite):
     def data(self, seed: int = 0) -> tuple[States, Tensor]:
         """States of :data:`EACH` samples a class around a centre of their own, in a shuffled order, and their labels."""
         draw = torch.Generator().manual_seed(seed)
-        classes, tokens, width = len(self.context().labels), SIZES["context_tokens"] + 1, SIZES["hidden_size"]
+        classes, tokens, width = len(self.context().labels), SIZES.context_tokens + 1, SIZES.hidden_size
         labels = torch.arange(classes).repeat(EACH)[torch.randperm(EACH * classes, generator=draw)]
         centres = 3 * torch.randn(classes, tokens, width, generator=draw)
-        around = 0.5 * torch.randn(len(labels), tokens, width, generator=draw)
-        return States.split(centres[labels] + around), labels
+        noise = 0.5 * torch.randn(len(labels), tokens, width, generator=draw)
+        return States.split(centres[labels] + noise), labels
 
     def fitted(self, seed: int = 0) -> Any:
         """A new space, fitted."""
@@ -49,7 +49,8 @@ class EmotionSpaceSuite(ComponentSuite):
         mixture = torch.zeros(count, len(self.context().labels))
         for label, weight in weights.items():
             mixture[:, label] = weight
-        return (space or self.ready).sample(mixture, torch.Generator().manual_seed(seed))
+        states: States = (space or self.ready).sample(mixture, torch.Generator().manual_seed(seed))
+        return states
 
     def centres(self, seed: int = 0) -> Tensor:
         """Mean state of every class [C,(K+1)·D]."""
@@ -59,14 +60,16 @@ class EmotionSpaceSuite(ComponentSuite):
 
     def distances(self, states: States, seed: int = 0) -> Tensor:
         """[C] from the mean of some draws to each class's centre."""
-        return (states.joined().flatten(1).mean(0) - self.centres(seed)).norm(dim=1)
+        away = states.joined().flatten(1).mean(0) - self.centres(seed)
+        distances: Tensor = torch.linalg.vector_norm(away, dim=1)
+        return distances
 
     @check("emotion-space.shape", "float32 states [B,K,D] and [B,D], finite, like those it was fitted to")
     def test_shape(self) -> None:
         """Drawn states take the place of real ones: the fusion is told K and D once."""
         states = self.draw({0: 1.0}, count=4)
         shapes = [list(states.context.shape), list(states.emotion.shape)]
-        expected = [[4, SIZES["context_tokens"], SIZES["hidden_size"]], [4, SIZES["hidden_size"]]]
+        expected = [[4, SIZES.context_tokens, SIZES.hidden_size], [4, SIZES.hidden_size]]
         require(shapes == expected, f"shapes {shapes}")
         require(states.context.dtype == states.emotion.dtype == torch.float32, f"{states.emotion.dtype}")
         require(finite(states.joined()), "a state that is not finite")

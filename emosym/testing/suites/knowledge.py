@@ -7,11 +7,12 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from emosym_registry.errors import some
+
 from emosym.contracts import Knowledge, Sample
 from emosym.testing.checks import NotApplicable, check, require
 from emosym.testing.generic import ComponentSuite
 from emosym.testing.pictures import picture, samples
-from emosym.testing.probes import some
 
 COUNT = 12
 
@@ -49,8 +50,8 @@ class KnowledgeSuite(ComponentSuite):
     @check("knowledge.says-something", "different texts for at least two of the samples")
     def test_says_something(self) -> None:
         """Knowledge that says nothing, or the same of every image, costs time and teaches nothing."""
-        found = {text for text in self.texts() if text is not None}
-        require(len(found) > 1, f"{len(found)} different texts for {len(self.samples())} samples")
+        texts = {text for text in self.texts() if text is not None}
+        require(len(texts) > 1, f"{len(texts)} different texts for {len(self.samples())} samples")
 
     @check("knowledge.repeatable", "the same texts the second time, and from a new component")
     def test_repeatable(self) -> None:

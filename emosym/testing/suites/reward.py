@@ -12,12 +12,20 @@ import torch
 from emosym_registry import EmosymError
 from torch import Tensor
 
-from emosym.contracts import LabelSet, RewardVerifier, Rollouts, Sample, States
+from emosym.contracts import (
+    ComponentConfig,
+    Context,
+    RewardResources,
+    RewardVerifier,
+    Rollouts,
+    Sample,
+    States,
+)
 from emosym.testing.checks import NotApplicable, check, require
 from emosym.testing.generic import ComponentSuite
-from emosym.testing.pictures import HashingTextEncoder, ProjectionJudge, samples
+from emosym.testing.pictures import HashingTextEncoder, ProjectionConfig, ProjectionJudge, samples
 from emosym.testing.probes import finite, leaving_random_state
-from emosym.testing.suite import SIZES
+from emosym.testing.suite import OTHER_LABELS, SIZES
 
 BATCH, TRIES = 6, 5
 
@@ -28,20 +36,23 @@ class RewardSuite(ComponentSuite):
     kind = "reward"
     contract: ClassVar[type] = RewardVerifier
 
-    def resources(self) -> Mapping[str, Any]:
+    def resources(self) -> RewardResources:
         """An untrained judge, a text encoder of the kit, and a second reading that depends on the picture."""
-        judge = ProjectionJudge(self.context())
-        read = ProjectionJudge(self.context(), seed=1)
-        return {
-            "judge": judge,
-            "text_encoder": HashingTextEncoder(self.context()),
-            "read": lambda batch: read.probabilities([sample.open()[0] for sample in batch]),
-        }
+        read = ProjectionJudge(ProjectionConfig(seed=1), self.context())
+        return RewardResources(
+            read=lambda batch: read.probabilities([sample.open()[0] for sample in batch]),
+            judge=ProjectionJudge(ProjectionConfig(), self.context()),
+            text_encoder=HashingTextEncoder(ComponentConfig(), self.context()),
+        )
 
-    def make(self, **changes: Any) -> Any:
-        """A new reward, bound."""
-        reward = super().make(**changes)
-        reward.bind(self.resources())
+    def build(self, changes: Mapping[str, Any], context: Context) -> Any:
+        """A new reward, bound to what its parameters need."""
+        reward, given = super().build(changes, context), self.resources()
+        needs = reward.config.needs(reward.needs)
+        judge = given.judge if "judge" in needs else None
+        reward.bind(
+            RewardResources(given.read, judge, given.text_encoder if "text_encoder" in needs else None)
+        )
         return reward
 
     def rollouts(self, batch: Sequence[Sample] | None = None) -> Rollouts:
@@ -49,14 +60,14 @@ class RewardSuite(ComponentSuite):
         batch = samples(BATCH, labels=len(self.context().labels)) if batch is None else batch
         draw = torch.Generator().manual_seed(0)
         shape, classes = (len(batch), TRIES), len(self.context().labels)
-        context = torch.randn(*shape, SIZES["context_tokens"], SIZES["hidden_size"], generator=draw)
+        context = torch.randn(*shape, SIZES.context_tokens, SIZES.hidden_size, generator=draw)
         return Rollouts(
             samples=batch,
             labels=torch.tensor([-1 if sample.label is None else sample.label for sample in batch]),
             actions=torch.randint(classes, shape, generator=draw),
             probabilities=torch.randn(*shape, classes, generator=draw).softmax(-1),
-            states=States(context, torch.randn(*shape, SIZES["hidden_size"], generator=draw)),
-            context_features=torch.randn(*shape, SIZES["text_width"], generator=draw),
+            states=States(context, torch.randn(*shape, SIZES.hidden_size, generator=draw)),
+            context_features=torch.randn(*shape, SIZES.text_width, generator=draw),
         )
 
     def sure(self) -> Rollouts:
@@ -69,7 +80,8 @@ class RewardSuite(ComponentSuite):
 
     def scores(self) -> Tensor:
         """Those of :meth:`rollouts`."""
-        return self.subject.score(self.rollouts())
+        scores: Tensor = self.subject.score(self.rollouts())
+        return scores
 
     @check("reward.shape", "scores of shape [B,G], float32, without gradient")
     def test_shape(self) -> None:
@@ -163,7 +175,7 @@ class RewardSuite(ComponentSuite):
     @check("reward.unlabelled", "no advantage between the tries of an unlabelled sample", tier="capability")
     def test_unlabelled(self) -> None:
         """Most images of a real set have no label. Scoring them as label -1 would reward the last emotion."""
-        if not self.subject.needs.labels:
+        if "labels" not in self.subject.needs:
             raise NotApplicable("the reward needs no labels")
         first, *rest = samples(BATCH, labels=len(self.context().labels))
         batch = [dataclasses.replace(first, label=None), *rest]
@@ -177,7 +189,7 @@ class RewardSuite(ComponentSuite):
     )
     def test_unannotated(self) -> None:
         """Not every image of a set is annotated with everything; a missing annotation says nothing for or against."""
-        if not self.subject.needs.attributes:
+        if "attributes" not in self.subject.needs:
             raise NotApplicable("the reward needs no attributes")
         first, *rest = samples(BATCH, labels=len(self.context().labels))
         batch = [dataclasses.replace(first, attributes={}), *rest]
@@ -191,26 +203,22 @@ class RewardSuite(ComponentSuite):
     )
     def test_resources(self) -> None:
         """The run is refused before the first step, not after an hour."""
-        needs = self.subject.needs
-        wanted = {"judge": needs.judge, "text_encoder": needs.text, "read": needs.augmentation}
-        if not any(wanted.values()):
+        needed = {"judge", "text_encoder"} & set(self.subject.needs)
+        if not needed:
             raise NotApplicable("the reward needs no resource")
-        unbound = ComponentSuite.make(self)
+        unbound = super().build({}, self.context())
         try:
-            unbound.bind(dict.fromkeys(wanted))
+            unbound.bind(RewardResources(self.resources().read))
             unbound.score(self.rollouts())
         except EmosymError:
             return
-        require(False, f"scores without {', '.join(name for name, need in wanted.items() if need)}")
+        require(False, f"scores without {' and '.join(sorted(needed))}")
 
     @check("reward.labels-fit", "other label sets to be scored, or refused when the reward is built")
     def test_labels_fit(self) -> None:
         """Mikels' wheel has eight emotions; a spec with other labels must be told so at once."""
-        for names in (("negative", "positive"), tuple("abcdefghij")):
-            other = type(self)()
-            other.context = lambda names=names: dataclasses.replace(  # type: ignore[method-assign]
-                ComponentSuite.context(self), labels=LabelSet(names)
-            )
+        for names in OTHER_LABELS:
+            other = self.under(names)
             try:
                 reward = other.make()
             except EmosymError:
@@ -221,12 +229,10 @@ class RewardSuite(ComponentSuite):
 
 def _tensors(rollouts: Rollouts) -> dict[str, Tensor]:
     """Every tensor of the rollouts, by name."""
-    found = {
-        **{
-            name: getattr(rollouts, name)
-            for name in ("labels", "actions", "probabilities", "context_features")
-        },
+    names = ("labels", "actions", "probabilities", "context_features")
+    every = {
+        **{name: getattr(rollouts, name) for name in names},
         "states.context": rollouts.states.context,
         "states.emotion": rollouts.states.emotion,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in every.items() if value is not None}

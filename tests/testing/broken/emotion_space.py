@@ -23,7 +23,7 @@ class Right(EmotionSpace):
     def __init__(self, config: Config, context: Context) -> None:
         super().__init__()
         self.config, self.context = config, context
-        shape = (len(context.labels), SIZES["context_tokens"] + 1, SIZES["hidden_size"])
+        shape = (len(context.labels), SIZES.context_tokens + 1, SIZES.hidden_size)
         self.register_buffer("mean", torch.full(shape, torch.nan))
         self.register_buffer("deviation", torch.full(shape, torch.nan))
 

@@ -43,7 +43,7 @@ class ComponentSuite(ConformanceSuite):
         "component.needs",
         "`needs` in words of the registry, those of its `ComponentSpec`, and `attribute_keys` beside `attributes`",
     )
-    def test_needs(self) -> None:
+    def test_declared_needs(self) -> None:
         """What has to stand beside a component is checked by its descriptor, before anything is loaded; a class that needs
         more finds out at work."""
         implementation, _ = self.classes()

@@ -214,7 +214,7 @@ def as_dict(result: Result) -> dict[str, Any]:
 
 
 def _counts(results: Sequence[Result]) -> str:
-    counts = Counter(result.outcome for result in results)
+    counts: Counter[str] = Counter(result.outcome for result in results)
     order = ("passed", "failed", "expected failure", "not applicable")
     return (
         ", ".join(f"{counts[outcome]} {outcome}" for outcome in order if counts[outcome])

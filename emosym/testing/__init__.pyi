@@ -7,6 +7,7 @@ from .checks import (
 )
 from .pictures import (
     HashingTextEncoder as HashingTextEncoder,
+    ProjectionConfig as ProjectionConfig,
     ProjectionJudge as ProjectionJudge,
     picture as picture,
     samples as samples,

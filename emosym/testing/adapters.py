@@ -1,4 +1,5 @@
-"""What backbones and diffusion heads are asked alike: a frozen base, and adapters that are saved whole or refused."""
+"""What backbones and diffusion heads are asked alike: a frozen base, and adapters that are saved whole or
+refused."""
 
 from __future__ import annotations
 

@@ -19,11 +19,12 @@ class ComponentSuite(ConformanceSuite):
 
     @check(
         "component.contract",
-        "a class that implements its kind's contract wholly and keeps `config` and `context` as they are given",
+        "a class that implements its kind's contract wholly and keeps `config` and `context` as given",
     )
     def test_contract(self) -> None:
-        """The core calls every method of the contract, where one that is missing would stop a run hours into it. A saved
-        system writes the config back; errors and reports name the component by its context."""
+        """The core calls every method of the contract, where one that is missing would stop a run hours
+        into it. A saved system writes the config back; errors and reports name the component by its
+        context."""
         implementation, model = self.classes()
         require(
             isinstance(implementation, type) and issubclass(implementation, self.contract),
@@ -41,11 +42,11 @@ class ComponentSuite(ConformanceSuite):
 
     @check(
         "component.needs",
-        "`needs` in words of the registry, those of its `ComponentSpec`, and `attribute_keys` beside `attributes`",
+        "`needs` to be those of its `ComponentSpec`, with `attribute_keys` where it needs `attributes`",
     )
     def test_declared_needs(self) -> None:
-        """What has to stand beside a component is checked by its descriptor, before anything is loaded; a class that needs
-        more finds out at work."""
+        """What has to stand beside a component is checked by its descriptor, before anything is loaded; a
+        class that needs more finds out at work."""
         implementation, _ = self.classes()
         needs = implementation.needs
         require(isinstance(needs, tuple) and set(needs) <= set(NEEDS), f"{needs!r} of {', '.join(NEEDS)}")
@@ -95,7 +96,8 @@ class ComponentSuite(ConformanceSuite):
 
     @check("component.leaves-random-state", "building the component to leave the global random state alone")
     def test_leaves_random_state(self) -> None:
-        """A component that draws from torch's, numpy's or Python's global generator changes all that is built after it."""
+        """A component that draws from torch's, numpy's or Python's global generator changes all that is
+        built after it."""
         with leaving_random_state():
             self.make()
 
@@ -105,7 +107,8 @@ class ComponentSuite(ConformanceSuite):
         tier="capability",
     )
     def test_device(self) -> None:
-        """One tensor that is left elsewhere (on `meta`, where loading skipped it) stops the first step, or costs a copy each."""
+        """One tensor that is left elsewhere (on `meta`, where loading skipped it) stops the first step, or
+        costs a copy each."""
         if not tensors_of(self.subject):
             raise NotApplicable("the component has no weights")
         self._require_on(self.subject, torch.device("cpu"))
@@ -114,7 +117,8 @@ class ComponentSuite(ConformanceSuite):
             self._require_on(self.make_in(device=accelerator).to(accelerator), accelerator)
 
     def _require_on(self, component: Any, device: torch.device) -> None:
-        """The assembly moves a module once more after it is built, so only what cannot be moved may be astray."""
+        """The assembly moves a module once more after it is built, so only what cannot be moved may be
+        astray."""
         places = {name: value.device.type for name, value in tensors_of(component).items()}
         astray = [f"{name} on {place}" for name, place in places.items() if place != device.type]
         require(not astray, f"{some(astray)} where {device.type} is right")

@@ -1,4 +1,5 @@
-"""What suites show to components: seeded pictures and samples, an untrained judge, a text encoder without a vocabulary."""
+"""What suites show to components: seeded pictures and samples, an untrained judge, a text encoder without a
+vocabulary."""
 
 from __future__ import annotations
 
@@ -57,7 +58,8 @@ class ProjectionConfig(ComponentConfig):
 
 
 class ProjectionJudge(Judge[ProjectionConfig]):
-    """A real, untrained judge: a fixed random projection of the picture's pixels. Independent of any system."""
+    """A real, untrained judge: a fixed random projection of the picture's pixels. Independent of any
+    system."""
 
     SIDE = 8
 

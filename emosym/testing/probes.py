@@ -1,4 +1,5 @@
-"""What checks ask again and again: how far apart tensors are, what a loss reaches, whether a call is refused."""
+"""What checks ask again and again: how far apart tensors are, what a loss reaches, whether a call is
+refused."""
 
 from __future__ import annotations
 
@@ -77,7 +78,8 @@ def refusal(call: Callable[..., Any], *given: Any) -> EmosymError | None:
 
 @contextmanager
 def leaving_random_state() -> Iterator[None]:
-    """What happens inside must not draw from the global generators of torch, numpy and Python, or seed them."""
+    """What happens inside must not draw from the global generators of torch, numpy and Python, or seed
+    them."""
     before = _random_states()
     yield
     moved = [whose for whose, state in _random_states().items() if state != before[whose]]

@@ -30,15 +30,16 @@ class Result:
 
 
 def suite_for(component: RegisteredComponent) -> type[ConformanceSuite]:
-    """The suite that a component's plugin names (``ComponentSpec.conformance``), or its kind's with default parameters."""
+    """The suite that a component's plugin names (``ComponentSpec.conformance``), or its kind's with default
+    parameters."""
     if not component.spec.conformance:
         return type(component.spec.name, (SUITES[component.spec.kind],), {"component": component.qualified})
-    suite = component.load_conformance()
-    if not (isinstance(suite, type) and issubclass(suite, SUITES[component.spec.kind])):
+    suite, expected = component.load_conformance(), SUITES[component.spec.kind]
+    if not (isinstance(suite, type) and issubclass(suite, expected)):
         raise EmosymError(
             "conformance.wrong-suite",
-            f"{component.spec.conformance} of {component.qualified} is no {SUITES[component.spec.kind].__name__}",
-            hint=f"subclass emosym.testing.{SUITES[component.spec.kind].__name__}",
+            f"{component.spec.conformance} of {component.qualified} is no {expected.__name__}",
+            hint=f"subclass emosym.testing.{expected.__name__}",
         )
     _refuse_foreign(suite, component)
     return suite
@@ -50,7 +51,8 @@ def _refuse_foreign(suite: type[ConformanceSuite], component: RegisteredComponen
     if suite.component not in (component.spec.name, component.qualified):
         cause = f"{named} of {component.qualified} names component {suite.component!r}"
     elif suite.implementation is not None and suite.implementation is not component.load():
-        cause = f"{named} of {component.qualified} tests {suite.implementation.__qualname__}, not {component.spec.target}"
+        tested = suite.implementation.__qualname__
+        cause = f"{named} of {component.qualified} tests {tested}, not {component.spec.target}"
     else:
         return
     hint = f'write component = "{component.qualified}" in the suite, and no implementation'
@@ -75,7 +77,8 @@ def run_suite(
 
 
 def contract_failure(suite: type[ConformanceSuite]) -> Result | None:
-    """The result of ``component.contract`` where that fails: a component that cannot be built fails every other check too.
+    """The result of ``component.contract`` where that fails: a component that cannot be built fails every
+    other check too.
 
     What was made stays for the suite's other checks where it does not fail.
     """
@@ -114,7 +117,8 @@ def components_named(registry: Registry, name: str) -> list[RegisteredComponent]
 
 
 def plugins_in(folder: Path) -> list[InstalledPlugin]:
-    """The plugins of a package's folder that is not installed, read from its pyproject.toml and put on ``sys.path``."""
+    """The plugins of a package's folder that is not installed, read from its pyproject.toml and put on
+    ``sys.path``."""
     file = folder / "pyproject.toml"
     try:
         project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]

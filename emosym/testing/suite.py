@@ -1,4 +1,5 @@
-"""What all conformance suites share: how the component under test is made, and the checks that fit every kind."""
+"""What all conformance suites share: how the component under test is made, and the checks that fit every
+kind."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ _registry: Registry | None = None
 
 
 def installed() -> Registry:
-    """The plugins whose components are checked: what :func:`use` was given, or all that are installed, loaded once."""
+    """The plugins whose components are checked: what :func:`use` was given, or all that are installed,
+    loaded once."""
     global _registry
     _registry = _registry or load_registry()
     return _registry
@@ -49,9 +51,10 @@ def use(registry: Registry) -> None:
 class ConformanceSuite:
     """Subclass the suite of your component's kind and name the component; each ``test_`` method is a check.
 
-    ``component`` is a registered name; ``params`` are its parameters, or override :meth:`parameters` where they need
-    files (write them to ``self.folder``). A component that is not registered is given as ``implementation`` and ``config``.
-    ``expected_failures`` maps a check's id to the reason why it fails; a check that then holds is a failure.
+    ``component`` is a registered name; ``params`` are its parameters, or override :meth:`parameters` where
+    they need files (write them to ``self.folder``). A component that is not registered is given as
+    ``implementation`` and ``config``. ``expected_failures`` maps a check's id to the reason why it fails; a
+    check that then holds is a failure.
     """
 
     kind: ClassVar[str] = ""
@@ -73,7 +76,8 @@ class ConformanceSuite:
 
     @classmethod
     def _refuse_lost_checks(cls) -> None:
-        """A method that is set to None, or overridden without ``@check`` or in another tier, would check nothing unseen."""
+        """A method that is set to None, or overridden without ``@check`` or in another tier, would check
+        nothing unseen."""
         own = {(promise.id, promise.tier) for promise in cls.checks()}
         bases = [base for base in cls.__mro__[1:] if issubclass(base, ConformanceSuite)]
         inherited = {(promise.id, promise.tier) for base in bases for promise in base.checks()}
@@ -81,7 +85,7 @@ class ConformanceSuite:
             raise EmosymError(
                 "conformance.lost-check",
                 f"{cls.__name__} takes away {', '.join(sorted(id for id, _ in inherited - own))}",
-                hint="keep the check's method, or name the check in expected_failures with the reason why it fails",
+                hint="keep the check's method, or give the reason why it fails in expected_failures",
             )
 
     @classmethod

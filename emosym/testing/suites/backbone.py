@@ -18,7 +18,8 @@ from emosym.testing.suites.backbone_prefix import PrefixChecks
 
 
 class BackboneSuite(PrefixChecks, AdapterChecks):
-    """States of three samples with pictures of three sizes. Set ``params`` to a small model: it is built several times."""
+    """States of three samples with pictures of three sizes. Set ``params`` to a small model: it is built
+    several times."""
 
     kind = "backbone"
     contract: ClassVar[type] = Backbone
@@ -55,7 +56,8 @@ class BackboneSuite(PrefixChecks, AdapterChecks):
 
     @check("backbone.reaches-tokens", "a gradient to every token of every sample, alike in training mode")
     def test_reaches_tokens(self) -> None:
-        """The reasoning tokens are what the method learns; in the public code they never received a gradient."""
+        """The reasoning tokens are what the method learns; in the public code they never received a
+        gradient."""
         for training in (False, True):
             tokens = self.tokens().requires_grad_()
             with in_mode(self.subject, training):
@@ -66,7 +68,8 @@ class BackboneSuite(PrefixChecks, AdapterChecks):
 
     @check("backbone.causal", "states that depend on their own token and those before, never on later ones")
     def test_causal(self) -> None:
-        """[EMO] reads what the [CTX] tokens gathered, and not the other way round; a prefix can only be shared so."""
+        """[EMO] reads what the [CTX] tokens gathered, and not the other way round; a prefix can only be
+        shared so."""
         base = self.states()
         for place in range(COUNT):
             tokens = self.tokens()

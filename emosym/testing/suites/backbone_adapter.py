@@ -77,7 +77,8 @@ class AdapterChecks(BackboneChecks):
         tier="slow",
     )
     def test_learns(self) -> None:
-        """Every gradient may be there and the states still not follow: a wrong sign, a scale that underflows, a stale cache."""
+        """Every gradient may be there and the states still not follow: a wrong sign, a scale that
+        underflows, a stale cache."""
         backbone, tokens = self.make(), self.tokens().requires_grad_()
         states = self.states(by=backbone)
         wanted = states[torch.arange(len(states)).roll(1)].flip(1)  # another sample's, in another order
@@ -103,7 +104,8 @@ class AdapterChecks(BackboneChecks):
         tier="capability",
     )
     def test_adapter_state(self) -> None:
-        """The public code's \"adapter\" held the whole base and the reference model: gigabytes a checkpoint."""
+        """The public code's \"adapter\" held the whole base and the reference model: gigabytes a
+        checkpoint."""
         self.require_adapters()
         require_adapters_alone(self.learnt)
 
@@ -159,7 +161,8 @@ class AdapterChecks(BackboneChecks):
         tier="capability",
     )
     def test_fingerprint_adapters(self) -> None:
-        """Fused optimisers write past torch's version counters; a prefix from before the step would pass for fresh."""
+        """Fused optimisers write past torch's version counters; a prefix from before the step would pass
+        for fresh."""
         self.require_adapters()
         backbone, state = self.make(), self.learnt.adapter_state()
         for fused in (False, True):

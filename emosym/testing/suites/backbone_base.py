@@ -1,4 +1,5 @@
-"""What the checks of backbones are done with: samples of mixed sizes, tokens at the vocabulary's scale, states."""
+"""What the checks of backbones are done with: samples of mixed sizes, tokens at the vocabulary's scale,
+states."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ class BackboneChecks(ComponentSuite):
     sizes: ClassVar[Sequence[tuple[int, int]]] = ((64, 64), (112, 48), (40, 72))
     """Widths and heights of the pictures; a batch holds all of them."""
     tolerance: ClassVar[float] = 1e-4
-    """Two readings that must be equal may differ by this share of the largest state; raise it for half precision."""
+    """Two readings that must be equal may differ by this share of the largest state; raise it for half
+    precision."""
 
     def samples(self, count: int = BATCH) -> list[Sample]:
         """Labelled samples with one picture each."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from emosym.contracts import LossTerms, ReasoningCompressor, States
 from emosym.testing.checks import NotApplicable, check, require
 from emosym.testing.generic import ComponentSuite
-from emosym.testing.probes import finite, gap, leaving_random_state, mixed, unreached
+from emosym.testing.probes import finite, gap, leaving_random_state, mixed, refusal, unreached
 from emosym.testing.suite import SIZES
 
 BATCH, WIDTH, TEXT = 6, SIZES.hidden_size, SIZES.text_width
@@ -94,7 +94,8 @@ class CompressorSuite(ComponentSuite):
 
     @check("compressor.initialise", "tokens around the given mean with the given deviation")
     def test_initialise(self) -> None:
-        """Tokens at another scale than the vocabulary are noise to the backbone, and training starts from nothing."""
+        """Tokens at another scale than the vocabulary are noise to the backbone, and training starts from
+        nothing."""
         compressor, mean, std = self.make(), torch.linspace(-2, 3, WIDTH), 0.25
         compressor.initialise(mean, std)
         noise = compressor.tokens(1).detach()[0] - mean
@@ -103,6 +104,21 @@ class CompressorSuite(ComponentSuite):
             abs(centre) < std / 2 and std / 2 < spread < 2 * std,
             f"tokens {centre:.3g} ± {spread:.3g} around the mean, for a deviation of {std}",
         )
+
+    @check(
+        "compressor.set-tokens", "the tokens that are set, and an error for another number or width of them"
+    )
+    def test_set_tokens(self) -> None:
+        """Tokens of the paper's authors are taken over by it; some of them are other tokens."""
+        compressor = self.make()
+        given = torch.randn(compressor.context_tokens + 1, WIDTH, generator=torch.Generator().manual_seed(9))
+        compressor.set_tokens(given)
+        require(gap(compressor.tokens(1)[0], given) == 0.0, "others than those that were set")
+        for wrong in (torch.cat([given, given]), torch.cat([given, given], 1)):
+            require(
+                refusal(compressor.set_tokens, wrong) is not None,
+                f"that tokens {list(wrong.shape)} are taken",
+            )
 
     @check("compressor.initialise-seeded", "the start to depend on the context's seed alone")
     def test_initialise_seeded(self) -> None:
@@ -184,7 +200,8 @@ class CompressorSuite(ComponentSuite):
         tier="capability",
     )
     def test_reaches_knowledge(self) -> None:
-        """The context tokens learn through these states, and a projection that stays random presses in noise."""
+        """The context tokens learn through these states, and a projection that stays random presses in
+        noise."""
         self.require_knowledge()
         states = self.states()
         reached = {"context states": states.context.requires_grad_(), **self.subject.knowledge_parameters()}

@@ -18,7 +18,8 @@ from emosym.testing.suites.dataset_base import FORMS, DatasetBase, identity
 
 
 class DatasetSuite(DatasetBase):
-    """The splits of a dataset with sound files: give a small one in ``params``, or write it to ``self.folder`` in
+    """The splits of a dataset with sound files: give a small one in ``params``, or write it to
+    ``self.folder`` in
     :meth:`parameters`. Nothing here trains, so a few pictures of each emotion are enough."""
 
     @check("dataset.splits", "train, val and test to be sequences of samples, none of them empty")
@@ -33,7 +34,8 @@ class DatasetSuite(DatasetBase):
 
     @check("dataset.sequence", "the same samples by place, by slice and one after another")
     def test_sequence(self) -> None:
-        """Batches are read by place and evaluation one after another; a lazy split can easily differ between them."""
+        """Batches are read by place and evaluation one after another; a lazy split can easily differ
+        between them."""
         for name in SPLITS:
             split = self.subject.split(name)
             ids = [sample.id for sample in split]
@@ -68,7 +70,8 @@ class DatasetSuite(DatasetBase):
         "the same samples in the same order from a new component, whatever the seed of the run",
     )
     def test_stable(self) -> None:
-        """Runs of several seeds and a resumed run must see the same split, or their figures are of different tests."""
+        """Runs of several seeds and a resumed run must see the same split, or their figures are of
+        different tests."""
         again, other = self.make(), self.make_in(seed=self.context().seed + 1)
         for name in SPLITS:
             first = [(one.id, one.label) for one in self.subject.split(name)]
@@ -138,7 +141,8 @@ class DatasetSuite(DatasetBase):
 
     @check("dataset.attributes", "annotations in the form the contract gives them", tier="capability")
     def test_attributes(self) -> None:
-        """Rewards compare scenes, objects and levels; a number written as text or a lone object would never match."""
+        """Rewards compare scenes, objects and levels; a number written as text or a lone object would never
+        match."""
         shown = [(sample, dict(sample.attributes)) for sample in self.opened()]
         if not any(attributes for _, attributes in shown):
             raise NotApplicable("the samples have no annotations")
@@ -161,7 +165,8 @@ class DatasetSuite(DatasetBase):
 
     @check("dataset.unknown-split", "a split that does not exist to be refused")
     def test_unknown_split(self) -> None:
-        """A misspelt split that is empty, or another one, would give figures of nothing or of the training set."""
+        """A misspelt split that is empty, or another one, would give figures of nothing or of the training
+        set."""
         for name in ("tset", "validation", "", "all"):
             require(refusal(self.subject.split, name) is not None, f"a split {name!r}")
 
@@ -173,10 +178,11 @@ class DatasetSuite(DatasetBase):
 
     @check(
         "dataset.problems-told",
-        "problems as a list of texts, and splits that are refused in words, where labels do not fit or files are gone",
+        "problems as texts, and splits refused in words, where labels do not fit or files are gone",
     )
     def test_problems_told(self) -> None:
-        """`emosym data check` prints the whole list; an error would show the first problem only, as a fault of ours."""
+        """`emosym data check` prints the whole list; an error would show the first problem only, as a fault
+        of ours."""
         for names in OTHER_LABELS:
             self._check_told(
                 lambda names=names: self.make_in(labels=LabelSet(names)), f"labels {', '.join(names)}"

@@ -17,7 +17,8 @@ class AdapterChecks(DiffusionChecks):
     """For heads that train something themselves, such as a LoRA on the denoiser."""
 
     def trained(self) -> Any:
-        """A new head after two steps on its adapters; a factor that starts at zero hides its partner in the first."""
+        """A new head after two steps on its adapters; a factor that starts at zero hides its partner in the
+        first."""
         head = self.make()
         if not head.adapters():
             raise NotApplicable("the head has no adapters with these parameters")

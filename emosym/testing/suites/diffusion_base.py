@@ -25,7 +25,8 @@ class DiffusionChecks(ComponentSuite):
     """A prompt with text on both sides of the placeholder."""
     steps: ClassVar[int] = 3
     text: ClassVar[bool | None] = None
-    """Whether the head takes prompts; None: as its component's capabilities say, and true where it is not registered."""
+    """Whether the head takes prompts; None: as its component's capabilities say, and true where it is not
+    registered."""
 
     def require_text(self) -> None:
         """End a check where the head takes no prompts."""

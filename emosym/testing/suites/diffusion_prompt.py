@@ -45,7 +45,8 @@ class PromptChecks(DiffusionChecks):
 
     @check("diffusion.vectors-matter", "another condition where one vector of one text encoder is another")
     def test_vectors_matter(self) -> None:
-        """Vectors that are read at the wrong place, or not at all, leave a prompt with a filler word in it."""
+        """Vectors that are read at the wrong place, or not at all, leave a prompt with a filler word in
+        it."""
         base = self.condition()
         for number in range(len(self.subject.token_widths)):
             for place in range(2):
@@ -130,7 +131,8 @@ class PromptChecks(DiffusionChecks):
         tier="capability",
     )
     def test_vocabulary(self) -> None:
-        """Words that drift while vectors train change every other prompt; two runs could no longer share a base."""
+        """Words that drift while vectors train change every other prompt; two runs could no longer share a
+        base."""
         self.require_text()
         head = self.subject
         before = {name: value.clone() for name, value in head.state_dict().items()}

@@ -56,7 +56,8 @@ class FusionSuite(ComponentSuite):
 
     @check("fusion.shape", "one float32 tensor [B,n,w] for each text encoder, finite")
     def test_shape(self) -> None:
-        """The diffusion head puts them at the n places of its prompt; another width or number stops the run there."""
+        """The diffusion head puts them at the n places of its prompt; another width or number stops the run
+        there."""
         count, vectors = self.ready.vectors, self.vectors()
         require(isinstance(count, int) and count >= 1, f"vectors = {count!r}")
         expected = [(BATCH, count, width) for width in SIZES.token_widths]
@@ -75,7 +76,8 @@ class FusionSuite(ComponentSuite):
 
     @check("fusion.reaches-parameters", "a gradient to every trainable tensor from the vectors")
     def test_reaches_parameters(self) -> None:
-        """A mapper that never learns looks like one that has nothing to say; it happened in the method's public code."""
+        """A mapper that never learns looks like one that has nothing to say; it happened in the method's
+        public code."""
         fusion = self.ready
         trainable = {name: p for name, p in fusion.named_parameters() if p.requires_grad}
         loss = torch.stack([mixed(one, seed) for seed, one in enumerate(fusion(self.states()))]).sum()
@@ -109,7 +111,8 @@ class FusionSuite(ComponentSuite):
 
     @check("fusion.batch", "a sample's vectors to be the same whatever else is in the batch")
     def test_batch(self) -> None:
-        """An image must not depend on which others are made beside it; picture i of seed s is the same bytes."""
+        """An image must not depend on which others are made beside it; picture i of seed s is the same
+        bytes."""
         alone = self.vectors(self.states()[1:2])
         gaps = self.compare(alone, tuple(one[1:2] for one in self.vectors()))
         require(

@@ -83,7 +83,8 @@ class JudgeSuite(ComponentSuite):
 
     @check("judge.any-picture", "pictures of any size and mode to be judged")
     def test_any_picture(self) -> None:
-        """Datasets hold grey scans, palettes and transparent PNGs; the one among 118,000 comes on the third day."""
+        """Datasets hold grey scans, palettes and transparent PNGs; the one among 118,000 comes on the third
+        day."""
         image = picture(1)
         odd = [
             image.convert("L"),
@@ -100,7 +101,8 @@ class JudgeSuite(ComponentSuite):
 
     @check("judge.label-order", "columns in the order of the run's labels, whatever that order is")
     def test_label_order(self) -> None:
-        """A classifier has its own order of emotions. Taken for the run's, it gives a wrong judge that looks right."""
+        """A classifier has its own order of emotions. Taken for the run's, it gives a wrong judge that
+        looks right."""
         names = self.context().labels.names
         turned = self.under(names[::-1]).make().probabilities(self.images())
         apart = gap(turned.flip(1), self.subject.probabilities(self.images()))
@@ -117,7 +119,8 @@ class JudgeSuite(ComponentSuite):
 
     @check("judge.identity", "an identity that two judges of the same weights share")
     def test_identity(self) -> None:
-        """Emo-A measured by the judge that chose the training images says nothing; the run is refused by identity."""
+        """Emo-A measured by the judge that chose the training images says nothing; the run is refused by
+        identity."""
         own, other = self.subject.identity, self.make().identity
         require(isinstance(own, str) and bool(own), f"{own!r}")
         require(own == other, f"{own[:12]!r} and {other[:12]!r} for the same weights")
@@ -126,7 +129,8 @@ class JudgeSuite(ComponentSuite):
         "judge.identity-of-weights", "another identity where one tensor alone is another", tier="capability"
     )
     def test_identity_of_weights(self) -> None:
-        """A name is not enough: two files may share it, and one file may have two. Compute it from every tensor, when asked."""
+        """A name is not enough: two files may share it, and one file may have two. Compute it from every
+        tensor, when asked."""
         names = [name for name, value in self.weights(self.make()).items() if value.is_floating_point()]
         if not names:
             raise NotApplicable("the judge has no weights")

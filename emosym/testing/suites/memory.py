@@ -20,11 +20,12 @@ NEAR = 8.0
 
 
 class MemorySuite(HistoryChecks):
-    """Each bank is made in a run folder of its own. The originals are 20 images of each emotion, 6 of them all without a label;
-    each refresh offers :meth:`candidates`, 4 of each emotion, of which the first time the bank must admit some.
+    """Each bank is made in a run folder of its own. The originals are 20 images of each emotion, 6 of them
+    all without a label; each refresh offers :meth:`candidates`, 4 of each emotion, of which the first time
+    the bank must admit some.
 
-    ``fraction`` is the bank's α as its parameters set it. ``durable`` says whether what is in the bank outlives the
-    object; None takes ``durable`` among the capabilities of the component's spec.
+    ``fraction`` is the bank's α as its parameters set it. ``durable`` says whether what is in the bank
+    outlives the object; None takes ``durable`` among the capabilities of the component's spec.
     """
 
     @check("memory.first-view", "the originals, in their order, before any refresh")
@@ -57,8 +58,8 @@ class MemorySuite(HistoryChecks):
 
     @check("memory.same-size", "as many masked originals as held images, after every refresh")
     def test_same_size(self) -> None:
-        """An image that takes an older one's place also takes over the original which that one masked; otherwise the
-        training set shrinks from refresh to refresh."""
+        """An image that takes an older one's place also takes over the original which that one masked;
+        otherwise the training set shrinks from refresh to refresh."""
         bank = self.started()
         for turn in range(4):
             before = set(self.masked(bank))
@@ -104,7 +105,8 @@ class MemorySuite(HistoryChecks):
         "memory.fraction", "at most the fraction α of the labelled originals to be masked, over all refreshes"
     )
     def test_fraction(self) -> None:
-        """The authors' bank ended up with a training set of generated images alone. α is what the spec promises."""
+        """The authors' bank ended up with a training set of generated images alone. α is what the spec
+        promises."""
         bank = self.started()
         most = self.fraction * len(self.confidences) + 1e-9
         for turn in range(4):
@@ -187,8 +189,8 @@ class MemorySuite(HistoryChecks):
 
     @check("memory.confidences", "an error, and no change, where a labelled original has no confidence")
     def test_confidences(self) -> None:
-        """The authors' bank took the generated images' confidences for the originals' and replaced them all. Guessing a
-        missing value hides such a mistake."""
+        """The authors' bank took the generated images' confidences for the originals' and replaced them
+        all. Guessing a missing value hides such a mistake."""
         bank = self.started()
         missing = dict(list(self.confidences.items())[1:])
         error = refusal(lambda: bank.refresh(1, self.candidates(), missing))

@@ -52,7 +52,8 @@ class BankBase(ComponentSuite):
     """Whether what is in the bank outlives the object; None: as its component's capabilities say."""
 
     def context(self) -> Context:
-        """That of a run in a folder of its own: a bank whose files are there is not one that was made before."""
+        """That of a run in a folder of its own: a bank whose files are there is not one that was made
+        before."""
         return dataclasses.replace(super().context(), run=Path(tempfile.mkdtemp(dir=self.folder)))
 
     def build(self, changes: Mapping[str, Any], context: Context) -> Any:

@@ -25,11 +25,11 @@ T = TypeVar("T")
 
 
 class MetricSuite(ComponentSuite):
-    """Figures of :meth:`evidence`: 64 readings, half of them of samples with annotators' votes, and 3 real and 3 generated
-    pictures of each emotion. The metric sees of it what its group and its needs give it.
+    """Figures of :meth:`evidence`: 64 readings, half of them of samples with annotators' votes, and 3 real
+    and 3 generated pictures of each emotion. The metric sees of it what its group and its needs give it.
 
-    ``best`` and ``worst`` name figures whose values are known where every reading, and the judge's of every picture, is
-    right or wrong with certainty, such as ``{"accuracy": 1.0}``.
+    ``best`` and ``worst`` name figures whose values are known where every reading, and the judge's of every
+    picture, is right or wrong with certainty, such as ``{"accuracy": 1.0}``.
     """
 
     kind = "metric"
@@ -64,8 +64,8 @@ class MetricSuite(ComponentSuite):
         )
 
     def certain(self, shift: int) -> Evidence:
-        """The evidence with every emotion read with certainty as the one ``shift`` places after it, which all annotators
-        gave; pictures get the labels that make the judge's reading of them so."""
+        """The evidence with every emotion read with certainty as the one ``shift`` places after it, which
+        all annotators gave; pictures get the labels that make the judge's reading of them so."""
         evidence, classes = self.evidence(), len(self.context().labels)
         judge = ProjectionJudge(ProjectionConfig(), self.context())
 
@@ -102,8 +102,8 @@ class MetricSuite(ComponentSuite):
         "metric.figures", "one or more named figures, each a finite number, among them all that it declares"
     )
     def test_figures(self) -> None:
-        """They go into summary.json and into tables; JSON has no word for NaN. A declared figure that never comes is a
-        column that stays empty."""
+        """They go into summary.json and into tables; JSON has no word for NaN. A declared figure that never
+        comes is a column that stays empty."""
         figures = self.figures()
         require(isinstance(figures, Mapping) and len(figures) > 0, f"{figures!r}")
         for name, value in figures.items():
@@ -178,7 +178,8 @@ class MetricSuite(ComponentSuite):
 
     @check("metric.extremes", "the known figures where everything is read right, or wrong", tier="capability")
     def test_extremes(self) -> None:
-        """Labels off by one, or rows taken for columns, give figures that look like those of a poor system."""
+        """Labels off by one, or rows taken for columns, give figures that look like those of a poor
+        system."""
         if not self.best and not self.worst:
             raise NotApplicable("the suite names no figure for them")
         for what, known, shift in (("right", self.best, 0), ("wrong", self.worst, 1)):

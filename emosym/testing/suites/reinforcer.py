@@ -22,9 +22,10 @@ BATCH, TOKENS, WIDTH = 6, SIZES.context_tokens, SIZES.hidden_size
 
 @dataclass
 class Game:
-    """A policy small enough to know the answer: logits are linear in the context tokens, plus each image's own.
+    """A policy small enough to know the answer: logits are linear in the context tokens, plus each image's
+    own.
 
-    The reward is 1 for the annotated emotion and 0.2 for any other, the same for every try of an unlabelled image.
+    The reward is 1 for the annotated emotion and 0.2 for any other, alike for every try of an unlabelled image.
     ``seen`` keeps the rollouts that were scored, ``rows`` how many rows of each image every reading had.
     """
 
@@ -178,7 +179,8 @@ class ReinforcerSuite(ComponentSuite):
 
     @check("reinforcer.improves", "a higher expected reward after following its gradient")
     def test_improves(self) -> None:
-        """It is what the stage is for; a wrong sign or a baseline of another image's tries trains as smoothly."""
+        """It is what the stage is for; a wrong sign or a baseline of another image's tries trains as
+        smoothly."""
         game = self.game()
         chosen = game.labels[:, None]
         before = float(game.log_p().gather(1, chosen).exp().mean().detach())
@@ -190,7 +192,8 @@ class ReinforcerSuite(ComponentSuite):
 
     @check("reinforcer.unlabelled", "no push from unlabelled images whose tries are all rewarded alike")
     def test_unlabelled(self) -> None:
-        """Most images of a real set have no label; what is left of rounding, divided by a spread of zero, is noise."""
+        """Most images of a real set have no label; what is left of rounding, divided by a spread of zero,
+        is noise."""
         game = self.game(labelled=False)
         loss = self.subject.loss(game.batch).loss
         parts = (game.mean, game.weight)

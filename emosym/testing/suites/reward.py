@@ -31,7 +31,8 @@ BATCH, TRIES = 6, 5
 
 
 class RewardSuite(ComponentSuite):
-    """Scores of :meth:`rollouts`, 6 samples with 5 tries each; :meth:`resources` is what the reward is bound to."""
+    """Scores of :meth:`rollouts`, 6 samples with 5 tries each; :meth:`resources` is what the reward is
+    bound to."""
 
     kind = "reward"
     contract: ClassVar[type] = RewardVerifier
@@ -71,7 +72,8 @@ class RewardSuite(ComponentSuite):
         )
 
     def sure(self) -> Rollouts:
-        """:meth:`rollouts` with probabilities of exactly 0 and 1: the first try of each sample is right, the others as they come."""
+        """:meth:`rollouts` with probabilities of exactly 0 and 1: the first try of each sample is right,
+        the others as they come."""
         rollouts = self.rollouts()
         certain = rollouts.probabilities.argmax(-1)
         certain[:, 0] = rollouts.labels.clamp_min(0)
@@ -85,7 +87,8 @@ class RewardSuite(ComponentSuite):
 
     @check("reward.shape", "scores of shape [B,G], float32, without gradient")
     def test_shape(self) -> None:
-        """The reinforcer subtracts the mean of each row of G tries; any other shape would broadcast silently."""
+        """The reinforcer subtracts the mean of each row of G tries; any other shape would broadcast
+        silently."""
         scores = self.scores()
         require(isinstance(scores, Tensor), f"a {type(scores).__name__}")
         require(tuple(scores.shape) == (BATCH, TRIES), f"shape {list(scores.shape)} for B={BATCH}, G={TRIES}")
@@ -94,8 +97,8 @@ class RewardSuite(ComponentSuite):
 
     @check("reward.range", "finite scores inside the declared `range`, of a sure policy too")
     def test_range(self) -> None:
-        """Weights of several rewards only mean something when each keeps its scale; NaN poisons the whole batch. Late in
-        training probabilities are exactly 0 and 1, and a logarithm or a quotient of them is not finite."""
+        """Weights of several rewards only mean something when each keeps its scale; NaN poisons the whole
+        batch. Late in training probabilities are exactly 0 and 1, and a logarithm or quotient of them is not finite."""
         low, high = self.subject.range
         require(math.isfinite(low) and math.isfinite(high) and low < high, f"range = ({low}, {high})")
         for policy, scores in (("random", self.scores()), ("sure", self.subject.score(self.sure()))):
@@ -124,7 +127,8 @@ class RewardSuite(ComponentSuite):
 
     @check("reward.order", "scores that follow the samples when the batch is put in another order")
     def test_order(self) -> None:
-        """Batches are shuffled; a reward that looks at a sample's place in its batch scores the wrong image."""
+        """Batches are shuffled; a reward that looks at a sample's place in its batch scores the wrong
+        image."""
         rollouts = self.rollouts()
         order = torch.arange(BATCH - 1, -1, -1)
         turned = dataclasses.replace(
@@ -161,8 +165,8 @@ class RewardSuite(ComponentSuite):
         "reward.verifiable", "scores that depend on the sample, not on the policy alone", tier="capability"
     )
     def test_verifiable(self) -> None:
-        """A verifiable reward is computed from the annotation or by an independent model. One that only looks at the
-        policy's own probabilities rewards confidence; it must say `verifiable = False`."""
+        """A verifiable reward is computed from the annotation or by an independent model. One that only
+        looks at the policy's own probabilities rewards confidence; it must say `verifiable = False`."""
         if not self.subject.verifiable:
             raise NotApplicable("the reward says that it is not verifiable")
         rollouts = self.rollouts()
@@ -188,7 +192,8 @@ class RewardSuite(ComponentSuite):
         tier="capability",
     )
     def test_unannotated(self) -> None:
-        """Not every image of a set is annotated with everything; a missing annotation says nothing for or against."""
+        """Not every image of a set is annotated with everything; a missing annotation says nothing for or
+        against."""
         if "attributes" not in self.subject.needs:
             raise NotApplicable("the reward needs no attributes")
         first, *rest = samples(BATCH, labels=len(self.context().labels))

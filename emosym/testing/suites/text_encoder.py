@@ -57,7 +57,7 @@ class TextEncoderSuite(ComponentSuite):
 
     @check(
         "text-encoder.token-states",
-        "finite states [B,L,W] of tokens and a bool mask [B,L] of the real ones, without gradient, alike in any batch",
+        "finite states [B,L,W] of tokens and a bool mask [B,L] of the real ones, alike in any batch",
         tier="capability",
     )
     def test_token_states(self) -> None:
@@ -89,7 +89,8 @@ class TextEncoderSuite(ComponentSuite):
 
     @check("text-encoder.frozen", "features without gradient, from weights that do not train")
     def test_frozen(self) -> None:
-        """The text side is the fixed target of the knowledge loss; where both sides move, they meet at nothing."""
+        """The text side is the fixed target of the knowledge loss; where both sides move, they meet at
+        nothing."""
         require(not self.features().requires_grad, "features with a gradient")
         training = [name for name, weight in self.subject.named_parameters() if weight.requires_grad]
         require(not training, f"trainable weights, such as {training[:1]}")
@@ -107,7 +108,8 @@ class TextEncoderSuite(ComponentSuite):
         "text-encoder.batch", "features that do not depend on the other texts of a batch, nor on their order"
     )
     def test_batch(self) -> None:
-        """Texts of different lengths are padded to one; padding that is attended to changes the shorter ones."""
+        """Texts of different lengths are padded to one; padding that is attended to changes the shorter
+        ones."""
         alone = torch.cat([self.features([text]) for text in self.texts])
         turned = self.features(list(reversed(self.texts))).flip(0)
         require(
@@ -120,7 +122,8 @@ class TextEncoderSuite(ComponentSuite):
 
     @check("text-encoder.tells-apart", "different features for different texts")
     def test_tells_apart(self) -> None:
-        """Texts with one feature are one text: the knowledge loss would pull every image to the same place."""
+        """Texts with one feature are one text: the knowledge loss would pull every image to the same
+        place."""
         features = self.features()
         nearest = (features @ features.T - 2 * torch.eye(len(features))).max()
         require(float(nearest) < 1 - 1e-5, f"two texts with a cosine of {float(nearest):.6f}")

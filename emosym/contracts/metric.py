@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from PIL import Image
 
@@ -55,7 +55,7 @@ class Evidence:
     """Held-out samples, opened, at most ``evaluation.per_class`` of each emotion."""
     generated: Sequence[Generated] = ()
     """Pictures that the system made, ``evaluation.per_class`` of each emotion, with prompts and seeds."""
-    judge: Judge | None = None
+    judge: Judge[Any] | None = None
     """The evaluation judge (``judges.evaluate``); None where the spec has none."""
     seed: int = 0
     """The run's seed, for what a metric draws (a bootstrap)."""

@@ -1,4 +1,5 @@
-"""The reference page of the contracts, made from their source: ``python -m emosym.contracts.page`` prints it."""
+"""The reference page of the contracts, made from their source: ``python -m emosym.contracts.page`` prints
+it."""
 
 from __future__ import annotations
 
@@ -29,9 +30,26 @@ text features, C counts emotions, G rollouts.
 """
 
 VALUES = (
-    "Context", "LabelSet", "Sample", "States", "LossTerms", "Rollouts", "Reading", "Generated", "Candidate", "Refresh",
-    "LedgerEntry", "Evidence", "Prefix", "Condition", "Needs", "Policy", "Workload", "Footprint",
-)  # fmt: skip
+    "Context",
+    "LabelSet",
+    "Sample",
+    "States",
+    "LossTerms",
+    "Rollouts",
+    "RewardResources",
+    "ReinforceBatch",
+    "Reading",
+    "Generated",
+    "Candidate",
+    "Refresh",
+    "LedgerEntry",
+    "Evidence",
+    "Figure",
+    "Prefix",
+    "Condition",
+    "Workload",
+    "Footprint",
+)
 """Dataclasses of the page, in its order."""
 
 
@@ -52,7 +70,8 @@ def as_markdown(docstring: str) -> str:
 
 
 def _class(name: str, title: str) -> Iterator[str]:
-    """One class: its docstring, then its fields and its public methods as its source has them, in that order."""
+    """One class: its docstring, then its fields and its public methods as its source has them, in that
+    order."""
     target = getattr(importlib.import_module("emosym.contracts"), name)
     tree = ast.parse(dedent(inspect.getsource(target))).body[0]
     assert isinstance(tree, ast.ClassDef)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -40,9 +40,9 @@ class RewardResources:
 
     read: Callable[[Sequence[Sample]], Tensor]
     """The system's own probabilities [B,C] of any samples, such as changed copies of the pictures."""
-    judge: Judge | None = None
+    judge: Judge[Any] | None = None
     """``judges.reward``."""
-    text_encoder: TextEncoder | None = None
+    text_encoder: TextEncoder[Any] | None = None
     """The spec's text encoder."""
 
 

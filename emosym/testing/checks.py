@@ -21,7 +21,8 @@ PAGE = "docs/reference/conformance.md"
 
 @dataclass(frozen=True)
 class Check:
-    """One promise of a kind. ``id`` is stable, ``expects`` completes "expected …", ``why`` says what breaks without it."""
+    """One promise of a kind. ``id`` is stable, ``expects`` completes "expected …", ``why`` says what breaks
+    without it."""
 
     id: str
     tier: Tier
@@ -35,7 +36,8 @@ class Check:
 
 
 class ConformanceError(EmosymError, AssertionError):
-    """A promise that a component breaks; says the check's id, what was expected, what was seen, and where to read on."""
+    """A promise that a component breaks; says the check's id, what was expected, what was seen, and where
+    to read on."""
 
     def __init__(self, check: Check, seen: str) -> None:
         super().__init__(

@@ -5,38 +5,55 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from emosym_registry import NEEDS
+from emosym_registry.errors import some
 from pydantic import BaseModel, ValidationError
 
 from emosym.testing.checks import NotApplicable, check, require
-from emosym.testing.probes import from_seed, leaving_random_state, same, some, tensors_of
+from emosym.testing.probes import from_seed, leaving_random_state, same, tensors_of
 from emosym.testing.suite import ConformanceSuite
 
 
 class ComponentSuite(ConformanceSuite):
     """What every kind's suite starts from."""
 
-    @check("component.contract", "the class to implement the contract of its kind wholly")
+    @check(
+        "component.contract",
+        "a class that implements its kind's contract wholly and keeps `config` and `context` as given",
+    )
     def test_contract(self) -> None:
-        """The core calls every method of the contract; one that is missing would stop a run hours into it."""
-        implementation, _ = self.classes()
+        """The core calls every method of the contract, where one that is missing would stop a run hours
+        into it. A saved system writes the config back; errors and reports name the component by its
+        context."""
+        implementation, model = self.classes()
         require(
             isinstance(implementation, type) and issubclass(implementation, self.contract),
             f"{getattr(implementation, '__name__', implementation)!r}, which is no {self.contract.__name__}",
         )
         missing = sorted(getattr(implementation, "__abstractmethods__", ()))
         require(not missing, f"no {', '.join(missing)}")
-        require(isinstance(self.subject, self.contract), f"an instance of {type(self.subject).__name__}")
+        context = self.context()
+        component = self.build({}, context)
+        require(isinstance(component, self.contract), f"an instance of {type(component).__name__}")
+        kept = getattr(component, "config", None)
+        require(kept == model.model_validate(dict(self.parameters())), f"config = {kept!r}")
+        kept = getattr(component, "context", None)
+        require(kept == context, f"context = {kept!r}")
 
-    @check("component.keeps-config", "`config` and `context` to be what the component was built with")
-    def test_keeps_config(self) -> None:
-        """A saved system writes the parameters back; reports and errors name the component by its context."""
-        _, model = self.classes()
-        require(
-            isinstance(getattr(self.subject, "config", None), model),
-            f"config = {getattr(self.subject, 'config', None)!r}",
-        )
-        context = getattr(self.subject, "context", None)
-        require(getattr(context, "kind", None) == self.kind, f"context = {context!r}")
+    @check(
+        "component.needs",
+        "`needs` to be those of its `ComponentSpec`, with `attribute_keys` where it needs `attributes`",
+    )
+    def test_declared_needs(self) -> None:
+        """What has to stand beside a component is checked by its descriptor, before anything is loaded; a
+        class that needs more finds out at work."""
+        implementation, _ = self.classes()
+        needs = implementation.needs
+        require(isinstance(needs, tuple) and set(needs) <= set(NEEDS), f"{needs!r} of {', '.join(NEEDS)}")
+        declared = needs if self.spec is None else self.spec.needs
+        require(set(declared) == set(needs), f"{needs} in the class and {declared} in its ComponentSpec")
+        keys = implementation.attribute_keys
+        require(bool(keys) == ("attributes" in needs), f"attribute_keys = {keys!r} with needs = {needs}")
 
     @check("component.strict-config", "the config to be a pydantic model that refuses unknown parameters")
     def test_strict_config(self) -> None:
@@ -79,7 +96,8 @@ class ComponentSuite(ConformanceSuite):
 
     @check("component.leaves-random-state", "building the component to leave the global random state alone")
     def test_leaves_random_state(self) -> None:
-        """A component that draws from torch's, numpy's or Python's global generator changes all that is built after it."""
+        """A component that draws from torch's, numpy's or Python's global generator changes all that is
+        built after it."""
         with leaving_random_state():
             self.make()
 
@@ -89,16 +107,18 @@ class ComponentSuite(ConformanceSuite):
         tier="capability",
     )
     def test_device(self) -> None:
-        """One tensor that is left elsewhere (on `meta`, where loading skipped it) stops the first step, or costs a copy each."""
+        """One tensor that is left elsewhere (on `meta`, where loading skipped it) stops the first step, or
+        costs a copy each."""
         if not tensors_of(self.subject):
             raise NotApplicable("the component has no weights")
-        self._require_on(self.subject, self.context().device)
+        self._require_on(self.subject, torch.device("cpu"))
         accelerator = torch.accelerator.current_accelerator(check_available=True)
         if accelerator is not None:
-            self._require_on(self.make_told(device=accelerator).to(accelerator), accelerator)
+            self._require_on(self.make_in(device=accelerator).to(accelerator), accelerator)
 
     def _require_on(self, component: Any, device: torch.device) -> None:
-        """The assembly moves a module once more after it is built, so only what cannot be moved may be astray."""
-        found = {name: value.device.type for name, value in tensors_of(component).items()}
-        astray = [f"{name} on {place}" for name, place in found.items() if place != device.type]
+        """The assembly moves a module once more after it is built, so only what cannot be moved may be
+        astray."""
+        places = {name: value.device.type for name, value in tensors_of(component).items()}
+        astray = [f"{name} on {place}" for name, place in places.items() if place != device.type]
         require(not astray, f"{some(astray)} where {device.type} is right")

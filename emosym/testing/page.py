@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from emosym.contracts.page import as_markdown
-from emosym.testing import SUITES
 from emosym.testing.checks import TIERS, Check
 from emosym.testing.generic import ComponentSuite
+from emosym.testing.suites import SUITES
 
 HEAD = """\
 # Conformance checks
 
-What a component of each kind promises, as checks that anybody can run: `emosym plugins check NAME`, or pytest on a
-subclass of the kind's suite. A failure names the check's id, what was expected, what was seen, and this page.
-[Write a plugin](../how-to/write-a-plugin.md) shows both. This page is made from the checks by
+What a component of each kind promises, as checks that anybody can run: `emosym plugins check NAME`, or
+pytest on a subclass of the kind's suite. A failure names the check's id, what was expected, what was seen,
+and this page. [Write a plugin](../how-to/write-a-plugin.md) shows both. This page is made from the checks by
 `python -m emosym.testing`.
 
     from emosym.testing import RewardSuite
@@ -23,10 +23,11 @@ subclass of the kind's suite. A failure names the check's id, what was expected,
         component = "mine"             # as it is registered
         params = {"threshold": 0.5}    # or override parameters() where they need files
 
-A component that is not registered is given as `implementation` and `config`. `expected_failures` maps an id to the
-reason why the component cannot keep that promise; a check listed there that holds is a failure. A subclass may add
-checks but takes none away: a method set to None, or overridden without its `@check`, is refused. Checks run on the CPU
-with small sizes, in any order; `component.device` also looks at an accelerator where there is one.
+A component that is not registered is given as `implementation` and `config`. `expected_failures` maps an id
+to the reason why the component cannot keep that promise; a check listed there that holds is a failure. A
+subclass may add checks but takes none away: a method set to None, or overridden without its `@check`, is
+refused. Checks run on the CPU with small sizes, in any order; `component.device` also looks at an
+accelerator where there is one.
 """
 
 

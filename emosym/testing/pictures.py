@@ -1,4 +1,5 @@
-"""What suites show to components: seeded pictures and samples, an untrained judge, a text encoder without a vocabulary."""
+"""What suites show to components: seeded pictures and samples, an untrained judge, a text encoder without a
+vocabulary."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from emosym.contracts import Context, Judge, Sample, TextEncoder
+from emosym.contracts import ComponentConfig, Context, Judge, Sample, TextEncoder
+from emosym.toolkit import hash_tensors
 
 SCENES = ("beach", "forest", "street", "bedroom", "mountain", "kitchen")
 OBJECTS = ("dog", "lamp", "boat", "flower", "ball", "cake")
@@ -31,13 +33,13 @@ def samples(count: int, *, labels: int = 8, sizes: Sequence[tuple[int, int]] = (
             id=f"sample-{number}",
             images=(picture(number, sizes[number % len(sizes)]),),
             label=number % labels,
-            attributes=annotations(number),
+            attributes=annotated(number),
         )
         for number in range(count)
     ]
 
 
-def annotations(number: int) -> Mapping[str, Any]:
+def annotated(number: int) -> Mapping[str, Any]:
     """What is annotated of a sample: scene, object, brightness, colorfulness, reasoning."""
     scene, thing = SCENES[number % len(SCENES)], OBJECTS[(number // 2) % len(OBJECTS)]
     return {
@@ -49,22 +51,28 @@ def annotations(number: int) -> Mapping[str, Any]:
     }
 
 
-class ProjectionJudge(Judge):
-    """A real, untrained judge: a fixed random projection of the picture's pixels. Independent of any system."""
+class ProjectionConfig(ComponentConfig):
+    """Parameters of the judge below."""
+
+    seed: int = 0
+
+
+class ProjectionJudge(Judge[ProjectionConfig]):
+    """A real, untrained judge: a fixed random projection of the picture's pixels. Independent of any
+    system."""
 
     SIDE = 8
 
-    def __init__(self, context: Context, seed: int = 0) -> None:
-        super().__init__()
-        self.config, self.context = None, context
-        drawn = torch.randn(
-            3 * self.SIDE**2, len(context.labels), generator=torch.Generator().manual_seed(seed)
-        )
-        self.register_buffer("weight", drawn)
+    weight: Tensor
+
+    def __init__(self, config: ProjectionConfig, context: Context) -> None:
+        super().__init__(config, context)
+        draw = torch.Generator().manual_seed(config.seed)
+        self.register_buffer("weight", torch.randn(3 * self.SIDE**2, len(context.labels), generator=draw))
 
     @property
     def identity(self) -> str:
-        return hashlib.sha256(self.weight.numpy().tobytes()).hexdigest()
+        return hash_tensors({"weight": self.weight})
 
     def features(self, images: Sequence[Image.Image]) -> Tensor:
         small = [np.asarray(image.convert("RGB").resize((self.SIDE, self.SIDE))) for image in images]
@@ -75,22 +83,21 @@ class ProjectionJudge(Judge):
 
 
 class HashingTextEncoder(TextEncoder):
-    """A real text encoder without training: the sum of a random vector for each word, drawn from the word's hash."""
-
-    def __init__(self, context: Context) -> None:
-        super().__init__()
-        self.config, self.context = None, context
+    """A real text encoder without training: a random vector for each word, drawn from the word's hash."""
 
     @property
     def width(self) -> int:
         return self.context.text_width
 
-    def encode(self, texts: Sequence[str]) -> Tensor:
-        rows = [
-            sum((self._word(word) for word in text.lower().split()), torch.zeros(self.width))
-            for text in texts
-        ]
-        return torch.nn.functional.normalize(torch.stack(rows), dim=-1)
+    def token_states(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        words = [text.lower().split() for text in texts]
+        states = torch.zeros(len(texts), max(map(len, words)), self.width)
+        mask = torch.zeros(states.shape[:2], dtype=torch.bool)
+        for row, own in enumerate(words):
+            mask[row, : len(own)] = True
+            for place, word in enumerate(own):
+                states[row, place] = self._word(word)
+        return states, mask
 
     def _word(self, word: str) -> Tensor:
         seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")

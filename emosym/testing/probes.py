@@ -1,8 +1,10 @@
-"""What checks ask again and again: how far apart tensors are, what a loss reaches, whether a call is refused."""
+"""What checks ask again and again: how far apart tensors are, what a loss reaches, whether a call is
+refused."""
 
 from __future__ import annotations
 
 import math
+import pickle
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -59,16 +61,16 @@ def unreached(loss: Tensor, parameters: Mapping[str, Tensor]) -> list[str]:
 
 def gradient(loss: Tensor, of: Tensor) -> Tensor:
     """The gradient of ``loss`` to a tensor; zeros where there is none."""
-    found = None
+    gradient = None
     if loss.requires_grad:
-        (found,) = torch.autograd.grad(loss, [of], retain_graph=True, allow_unused=True)
-    return torch.zeros_like(of) if found is None else found
+        (gradient,) = torch.autograd.grad(loss, [of], retain_graph=True, allow_unused=True)
+    return torch.zeros_like(of) if gradient is None else gradient
 
 
-def refusal(call: Callable[[], Any]) -> EmosymError | None:
+def refusal(call: Callable[..., Any], *given: Any) -> EmosymError | None:
     """The error with which a call is refused; None where it goes through."""
     try:
-        call()
+        call(*given)
     except EmosymError as error:
         return error
     return None
@@ -76,7 +78,8 @@ def refusal(call: Callable[[], Any]) -> EmosymError | None:
 
 @contextmanager
 def leaving_random_state() -> Iterator[None]:
-    """What happens inside must not draw from the global generators of torch, numpy and Python, or seed them."""
+    """What happens inside must not draw from the global generators of torch, numpy and Python, or seed
+    them."""
     before = _random_states()
     yield
     moved = [whose for whose, state in _random_states().items() if state != before[whose]]
@@ -100,10 +103,9 @@ def from_seed(seed: int) -> Iterator[None]:
 
 def _random_states() -> dict[str, object]:
     """Where the global generators are, by whose they are."""
-    name, keys, *rest = np.random.get_state()
     return {
         "torch": torch.random.get_rng_state().numpy().tobytes(),
-        "numpy": (name, keys.tobytes(), *rest),
+        "numpy": pickle.dumps(np.random.get_state(legacy=False)),
         "Python": random.getstate(),
     }
 
@@ -124,9 +126,3 @@ def mixed(value: Tensor, seed: int = 0) -> Tensor:
     """A scalar that depends on every element of ``value``, each with a weight of its own."""
     weights = torch.randn(value.shape, generator=torch.Generator().manual_seed(seed))
     return (value * weights.to(value)).sum()
-
-
-def some(names: list[str], at_most: int = 3) -> str:
-    """The first few names, and how many more there are."""
-    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
-    return ", ".join(names[:at_most]) + more

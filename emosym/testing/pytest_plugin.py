@@ -1,4 +1,5 @@
-"""Makes pytest speak of conformance checks: the slow tier as a marker, expected failures as such, a line at the end."""
+"""Makes pytest speak of conformance checks: the slow tier as a marker, expected failures as such, a line at
+the end."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Skipped checks are never silent: how many held, failed, and did not apply, those of other processes included."""
+    """Skipped checks are never silent: how many held, failed, and did not apply, those of other processes
+    included."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
     ended = Counter(
         word for report in reports for name, word in getattr(report, "user_properties", ()) if name == _ENDED

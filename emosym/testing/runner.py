@@ -14,6 +14,7 @@ from emosym_registry.discovery import GROUP, InstalledPlugin
 
 from emosym.testing.checks import Check, ConformanceError, ExpectedFailure, NotApplicable
 from emosym.testing.suite import ConformanceSuite
+from emosym.testing.suites import SUITES
 
 Outcome = Literal["passed", "failed", "expected failure", "not applicable"]
 
@@ -28,35 +29,33 @@ class Result:
     detail: str = ""
 
 
-def suite_for(offer: RegisteredComponent) -> type[ConformanceSuite]:
-    """The suite that a component's plugin names (``ComponentSpec.conformance``), or its kind's with default parameters."""
-    from emosym.testing import SUITES
-
-    if not offer.spec.conformance:
-        return type(offer.spec.name, (SUITES[offer.spec.kind],), {"component": offer.qualified})
-    suite = offer.load_conformance()
-    if not (isinstance(suite, type) and issubclass(suite, SUITES[offer.spec.kind])):
+def suite_for(component: RegisteredComponent) -> type[ConformanceSuite]:
+    """The suite that a component's plugin names (``ComponentSpec.conformance``), or its kind's with default
+    parameters."""
+    if not component.spec.conformance:
+        return type(component.spec.name, (SUITES[component.spec.kind],), {"component": component.qualified})
+    suite, expected = component.load_conformance(), SUITES[component.spec.kind]
+    if not (isinstance(suite, type) and issubclass(suite, expected)):
         raise EmosymError(
             "conformance.wrong-suite",
-            f"{offer.spec.conformance} of {offer.qualified} is no {SUITES[offer.spec.kind].__name__}",
-            hint=f"subclass emosym.testing.{SUITES[offer.spec.kind].__name__}",
+            f"{component.spec.conformance} of {component.qualified} is no {expected.__name__}",
+            hint=f"subclass emosym.testing.{expected.__name__}",
         )
-    _refuse_foreign(suite, offer)
+    _refuse_foreign(suite, component)
     return suite
 
 
-def _refuse_foreign(suite: type[ConformanceSuite], offer: RegisteredComponent) -> None:
+def _refuse_foreign(suite: type[ConformanceSuite], component: RegisteredComponent) -> None:
     """A suite that tests something else would pass for a component that nobody looked at."""
-    named = offer.spec.conformance
-    if suite.component not in (offer.spec.name, offer.qualified):
-        cause = f"{named} of {offer.qualified} names component {suite.component!r}"
-    elif suite.implementation is not None and suite.implementation is not offer.load():
-        cause = (
-            f"{named} of {offer.qualified} tests {suite.implementation.__qualname__}, not {offer.spec.target}"
-        )
+    named = component.spec.conformance
+    if suite.component not in (component.spec.name, component.qualified):
+        cause = f"{named} of {component.qualified} names component {suite.component!r}"
+    elif suite.implementation is not None and suite.implementation is not component.load():
+        tested = suite.implementation.__qualname__
+        cause = f"{named} of {component.qualified} tests {tested}, not {component.spec.target}"
     else:
         return
-    hint = f'write component = "{offer.qualified}" in the suite, and no implementation'
+    hint = f'write component = "{component.qualified}" in the suite, and no implementation'
     raise EmosymError("conformance.foreign-suite", cause, hint=hint)
 
 
@@ -78,7 +77,8 @@ def run_suite(
 
 
 def contract_failure(suite: type[ConformanceSuite]) -> Result | None:
-    """The result of ``component.contract`` where that fails: a component that cannot be built fails every other check too.
+    """The result of ``component.contract`` where that fails: a component that cannot be built fails every
+    other check too.
 
     What was made stays for the suite's other checks where it does not fail.
     """
@@ -104,20 +104,21 @@ def _end_of(method: Callable[[], Any]) -> tuple[Outcome, str]:
     return "passed", ""
 
 
-def offers_named(registry: Registry, name: str) -> list[RegisteredComponent]:
+def components_named(registry: Registry, name: str) -> list[RegisteredComponent]:
     """The components that NAME means: those of a plugin or a distribution, or one by its (qualified) name."""
-    offers = registry.components()
+    every = registry.components()
     ways: tuple[Callable[[RegisteredComponent], bool], ...] = (
-        lambda offer: offer.plugin.id == name,
-        lambda offer: offer.plugin.distribution == name,
-        lambda offer: name in (offer.qualified, f"{offer.spec.kind}/{offer.spec.name}"),
-        lambda offer: offer.spec.name == name,
+        lambda one: one.plugin.id == name,
+        lambda one: one.plugin.distribution == name,
+        lambda one: name in (one.qualified, f"{one.spec.kind}/{one.spec.name}"),
+        lambda one: one.spec.name == name,
     )
-    return next((found for way in ways if (found := [offer for offer in offers if way(offer)])), [])
+    return next((named for way in ways if (named := [one for one in every if way(one)])), [])
 
 
-def found_in(folder: Path) -> list[InstalledPlugin]:
-    """The plugins of a package's folder that is not installed, read from its pyproject.toml and put on ``sys.path``."""
+def plugins_in(folder: Path) -> list[InstalledPlugin]:
+    """The plugins of a package's folder that is not installed, read from its pyproject.toml and put on
+    ``sys.path``."""
     file = folder / "pyproject.toml"
     try:
         project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]

@@ -1,29 +1,42 @@
-"""What all conformance suites share: how the component under test is made, and the checks that fit every kind."""
+"""What all conformance suites share: how the component under test is made, and the checks that fit every
+kind."""
 
 from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import torch
-from emosym_registry import EmosymError, Registry, did_you_mean, load_registry
-from pydantic import BaseModel
+from emosym_registry import ComponentSpec, EmosymError, Registry, did_you_mean, load_registry
 
-from emosym.contracts import Context, LabelSet
+from emosym.contracts import Component, ComponentConfig, Context, LabelSet
 from emosym.testing.checks import Check
 
-SIZES = {"hidden_size": 32, "text_width": 24, "context_tokens": 3, "token_widths": (16, 20)}
-"""D, W, K and the widths of two text encoders: small, and all different so that a mix-up shows."""
 
+class Sizes(NamedTuple):
+    """D, W, K and the widths of two text encoders: small, and all different so that a mix-up shows."""
+
+    hidden_size: int = 32
+    text_width: int = 24
+    context_tokens: int = 3
+    token_widths: tuple[int, ...] = (16, 20)
+
+
+SIZES = Sizes()
+OTHER_LABELS = (("negative", "positive"), tuple("abcdefghij"))
+"""Label sets of runs that a component may not have been made for."""
+
+T = TypeVar("T")
 
 _registry: Registry | None = None
 
 
 def installed() -> Registry:
-    """The plugins whose components are checked: what :func:`use` was given, or all that are installed, loaded once."""
+    """The plugins whose components are checked: what :func:`use` was given, or all that are installed,
+    loaded once."""
     global _registry
     _registry = _registry or load_registry()
     return _registry
@@ -38,16 +51,17 @@ def use(registry: Registry) -> None:
 class ConformanceSuite:
     """Subclass the suite of your component's kind and name the component; each ``test_`` method is a check.
 
-    ``component`` is a registered name; ``params`` are its parameters, or override :meth:`parameters` where they need
-    files (write them to ``self.folder``). A component that is not registered is given as ``implementation`` and ``config``.
-    ``expected_failures`` maps a check's id to the reason why it fails; a check that then holds is a failure.
+    ``component`` is a registered name; ``params`` are its parameters, or override :meth:`parameters` where
+    they need files (write them to ``self.folder``). A component that is not registered is given as
+    ``implementation`` and ``config``. ``expected_failures`` maps a check's id to the reason why it fails; a
+    check that then holds is a failure.
     """
 
     kind: ClassVar[str] = ""
-    contract: ClassVar[type] = object
+    contract: ClassVar[type] = Component
     component: ClassVar[str] = ""
     implementation: ClassVar[type | None] = None
-    config: ClassVar[type[BaseModel] | None] = None
+    config: ClassVar[type[ComponentConfig] | None] = None
     params: ClassVar[Mapping[str, Any]] = {}
     labels: ClassVar[str | tuple[str, ...]] = "mikels-8"
     expected_failures: ClassVar[Mapping[str, str]] = {}
@@ -62,7 +76,8 @@ class ConformanceSuite:
 
     @classmethod
     def _refuse_lost_checks(cls) -> None:
-        """A method that is set to None, or overridden without ``@check`` or in another tier, would check nothing unseen."""
+        """A method that is set to None, or overridden without ``@check`` or in another tier, would check
+        nothing unseen."""
         own = {(promise.id, promise.tier) for promise in cls.checks()}
         bases = [base for base in cls.__mro__[1:] if issubclass(base, ConformanceSuite)]
         inherited = {(promise.id, promise.tier) for base in bases for promise in base.checks()}
@@ -70,7 +85,7 @@ class ConformanceSuite:
             raise EmosymError(
                 "conformance.lost-check",
                 f"{cls.__name__} takes away {', '.join(sorted(id for id, _ in inherited - own))}",
-                hint="keep the check's method, or name the check in expected_failures with the reason why it fails",
+                hint="keep the check's method, or give the reason why it fails in expected_failures",
             )
 
     @classmethod
@@ -98,16 +113,25 @@ class ConformanceSuite:
 
     def context(self) -> Context:
         """What the component is told when it is built; the sizes are those of :data:`SIZES`."""
-        found = {
+        aliases = {
             (alias.kind, alias.component, alias.name): path
             for _, alias in installed().aliases()
             if (path := installed().alias(alias.kind, alias.component, alias.name)) is not None
         }
-        labels = self.labels if isinstance(self.labels, str) else list(self.labels)
         return Context(
-            labels=LabelSet.of(labels), device=torch.device("cpu"), run=self.folder, kind=self.kind,
-            component=self.component.rpartition("/")[2], aliases=found, **SIZES,
-        )  # fmt: skip
+            labels=LabelSet.of(self.labels),
+            device=torch.device("cpu"),
+            run=self.folder,
+            kind=self.kind,
+            component=self.component.rpartition("/")[2],
+            aliases=aliases,
+            **SIZES._asdict(),
+        )
+
+    @property
+    def spec(self) -> ComponentSpec | None:
+        """What the component's plugin says of it; None where it is not registered."""
+        return installed().find(self.kind, self.component).spec if self.component else None
 
     def classes(self) -> tuple[Any, Any]:
         """The implementation and its config model."""
@@ -119,19 +143,27 @@ class ConformanceSuite:
                 f"{type(self).__name__} names no component",
                 hint='write component = "name" in the class, as it is registered',
             )
-        offer = installed().find(self.kind, self.component)
-        return offer.load(), offer.load_config()
+        registered = installed().find(self.kind, self.component)
+        return registered.load(), registered.load_config()
+
+    def build(self, changes: Mapping[str, Any], context: Context) -> Any:
+        """A new component with :meth:`parameters`, some of them changed, in a context."""
+        implementation, config = self.classes()
+        return implementation(config.model_validate({**self.parameters(), **changes}), context)
 
     def make(self, **changes: Any) -> Any:
-        """A new component with :meth:`parameters`, some of them changed."""
-        implementation, config = self.classes()
-        return implementation(config.model_validate({**self.parameters(), **changes}), self.context())
+        """A new component with other parameters."""
+        return self.build(changes, self.context())
 
-    def make_told(self, **context: Any) -> Any:
-        """A new component that is told other things when it is built, such as another number of tokens."""
-        implementation, config = self.classes()
-        told = dataclasses.replace(self.context(), **context)
-        return implementation(config.model_validate(dict(self.parameters())), told)
+    def make_in(self, **changes: Any) -> Any:
+        """A new component in another context, such as one with another number of tokens."""
+        return self.build({}, dataclasses.replace(self.context(), **changes))
+
+    def under(self, names: Sequence[str]) -> Self:
+        """The same suite in a run with other labels."""
+        other, context = type(self)(), dataclasses.replace(self.context(), labels=LabelSet(tuple(names)))
+        other.context = lambda: context  # type: ignore[method-assign]
+        return other
 
     @property
     def subject(self) -> Any:
@@ -144,11 +176,12 @@ class ConformanceSuite:
         return Path(self.keep("folder", lambda: tempfile.TemporaryDirectory(prefix="emosym-")).name)
 
     @classmethod
-    def keep(cls, name: str, make: Any) -> Any:
+    def keep(cls, name: str, make: Callable[[], T]) -> T:
         """What ``make`` gives, made once for the class."""
         if name not in cls._kept:
             cls._kept[name] = make()
-        return cls._kept[name]
+        kept: T = cls._kept[name]
+        return kept
 
     @classmethod
     def teardown_class(cls) -> None:
@@ -165,12 +198,12 @@ class ConformanceSuite:
     @classmethod
     def methods(cls) -> Iterator[tuple[str, Check]]:
         """Names of the check methods with what they promise, in the order of their ids."""
-        found = {
+        methods = {
             name: promise
             for name in dir(cls)
             if isinstance(promise := getattr(getattr(cls, name, None), "check", None), Check)
         }
-        yield from sorted(found.items(), key=lambda item: item[1].id)
+        yield from sorted(methods.items(), key=lambda item: item[1].id)
 
     @classmethod
     def checks(cls) -> list[Check]:

@@ -1,4 +1,5 @@
-"""Every check can fail: a set of broken components, one for each, proves it. And a correct component passes them all."""
+"""Every check can fail: a set of broken components, one for each, proves it. And a correct component passes
+them all."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ BY_RAISING = {
     "metric.labels-fit": "it fails at work, where it should refuse when built",
     "reward.labels-fit": "it fails at work, where it should refuse when built",
 }
-"""Checks whose broken component fails by an exception, and why that is the very fault; all others by what they return."""
+"""Checks whose broken component fails by an exception, and why that is the very fault; all others by what
+they return."""
 
 
 def broken(kind: str) -> ModuleType:
@@ -65,22 +67,35 @@ def test_a_broken_component_fails_its_check(id: str, suite: type[ConformanceSuit
     assert bool(raised) == (id in BY_RAISING), result.detail
 
 
-def results_of(kind: str, *tiers: str) -> list[Result]:
-    """How the correct component of a kind does; none may fail."""
-    results = list(run_suite(broken(kind).GOOD, tiers=tiers))
+def good() -> Iterator[Any]:
+    """The correct components of every kind."""
+    for kind in KINDS:
+        for suite in (broken(kind).GOOD, *getattr(broken(kind), "ALSO_GOOD", ())):
+            yield pytest.param(suite, id=f"{kind}-{suite.__name__}")
+
+
+def results_of(suite: type[ConformanceSuite], *tiers: str) -> list[Result]:
+    """How a correct component does; nothing may fail."""
+    results = list(run_suite(suite, tiers=tiers))
     failed = [(result.check.id, result.detail) for result in results if result.outcome == "failed"]
     assert not failed
     return results
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_correct_component_passes_every_check(kind: str) -> None:
-    outcomes = Counter(result.outcome for result in results_of(kind, "core", "capability"))
+@pytest.mark.parametrize("suite", good())
+def test_a_correct_component_passes_every_check(suite: type[ConformanceSuite]) -> None:
+    outcomes = Counter(result.outcome for result in results_of(suite, "core", "capability"))
     assert set(outcomes) <= {"passed", "not applicable"}
     assert outcomes["passed"] > outcomes.total() / 2
+
+
+def test_a_head_without_text_is_asked_nothing_of_prompts() -> None:
+    (wordless,) = broken("diffusion").ALSO_GOOD
+    words = {f"diffusion.{id}" for id in ("text-matters", "placeholder", "never-truncates", "vocabulary")}
+    assert {result.outcome for result in run_suite(wordless, only=words)} == {"not applicable"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["backbone", "diffusion"])
 def test_a_correct_component_passes_the_slow_tier(kind: str) -> None:
-    assert {result.outcome for result in results_of(kind, "slow")} == {"passed"}
+    assert {result.outcome for result in results_of(broken(kind).GOOD, "slow")} == {"passed"}

@@ -141,10 +141,10 @@ def results_of(
 
 def chosen(context: typer.Context, names: Sequence[str]) -> list[RegisteredComponent]:
     """The components that the names mean; folders are plugins that need not be installed."""
-    from emosym.testing.runner import found_in
+    from emosym.testing.runner import plugins_in
     from emosym.testing.suite import use
 
-    own = {name: found_in(Path(name).expanduser()) for name in names if _is_folder(name)}
+    own = {name: plugins_in(Path(name).expanduser()) for name in names if _is_folder(name)}
     extra = [one for found in own.values() for one in found]
     registry = registry_with(context.obj, extra) if extra else registry_for(context.obj)
     if not names:
@@ -165,9 +165,9 @@ def _is_folder(name: str) -> bool:
 
 def named(registry: Registry, name: str) -> list[RegisteredComponent]:
     """The components of one name; what failed, or is not there, is an error that says so."""
-    from emosym.testing.runner import offers_named
+    from emosym.testing.runner import components_named
 
-    offers = offers_named(registry, name)
+    offers = components_named(registry, name)
     if offers:
         return offers
     for failure in registry.failures:
@@ -214,7 +214,7 @@ def as_dict(result: Result) -> dict[str, Any]:
 
 
 def _counts(results: Sequence[Result]) -> str:
-    counts = Counter(result.outcome for result in results)
+    counts: Counter[str] = Counter(result.outcome for result in results)
     order = ("passed", "failed", "expected failure", "not applicable")
     return (
         ", ".join(f"{counts[outcome]} {outcome}" for outcome in order if counts[outcome])

@@ -139,10 +139,10 @@ def add(
     ],
 ) -> None:
     """Add a component to a plugin package: a folder of its own, a line in the package's light module, and its test."""
-    from emosym.testing.runner import found_in
+    from emosym.testing.runner import plugins_in
 
     kind = kind.replace("-", "_")
-    plugin = found_in(folder)[0]
+    plugin = plugins_in(folder)[0]
     package = plugin.module.partition(".")[0]
     root = next(place for place in (folder / "src", folder) if (place / package).is_dir())
     module = folder_name = component.replace("-", "_")

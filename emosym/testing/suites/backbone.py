@@ -18,7 +18,8 @@ from emosym.testing.suites.backbone_prefix import PrefixChecks
 
 
 class BackboneSuite(PrefixChecks, AdapterChecks):
-    """States of three samples with pictures of three sizes. Set ``params`` to a small model: it is built several times."""
+    """States of three samples with pictures of three sizes. Set ``params`` to a small model: it is built
+    several times."""
 
     kind = "backbone"
     contract: ClassVar[type] = Backbone
@@ -55,18 +56,20 @@ class BackboneSuite(PrefixChecks, AdapterChecks):
 
     @check("backbone.reaches-tokens", "a gradient to every token of every sample, alike in training mode")
     def test_reaches_tokens(self) -> None:
-        """The reasoning tokens are what the method learns; in the public code they never received a gradient."""
+        """The reasoning tokens are what the method learns; in the public code they never received a
+        gradient."""
         for training in (False, True):
             tokens = self.tokens().requires_grad_()
             with in_mode(self.subject, training):
                 states = self.subject(self.samples(), tokens)
-            found = gradient(mixed(states), tokens)
-            reached = finite(found) and bool((found.norm(dim=-1) > 0).all())
+            own = gradient(mixed(states), tokens)
+            reached = finite(own) and bool((own.norm(dim=-1) > 0).all())
             require(reached, f"a token without a gradient (training={training})")
 
     @check("backbone.causal", "states that depend on their own token and those before, never on later ones")
     def test_causal(self) -> None:
-        """[EMO] reads what the [CTX] tokens gathered, and not the other way round; a prefix can only be shared so."""
+        """[EMO] reads what the [CTX] tokens gathered, and not the other way round; a prefix can only be
+        shared so."""
         base = self.states()
         for place in range(COUNT):
             tokens = self.tokens()
@@ -134,7 +137,7 @@ class BackboneSuite(PrefixChecks, AdapterChecks):
         changed.paste(picture(2, (2 * side, side)), (14 * side, 0))
         for images, others in (((wide,), (changed,)), ((*many,), (*many[:-1], picture(99, (side, side))))):
             samples = [Sample("whole-or-refused", one) for one in (images, others)]
-            error = refusal(lambda samples=samples: self.states(samples[:1]))
+            error = refusal(self.states, samples[:1])
             if error is not None:
                 require("whole-or-refused" in str(error), f"an error without the sample's id: {error}")
                 continue

@@ -5,9 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from emosym_registry.errors import some
 
+from emosym.testing.adapters import (
+    base_of,
+    require_adapters_alone,
+    require_frozen,
+    require_same_tensors,
+    require_whole_loads,
+)
 from emosym.testing.checks import NotApplicable, check, require
-from emosym.testing.probes import gap, in_mode, mixed, refusal, some, unreached
+from emosym.testing.probes import in_mode, mixed, unreached
 from emosym.testing.suites.backbone_base import BackboneChecks
 
 
@@ -21,7 +29,7 @@ class AdapterChecks(BackboneChecks):
         """
         backbone = self.make()
         tokens = self.tokens().requires_grad_()
-        before = {name: value.detach().clone() for name, value in self.base(backbone).items()}
+        before = {name: value.detach().clone() for name, value in base_of(backbone).items()}
         for fused in (False, False, True):
             optimiser = torch.optim.AdamW([tokens, *backbone.adapters().values()], lr=1e-2, fused=fused)
             with in_mode(backbone, training=True):
@@ -44,23 +52,15 @@ class AdapterChecks(BackboneChecks):
     @check("backbone.frozen", "nothing to train but `adapters()`")
     def test_frozen(self) -> None:
         """The base is gigabytes that all experiments share, and no checkpoint saves it."""
-        own = {id(parameter) for parameter in self.subject.adapters().values()}
-        named = dict(self.subject.named_parameters())
-        trainable = [name for name, p in named.items() if p.requires_grad and id(p) not in own]
-        require(not trainable, f"{some(trainable)} with requires_grad")
-        foreign = own - {id(parameter) for parameter in named.values()}
-        require(not foreign, f"{len(foreign)} adapters that are no parameters of the module")
+        require_frozen(self.subject)
 
     @check(
         "backbone.base-unchanged", "the base's tensors as they were after training, the vocabulary's included"
     )
     def test_base_unchanged(self) -> None:
         """Reasoning tokens that are added to the vocabulary change it for every other prompt."""
-        after = self.base(self.learnt)
-        before = self._kept["before"]
-        require(sorted(after) == sorted(before), f"{len(after)} tensors after {len(before)}")
-        changed = [name for name, value in before.items() if gap(value.float(), after[name].float()) != 0.0]
-        require(not changed, f"other values or shapes in {some(changed)}")
+        after = base_of(self.learnt)
+        require_same_tensors(self._kept["before"], after)
 
     @check(
         "backbone.reaches-adapters", "a gradient through `forward` to every adapter tensor", tier="capability"
@@ -77,7 +77,8 @@ class AdapterChecks(BackboneChecks):
         tier="slow",
     )
     def test_learns(self) -> None:
-        """Every gradient may be there and the states still not follow: a wrong sign, a scale that underflows, a stale cache."""
+        """Every gradient may be there and the states still not follow: a wrong sign, a scale that
+        underflows, a stale cache."""
         backbone, tokens = self.make(), self.tokens().requires_grad_()
         states = self.states(by=backbone)
         wanted = states[torch.arange(len(states)).roll(1)].flip(1)  # another sample's, in another order
@@ -98,36 +99,15 @@ class AdapterChecks(BackboneChecks):
         )
 
     @check(
-        "backbone.adapters-freeze",
-        "adapters that freeze and thaw by `set_adapters_trainable`",
-        tier="capability",
-    )
-    def test_adapters_freeze(self) -> None:
-        """Stages choose what they train; a frozen adapter that learns, or a thawed one that does not, is another run."""
-        self.require_adapters()
-        backbone = self.make()
-        for trainable in (False, True):
-            backbone.set_adapters_trainable(trainable)
-            found = {parameter.requires_grad for parameter in backbone.adapters().values()}
-            require(
-                found == {trainable}, f"requires_grad = {found} after set_adapters_trainable({trainable})"
-            )
-
-    @check(
         "backbone.adapter-state",
         "the adapter's tensors in `adapter_state()`, and nothing of the base",
         tier="capability",
     )
     def test_adapter_state(self) -> None:
-        """The public code's \"adapter\" held the whole base and the reference model: gigabytes a checkpoint."""
+        """The public code's \"adapter\" held the whole base and the reference model: gigabytes a
+        checkpoint."""
         self.require_adapters()
-        state, own = self.learnt.adapter_state(), self.learnt.adapters()
-        saved, held = (sum(value.numel() for value in one.values()) for one in (state, own))
-        require(
-            saved == held and len(state) == len(own),
-            f"{saved} numbers in {len(state)} tensors, of {held} in {len(own)}",
-        )
-        require(not any(value.requires_grad for value in state.values()), "tensors with a gradient")
+        require_adapters_alone(self.learnt)
 
     @check(
         "backbone.adapter-round-trip",
@@ -153,15 +133,7 @@ class AdapterChecks(BackboneChecks):
     def test_adapter_mismatch(self) -> None:
         """Half an adapter is a model that nobody trained."""
         self.require_adapters()
-        state, backbone = self.learnt.adapter_state(), self.make()
-        first = next(iter(state))
-        before = {name: value.clone() for name, value in backbone.adapter_state().items()}
-        missing = {name: value for name, value in state.items() if name != first}
-        for what, wrong in (("missing", missing), ("unexpected", {**state, "no.such.tensor": state[first]})):
-            error = refusal(lambda wrong=wrong: backbone.load_adapter_state(wrong))
-            require(error is not None, f"that a state with a {what} key is loaded")
-            same = all(gap(value, before[name]) == 0.0 for name, value in backbone.adapter_state().items())
-            require(same, f"that a refused state ({what} key) has been loaded in part")
+        require_whole_loads(self.make(), self.learnt.adapter_state())
 
     @check("backbone.fingerprint", "one fingerprint for as long as the weights are the same")
     def test_fingerprint(self) -> None:
@@ -177,20 +149,20 @@ class AdapterChecks(BackboneChecks):
     def test_fingerprint_base(self) -> None:
         """Merging an adapter, or loading other weights, makes every prefix stale."""
         backbone = self.make()
-        first, parts = (
-            backbone.fingerprint(),
-            [p for p in self.base(backbone).values() if p.is_floating_point()],
-        )
+        first = backbone.fingerprint()
+        parts = [p for p in base_of(backbone).values() if p.is_floating_point()]
         with torch.no_grad():
             parts[-1].mul_(1.25)
         require(backbone.fingerprint() != first, "the same one")
 
     @check(
-        "backbone.fingerprint-adapters", "another fingerprint after an optimiser step, fused or not, and after a load",
+        "backbone.fingerprint-adapters",
+        "another fingerprint after an optimiser step, fused or not, and after a load",
         tier="capability",
-    )  # fmt: skip
+    )
     def test_fingerprint_adapters(self) -> None:
-        """Fused optimisers write past torch's version counters; a prefix from before the step would pass for fresh."""
+        """Fused optimisers write past torch's version counters; a prefix from before the step would pass
+        for fresh."""
         self.require_adapters()
         backbone, state = self.make(), self.learnt.adapter_state()
         for fused in (False, True):

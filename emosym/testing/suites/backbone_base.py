@@ -1,9 +1,10 @@
-"""What the checks of backbones are done with: samples of mixed sizes, tokens at the vocabulary's scale, states."""
+"""What the checks of backbones are done with: samples of mixed sizes, tokens at the vocabulary's scale,
+states."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -24,7 +25,8 @@ class BackboneChecks(ComponentSuite):
     sizes: ClassVar[Sequence[tuple[int, int]]] = ((64, 64), (112, 48), (40, 72))
     """Widths and heights of the pictures; a batch holds all of them."""
     tolerance: ClassVar[float] = 1e-4
-    """Two readings that must be equal may differ by this share of the largest state; raise it for half precision."""
+    """Two readings that must be equal may differ by this share of the largest state; raise it for half
+    precision."""
 
     def samples(self, count: int = BATCH) -> list[Sample]:
         """Labelled samples with one picture each."""
@@ -46,7 +48,8 @@ class BackboneChecks(ComponentSuite):
         noise = torch.randn(
             rows, COUNT, self.subject.hidden_size, generator=torch.Generator().manual_seed(seed)
         )
-        return mean.cpu().float() + std * noise
+        tokens: Tensor = mean.cpu().float() + std * noise
+        return tokens
 
     @torch.no_grad()
     def states(
@@ -62,7 +65,8 @@ class BackboneChecks(ComponentSuite):
         batch = self.samples() if batch is None else batch
         tokens = self.tokens(len(batch)) if tokens is None else tokens
         with in_mode(backbone, training=False):
-            return backbone(batch, tokens, question)
+            states: Tensor = backbone(batch, tokens, question)
+        return states
 
     def apart(self, one: Tensor, other: Tensor) -> float:
         """The largest difference as a share of the largest state."""
@@ -70,11 +74,5 @@ class BackboneChecks(ComponentSuite):
 
     def prefix(self, batch: Sequence[Sample] | None = None, by: Any = None) -> Prefix:
         """Of the three samples."""
-        return (by or self.subject).encode(self.samples() if batch is None else batch)
-
-    def base(self, backbone: Any) -> Mapping[str, Tensor]:
-        """Every saved tensor that no adapter owns, by name."""
-        own = {id(parameter) for parameter in backbone.adapters().values()}
-        return {
-            name: value for name, value in backbone.state_dict(keep_vars=True).items() if id(value) not in own
-        }
+        prefix: Prefix = (by or self.subject).encode(self.samples() if batch is None else batch)
+        return prefix

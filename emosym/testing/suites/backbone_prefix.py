@@ -55,7 +55,8 @@ class PrefixChecks(BackboneChecks):
         "encoding without a graph, as in eval mode, with every mode as it was afterwards",
     )
     def test_encode_quiet(self) -> None:
-        """The stage that reinforces encodes in the middle of training; dropout left off, or on, would go unnoticed."""
+        """The stage that reinforces encodes in the middle of training; dropout left off, or on, would go
+        unnoticed."""
         calm = self.prefix()
         with in_mode(self.subject, training=True):
             modes = [part.training for part in self.subject.modules()]
@@ -70,7 +71,8 @@ class PrefixChecks(BackboneChecks):
         "backbone.read", "`read` to equal `forward` for pictures of all sizes in a batch", tier="capability"
     )
     def test_read(self) -> None:
-        """Stages with adapters train through one and the others through the other: it must be the same model."""
+        """Stages with adapters train through one and the others through the other: it must be the same
+        model."""
         self.require_shared()
         sides = ("left", "right") if "padding_side" in type(self.subject.config).model_fields else (None,)
         for side in sides:
@@ -155,7 +157,8 @@ class PrefixChecks(BackboneChecks):
         "backbone.unshared-prefix", "an error from `read` where prefixes cannot be shared", tier="capability"
     )
     def test_unshared_prefix(self) -> None:
-        """Sliding windows forget keys; rollouts then take `forward`, and must not get wrong states instead."""
+        """Sliding windows forget keys; rollouts then take `forward`, and must not get wrong states
+        instead."""
         if self.subject.shares_prefixes:
             raise NotApplicable("the backbone shares its prefixes")
         error = refusal(lambda: self.subject.read(self.prefix(), self.tokens()))
@@ -167,7 +170,8 @@ class PrefixChecks(BackboneChecks):
         tier="capability",
     )
     def test_checkpointing(self) -> None:
-        """Checkpointing drops the cache without a word, and the tokens would be read after no image at all."""
+        """Checkpointing drops the cache without a word, and the tokens would be read after no image at
+        all."""
         self.require_shared()
         if "gradient_checkpointing" not in type(self.subject.config).model_fields:
             raise NotApplicable("the backbone has no gradient checkpointing")

@@ -7,15 +7,16 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
+from emosym_registry.errors import some
 from torch import Tensor, nn
 
 from emosym.contracts import LossTerms, ReasoningCompressor, States
 from emosym.testing.checks import NotApplicable, check, require
 from emosym.testing.generic import ComponentSuite
-from emosym.testing.probes import finite, gap, leaving_random_state, mixed, some, unreached
+from emosym.testing.probes import finite, gap, leaving_random_state, mixed, refusal, unreached
 from emosym.testing.suite import SIZES
 
-BATCH, WIDTH, TEXT = 6, SIZES["hidden_size"], SIZES["text_width"]
+BATCH, WIDTH, TEXT = 6, SIZES.hidden_size, SIZES.text_width
 
 
 class CompressorSuite(ComponentSuite):
@@ -47,7 +48,8 @@ class CompressorSuite(ComponentSuite):
             "present": torch.ones(BATCH, dtype=torch.bool),
             "labels": self.known(),
         }
-        return (compressor or self.subject).loss(**{**full, **given})
+        terms: LossTerms = (compressor or self.subject).loss(**{**full, **given})
+        return terms
 
     def token_parameters(self, compressor: Any) -> Mapping[str, nn.Parameter]:
         """Trainable parameters that are not the knowledge's."""
@@ -92,20 +94,36 @@ class CompressorSuite(ComponentSuite):
 
     @check("compressor.initialise", "tokens around the given mean with the given deviation")
     def test_initialise(self) -> None:
-        """Tokens at another scale than the vocabulary are noise to the backbone, and training starts from nothing."""
+        """Tokens at another scale than the vocabulary are noise to the backbone, and training starts from
+        nothing."""
         compressor, mean, std = self.make(), torch.linspace(-2, 3, WIDTH), 0.25
         compressor.initialise(mean, std)
-        around = compressor.tokens(1).detach()[0] - mean
-        centre, spread = float(around.mean()), float(around.std())
+        noise = compressor.tokens(1).detach()[0] - mean
+        centre, spread = float(noise.mean()), float(noise.std())
         require(
             abs(centre) < std / 2 and std / 2 < spread < 2 * std,
             f"tokens {centre:.3g} ± {spread:.3g} around the mean, for a deviation of {std}",
         )
 
+    @check(
+        "compressor.set-tokens", "the tokens that are set, and an error for another number or width of them"
+    )
+    def test_set_tokens(self) -> None:
+        """Tokens of the paper's authors are taken over by it; some of them are other tokens."""
+        compressor = self.make()
+        given = torch.randn(compressor.context_tokens + 1, WIDTH, generator=torch.Generator().manual_seed(9))
+        compressor.set_tokens(given)
+        require(gap(compressor.tokens(1)[0], given) == 0.0, "others than those that were set")
+        for wrong in (torch.cat([given, given]), torch.cat([given, given], 1)):
+            require(
+                refusal(compressor.set_tokens, wrong) is not None,
+                f"that tokens {list(wrong.shape)} are taken",
+            )
+
     @check("compressor.initialise-seeded", "the start to depend on the context's seed alone")
     def test_initialise_seeded(self) -> None:
         """Runs with other seeds must differ, and one that is repeated must not."""
-        made = [self.make_told(seed=seed) for seed in (3, 3, 4)]
+        made = [self.make_in(seed=seed) for seed in (3, 3, 4)]
         with leaving_random_state():
             for compressor in made:
                 compressor.initialise(torch.zeros(WIDTH), 1.0)
@@ -136,7 +154,7 @@ class CompressorSuite(ComponentSuite):
     )
     def test_no_text_space(self) -> None:
         """`text_width` is 0 there; a projection nobody trains would be reported as a dead tensor."""
-        compressor = self.make_told(text_width=0)
+        compressor = self.make_in(text_width=0)
         require(not compressor.knowledge_parameters(), f"{list(compressor.knowledge_parameters())}")
         require(compressor.project(self.states()) is None, "context features in a space that is not there")
         loss = float(self.terms(compressor, knowledge=None, present=None).loss.detach())
@@ -182,7 +200,8 @@ class CompressorSuite(ComponentSuite):
         tier="capability",
     )
     def test_reaches_knowledge(self) -> None:
-        """The context tokens learn through these states, and a projection that stays random presses in noise."""
+        """The context tokens learn through these states, and a projection that stays random presses in
+        noise."""
         self.require_knowledge()
         states = self.states()
         reached = {"context states": states.context.requires_grad_(), **self.subject.knowledge_parameters()}
@@ -228,7 +247,7 @@ class CompressorSuite(ComponentSuite):
     @check("compressor.round-trip", "the same tokens and loss from a new compressor that loads the state")
     def test_round_trip(self) -> None:
         """A saved system is this state; tokens that are not in it start from random again."""
-        one, other = self.make_told(seed=8), self.make()
+        one, other = self.make_in(seed=8), self.make()
         one.initialise(torch.ones(WIDTH), 0.5)
         other.load_state_dict(one.state_dict())
         tokens = gap(one.tokens(2), other.tokens(2))

@@ -8,15 +8,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emosym_registry import EmosymError
+from emosym_registry.errors import some
 
 from emosym.contracts import SPLITS, LabelSet, Sample
 from emosym.testing.checks import NotApplicable, check, require
-from emosym.testing.probes import refusal, some
-from emosym.testing.suites.dataset_base import FORMS, OTHER_LABELS, DatasetBase, identity
+from emosym.testing.probes import refusal
+from emosym.testing.suite import OTHER_LABELS
+from emosym.testing.suites.dataset_base import FORMS, DatasetBase, identity
 
 
 class DatasetSuite(DatasetBase):
-    """The splits of a dataset with sound files: give a small one in ``params``, or write it to ``self.folder`` in
+    """The splits of a dataset with sound files: give a small one in ``params``, or write it to
+    ``self.folder`` in
     :meth:`parameters`. Nothing here trains, so a few pictures of each emotion are enough."""
 
     @check("dataset.splits", "train, val and test to be sequences of samples, none of them empty")
@@ -31,7 +34,8 @@ class DatasetSuite(DatasetBase):
 
     @check("dataset.sequence", "the same samples by place, by slice and one after another")
     def test_sequence(self) -> None:
-        """Batches are read by place and evaluation one after another; a lazy split can easily differ between them."""
+        """Batches are read by place and evaluation one after another; a lazy split can easily differ
+        between them."""
         for name in SPLITS:
             split = self.subject.split(name)
             ids = [sample.id for sample in split]
@@ -66,8 +70,9 @@ class DatasetSuite(DatasetBase):
         "the same samples in the same order from a new component, whatever the seed of the run",
     )
     def test_stable(self) -> None:
-        """Runs of several seeds and a resumed run must see the same split, or their figures are of different tests."""
-        again, other = self.make(), self.make_told(seed=self.context().seed + 1)
+        """Runs of several seeds and a resumed run must see the same split, or their figures are of
+        different tests."""
+        again, other = self.make(), self.make_in(seed=self.context().seed + 1)
         for name in SPLITS:
             first = [(one.id, one.label) for one in self.subject.split(name)]
             for who, dataset in (("a new component", again), ("a run with another seed", other)):
@@ -86,7 +91,7 @@ class DatasetSuite(DatasetBase):
     def test_label_order(self) -> None:
         """Label sets are ordered by the spec, not by the dataset; a fixed index would be another emotion."""
         names = self.context().labels.names
-        turned = self.make_told(labels=LabelSet(names[::-1]))
+        turned = self.make_in(labels=LabelSet(names[::-1]))
         for name in SPLITS:
             for one, other in zip(self.subject.split(name), turned.split(name), strict=True):
                 here = None if one.label is None else names[one.label]
@@ -100,7 +105,7 @@ class DatasetSuite(DatasetBase):
         """A spec with labels that the data does not have must be told so before the first step."""
         for names in OTHER_LABELS:
             try:
-                dataset = self.make_told(labels=LabelSet(names))
+                dataset = self.make_in(labels=LabelSet(names))
                 splits = [dataset.split(name) for name in SPLITS]
             except EmosymError:
                 continue
@@ -136,7 +141,8 @@ class DatasetSuite(DatasetBase):
 
     @check("dataset.attributes", "annotations in the form the contract gives them", tier="capability")
     def test_attributes(self) -> None:
-        """Rewards compare scenes, objects and levels; a number written as text or a lone object would never match."""
+        """Rewards compare scenes, objects and levels; a number written as text or a lone object would never
+        match."""
         shown = [(sample, dict(sample.attributes)) for sample in self.opened()]
         if not any(attributes for _, attributes in shown):
             raise NotApplicable("the samples have no annotations")
@@ -159,9 +165,10 @@ class DatasetSuite(DatasetBase):
 
     @check("dataset.unknown-split", "a split that does not exist to be refused")
     def test_unknown_split(self) -> None:
-        """A misspelt split that is empty, or another one, would give figures of nothing or of the training set."""
+        """A misspelt split that is empty, or another one, would give figures of nothing or of the training
+        set."""
         for name in ("tset", "validation", "", "all"):
-            require(refusal(lambda name=name: self.subject.split(name)) is not None, f"a split {name!r}")
+            require(refusal(self.subject.split, name) is not None, f"a split {name!r}")
 
     @check("dataset.sound", "no problems where the files are sound")
     def test_sound(self) -> None:
@@ -171,13 +178,14 @@ class DatasetSuite(DatasetBase):
 
     @check(
         "dataset.problems-told",
-        "problems as a list of texts, and splits that are refused in words, where labels do not fit or files are gone",
+        "problems as texts, and splits refused in words, where labels do not fit or files are gone",
     )
     def test_problems_told(self) -> None:
-        """`emosym data check` prints the whole list; an error would show the first problem only, as a fault of ours."""
+        """`emosym data check` prints the whole list; an error would show the first problem only, as a fault
+        of ours."""
         for names in OTHER_LABELS:
             self._check_told(
-                lambda names=names: self.make_told(labels=LabelSet(names)), f"labels {', '.join(names)}"
+                lambda names=names: self.make_in(labels=LabelSet(names)), f"labels {', '.join(names)}"
             )
         gone = self.elsewhere()
         if gone is not None:
@@ -190,7 +198,7 @@ class DatasetSuite(DatasetBase):
         except EmosymError:
             return
         problems = self._problems(dataset)
-        unread = [name for name in SPLITS if refusal(lambda name=name: dataset.split(name))]
+        unread = [name for name in SPLITS if refusal(dataset.split, name)]
         require(bool(problems) or not unread, f"no problem with {what}, though {some(unread)} cannot be read")
 
     def _problems(self, dataset: Any) -> list[str]:

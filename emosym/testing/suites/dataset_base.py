@@ -1,4 +1,5 @@
-"""What datasets are checked on: all their samples, the first pictures of each split, and files that are not there."""
+"""What datasets are checked on: all their samples, the first pictures of each split, and files that are not
+there."""
 
 from __future__ import annotations
 
@@ -15,7 +16,6 @@ from emosym.testing.generic import ComponentSuite
 
 OPENED = 8
 """Pictures opened of each split."""
-OTHER_LABELS = (("negative", "positive"), tuple("abcdefghij"))
 
 
 class DatasetBase(ComponentSuite):
@@ -35,7 +35,8 @@ class DatasetBase(ComponentSuite):
             yield from itertools.islice(self.subject.split(name), OPENED)
 
     def elsewhere(self) -> Mapping[str, Any] | None:
-        """:meth:`parameters` with every file and folder replaced by one that is not there; None where there is none."""
+        """:meth:`parameters` with every file and folder replaced by one that is not there; None where there
+        is none."""
         params = dict(self.parameters())
         gone = {
             name: type(value)(self.folder / f"gone-{name}")

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
+from emosym_registry.errors import some
 
 from emosym.contracts import DiffusionHead
+from emosym.testing.adapters import base_of, require_frozen
 from emosym.testing.checks import NotApplicable, check, require
-from emosym.testing.probes import finite, gap, in_mode, leaving_random_state, refusal, some
+from emosym.testing.probes import finite, gap, in_mode, leaving_random_state, refusal
 from emosym.testing.suites.diffusion_adapter import AdapterChecks
 from emosym.testing.suites.diffusion_base import BATCH
 from emosym.testing.suites.diffusion_prompt import PromptChecks
 
 
 class DiffusionSuite(PromptChecks, AdapterChecks):
-    """Conditions, losses and pictures of two prompts. Set ``params`` to a small model: pictures are made many times."""
+    """Conditions, losses and pictures of two prompts. Set ``params`` to a small model: pictures are made
+    many times."""
 
     kind = "diffusion"
     contract: ClassVar[type] = DiffusionHead
 
-    @check("diffusion.sizes", "widths and norms of each text encoder, and the side of the pictures")
+    @check("diffusion.sizes", "widths and norms for each kind of vectors, width and height of the pictures")
     def test_sizes(self) -> None:
-        """The fusion is built from the widths and calibrated to the norms; datasets are cropped to the side."""
-        widths, norms, side = self.subject.token_widths, self.subject.token_norms, self.subject.image_size
+        """The fusion is built from the widths and calibrated to the norms; pictures of a dataset are
+        cropped to the size."""
+        widths, norms, size = self.subject.token_widths, self.subject.token_norms, self.subject.image_size
         require(len(widths) >= 1 and all(isinstance(w, int) and w > 0 for w in widths), f"widths {widths!r}")
-        require(len(norms) == len(widths), f"{len(norms)} norms for {len(widths)} text encoders")
+        require(len(norms) == len(widths), f"{len(norms)} norms for {len(widths)} widths")
         require(all(math.isfinite(norm) and norm > 0 for norm in norms), f"norms {norms!r}")
-        require(isinstance(side, int) and side > 0, f"image_size = {side!r}")
+        sides = isinstance(size, tuple) and all(isinstance(side, int) and side > 0 for side in size)
+        require(sides and len(size) == 2, f"image_size = {size!r}")
 
     # ---- training
 
@@ -46,12 +51,11 @@ class DiffusionSuite(PromptChecks, AdapterChecks):
     @check("diffusion.pixels", "an error for pictures of another size")
     def test_pixels(self) -> None:
         """A picture of another size has latents of another size, which the denoiser was not trained for."""
-        side = self.subject.image_size
-        wrong = torch.zeros(1, 3, 2 * side, side)
-        require(
-            refusal(lambda: self.subject.latents(wrong)) is not None,
-            f"latents of a picture of {2 * side}×{side}",
-        )
+        width, height = self.subject.image_size
+        for size in ((2 * width, height), (width, 2 * height)):
+            wrong = torch.zeros(1, 3, *size[::-1])
+            error = refusal(self.subject.latents, wrong)
+            require(error is not None, f"latents of a picture of {size[0]}×{size[1]}")
 
     @check("diffusion.loss", "a finite loss [B], not negative")
     def test_loss(self) -> None:
@@ -62,7 +66,8 @@ class DiffusionSuite(PromptChecks, AdapterChecks):
 
     @check("diffusion.loss-deterministic", "the same loss from the same generator, another from another")
     def test_loss_deterministic(self) -> None:
-        """A step is repeated from its seed. A loss that ignores the generator trains on one time and one noise."""
+        """A step is repeated from its seed. A loss that ignores the generator trains on one time and one
+        noise."""
         one, again, other = (self.loss(seed=seed) for seed in (0, 0, 1))
         require(
             gap(one, again) < 1e-6, f"losses that differ by {gap(one, again):.3g} with the same generator"
@@ -87,11 +92,7 @@ class DiffusionSuite(PromptChecks, AdapterChecks):
     @check("diffusion.frozen", "nothing to train but `adapters()`, in training mode too")
     def test_frozen(self) -> None:
         """The base is shared by every experiment; dropout of a frozen base only adds noise to the loss."""
-        own = {id(parameter) for parameter in self.subject.adapters().values()}
-        trainable = [
-            name for name, p in self.subject.named_parameters() if p.requires_grad and id(p) not in own
-        ]
-        require(not trainable, f"{some(trainable)} with requires_grad")
+        require_frozen(self.subject)
         quiet = self.loss()
         with in_mode(self.subject, training=True):
             difference = gap(self.loss(), quiet)
@@ -99,11 +100,11 @@ class DiffusionSuite(PromptChecks, AdapterChecks):
 
     # ---- sampling
 
-    @check("diffusion.sample", "float32 pictures [B,3,side,side] in [0,1], without a graph")
+    @check("diffusion.sample", "float32 pictures [B,3,H,W] in [0,1], without a graph")
     def test_sample(self) -> None:
         """The bank stores them, judges read them; values outside would wrap around when saved as bytes."""
-        pictures, side = self.sample(), self.subject.image_size
-        require(tuple(pictures.shape) == (BATCH, 3, side, side), f"shape {list(pictures.shape)}")
+        pictures, (width, height) = self.sample(), self.subject.image_size
+        require(tuple(pictures.shape) == (BATCH, 3, height, width), f"shape {list(pictures.shape)}")
         require(pictures.dtype == torch.float32 and finite(pictures), f"{pictures.dtype}, or not finite")
         low, high = float(pictures.min()), float(pictures.max())
         require(low >= 0 and high <= 1 and low < high, f"values from {low:.4g} to {high:.4g}")
@@ -135,7 +136,8 @@ class DiffusionSuite(PromptChecks, AdapterChecks):
 
     @check("diffusion.guidance", "another picture with another guidance scale, zero included")
     def test_guidance(self) -> None:
-        """Zero is a value, not \"take the default\"; a scale that is ignored is an experiment that was not run."""
+        """Zero is a value, not \"take the default\"; a scale that is ignored is an experiment that was not
+        run."""
         weak, strong, default = (self.sample(guidance_scale=scale) for scale in (0.0, 9.0, None))
         require(gap(weak, strong) > 1e-3, "the same pictures with guidance 0 and 9")
         require(gap(weak, default) > 1e-3, "the same pictures with guidance 0 and the default")
@@ -155,19 +157,32 @@ class DiffusionSuite(PromptChecks, AdapterChecks):
             len(counted[1]) > len(counted[0]), f"{len(counted[1])} calls for 4 steps, {len(counted[0])} for 2"
         )
 
-    @check("diffusion.init-image", "pictures nearer to `init_image` at a lower strength", tier="capability")
+    @check(
+        "diffusion.init-image",
+        "pictures that depend on `init_image`, the less on it and the more on noise the higher the strength",
+        tier="capability",
+    )
     def test_init_image(self) -> None:
-        """`emosym generate --image` starts from a picture; where its strength does nothing, it is another picture."""
+        """`emosym generate --image` starts from a picture; where its strength does nothing, it is another
+        picture."""
         pixels = self.pixels()
         if refusal(lambda: self.sample(init_image=pixels)) is not None:
             raise NotApplicable("the head does not start from a picture")
-        target = (pixels + 1) / 2
-        apart = []
+        alike = self.condition()[[0, 0]]
+        by_image, by_noise = [], []
         for strength in (0.2, 0.9):
-            made = self.sample(init_image=pixels, strength=strength, steps=5, guidance_scale=1.0)
-            apart.append(float((made - target).abs().mean()))
+            settings: dict[str, Any] = {"strength": strength, "steps": 5, "guidance_scale": 1.0}
+            first, second = self.sample(alike, seeds=(1, 1), init_image=pixels, **settings)
+            by_image.append(float((first - second).abs().mean()))
+            first, second = self.sample(
+                alike, seeds=(1, 2), init_image=pixels[:1].expand_as(pixels), **settings
+            )
+            by_noise.append(float((first - second).abs().mean()))
+        require(by_image[0] > 0, "the same picture from two at strength 0.2")
         require(
-            apart[0] < apart[1], f"a mean distance of {apart[0]:.3g} at strength 0.2, {apart[1]:.3g} at 0.9"
+            by_noise[0] * by_image[1] < by_noise[1] * by_image[0],
+            f"differences by another picture of {by_image[0]:.3g} at strength 0.2 and {by_image[1]:.3g} at 0.9, "
+            f"by other noise of {by_noise[0]:.3g} and {by_noise[1]:.3g}",
         )
 
     @check("diffusion.random-state", "the global random state as it was")
@@ -191,7 +206,6 @@ class DiffusionSuite(PromptChecks, AdapterChecks):
     def test_fingerprint_base(self) -> None:
         """Two models must not pass for one in the ledger."""
         head = self.make()
-        own = {id(parameter) for parameter in head.adapters().values()}
         with torch.no_grad():
-            next(p for p in head.parameters() if id(p) not in own).mul_(1.5)
+            next(value for value in base_of(head).values() if value.is_floating_point()).mul_(1.5)
         require(head.fingerprint() != self.subject.fingerprint(), "the same one")

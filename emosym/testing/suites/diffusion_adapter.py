@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from emosym_registry.errors import some
 
+from emosym.testing.adapters import require_adapters_alone, require_whole_loads
 from emosym.testing.checks import NotApplicable, check, require
-from emosym.testing.probes import gap, refusal, some, unreached
+from emosym.testing.probes import gap, unreached
 from emosym.testing.suites.diffusion_base import DiffusionChecks
 
 
@@ -15,7 +17,8 @@ class AdapterChecks(DiffusionChecks):
     """For heads that train something themselves, such as a LoRA on the denoiser."""
 
     def trained(self) -> Any:
-        """A new head after two steps on its adapters; a factor that starts at zero hides its partner in the first."""
+        """A new head after two steps on its adapters; a factor that starts at zero hides its partner in the
+        first."""
         head = self.make()
         if not head.adapters():
             raise NotApplicable("the head has no adapters with these parameters")
@@ -45,9 +48,7 @@ class AdapterChecks(DiffusionChecks):
     )
     def test_adapter_state(self) -> None:
         """The public code's adapters held the whole base model; every checkpoint was gigabytes."""
-        state, own = self.learnt.adapter_state(), self.learnt.adapters()
-        require(set(state) == set(own), f"other names: {some(sorted(set(state) ^ set(own)))}")
-        require(not any(value.requires_grad for value in state.values()), "tensors with a gradient")
+        require_adapters_alone(self.learnt)
 
     @check(
         "diffusion.adapter-round-trip",
@@ -69,15 +70,7 @@ class AdapterChecks(DiffusionChecks):
     )
     def test_adapter_mismatch(self) -> None:
         """Half an adapter is a model that nobody trained."""
-        state, head = self.learnt.adapter_state(), self.make()
-        first = next(iter(state))
-        before = {name: value.clone() for name, value in head.adapter_state().items()}
-        missing = {name: value for name, value in state.items() if name != first}
-        for what, wrong in (("missing", missing), ("foreign", {**state, "no.such.tensor": state[first]})):
-            error = refusal(lambda wrong=wrong: head.load_adapter_state(wrong))
-            require(error is not None, f"that a state with a {what} tensor is loaded")
-            same = all(gap(value, before[name]) == 0.0 for name, value in head.adapter_state().items())
-            require(same, f"that a refused state ({what}) has been loaded in part")
+        require_whole_loads(self.make(), self.learnt.adapter_state())
 
     @check(
         "diffusion.fingerprint-adapters",

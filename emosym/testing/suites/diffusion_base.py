@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from emosym.contracts import PLACEHOLDER, Condition, Vectors
+from emosym.testing.checks import NotApplicable
 from emosym.testing.generic import ComponentSuite
 from emosym.testing.pictures import picture
 from emosym.testing.probes import gap, gradient
+from emosym.toolkit import to_pixels
 
 BATCH = 2
 
@@ -23,6 +24,15 @@ class DiffusionChecks(ComponentSuite):
     prompt: ClassVar[str] = f"a {PLACEHOLDER} street"
     """A prompt with text on both sides of the placeholder."""
     steps: ClassVar[int] = 3
+    text: ClassVar[bool | None] = None
+    """Whether the head takes prompts; None: as its component's capabilities say, and true where it is not
+    registered."""
+
+    def require_text(self) -> None:
+        """End a check where the head takes no prompts."""
+        registered = self.spec is None or "text" in self.spec.capabilities
+        if not (registered if self.text is None else self.text):
+            raise NotApplicable("the head takes no prompts")
 
     def prompts(self, count: int = BATCH) -> list[str]:
         """The same prompt for every sample."""
@@ -40,10 +50,9 @@ class DiffusionChecks(ComponentSuite):
         )
 
     def pixels(self, count: int = BATCH) -> Tensor:
-        """Pictures [B,3,side,side] in [-1,1]."""
-        side = self.subject.image_size
-        rows = [np.asarray(picture(number, (side, side))) for number in range(count)]
-        return torch.from_numpy(np.stack(rows)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        """Pictures [B,3,H,W] in [-1,1]."""
+        size = self.subject.image_size
+        return to_pixels([picture(number, size) for number in range(count)], size)
 
     @torch.no_grad()
     def condition(
@@ -51,7 +60,8 @@ class DiffusionChecks(ComponentSuite):
     ) -> Condition:
         """Of the seeded vectors in the usual prompts, unless others are given; without a graph."""
         vectors = self.vectors(seed=seed) if vectors is None else vectors
-        return self.subject.condition(vectors, prompts or self.prompts(len(vectors[0])))
+        condition: Condition = self.subject.condition(vectors, prompts or self.prompts(len(vectors[0])))
+        return condition
 
     def loss(
         self,
@@ -65,7 +75,8 @@ class DiffusionChecks(ComponentSuite):
         head = head or self.subject
         latents = self.keep("latents", lambda: self.subject.latents(self.pixels()))
         condition = self.condition() if condition is None else condition
-        return head.loss(latents, condition, torch.Generator().manual_seed(seed), weights)
+        loss: Tensor = head.loss(latents, condition, torch.Generator().manual_seed(seed), weights)
+        return loss
 
     def sample(
         self, condition: Condition | None = None, *, seeds: Sequence[int] = (1, 2), **settings: Any
@@ -73,7 +84,9 @@ class DiffusionChecks(ComponentSuite):
         """Pictures of a few steps, one seed each."""
         condition = self.condition() if condition is None else condition
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        return self.subject.sample(condition, generators=generators, **{"steps": self.steps, **settings})
+        settings = {"steps": self.steps, **settings}
+        pictures: Tensor = self.subject.sample(condition, generators=generators, **settings)
+        return pictures
 
     def missed(self, loss: Tensor, vectors: Vectors) -> list[str]:
         """Where vectors [B,n,w] receive no gradient from ``loss``, in words."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import torch
+from emosym_registry.errors import some
 
 from emosym.contracts import PLACEHOLDER
+from emosym.testing.adapters import require_same_tensors
 from emosym.testing.checks import check, require
-from emosym.testing.probes import finite, gap, mixed, refusal, some
+from emosym.testing.probes import finite, mixed, refusal
 from emosym.testing.suites.diffusion_base import BATCH, DiffusionChecks
 
 
@@ -43,7 +45,8 @@ class PromptChecks(DiffusionChecks):
 
     @check("diffusion.vectors-matter", "another condition where one vector of one text encoder is another")
     def test_vectors_matter(self) -> None:
-        """Vectors that are read at the wrong place, or not at all, leave a prompt with a filler word in it."""
+        """Vectors that are read at the wrong place, or not at all, leave a prompt with a filler word in
+        it."""
         base = self.condition()
         for number in range(len(self.subject.token_widths)):
             for place in range(2):
@@ -64,9 +67,14 @@ class PromptChecks(DiffusionChecks):
         turned = tuple(torch.cat([one[:, :-1], -one[:, -1:]], 1) for one in four)
         require(self.apart(base, self.condition(turned)) > 1e-4, "no change by the last of four vectors")
 
-    @check("diffusion.text-matters", "a condition that depends on the text before and behind the placeholder")
+    @check(
+        "diffusion.text-matters",
+        "a condition that depends on the text before and behind the placeholder",
+        tier="capability",
+    )
     def test_text_matters(self) -> None:
         """A content prompt says what to show; the order of its words is part of it."""
+        self.require_text()
         prompts = [
             f"a {PLACEHOLDER} street",
             f"{PLACEHOLDER} street",
@@ -92,40 +100,47 @@ class PromptChecks(DiffusionChecks):
                 difference < 1e-4, f"a difference of {difference:.3g} for {prompt!r} alone and in a batch"
             )
 
-    @check("diffusion.placeholder", "an error where placeholders and vectors do not match")
+    @check("diffusion.placeholder", "an error where placeholders and vectors do not match", tier="capability")
     def test_placeholder(self) -> None:
         """Vectors without a place, and a place without vectors, both give a picture of something else."""
+        self.require_text()
         for prompt, vectors in (
             ("a street", self.vectors(1)),
             (f"{PLACEHOLDER} or {PLACEHOLDER}", self.vectors(1)),
             (f"a {PLACEHOLDER} street", None),
         ):
-            error = refusal(lambda prompt=prompt, vectors=vectors: self.subject.condition(vectors, [prompt]))
+            error = refusal(self.subject.condition, vectors, [prompt])
             given = "vectors" if vectors is not None else "no vectors"
             require(error is not None, f"that {prompt!r} with {given} is taken")
 
-    @check("diffusion.never-truncates", "a prompt that is too long to be refused, never cut")
+    @check(
+        "diffusion.never-truncates", "a prompt that is too long to be refused, never cut", tier="capability"
+    )
     def test_never_truncates(self) -> None:
         """Text cut silently at 77 tokens is one of the faults of the method's public code."""
+        self.require_text()
         long = "a street " * 400
         for vectors, start in ((self.vectors(1), f"{PLACEHOLDER} {long}"), (None, long)):
-            if refusal(lambda v=vectors, s=start: self.subject.condition(v, [s])) is None:
+            if refusal(self.subject.condition, vectors, [start]) is None:
                 ends = [self.subject.condition(vectors, [start + end]) for end in ("a", "street")]
                 require(self.apart(*ends) > 0.0, "that the end of 800 words is not read")
 
-    @check("diffusion.vocabulary", "weights and their number as they were, and plain prompts read as before")
+    @check(
+        "diffusion.vocabulary",
+        "weights and their number as they were, and plain prompts read as before",
+        tier="capability",
+    )
     def test_vocabulary(self) -> None:
-        """Words that drift while vectors train change every other prompt; two runs could no longer share a base."""
+        """Words that drift while vectors train change every other prompt; two runs could no longer share a
+        base."""
+        self.require_text()
         head = self.subject
         before = {name: value.clone() for name, value in head.state_dict().items()}
         plain = head.condition(None, ["a street"])
         vectors = self.vectors(gradient=True)
         self.loss(head.condition(vectors, self.prompts())).sum().backward()
         head.zero_grad(set_to_none=True)
-        after = head.state_dict()
-        require(list(after) == list(before), f"{len(after)} tensors after {len(before)}")
-        changed = [name for name, value in before.items() if gap(value.float(), after[name].float()) != 0.0]
-        require(not changed, f"other values in {some(changed)}")
+        require_same_tensors(before, head.state_dict())
         difference = self.apart(plain, head.condition(None, ["a street"]))
         require(difference == 0.0, f"a plain prompt whose condition differs by {difference:.3g}")
 

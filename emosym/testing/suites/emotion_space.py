@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
+from emosym_registry import EmosymError
 from torch import Tensor
 
 from emosym.contracts import EmotionSpace, States
-from emosym.testing.checks import check, require
+from emosym.testing.checks import NotApplicable, check, require
 from emosym.testing.generic import ComponentSuite
 from emosym.testing.probes import finite, gap, leaving_random_state, refusal
 from emosym.testing.suite import SIZES
@@ -19,19 +20,21 @@ DRAWS = 128
 
 
 class EmotionSpaceSuite(ComponentSuite):
-    """Draws from a space that was fitted to :meth:`data`: a cluster of states for every emotion, far from the others."""
+    """Draws from a space that was fitted to :meth:`data`: a cluster of states for every emotion, far from
+    the others."""
 
     kind = "emotion_space"
     contract: ClassVar[type] = EmotionSpace
 
     def data(self, seed: int = 0) -> tuple[States, Tensor]:
-        """States of :data:`EACH` samples a class around a centre of their own, in a shuffled order, and their labels."""
+        """States of :data:`EACH` samples a class around a centre of their own, in a shuffled order, and
+        their labels."""
         draw = torch.Generator().manual_seed(seed)
-        classes, tokens, width = len(self.context().labels), SIZES["context_tokens"] + 1, SIZES["hidden_size"]
+        classes, tokens, width = len(self.context().labels), SIZES.context_tokens + 1, SIZES.hidden_size
         labels = torch.arange(classes).repeat(EACH)[torch.randperm(EACH * classes, generator=draw)]
         centres = 3 * torch.randn(classes, tokens, width, generator=draw)
-        around = 0.5 * torch.randn(len(labels), tokens, width, generator=draw)
-        return States.split(centres[labels] + around), labels
+        noise = 0.5 * torch.randn(len(labels), tokens, width, generator=draw)
+        return States.split(centres[labels] + noise), labels
 
     def fitted(self, seed: int = 0) -> Any:
         """A new space, fitted."""
@@ -49,7 +52,8 @@ class EmotionSpaceSuite(ComponentSuite):
         mixture = torch.zeros(count, len(self.context().labels))
         for label, weight in weights.items():
             mixture[:, label] = weight
-        return (space or self.ready).sample(mixture, torch.Generator().manual_seed(seed))
+        states: States = (space or self.ready).sample(mixture, torch.Generator().manual_seed(seed))
+        return states
 
     def centres(self, seed: int = 0) -> Tensor:
         """Mean state of every class [C,(K+1)·D]."""
@@ -59,14 +63,16 @@ class EmotionSpaceSuite(ComponentSuite):
 
     def distances(self, states: States, seed: int = 0) -> Tensor:
         """[C] from the mean of some draws to each class's centre."""
-        return (states.joined().flatten(1).mean(0) - self.centres(seed)).norm(dim=1)
+        away = states.joined().flatten(1).mean(0) - self.centres(seed)
+        distances: Tensor = torch.linalg.vector_norm(away, dim=1)
+        return distances
 
     @check("emotion-space.shape", "float32 states [B,K,D] and [B,D], finite, like those it was fitted to")
     def test_shape(self) -> None:
         """Drawn states take the place of real ones: the fusion is told K and D once."""
         states = self.draw({0: 1.0}, count=4)
         shapes = [list(states.context.shape), list(states.emotion.shape)]
-        expected = [[4, SIZES["context_tokens"], SIZES["hidden_size"]], [4, SIZES["hidden_size"]]]
+        expected = [[4, SIZES.context_tokens, SIZES.hidden_size], [4, SIZES.hidden_size]]
         require(shapes == expected, f"shapes {shapes}")
         require(states.context.dtype == states.emotion.dtype == torch.float32, f"{states.emotion.dtype}")
         require(finite(states.joined()), "a state that is not finite")
@@ -105,7 +111,8 @@ class EmotionSpaceSuite(ComponentSuite):
 
     @check("emotion-space.mixture", "the mean of a 70/30 mixture at 70/30 between the two emotions")
     def test_mixture(self) -> None:
-        """\"70 % awe, 30 % fear\" and the valence slider; whether each draw lies between or is of either, the mean says it."""
+        """\"70 % awe, 30 % fear\" and the valence slider; whether each draw lies between or is of either,
+        the mean says it."""
         first, second = self.centres()[:2]
         drawn = self.draw({0: 0.7, 1: 0.3}, count=4 * DRAWS).joined().flatten(1).mean(0)
         along = float((drawn - second) @ (first - second) / (first - second).square().sum())
@@ -133,6 +140,28 @@ class EmotionSpaceSuite(ComponentSuite):
         require(
             gap(drawn, fresh) < 1e-4,
             f"draws that differ by {gap(drawn, fresh):.3g} from those of a new space",
+        )
+
+    @check(
+        "emotion-space.set-gaussians",
+        "draws around the means that are set, with the deviations that are set",
+        tier="capability",
+    )
+    def test_set_gaussians(self) -> None:
+        """Spaces of the paper's authors are taken over by it."""
+        space, shape = self.make(), (len(self.context().labels), SIZES.context_tokens + 1, SIZES.hidden_size)
+        draw = torch.Generator().manual_seed(3)
+        mean, std = 3 * torch.randn(shape, generator=draw), 0.1 + torch.rand(shape, generator=draw)
+        try:
+            space.set_gaussians(mean, std)
+        except EmosymError as error:
+            if error.id == "emotion-space.fitted-only":
+                raise NotApplicable("the space takes no statistics") from error
+            raise
+        drawn = self.draw({1: 1.0}, count=16 * DRAWS, space=space).joined()
+        require(gap(drawn.mean(0), mean[1]) < 0.25, f"means that differ by {gap(drawn.mean(0), mean[1]):.3g}")
+        require(
+            gap(drawn.std(0), std[1]) < 0.25, f"deviations that differ by {gap(drawn.std(0), std[1]):.3g}"
         )
 
     @check("emotion-space.round-trip", "the same draws from a new space that loads the state")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
+from emosym_registry.errors import some
 from torch import Tensor
 
 from emosym.contracts import Fusion, States
 from emosym.testing.checks import check, require
 from emosym.testing.generic import ComponentSuite
-from emosym.testing.probes import finite, gap, in_mode, leaving_random_state, mixed, some, unreached
+from emosym.testing.probes import finite, gap, in_mode, leaving_random_state, mixed, unreached
 from emosym.testing.suite import SIZES
 
 BATCH = 5
@@ -24,10 +25,10 @@ class FusionSuite(ComponentSuite):
     kind = "fusion"
     contract: ClassVar[type] = Fusion
 
-    def states(self, count: int = BATCH, seed: int = 0, tokens: int = SIZES["context_tokens"]) -> States:
+    def states(self, count: int = BATCH, seed: int = 0, tokens: int = SIZES.context_tokens) -> States:
         """Random states with a mean and a spread of their own in every feature."""
         draw = torch.Generator().manual_seed(seed)
-        width = SIZES["hidden_size"]
+        width = SIZES.hidden_size
         scale = torch.linspace(0.5, 3.0, width)
         shift = torch.linspace(-2.0, 2.0, width)
         context = torch.randn(count, tokens, width, generator=draw) * scale + shift
@@ -55,10 +56,11 @@ class FusionSuite(ComponentSuite):
 
     @check("fusion.shape", "one float32 tensor [B,n,w] for each text encoder, finite")
     def test_shape(self) -> None:
-        """The diffusion head puts them at the n places of its prompt; another width or number stops the run there."""
+        """The diffusion head puts them at the n places of its prompt; another width or number stops the run
+        there."""
         count, vectors = self.ready.vectors, self.vectors()
         require(isinstance(count, int) and count >= 1, f"vectors = {count!r}")
-        expected = [(BATCH, count, width) for width in SIZES["token_widths"]]
+        expected = [(BATCH, count, width) for width in SIZES.token_widths]
         require([tuple(one.shape) for one in vectors] == expected, f"{[list(v.shape) for v in vectors]}")
         require(all(one.dtype == torch.float32 for one in vectors), f"{[one.dtype for one in vectors]}")
         require(all(map(finite, vectors)), "a vector that is not finite")
@@ -66,7 +68,7 @@ class FusionSuite(ComponentSuite):
     @check("fusion.sizes", "vectors for one text encoder and one context token as well")
     def test_sizes(self) -> None:
         """Stable Diffusion has one text encoder and SDXL two, and K is a parameter of the experiment."""
-        fusion = self.make_told(token_widths=(12,), context_tokens=1)
+        fusion = self.make_in(token_widths=(12,), context_tokens=1)
         fusion.calibrate((1.0,), self.states(64, tokens=1))
         vectors = self.vectors(self.states(tokens=1), fusion)
         shapes = [list(one.shape) for one in vectors]
@@ -74,10 +76,11 @@ class FusionSuite(ComponentSuite):
 
     @check("fusion.reaches-parameters", "a gradient to every trainable tensor from the vectors")
     def test_reaches_parameters(self) -> None:
-        """A mapper that never learns looks like one that has nothing to say; it happened in the method's public code."""
+        """A mapper that never learns looks like one that has nothing to say; it happened in the method's
+        public code."""
         fusion = self.ready
         trainable = {name: p for name, p in fusion.named_parameters() if p.requires_grad}
-        loss = sum(mixed(one, seed) for seed, one in enumerate(fusion(self.states())))
+        loss = torch.stack([mixed(one, seed) for seed, one in enumerate(fusion(self.states()))]).sum()
         missed = unreached(loss, trainable)
         require(not missed, f"no gradient in {some(missed)}")
 
@@ -108,7 +111,8 @@ class FusionSuite(ComponentSuite):
 
     @check("fusion.batch", "a sample's vectors to be the same whatever else is in the batch")
     def test_batch(self) -> None:
-        """An image must not depend on which others are made beside it; picture i of seed s is the same bytes."""
+        """An image must not depend on which others are made beside it; picture i of seed s is the same
+        bytes."""
         alone = self.vectors(self.states()[1:2])
         gaps = self.compare(alone, tuple(one[1:2] for one in self.vectors()))
         require(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -11,7 +10,7 @@ from emosym_registry import EmosymError
 from PIL import Image
 from torch import Tensor
 
-from emosym.contracts import Context, Judge, LabelSet
+from emosym.contracts import Judge
 from emosym.testing.checks import NotApplicable, check, require
 from emosym.testing.generic import ComponentSuite
 from emosym.testing.pictures import picture
@@ -31,16 +30,10 @@ class JudgeSuite(ComponentSuite):
         """The pictures that are judged."""
         return [picture(number) for number in range(6)]
 
-    def under(self, labels: tuple[str, ...]) -> Any:
-        """A new judge in a run with other labels."""
-        other = type(self)()
-        told: Context = dataclasses.replace(self.context(), labels=LabelSet(labels))
-        other.context = lambda: told  # type: ignore[method-assign]
-        return other.make()
-
     def weights(self, judge: Any) -> Mapping[str, Tensor]:
         """Every saved tensor of a judge, by name."""
-        return judge.state_dict(keep_vars=True)
+        weights: Mapping[str, Tensor] = judge.state_dict(keep_vars=True)
+        return weights
 
     @check(
         "judge.probabilities",
@@ -48,21 +41,21 @@ class JudgeSuite(ComponentSuite):
     )
     def test_probabilities(self) -> None:
         """They become scores of the bank and rewards, and are compared with the model's own."""
-        found = self.subject.probabilities(self.images())
+        read = self.subject.probabilities(self.images())
         wanted = (len(self.images()), len(self.context().labels))
-        require(tuple(found.shape) == wanted, f"shape {list(found.shape)} where {list(wanted)} is right")
-        require(finite(found) and bool((found >= 0).all()), "a value that is negative or no number")
-        require(float((found.sum(1) - 1).abs().max()) < CLOSE, f"rows that sum to {found.sum(1)[0]:.4g}")
-        require(not found.requires_grad, "probabilities with a gradient")
+        require(tuple(read.shape) == wanted, f"shape {list(read.shape)} where {list(wanted)} is right")
+        require(finite(read) and bool((read >= 0).all()), "a value that is negative or no number")
+        require(float((read.sum(1) - 1).abs().max()) < CLOSE, f"rows that sum to {read.sum(1)[0]:.4g}")
+        require(not read.requires_grad, "probabilities with a gradient")
 
     @check("judge.features", "finite features [B,F], F the same for every batch, without gradient")
     def test_features(self) -> None:
         """Diversity and nearest neighbours are measured in them."""
-        found, one = self.subject.features(self.images()), self.subject.features(self.images()[:1])
-        require(found.ndim == 2 and len(found) == len(self.images()), f"shape {list(found.shape)}")
-        require(found.shape[1] == one.shape[1], f"F = {found.shape[1]} and {one.shape[1]}")
-        require(finite(found), "a feature that is no number")
-        require(not found.requires_grad, "features with a gradient")
+        read, one = self.subject.features(self.images()), self.subject.features(self.images()[:1])
+        require(read.ndim == 2 and len(read) == len(self.images()), f"shape {list(read.shape)}")
+        require(read.shape[1] == one.shape[1], f"F = {read.shape[1]} and {one.shape[1]}")
+        require(finite(read), "a feature that is no number")
+        require(not read.requires_grad, "features with a gradient")
 
     @check("judge.frozen", "the same judgement in training mode, from weights that do not train")
     def test_frozen(self) -> None:
@@ -85,12 +78,13 @@ class JudgeSuite(ComponentSuite):
     def test_sees(self) -> None:
         """A judge that says the same of everything passes every image or none."""
         for name in ("probabilities", "features"):
-            found = getattr(self.subject, name)(self.images())
-            require(float((found - found[:1]).abs().max()) > 1e-6, f"the same {name} for all")
+            read = getattr(self.subject, name)(self.images())
+            require(float((read - read[:1]).abs().max()) > 1e-6, f"the same {name} for all")
 
     @check("judge.any-picture", "pictures of any size and mode to be judged")
     def test_any_picture(self) -> None:
-        """Datasets hold grey scans, palettes and transparent PNGs; the one among 118,000 comes on the third day."""
+        """Datasets hold grey scans, palettes and transparent PNGs; the one among 118,000 comes on the third
+        day."""
         image = picture(1)
         odd = [
             image.convert("L"),
@@ -99,17 +93,18 @@ class JudgeSuite(ComponentSuite):
             picture(2, (37, 211)),
             picture(3, (300, 20)),
         ]
-        found = self.subject.probabilities(odd)
+        read = self.subject.probabilities(odd)
         require(
-            finite(found) and len(found) == len(odd),
-            f"shape {list(found.shape)}, or a value that is no number",
+            finite(read) and len(read) == len(odd),
+            f"shape {list(read.shape)}, or a value that is no number",
         )
 
     @check("judge.label-order", "columns in the order of the run's labels, whatever that order is")
     def test_label_order(self) -> None:
-        """A classifier has its own order of emotions. Taken for the run's, it gives a wrong judge that looks right."""
+        """A classifier has its own order of emotions. Taken for the run's, it gives a wrong judge that
+        looks right."""
         names = self.context().labels.names
-        turned = self.under(tuple(reversed(names))).probabilities(self.images())
+        turned = self.under(names[::-1]).make().probabilities(self.images())
         apart = gap(turned.flip(1), self.subject.probabilities(self.images()))
         require(apart < CLOSE, f"a difference of {apart:.3g} after the labels were turned round")
 
@@ -117,14 +112,15 @@ class JudgeSuite(ComponentSuite):
     def test_labels_fit(self) -> None:
         """It has nothing to say of them, and the run should not find that out in its evaluation."""
         try:
-            self.under(("drizzle", "fog", "hail"))
+            self.under(("drizzle", "fog", "hail")).make()
         except EmosymError:
             return
         require(False, "that a run with the labels drizzle, fog, hail gets a judge")
 
     @check("judge.identity", "an identity that two judges of the same weights share")
     def test_identity(self) -> None:
-        """Emo-A measured by the judge that chose the training images says nothing; the run is refused by identity."""
+        """Emo-A measured by the judge that chose the training images says nothing; the run is refused by
+        identity."""
         own, other = self.subject.identity, self.make().identity
         require(isinstance(own, str) and bool(own), f"{own!r}")
         require(own == other, f"{own[:12]!r} and {other[:12]!r} for the same weights")
@@ -133,7 +129,8 @@ class JudgeSuite(ComponentSuite):
         "judge.identity-of-weights", "another identity where one tensor alone is another", tier="capability"
     )
     def test_identity_of_weights(self) -> None:
-        """A name is not enough: two files may share it, and one file may have two. Compute it from every tensor, when asked."""
+        """A name is not enough: two files may share it, and one file may have two. Compute it from every
+        tensor, when asked."""
         names = [name for name, value in self.weights(self.make()).items() if value.is_floating_point()]
         if not names:
             raise NotApplicable("the judge has no weights")
@@ -148,26 +145,22 @@ class JudgeSuite(ComponentSuite):
     @check("judge.attributes", "one mapping of words to words for each picture")
     def test_attributes(self) -> None:
         """What else a judge reads (scene, object) is looked up by the picture's place."""
-        found = self.subject.attributes(self.images())
+        read = self.subject.attributes(self.images())
         require(
-            isinstance(found, list) and len(found) == len(self.images()),
-            f"{type(found).__name__} of another length",
+            isinstance(read, list) and len(read) == len(self.images()),
+            f"{type(read).__name__} of another length",
         )
         words = all(
-            isinstance(one, Mapping) and all(isinstance(v, str) for v in one.values()) for one in found
+            isinstance(one, Mapping) and all(isinstance(v, str) for v in one.values()) for one in read
         )
-        require(words, f"{found[0]!r}")
+        require(words, f"{read[0]!r}")
 
     @check("judge.random-state", "judging to leave the global random state alone")
     def test_random_state(self) -> None:
         """Evaluation between two stages must not change the second."""
         with leaving_random_state():
-            self.read(self.subject)
-
-    def read(self, judge: Any) -> Tensor:
-        """Everything that a judge is asked for."""
-        judge.features(self.images())
-        return judge.probabilities(self.images())
+            self.subject.features(self.images())
+            self.subject.probabilities(self.images())
 
 
 def _few(names: list[str], at_most: int = 8) -> list[str]:

@@ -7,11 +7,12 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from emosym_registry.errors import some
+
 from emosym.contracts import Knowledge, Sample
 from emosym.testing.checks import NotApplicable, check, require
 from emosym.testing.generic import ComponentSuite
 from emosym.testing.pictures import picture, samples
-from emosym.testing.probes import some
 
 COUNT = 12
 
@@ -24,7 +25,8 @@ class KnowledgeSuite(ComponentSuite):
     reads_labels: ClassVar[bool] = False
 
     def samples(self) -> Sequence[Sample]:
-        """Samples ``sample-0`` to ``sample-11``, labelled, with scene, object, brightness, colorfulness and reasoning."""
+        """Samples ``sample-0`` to ``sample-11``, labelled, with scene, object, brightness, colorfulness and
+        reasoning."""
         return samples(COUNT, labels=len(self.context().labels))
 
     def texts(self, shown: Sequence[Sample] | None = None) -> list[Any]:
@@ -41,7 +43,8 @@ class KnowledgeSuite(ComponentSuite):
 
     @check("knowledge.text-or-none", "every entry to be a text with words in it, or None")
     def test_text_or_none(self) -> None:
-        """None leaves an image out of the knowledge losses; an empty text would be encoded, and pull at the tokens."""
+        """None leaves an image out of the knowledge losses; an empty text would be encoded, and pull at the
+        tokens."""
         for place, text in enumerate(self.texts()):
             said = text is None or (isinstance(text, str) and bool(text.strip()))
             require(said, f"{text!r} for the sample at {place}")
@@ -49,19 +52,21 @@ class KnowledgeSuite(ComponentSuite):
     @check("knowledge.says-something", "different texts for at least two of the samples")
     def test_says_something(self) -> None:
         """Knowledge that says nothing, or the same of every image, costs time and teaches nothing."""
-        found = {text for text in self.texts() if text is not None}
-        require(len(found) > 1, f"{len(found)} different texts for {len(self.samples())} samples")
+        texts = {text for text in self.texts() if text is not None}
+        require(len(texts) > 1, f"{len(texts)} different texts for {len(self.samples())} samples")
 
     @check("knowledge.repeatable", "the same texts the second time, and from a new component")
     def test_repeatable(self) -> None:
-        """Features of the texts are kept between epochs and between runs; a text that changes makes them wrong."""
+        """Features of the texts are kept between epochs and between runs; a text that changes makes them
+        wrong."""
         texts = self.texts()
         require(self.texts() == texts, "other texts the second time")
         require(self.make().texts(self.samples()) == texts, "other texts from a new component")
 
     @check("knowledge.order", "texts that follow the samples when their order changes")
     def test_order(self) -> None:
-        """The training set is shuffled; a text that belongs to a place instead of an image is about the wrong image."""
+        """The training set is shuffled; a text that belongs to a place instead of an image is about the
+        wrong image."""
         shown = list(self.samples())
         order = [*range(1, len(shown), 2), *range(0, len(shown), 2)]
         turned = self.texts([shown[place] for place in order])
@@ -71,8 +76,8 @@ class KnowledgeSuite(ComponentSuite):
 
     @check("knowledge.no-label", "texts that do not depend on the labels", tier="capability")
     def test_no_label(self) -> None:
-        """Text is distilled into the reasoning tokens. One that is written from the label tells the answer, and has
-        nothing to say of an unlabelled image."""
+        """Text is distilled into the reasoning tokens. One that is written from the label tells the answer,
+        and has nothing to say of an unlabelled image."""
         if self.reads_labels:
             raise NotApplicable("the suite says that its texts argue for the label")
         shown, classes = list(self.samples()), len(self.context().labels)
@@ -87,14 +92,16 @@ class KnowledgeSuite(ComponentSuite):
 
     @check("knowledge.unknown-image", "a text or None for an image that nothing is known of")
     def test_unknown_image(self) -> None:
-        """Images of the memory bank join the training set without annotations, and few real sets are annotated wholly."""
+        """Images of the memory bank join the training set without annotations, and few real sets are
+        annotated wholly."""
         stranger = Sample("bank/stranger", (picture(COUNT),), 0, generated=True)
         *_, text = self.texts([*self.samples(), stranger])
         require(text is None or (isinstance(text, str) and bool(text.strip())), f"{text!r}")
 
     @check("knowledge.leaves-samples", "samples that are as they were before")
     def test_leaves_samples(self) -> None:
-        """The samples are the dataset's own: what is changed in them stays changed for every other component."""
+        """The samples are the dataset's own: what is changed in them stays changed for every other
+        component."""
         shown, untouched = list(self.samples()), copy.deepcopy(list(self.samples()))
         self.texts(shown)
         require(len(shown) == len(untouched), f"{len(shown)} samples instead of {len(untouched)}")

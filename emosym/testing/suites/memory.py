@@ -5,11 +5,14 @@ from __future__ import annotations
 import pickle
 
 import numpy as np
+from emosym_registry.errors import some
+from numpy.typing import NDArray
 from PIL import Image
 
 from emosym.contracts import Sample
 from emosym.testing.checks import check, require
-from emosym.testing.probes import refusal, some
+from emosym.testing.probes import refusal
+from emosym.testing.suites.memory_base import first_difference
 from emosym.testing.suites.memory_history import HistoryChecks
 
 NEAR = 8.0
@@ -17,11 +20,12 @@ NEAR = 8.0
 
 
 class MemorySuite(HistoryChecks):
-    """:meth:`open` makes a bank in a folder. The originals are 20 images of each emotion, 6 of them all without a label;
-    each refresh offers :meth:`candidates`, 4 of each emotion, of which the first time the bank must admit some.
+    """Each bank is made in a run folder of its own. The originals are 20 images of each emotion, 6 of them
+    all without a label; each refresh offers :meth:`candidates`, 4 of each emotion, of which the first time
+    the bank must admit some.
 
-    ``fraction`` is the bank's α as its parameters set it. ``durable`` says whether what is in the bank outlives the
-    object; None takes ``durable`` among the capabilities of the component's spec.
+    ``fraction`` is the bank's α as its parameters set it. ``durable`` says whether what is in the bank
+    outlives the object; None takes ``durable`` among the capabilities of the component's spec.
     """
 
     @check("memory.first-view", "the originals, in their order, before any refresh")
@@ -39,7 +43,7 @@ class MemorySuite(HistoryChecks):
         first = self.turn(bank)
         gone = set(first.replaced)
         expected = [one.id for one in self.originals if one.id not in gone] + list(first.admitted)
-        require(self.ids(bank) == expected, _first_difference(self.ids(bank), expected))
+        require(self.ids(bank) == expected, first_difference(self.ids(bank), expected))
         admitted = [*first.admitted, *self.turn(bank, 1).admitted]
         view = bank.view(self.originals)
         held = [sample.id for sample in view if sample.generated]
@@ -54,8 +58,8 @@ class MemorySuite(HistoryChecks):
 
     @check("memory.same-size", "as many masked originals as held images, after every refresh")
     def test_same_size(self) -> None:
-        """An image that takes an older one's place also takes over the original which that one masked; otherwise the
-        training set shrinks from refresh to refresh."""
+        """An image that takes an older one's place also takes over the original which that one masked;
+        otherwise the training set shrinks from refresh to refresh."""
         bank = self.started()
         for turn in range(4):
             before = set(self.masked(bank))
@@ -77,7 +81,8 @@ class MemorySuite(HistoryChecks):
             require(not absent, f"{some(absent)} admitted but not in the training set")
             masked = set(self.masked(bank)) - before
             require(
-                masked == set(done.replaced), f"{len(masked)} originals masked, {len(done.replaced)} told"
+                masked == set(done.replaced),
+                f"{len(masked)} originals masked, {len(done.replaced)} in `replaced`",
             )
             size = sum(sample.generated for sample in bank.view(self.originals))
             require(done.size == size, f"size {done.size} for {size} images")
@@ -89,8 +94,8 @@ class MemorySuite(HistoryChecks):
     def test_answers_all(self) -> None:
         """Which images were turned away, and why, tells whether the bank or the generator is at fault."""
         done = self.turn(self.started())
-        offered, told = len(self.candidates()), len(done.admitted) + len(done.refused)
-        require(told == offered, f"{told} answers to {offered} candidates")
+        offered, answers = len(self.candidates()), len(done.admitted) + len(done.refused)
+        require(answers == offered, f"{answers} answers to {offered} candidates")
         silent = [id for id, reason in done.refused if not reason.strip()]
         require(not silent, f"no reason for {some(silent)}")
         ids = [*done.admitted, *(id for id, _ in done.refused)]
@@ -100,7 +105,8 @@ class MemorySuite(HistoryChecks):
         "memory.fraction", "at most the fraction α of the labelled originals to be masked, over all refreshes"
     )
     def test_fraction(self) -> None:
-        """The authors' bank ended up with a training set of generated images alone. α is what the spec promises."""
+        """The authors' bank ended up with a training set of generated images alone. α is what the spec
+        promises."""
         bank = self.started()
         most = self.fraction * len(self.confidences) + 1e-9
         for turn in range(4):
@@ -177,14 +183,14 @@ class MemorySuite(HistoryChecks):
         self.turn(bank)
         before = self.ids(bank)
         done = bank.refresh(2, [], self.confidences)
-        told = (len(done.admitted), len(done.replaced), len(done.refused))
-        require(told == (0, 0, 0), f"{told} admitted, replaced, refused")
+        counts = (len(done.admitted), len(done.replaced), len(done.refused))
+        require(counts == (0, 0, 0), f"{counts} admitted, replaced, refused")
         require(self.ids(bank) == before, "another training set")
 
     @check("memory.confidences", "an error, and no change, where a labelled original has no confidence")
     def test_confidences(self) -> None:
-        """The authors' bank took the generated images' confidences for the originals' and replaced them all. Guessing a
-        missing value hides such a mistake."""
+        """The authors' bank took the generated images' confidences for the originals' and replaced them
+        all. Guessing a missing value hides such a mistake."""
         bank = self.started()
         missing = dict(list(self.confidences.items())[1:])
         error = refusal(lambda: bank.refresh(1, self.candidates(), missing))
@@ -217,14 +223,6 @@ class MemorySuite(HistoryChecks):
         require(not silent, f"no error from {', '.join(silent)}")
 
 
-def _pixels(sample: Sample) -> np.ndarray:
+def _pixels(sample: Sample) -> NDArray[np.float64]:
     image: Image.Image = sample.open()[0]
     return np.asarray(image, float)
-
-
-def _first_difference(seen: list[str], expected: list[str]) -> str:
-    place = next(
-        (i for i, (a, b) in enumerate(zip(seen, expected, strict=False)) if a != b),
-        min(len(seen), len(expected)),
-    )
-    return f"{len(seen)} samples for {len(expected)}, the first difference at place {place}"

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar, overload
 
 import numpy as np
 
-from emosym.contracts import Candidate, Generated, MemoryBank, Refresh, Sample
+from emosym.contracts import Candidate, Context, Generated, MemoryBank, Refresh, Sample
 from emosym.testing.checks import require
 from emosym.testing.generic import ComponentSuite
 from emosym.testing.pictures import picture, samples
-from emosym.testing.suite import installed
 
 PER_CLASS, OFFERED, UNLABELLED = 20, 4, 6
 
@@ -52,26 +51,21 @@ class BankBase(ComponentSuite):
     durable: ClassVar[bool | None] = None
     """Whether what is in the bank outlives the object; None: as its component's capabilities say."""
 
-    def make(self, **changes: Any) -> Any:
-        """A new bank in a folder of its own, closed when the suite is done."""
-        return self.open(Path(tempfile.mkdtemp(dir=self.folder)), **changes)
+    def context(self) -> Context:
+        """That of a run in a folder of its own: a bank whose files are there is not one that was made
+        before."""
+        return dataclasses.replace(super().context(), run=Path(tempfile.mkdtemp(dir=self.folder)))
 
-    def open(self, place: Path, **changes: Any) -> Any:
-        """A bank whose files are in ``place``; the same bank again where the place is the same."""
-        implementation, config = self.classes()
-        told = dataclasses.replace(self.context(), run=place)
-        bank = implementation(config.model_validate({**self.parameters(), **changes}), told)
-        self.keep("opened", ExitStack).callback(bank.close)
+    def build(self, changes: Mapping[str, Any], context: Context) -> Any:
+        """A bank whose files are in ``context.run``, closed when the suite is done."""
+        bank = super().build(changes, context)
+        self.keep("opened", lambda: ExitStack()).callback(bank.close)
         return bank
 
     def is_durable(self) -> bool:
         """Whether a bank that is opened again holds what it held."""
-        if self.durable is not None:
-            return self.durable
-        return (
-            bool(self.component)
-            and "durable" in installed().find(self.kind, self.component).spec.capabilities
-        )
+        registered = self.spec is not None and "durable" in self.spec.capabilities
+        return registered if self.durable is None else self.durable
 
     @property
     def originals(self) -> list[Sample]:
@@ -133,3 +127,12 @@ class BankBase(ComponentSuite):
         """Ids of the originals that are not in the present training set."""
         there = set(self.ids(bank))
         return [sample.id for sample in self.originals if sample.id not in there]
+
+
+def first_difference(seen: list[str], expected: list[str]) -> str:
+    """Where two lists of ids part, in words."""
+    place = next(
+        (i for i, (a, b) in enumerate(zip(seen, expected, strict=False)) if a != b),
+        min(len(seen), len(expected)),
+    )
+    return f"{len(seen)} samples for {len(expected)}, the first difference at place {place}"

@@ -3,49 +3,56 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
-from emosym.testing.checks import NotApplicable, check, require
-from emosym.testing.probes import refusal, some
-from emosym.testing.suites.memory_base import BankBase, Torn
+from emosym_registry.errors import first_line, some
+
+from emosym.testing.checks import NotApplicable, Unmet, check, require
+from emosym.testing.probes import refusal
+from emosym.testing.suites.memory_base import BankBase, Torn, first_difference
 
 
 class HistoryChecks(BankBase):
     """What a bank remembers, and what it can undo."""
 
-    @check("memory.ledger", "one line in the ledger for every admission, every replacement and every refusal")
+    @check(
+        "memory.ledger",
+        "one line for every admission (`admit`), every replacement (`replace`) and every refusal (`refuse`)",
+    )
     def test_ledger(self) -> None:
-        """The ledger is how a reader of the results learns which images trained the system, and why. A decision without
-        a line cannot be audited; one with two lines is counted twice."""
+        """The ledger is how a reader of the results learns which images trained the system, and why. A
+        decision without a line cannot be audited; one with two lines is counted twice."""
         bank = self.started()
         done = self.turn(bank)
-        lines = Counter(line.image for line in bank.ledger())
-        refused = [id for id, _ in done.refused]
-        for what, ids in (("admitted", done.admitted), ("replaced", done.replaced), ("refused", refused)):
-            wrong = [f"{lines[id]} of {what} {id}" for id in ids if lines[id] != 1]
-            require(not wrong, f"lines: {some(wrong)}")
+        lines = Counter((line.action, line.image) for line in bank.ledger() if line.image)
+        decided = [("admit", id) for id in done.admitted] + [("replace", id) for id in done.replaced]
+        decided += [("refuse", id) for id, _ in done.refused]
+        wrong = [f"{action} {id}: {lines[action, id]}" for action, id in decided if lines[action, id] != 1]
+        require(not wrong and lines.total() == len(decided), f"lines: {some(wrong) or dict(lines)}")
         silent = [str(line.number) for line in bank.ledger() if line.image and not line.reason.strip()]
         require(not silent, f"no reason in line {some(silent)}")
 
-    @check("memory.ledger-grows", "a ledger that only grows, oldest first, with rising numbers")
+    @check(
+        "memory.ledger-grows",
+        "a ledger that only grows, oldest first, with rising numbers and lines `rollback` and `restore`",
+    )
     def test_ledger_grows(self) -> None:
         """History that can change is no evidence. Rolling back adds a line; it takes none away."""
         bank = self.started()
         start, past = bank.snapshot(), bank.ledger()
         steps = (
-            ("a refresh", lambda: self.turn(bank)),
-            ("another refresh", lambda: self.turn(bank, 1)),
-            ("a roll-back", lambda: bank.rollback("validation accuracy fell")),
-            ("a restore", lambda: bank.restore(start)),
+            ("admit", lambda: self.turn(bank)),
+            ("admit", lambda: self.turn(bank, 1)),
+            ("rollback", lambda: bank.rollback("validation accuracy fell")),
+            ("restore", lambda: bank.restore(start)),
         )
-        for what, step in steps:
+        for action, step in steps:
             step()
             now = bank.ledger()
-            require(now[: len(past)] == past, f"other lines than before after {what}")
-            require(len(now) > len(past), f"no new line after {what}")
+            require(now[: len(past)] == past, f"other lines than before after {action}")
+            actions = [line.action for line in now[len(past) :]]
+            require(action in actions, f"new lines {actions} after {action}")
             past = now
         numbers = [line.number for line in past]
         require(numbers == sorted(set(numbers)), f"numbers {numbers[:8]} …")
@@ -55,7 +62,8 @@ class HistoryChecks(BankBase):
         "`seed`, `prompt`, `scores` and `generator` of every admitted image in its line",
     )
     def test_ledger_detail(self) -> None:
-        """With them the same image can be made again, and the admission can be checked; without them it is hearsay."""
+        """With them the same image can be made again, and the admission can be checked; without them it is
+        hearsay."""
         bank = self.started()
         done = self.turn(bank)
         offered = {one.generated.seed: one for one in self.candidates()}
@@ -65,8 +73,8 @@ class HistoryChecks(BankBase):
             one = offered.get(line.detail.get("seed"))
             require(one is not None, f"seed {line.detail.get('seed')!r} in line {line.number}")
             assert one is not None
-            told = {"prompt": one.generated.prompt, "generator": one.generator, "scores": dict(one.scores)}
-            wrong = [name for name, value in told.items() if not _same(line.detail.get(name), value)]
+            given = {"prompt": one.generated.prompt, "generator": one.generator, "scores": dict(one.scores)}
+            wrong = [name for name, value in given.items() if not _same(line.detail.get(name), value)]
             require(not wrong, f"line {line.number} without the {some(wrong)} of seed {one.generated.seed}")
             require(line.label == one.generated.label, f"label {line.label} for seed {one.generated.seed}")
 
@@ -75,7 +83,8 @@ class HistoryChecks(BankBase):
         "`rollback` to undo the last refresh, then the one before, with its reason in the ledger",
     )
     def test_rollback(self) -> None:
-        """A refresh that lowers validation accuracy is taken back; the state must be exactly the one before."""
+        """A refresh that lowers validation accuracy is taken back; the state must be exactly the one
+        before."""
         bank = self.started()
         views = [self.ids(bank)]
         for turn in range(2):
@@ -93,7 +102,8 @@ class HistoryChecks(BankBase):
         "memory.snapshot", "`restore` to return to the training set of its snapshot, forwards and backwards"
     )
     def test_snapshot(self) -> None:
-        """--resume restores the bank that belongs to the checkpoint; any other one would be another experiment."""
+        """--resume restores the bank that belongs to the checkpoint; any other one would be another
+        experiment."""
         bank = self.started()
         taken = []
         for turn in range(2):
@@ -107,6 +117,25 @@ class HistoryChecks(BankBase):
         require(
             refusal(lambda: bank.restore("no-such-snapshot")) is not None, "no error for an unknown snapshot"
         )
+
+    @check(
+        "memory.replay",
+        "a refresh that is repeated after `restore` to be taken, with the same ids and the same view",
+    )
+    def test_replay(self) -> None:
+        """--resume restores the bank of the checkpoint and repeats what came after it, the refresh
+        included; ids that are taken, or counted on, make the resumed run another one or stop it."""
+        bank = self.started()
+        self.turn(bank)
+        snapshot = bank.snapshot()
+        first, view = self.turn(bank, 1), self.ids(bank)
+        bank.restore(snapshot)
+        try:
+            again = self.turn(bank, 1)
+        except Exception as error:
+            raise Unmet(f"that it is refused: {first_line(error)}") from error
+        require(again == first, f"{again} after {first}")
+        require(self.ids(bank) == view, first_difference(self.ids(bank), view))
 
     @check("memory.originals-return", "every original to come back, as it was, when the bank is emptied")
     def test_originals_return(self) -> None:
@@ -150,34 +179,34 @@ class HistoryChecks(BankBase):
         tier="capability",
     )
     def test_durable(self) -> None:
-        """A run that is stopped goes on days later, in another process. A bank that loses its images then silently
-        trains on the originals again."""
+        """A run that is stopped goes on days later, in another process. A bank that loses its images then
+        silently trains on the originals again."""
         if not self.is_durable():
             raise NotApplicable("the bank does not say that it is durable")
-        place = Path(tempfile.mkdtemp(dir=self.folder))
-        bank = self.open(place)
+        place = self.context().run
+        bank = self.make_in(run=place)
         bank.view(self.originals)
         self.turn(bank)
         middle, earlier = bank.snapshot(), bank.view(self.originals)
         self.turn(bank, 1)
         view, ledger = bank.view(self.originals), bank.ledger()
         bank.close()
-        again = self.open(place)
+        again = self.make_in(run=place)
         require(again.view(self.originals) == view, "another training set")
         require(again.ledger() == ledger, "another ledger")
         again.restore(middle)
         require(again.view(self.originals) == earlier, "another training set after restoring an old snapshot")
 
 
-def _same(told: Any, value: Any) -> bool:
+def _same(kept: Any, value: Any) -> bool:
     """Equal, numbers up to rounding; a bank may add scores of its own."""
     if isinstance(value, dict):
         return (
-            isinstance(told, dict)
-            and told.keys() >= value.keys()
-            and all(math.isclose(told[key], value[key], rel_tol=1e-6) for key in value)
+            isinstance(kept, dict)
+            and kept.keys() >= value.keys()
+            and all(math.isclose(kept[key], value[key], rel_tol=1e-6) for key in value)
         )
-    return bool(told == value)
+    return bool(kept == value)
 
 
 def _unsound(candidates: list[Any]) -> list[Any]:

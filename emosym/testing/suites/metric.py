@@ -4,33 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from emosym_registry import EmosymError
+from emosym_registry.errors import some
+from numpy.typing import NDArray
+from PIL import Image
 
-from emosym.contracts import Context, Evidence, LabelSet, Metric
+from emosym.contracts import Evidence, Generated, Metric, Sample
 from emosym.testing.checks import NotApplicable, check, require
 from emosym.testing.generic import ComponentSuite
-from emosym.testing.pictures import ProjectionJudge, picture
-from emosym.testing.probes import leaving_random_state, some
+from emosym.testing.pictures import ProjectionConfig, ProjectionJudge, picture, samples
+from emosym.testing.probes import leaving_random_state
+from emosym.testing.suite import OTHER_LABELS
 
 IMAGES, EACH = 64, 3
-NEEDS = {
-    "probabilities": ("probabilities", "labels"),
-    "generated": ("generated", "generated_labels"),
-    "real": ("real", "real_labels"),
-    "judge": ("judge",),
-}
-"""What a metric may declare, and the fields of the evidence that it then reads."""
+T = TypeVar("T")
 
 
 class MetricSuite(ComponentSuite):
-    """Figures of :meth:`evidence`: 64 readings, and 3 real and 3 generated pictures of each emotion.
+    """Figures of :meth:`evidence`: 64 readings, half of them of samples with annotators' votes, and 3 real
+    and 3 generated pictures of each emotion. The metric sees of it what its group and its needs give it.
 
-    ``best`` and ``worst`` name figures whose values are known where every reading, and the judge's of every picture, is
-    right or wrong with certainty, such as ``{"accuracy": 1.0}``.
+    ``best`` and ``worst`` name figures whose values are known where every reading, and the judge's of every
+    picture, is right or wrong with certainty, such as ``{"accuracy": 1.0}``.
     """
 
     kind = "metric"
@@ -42,67 +41,89 @@ class MetricSuite(ComponentSuite):
         """Readings that are right more often than not, pictures, and an untrained judge."""
         chance = np.random.default_rng(seed)
         classes = len(self.context().labels)
-        labels = np.arange(IMAGES) % classes
-        logits = chance.normal(size=(IMAGES, classes)) + 1.5 * np.eye(classes)[labels]
+        read = samples(IMAGES, labels=classes)
+        votes = 0.6 * np.eye(classes)[np.arange(IMAGES) % classes] + 0.4 * chance.dirichlet(
+            np.ones(classes), IMAGES
+        )
+        logits = chance.normal(size=(IMAGES, classes)) + 1.5 * np.eye(classes)[np.arange(IMAGES) % classes]
         weights = np.exp(logits)
         owners = [label for label in range(classes) for _ in range(EACH)]
-        first = 1000 * seed
+        pictures = [picture(1000 * seed + number) for number in range(2 * len(owners))]
         return Evidence(
             names=self.context().labels.names,
+            samples=[
+                dataclasses.replace(one, target=tuple(own) if number % 2 else None)
+                for number, (one, own) in enumerate(zip(read, votes.tolist(), strict=True))
+            ],
             probabilities=weights / weights.sum(1, keepdims=True),
-            labels=labels,
-            real=[picture(first + number) for number in range(len(owners))],
-            real_labels=owners,
-            generated=[picture(first + 500 + number) for number in range(len(owners))],
-            generated_labels=owners,
-            judge=ProjectionJudge(self.context()),
+            real=[Sample(f"real-{number}", (pictures.pop(),), label) for number, label in enumerate(owners)],
+            generated=[
+                Generated(pictures.pop(), label, 0, self.context().labels.names[label]) for label in owners
+            ],
+            judge=ProjectionJudge(ProjectionConfig(), self.context()),
         )
 
     def certain(self, shift: int) -> Evidence:
-        """The evidence with every emotion read with certainty as the one ``shift`` places after it; pictures get the
-        labels that make the judge's reading of them so."""
+        """The evidence with every emotion read with certainty as the one ``shift`` places after it, which
+        all annotators gave; pictures get the labels that make the judge's reading of them so."""
         evidence, classes = self.evidence(), len(self.context().labels)
-        read = {
-            name: [
-                (label - shift) % classes
-                for label in evidence.judge.probabilities(getattr(evidence, name)).argmax(1).tolist()
-            ]
-            for name in ("real", "generated")
-        }
+        judge = ProjectionJudge(ProjectionConfig(), self.context())
+
+        def labels(pictures: Sequence[Image.Image]) -> list[int]:
+            return [(label - shift) % classes for label in judge.probabilities(pictures).argmax(1).tolist()]
+
+        def labelled(items: Sequence[T], pictures: Sequence[Image.Image]) -> list[T]:
+            pairs = zip(items, labels(pictures), strict=True)
+            return [dataclasses.replace(item, label=label) for item, label in pairs]  # type: ignore[type-var]
+
         return dataclasses.replace(
             evidence,
+            samples=[dataclasses.replace(sample, target=None) for sample in evidence.samples],
             probabilities=np.eye(classes)[(evidence.labels + shift) % classes],
-            real_labels=read["real"],
-            generated_labels=read["generated"],
+            real=labelled(evidence.real, evidence.real_images),
+            generated=labelled(evidence.generated, evidence.generated_images),
         )
 
-    def needed(self, evidence: Evidence) -> Evidence:
-        """The evidence without what the metric does not declare."""
-        empty = {"probabilities": None, "labels": None, "judge": None}
-        kept = {field for need in self.subject.needs for field in NEEDS.get(need, ())}
-        every = {field for fields in NEEDS.values() for field in fields}
-        return dataclasses.replace(evidence, **{field: empty.get(field, ()) for field in every - kept})
+    def given(self, evidence: Evidence) -> Evidence:
+        """What a run gives the metric of the evidence: its group's part, and a judge where it needs one."""
+        of_group: dict[str, Any] = {"samples": (), "probabilities": None}
+        if self.subject.group == "understanding":
+            of_group = {"real": (), "generated": ()}
+        if "judge" not in self.subject.config.needs(self.subject.needs):
+            of_group["judge"] = None
+        return dataclasses.replace(evidence, **of_group)
 
     def figures(self, evidence: Evidence | None = None) -> Mapping[str, float]:
         """What the metric computes."""
-        return self.subject.compute(self.evidence() if evidence is None else evidence)
+        figures: Mapping[str, float] = self.subject.compute(self.given(evidence or self.evidence()))
+        return figures
 
-    @check("metric.figures", "one or more named figures, each a finite number")
+    @check(
+        "metric.figures", "one or more named figures, each a finite number, among them all that it declares"
+    )
     def test_figures(self) -> None:
-        """They go into summary.json and into tables; JSON has no word for NaN."""
+        """They go into summary.json and into tables; JSON has no word for NaN. A declared figure that never
+        comes is a column that stays empty."""
         figures = self.figures()
         require(isinstance(figures, Mapping) and len(figures) > 0, f"{figures!r}")
         for name, value in figures.items():
             require(isinstance(name, str) and bool(name), f"a figure named {name!r}")
             require(isinstance(value, int | float) and math.isfinite(value), f"{name} = {value!r}")
+        absent = [name for name in self.subject.figures if name not in figures]
+        require(not absent, f"no {some(absent)}, which the metric declares")
 
-    @check("metric.needs", "`needs` to name everything that is read, and `group` to be one of the two")
+    @check(
+        "metric.needs", "figures from what its group gives it, and from a judge only where `needs` has one"
+    )
     def test_needs(self) -> None:
         """A run that lacks what a metric needs is refused when it starts, not after its training."""
-        unknown = [need for need in self.subject.needs if need not in NEEDS]
-        require(not unknown, f"needs = {self.subject.needs}; known are {', '.join(NEEDS)}")
-        require(self.subject.group in ("understanding", "generation"), f"group = {self.subject.group!r}")
-        self.figures(self.needed(self.evidence()))
+        group, needs = self.subject.group, self.subject.needs
+        require(group in ("understanding", "generation"), f"group = {group!r}")
+        require(
+            set(needs) <= {"judge", "diffusion"}, f"needs = {needs}; a metric may need judge and diffusion"
+        )
+        require(("diffusion" in needs) == (group == "generation"), f"needs = {needs} of a metric of {group}")
+        self.figures()
 
     @check("metric.names", "the same names for other evidence of the same kind")
     def test_names(self) -> None:
@@ -128,9 +149,10 @@ class MetricSuite(ComponentSuite):
         evidence = self.evidence()
         turned = dataclasses.replace(
             evidence,
-            probabilities=evidence.probabilities[::-1].copy(),
-            labels=evidence.labels[::-1].copy(),
-            **{name: list(reversed(getattr(evidence, name))) for name in NEEDS["real"] + NEEDS["generated"]},
+            samples=evidence.samples[::-1],
+            probabilities=np.flipud(readings(evidence)).copy(),
+            real=evidence.real[::-1],
+            generated=evidence.generated[::-1],
         )
         figures, again = self.figures(evidence), self.figures(turned)
         moved = [
@@ -156,43 +178,43 @@ class MetricSuite(ComponentSuite):
 
     @check("metric.extremes", "the known figures where everything is read right, or wrong", tier="capability")
     def test_extremes(self) -> None:
-        """Labels off by one, or rows taken for columns, give figures that look like those of a poor system."""
+        """Labels off by one, or rows taken for columns, give figures that look like those of a poor
+        system."""
         if not self.best and not self.worst:
             raise NotApplicable("the suite names no figure for them")
         for what, known, shift in (("right", self.best, 0), ("wrong", self.worst, 1)):
             figures = self.figures(self.certain(shift)) if known else {}
             for name, value in known.items():
-                found = figures.get(name, math.nan)
-                close = math.isclose(found, value, abs_tol=1e-6)
-                require(close, f"{name} = {found:.4g}, not {value:.4g}, where everything is read {what}")
+                figure = figures.get(name, math.nan)
+                close = math.isclose(figure, value, abs_tol=1e-6)
+                require(close, f"{name} = {figure:.4g}, not {value:.4g}, where everything is read {what}")
 
     @check("metric.labels-fit", "other label sets to be measured, or refused when the metric is built")
     def test_labels_fit(self) -> None:
         """A spec names its own emotions; what cannot be measured of them must be said before the training."""
-        for names in (("negative", "positive"), tuple("abcdefghij")):
-            other = type(self)()
-            other.context = self._under(names)  # type: ignore[method-assign]
+        for names in OTHER_LABELS:
+            other = self.under(names)
             try:
-                other.make()
+                other.keep("subject", other.make)
             except EmosymError:
                 continue
-            figures = other.make().compute(other.evidence())
+            figures = other.figures()
             wrong = [name for name, value in figures.items() if not math.isfinite(value)]
             require(bool(figures) and not wrong, f"{some(wrong) or 'no figure'} with {len(names)} labels")
-
-    def _under(self, names: tuple[str, ...]) -> Callable[[], Context]:
-        told = dataclasses.replace(self.context(), labels=LabelSet(names))
-        return lambda: told
 
     @check("metric.leaves-evidence", "evidence that is as it was before")
     def test_leaves_evidence(self) -> None:
         """Every metric reads the same arrays."""
         evidence, untouched = self.evidence(), self.evidence()
         self.figures(evidence)
-        for name in NEEDS["probabilities"]:
-            require(
-                np.array_equal(getattr(evidence, name), getattr(untouched, name)), f"other {name} afterwards"
-            )
-        for name in ("real", "generated"):
+        require(np.array_equal(readings(evidence), readings(untouched)), "other probabilities afterwards")
+        require(evidence.samples == untouched.samples, "other samples afterwards")
+        for name in ("real_images", "generated_images"):
             pairs = zip(getattr(evidence, name), getattr(untouched, name), strict=True)
-            require(all(a.tobytes() == b.tobytes() for a, b in pairs), f"other {name} images afterwards")
+            require(all(a.tobytes() == b.tobytes() for a, b in pairs), f"other {name} afterwards")
+
+
+def readings(evidence: Evidence) -> NDArray[np.float64]:
+    """Its probabilities [N,C], which are there."""
+    assert evidence.probabilities is not None
+    return evidence.probabilities

@@ -10,28 +10,30 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from emosym.contracts import Policy, Reinforcer, Rollouts, States
+from emosym.contracts import ReinforceBatch, Reinforcer, Rollouts, States
 from emosym.testing.checks import NotApplicable, check, require
 from emosym.testing.generic import ComponentSuite
 from emosym.testing.pictures import samples
 from emosym.testing.probes import finite, gap, leaving_random_state, unreached
 from emosym.testing.suite import SIZES
 
-BATCH, TOKENS, WIDTH = 6, SIZES["context_tokens"], SIZES["hidden_size"]
+BATCH, TOKENS, WIDTH = 6, SIZES.context_tokens, SIZES.hidden_size
 
 
 @dataclass
 class Game:
-    """A policy small enough to know the answer: logits are linear in the context tokens, plus each image's own.
+    """A policy small enough to know the answer: logits are linear in the context tokens, plus each image's
+    own.
 
-    The reward is 1 for the annotated emotion and 0.2 for any other, the same for every try of an unlabelled image.
-    ``seen`` keeps the rollouts that were scored.
+    The reward is 1 for the annotated emotion and 0.2 for any other, alike for every try of an unlabelled image.
+    ``seen`` keeps the rollouts that were scored, ``rows`` how many rows of each image every reading had.
     """
 
     classes: int
     labelled: bool = True
     seed: int = 0
     seen: list[Rollouts] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         draw = torch.Generator().manual_seed(3)
@@ -42,12 +44,13 @@ class Game:
         self.reference = self.log_p().detach()
 
     def read(self, context: Tensor) -> tuple[States, Tensor]:
+        self.rows.append(context.shape[1])
         logits = context.flatten(2) @ self.weight + self.images
         return States(context, context.mean(2)), logits
 
     def log_p(self) -> Tensor:
         """Log-probabilities [B,C] of the reading without noise."""
-        return self.read(self.mean.expand(BATCH, 1, -1, -1))[1][:, 0].log_softmax(-1)
+        return (self.mean.flatten() @ self.weight + self.images)[:, 0].log_softmax(-1)
 
     def score(self, rollouts: Rollouts) -> tuple[Tensor, Mapping[str, Tensor]]:
         self.seen.append(rollouts)
@@ -56,15 +59,21 @@ class Game:
         return right, {"right": right, "same": same}
 
     def project(self, states: States) -> Tensor:
-        return states.context.mean(-2)[..., : SIZES["text_width"]]
+        return states.context.mean(-2)[..., : SIZES.text_width]
 
     @property
-    def policy(self) -> Policy:
+    def batch(self) -> ReinforceBatch:
         """What a reinforcer is given; its generator starts from ``seed``."""
-        return Policy(
-            samples=samples(BATCH), labels=self.labels, mean=self.mean, read=self.read, score=self.score,
-            project=self.project, reference=self.reference, generator=torch.Generator().manual_seed(self.seed),
-        )  # fmt: skip
+        return ReinforceBatch(
+            samples=samples(BATCH),
+            labels=self.labels,
+            mean=self.mean,
+            read=self.read,
+            score=self.score,
+            project=self.project,
+            reference=self.reference,
+            generator=torch.Generator().manual_seed(self.seed),
+        )
 
     def divergence(self) -> float:
         """KL(p‖reference), the mean over the images."""
@@ -76,7 +85,7 @@ class Game:
         parts = (self.mean, self.weight)
         for _ in range(steps):
             self.seed += 1
-            gradients = torch.autograd.grad(reinforcer.loss(self.policy).loss, parts, allow_unused=True)
+            gradients = torch.autograd.grad(reinforcer.loss(self.batch).loss, parts, allow_unused=True)
             with torch.no_grad():
                 for part, gradient in zip(parts, gradients, strict=True):
                     if gradient is not None:
@@ -98,7 +107,7 @@ class ReinforcerSuite(ComponentSuite):
     @check("reinforcer.loss", "a finite scalar loss with a gradient")
     def test_loss(self) -> None:
         """It is added to the cross entropy and stepped on."""
-        loss = self.subject.loss(self.game().policy).loss
+        loss = self.subject.loss(self.game().batch).loss
         require(loss.shape == () and finite(loss), f"{loss.detach()}")
         require(loss.requires_grad, "a loss without a gradient")
 
@@ -106,21 +115,21 @@ class ReinforcerSuite(ComponentSuite):
     def test_reaches_tokens(self) -> None:
         """The stage reinforces the reasoning tokens; where adapters are frozen, nothing else would learn."""
         game = self.game()
-        loss = self.subject.loss(game.policy).loss
+        loss = self.subject.loss(game.batch).loss
         require(not unreached(loss, {"tokens": game.mean}), "no gradient in the context tokens")
 
     @check("reinforcer.reaches-network", "a gradient from the loss through `read`")
     def test_reaches_network(self) -> None:
         """Adapters and the emotion head lie behind it."""
         game = self.game()
-        loss = self.subject.loss(game.policy).loss
+        loss = self.subject.loss(game.batch).loss
         require(not unreached(loss, {"network": game.weight}), "no gradient in what `read` reads with")
 
     @check("reinforcer.deterministic", "the same loss from the same generator")
     def test_deterministic(self) -> None:
         """A run continues from a checkpoint with the generator's state, and nothing else that is random."""
         with leaving_random_state():
-            one, again = (self.subject.loss(self.game().policy).loss for _ in range(2))
+            one, again = (self.subject.loss(self.game().batch).loss for _ in range(2))
         require(gap(one, again) == 0.0, f"losses that differ by {gap(one, again):.3g}")
 
     @check(
@@ -129,11 +138,11 @@ class ReinforcerSuite(ComponentSuite):
     def test_rollouts(self) -> None:
         """Rewards judge what they are shown; a graph in it would keep the backbone's activations."""
         game = self.game()
-        self.subject.loss(game.policy)
+        self.subject.loss(game.batch)
         require(bool(game.seen), "that nothing was scored")
         for tries in game.seen:
-            batch, count = tries.actions.shape
-            require(batch == BATCH and len(tries.samples) == BATCH, f"actions {list(tries.actions.shape)}")
+            images, count = tries.actions.shape
+            require(images == BATCH and len(tries.samples) == BATCH, f"actions {list(tries.actions.shape)}")
             require(torch.equal(tries.labels, game.labels), "other labels than the batch's")
             inside = (tries.actions >= 0) & (tries.actions < game.classes)
             require(
@@ -141,13 +150,14 @@ class ReinforcerSuite(ComponentSuite):
             )
             sums = tries.probabilities.detach().sum(-1)
             require(
-                tuple(tries.probabilities.shape) == (batch, count, game.classes)
+                tuple(tries.probabilities.shape) == (images, count, game.classes)
                 and gap(sums, torch.ones_like(sums)) < 1e-4,
                 f"probabilities {list(tries.probabilities.shape)} that sum to {float(sums.min()):.4g}",
             )
             shapes = [list(tries.states.context.shape), list(tries.states.emotion.shape)]
             require(
-                shapes == [[batch, count, TOKENS, WIDTH], [batch, count, WIDTH]], f"states of shapes {shapes}"
+                shapes == [[images, count, TOKENS, WIDTH], [images, count, WIDTH]],
+                f"states of shapes {shapes}",
             )
             require(
                 tries.context_features is not None
@@ -155,11 +165,22 @@ class ReinforcerSuite(ComponentSuite):
                 "context features that are not the projected states",
             )
             graph = [tries.probabilities, tries.states.context, tries.states.emotion, tries.context_features]
-            require(not any(one.requires_grad for one in graph), "rollouts with a gradient")
+            require(
+                not any(one is not None and one.requires_grad for one in graph), "rollouts with a gradient"
+            )
+
+    @check("reinforcer.readings", "no more rows read for an image in one loss than `readings(config)` says")
+    def test_readings(self) -> None:
+        """Estimates of memory ask it: activations of all rows are kept until the backward pass."""
+        game = self.game()
+        self.subject.loss(game.batch)
+        most = type(self.subject).readings(self.subject.config)
+        require(sum(game.rows) <= most, f"{' + '.join(map(str, game.rows))} rows where it says {most}")
 
     @check("reinforcer.improves", "a higher expected reward after following its gradient")
     def test_improves(self) -> None:
-        """It is what the stage is for; a wrong sign or a baseline of another image's tries trains as smoothly."""
+        """It is what the stage is for; a wrong sign or a baseline of another image's tries trains as
+        smoothly."""
         game = self.game()
         chosen = game.labels[:, None]
         before = float(game.log_p().gather(1, chosen).exp().mean().detach())
@@ -171,9 +192,10 @@ class ReinforcerSuite(ComponentSuite):
 
     @check("reinforcer.unlabelled", "no push from unlabelled images whose tries are all rewarded alike")
     def test_unlabelled(self) -> None:
-        """Most images of a real set have no label; what is left of rounding, divided by a spread of zero, is noise."""
+        """Most images of a real set have no label; what is left of rounding, divided by a spread of zero,
+        is noise."""
         game = self.game(labelled=False)
-        loss = self.subject.loss(game.policy).loss
+        loss = self.subject.loss(game.batch).loss
         parts = (game.mean, game.weight)
         gradients = torch.autograd.grad(loss, parts, allow_unused=True)
         largest = max(float(gradient.abs().max()) for gradient in gradients if gradient is not None)
@@ -183,9 +205,9 @@ class ReinforcerSuite(ComponentSuite):
     def test_reference(self) -> None:
         """The divergence keeps a policy that is paid for one thing from forgetting the others."""
         game = self.game(labelled=False)
-        near = self.subject.loss(game.policy).loss
+        near = self.subject.loss(game.batch).loss
         game.reference = game.reference.roll(1, 0)
-        far = self.subject.loss(game.policy).loss
+        far = self.subject.loss(game.batch).loss
         if gap(near, far) == 0.0:
             raise NotApplicable("the loss does not depend on the reference")
         before = game.divergence()
@@ -200,7 +222,7 @@ class ReinforcerSuite(ComponentSuite):
     def test_values(self) -> None:
         """A reward without spread teaches nothing; the log is where one sees which."""
         game = self.game()
-        values = self.subject.loss(game.policy).values
+        values = self.subject.loss(game.batch).values
         wrong = {name: value for name, value in values.items() if not isinstance(value, float)}
         require(not wrong, f"{wrong}, which are no floats")
         require(all(map(math.isfinite, values.values())), f"{dict(values)}")
@@ -217,6 +239,6 @@ class ReinforcerSuite(ComponentSuite):
     def test_leaves_policy(self) -> None:
         """The optimiser moves the tokens; the reference is what stage 1 left, for the whole stage."""
         game, fresh = self.game(), self.game()
-        self.subject.loss(game.policy)
+        self.subject.loss(game.batch)
         require(gap(game.mean, fresh.mean) == 0.0, "other tokens after the loss")
         require(gap(game.reference, fresh.reference) == 0.0, "another reference after the loss")

@@ -12,36 +12,48 @@ import torch
 from emosym_registry import EmosymError
 from torch import Tensor
 
-from emosym.contracts import LabelSet, RewardVerifier, Rollouts, Sample, States
+from emosym.contracts import (
+    ComponentConfig,
+    Context,
+    RewardResources,
+    RewardVerifier,
+    Rollouts,
+    Sample,
+    States,
+)
 from emosym.testing.checks import NotApplicable, check, require
 from emosym.testing.generic import ComponentSuite
-from emosym.testing.pictures import HashingTextEncoder, ProjectionJudge, samples
+from emosym.testing.pictures import HashingTextEncoder, ProjectionConfig, ProjectionJudge, samples
 from emosym.testing.probes import finite, leaving_random_state
-from emosym.testing.suite import SIZES
+from emosym.testing.suite import OTHER_LABELS, SIZES
 
 BATCH, TRIES = 6, 5
 
 
 class RewardSuite(ComponentSuite):
-    """Scores of :meth:`rollouts`, 6 samples with 5 tries each; :meth:`resources` is what the reward is bound to."""
+    """Scores of :meth:`rollouts`, 6 samples with 5 tries each; :meth:`resources` is what the reward is
+    bound to."""
 
     kind = "reward"
     contract: ClassVar[type] = RewardVerifier
 
-    def resources(self) -> Mapping[str, Any]:
+    def resources(self) -> RewardResources:
         """An untrained judge, a text encoder of the kit, and a second reading that depends on the picture."""
-        judge = ProjectionJudge(self.context())
-        read = ProjectionJudge(self.context(), seed=1)
-        return {
-            "judge": judge,
-            "text_encoder": HashingTextEncoder(self.context()),
-            "read": lambda batch: read.probabilities([sample.open()[0] for sample in batch]),
-        }
+        read = ProjectionJudge(ProjectionConfig(seed=1), self.context())
+        return RewardResources(
+            read=lambda batch: read.probabilities([sample.open()[0] for sample in batch]),
+            judge=ProjectionJudge(ProjectionConfig(), self.context()),
+            text_encoder=HashingTextEncoder(ComponentConfig(), self.context()),
+        )
 
-    def make(self, **changes: Any) -> Any:
-        """A new reward, bound."""
-        reward = super().make(**changes)
-        reward.bind(self.resources())
+    def build(self, changes: Mapping[str, Any], context: Context) -> Any:
+        """A new reward, bound to what its parameters need."""
+        reward, given = super().build(changes, context), self.resources()
+        needs = reward.config.needs(reward.needs)
+        judge = given.judge if "judge" in needs else None
+        reward.bind(
+            RewardResources(given.read, judge, given.text_encoder if "text_encoder" in needs else None)
+        )
         return reward
 
     def rollouts(self, batch: Sequence[Sample] | None = None) -> Rollouts:
@@ -49,18 +61,19 @@ class RewardSuite(ComponentSuite):
         batch = samples(BATCH, labels=len(self.context().labels)) if batch is None else batch
         draw = torch.Generator().manual_seed(0)
         shape, classes = (len(batch), TRIES), len(self.context().labels)
-        context = torch.randn(*shape, SIZES["context_tokens"], SIZES["hidden_size"], generator=draw)
+        context = torch.randn(*shape, SIZES.context_tokens, SIZES.hidden_size, generator=draw)
         return Rollouts(
             samples=batch,
             labels=torch.tensor([-1 if sample.label is None else sample.label for sample in batch]),
             actions=torch.randint(classes, shape, generator=draw),
             probabilities=torch.randn(*shape, classes, generator=draw).softmax(-1),
-            states=States(context, torch.randn(*shape, SIZES["hidden_size"], generator=draw)),
-            context_features=torch.randn(*shape, SIZES["text_width"], generator=draw),
+            states=States(context, torch.randn(*shape, SIZES.hidden_size, generator=draw)),
+            context_features=torch.randn(*shape, SIZES.text_width, generator=draw),
         )
 
     def sure(self) -> Rollouts:
-        """:meth:`rollouts` with probabilities of exactly 0 and 1: the first try of each sample is right, the others as they come."""
+        """:meth:`rollouts` with probabilities of exactly 0 and 1: the first try of each sample is right,
+        the others as they come."""
         rollouts = self.rollouts()
         certain = rollouts.probabilities.argmax(-1)
         certain[:, 0] = rollouts.labels.clamp_min(0)
@@ -69,11 +82,13 @@ class RewardSuite(ComponentSuite):
 
     def scores(self) -> Tensor:
         """Those of :meth:`rollouts`."""
-        return self.subject.score(self.rollouts())
+        scores: Tensor = self.subject.score(self.rollouts())
+        return scores
 
     @check("reward.shape", "scores of shape [B,G], float32, without gradient")
     def test_shape(self) -> None:
-        """The reinforcer subtracts the mean of each row of G tries; any other shape would broadcast silently."""
+        """The reinforcer subtracts the mean of each row of G tries; any other shape would broadcast
+        silently."""
         scores = self.scores()
         require(isinstance(scores, Tensor), f"a {type(scores).__name__}")
         require(tuple(scores.shape) == (BATCH, TRIES), f"shape {list(scores.shape)} for B={BATCH}, G={TRIES}")
@@ -82,8 +97,8 @@ class RewardSuite(ComponentSuite):
 
     @check("reward.range", "finite scores inside the declared `range`, of a sure policy too")
     def test_range(self) -> None:
-        """Weights of several rewards only mean something when each keeps its scale; NaN poisons the whole batch. Late in
-        training probabilities are exactly 0 and 1, and a logarithm or a quotient of them is not finite."""
+        """Weights of several rewards only mean something when each keeps its scale; NaN poisons the whole
+        batch. Late in training probabilities are exactly 0 and 1, and a logarithm or quotient of them is not finite."""
         low, high = self.subject.range
         require(math.isfinite(low) and math.isfinite(high) and low < high, f"range = ({low}, {high})")
         for policy, scores in (("random", self.scores()), ("sure", self.subject.score(self.sure()))):
@@ -112,7 +127,8 @@ class RewardSuite(ComponentSuite):
 
     @check("reward.order", "scores that follow the samples when the batch is put in another order")
     def test_order(self) -> None:
-        """Batches are shuffled; a reward that looks at a sample's place in its batch scores the wrong image."""
+        """Batches are shuffled; a reward that looks at a sample's place in its batch scores the wrong
+        image."""
         rollouts = self.rollouts()
         order = torch.arange(BATCH - 1, -1, -1)
         turned = dataclasses.replace(
@@ -149,8 +165,8 @@ class RewardSuite(ComponentSuite):
         "reward.verifiable", "scores that depend on the sample, not on the policy alone", tier="capability"
     )
     def test_verifiable(self) -> None:
-        """A verifiable reward is computed from the annotation or by an independent model. One that only looks at the
-        policy's own probabilities rewards confidence; it must say `verifiable = False`."""
+        """A verifiable reward is computed from the annotation or by an independent model. One that only
+        looks at the policy's own probabilities rewards confidence; it must say `verifiable = False`."""
         if not self.subject.verifiable:
             raise NotApplicable("the reward says that it is not verifiable")
         rollouts = self.rollouts()
@@ -163,7 +179,7 @@ class RewardSuite(ComponentSuite):
     @check("reward.unlabelled", "no advantage between the tries of an unlabelled sample", tier="capability")
     def test_unlabelled(self) -> None:
         """Most images of a real set have no label. Scoring them as label -1 would reward the last emotion."""
-        if not self.subject.needs.labels:
+        if "labels" not in self.subject.needs:
             raise NotApplicable("the reward needs no labels")
         first, *rest = samples(BATCH, labels=len(self.context().labels))
         batch = [dataclasses.replace(first, label=None), *rest]
@@ -176,8 +192,9 @@ class RewardSuite(ComponentSuite):
         tier="capability",
     )
     def test_unannotated(self) -> None:
-        """Not every image of a set is annotated with everything; a missing annotation says nothing for or against."""
-        if not self.subject.needs.attributes:
+        """Not every image of a set is annotated with everything; a missing annotation says nothing for or
+        against."""
+        if "attributes" not in self.subject.needs:
             raise NotApplicable("the reward needs no attributes")
         first, *rest = samples(BATCH, labels=len(self.context().labels))
         batch = [dataclasses.replace(first, attributes={}), *rest]
@@ -191,26 +208,22 @@ class RewardSuite(ComponentSuite):
     )
     def test_resources(self) -> None:
         """The run is refused before the first step, not after an hour."""
-        needs = self.subject.needs
-        wanted = {"judge": needs.judge, "text_encoder": needs.text, "read": needs.augmentation}
-        if not any(wanted.values()):
+        needed = {"judge", "text_encoder"} & set(self.subject.needs)
+        if not needed:
             raise NotApplicable("the reward needs no resource")
-        unbound = ComponentSuite.make(self)
+        unbound = super().build({}, self.context())
         try:
-            unbound.bind(dict.fromkeys(wanted))
+            unbound.bind(RewardResources(self.resources().read))
             unbound.score(self.rollouts())
         except EmosymError:
             return
-        require(False, f"scores without {', '.join(name for name, need in wanted.items() if need)}")
+        require(False, f"scores without {' and '.join(sorted(needed))}")
 
     @check("reward.labels-fit", "other label sets to be scored, or refused when the reward is built")
     def test_labels_fit(self) -> None:
         """Mikels' wheel has eight emotions; a spec with other labels must be told so at once."""
-        for names in (("negative", "positive"), tuple("abcdefghij")):
-            other = type(self)()
-            other.context = lambda names=names: dataclasses.replace(  # type: ignore[method-assign]
-                ComponentSuite.context(self), labels=LabelSet(names)
-            )
+        for names in OTHER_LABELS:
+            other = self.under(names)
             try:
                 reward = other.make()
             except EmosymError:
@@ -221,12 +234,10 @@ class RewardSuite(ComponentSuite):
 
 def _tensors(rollouts: Rollouts) -> dict[str, Tensor]:
     """Every tensor of the rollouts, by name."""
-    found = {
-        **{
-            name: getattr(rollouts, name)
-            for name in ("labels", "actions", "probabilities", "context_features")
-        },
+    names = ("labels", "actions", "probabilities", "context_features")
+    every = {
+        **{name: getattr(rollouts, name) for name in names},
         "states.context": rollouts.states.context,
         "states.emotion": rollouts.states.emotion,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in every.items() if value is not None}

@@ -10,7 +10,7 @@ from emosym_registry import EmosymError
 from torch import Tensor
 
 from emosym.contracts import TextEncoder
-from emosym.testing.checks import check, require
+from emosym.testing.checks import NotApplicable, check, require
 from emosym.testing.generic import ComponentSuite
 from emosym.testing.pictures import OBJECTS, SCENES
 from emosym.testing.probes import finite, gap, leaving_random_state
@@ -30,7 +30,18 @@ class TextEncoderSuite(ComponentSuite):
 
     def features(self, texts: Sequence[str] | None = None) -> Tensor:
         """Those of :attr:`texts`, or of others."""
-        return self.subject.encode(list(self.texts if texts is None else texts))
+        features: Tensor = self.subject.encode(list(self.texts if texts is None else texts))
+        return features
+
+    def states(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """States of tokens and their mask, of an encoder that has them."""
+        try:
+            states, mask = self.subject.token_states(list(texts))
+        except EmosymError as error:
+            if error.id == "text.no-token-states":
+                raise NotApplicable("the encoder gives features alone") from error
+            raise
+        return states, mask
 
     @check("text-encoder.shape", "features of shape [B,W] with W = `width`, float32, finite")
     def test_shape(self) -> None:
@@ -44,6 +55,29 @@ class TextEncoderSuite(ComponentSuite):
         require(features.dtype == torch.float32, f"{features.dtype}")
         require(finite(features), "a feature that is no number")
 
+    @check(
+        "text-encoder.token-states",
+        "finite states [B,L,W] of tokens and a bool mask [B,L] of the real ones, alike in any batch",
+        tier="capability",
+    )
+    def test_token_states(self) -> None:
+        """What attends to single words reads them by the mask; padding that passes for a word is noise."""
+        states, mask = self.states(self.texts)
+        shape = (len(self.texts), mask.shape[-1], self.subject.width)
+        require(tuple(states.shape) == shape, f"states {list(states.shape)} for {list(shape)}")
+        require(
+            mask.dtype == torch.bool and tuple(mask.shape) == shape[:2],
+            f"a {mask.dtype} mask {list(mask.shape)}",
+        )
+        require(bool(mask.any(1).all()), "a text without a real token")
+        require(
+            finite(states[mask]) and not states.requires_grad, "a state that is no number, or has a gradient"
+        )
+        for row, text in enumerate(self.texts):
+            alone, real = self.states([text])
+            apart = gap(alone[real], states[row][mask[row]])
+            require(apart < CLOSE, f"a difference of {apart:.3g} for {text!r} alone")
+
     @check("text-encoder.unit-norm", "features of length one")
     def test_unit_norm(self) -> None:
         """InfoNCE and retrieval take inner products for cosines; a longer text must not weigh more."""
@@ -55,7 +89,8 @@ class TextEncoderSuite(ComponentSuite):
 
     @check("text-encoder.frozen", "features without gradient, from weights that do not train")
     def test_frozen(self) -> None:
-        """The text side is the fixed target of the knowledge loss; where both sides move, they meet at nothing."""
+        """The text side is the fixed target of the knowledge loss; where both sides move, they meet at
+        nothing."""
         require(not self.features().requires_grad, "features with a gradient")
         training = [name for name, weight in self.subject.named_parameters() if weight.requires_grad]
         require(not training, f"trainable weights, such as {training[:1]}")
@@ -73,7 +108,8 @@ class TextEncoderSuite(ComponentSuite):
         "text-encoder.batch", "features that do not depend on the other texts of a batch, nor on their order"
     )
     def test_batch(self) -> None:
-        """Texts of different lengths are padded to one; padding that is attended to changes the shorter ones."""
+        """Texts of different lengths are padded to one; padding that is attended to changes the shorter
+        ones."""
         alone = torch.cat([self.features([text]) for text in self.texts])
         turned = self.features(list(reversed(self.texts))).flip(0)
         require(
@@ -86,7 +122,8 @@ class TextEncoderSuite(ComponentSuite):
 
     @check("text-encoder.tells-apart", "different features for different texts")
     def test_tells_apart(self) -> None:
-        """Texts with one feature are one text: the knowledge loss would pull every image to the same place."""
+        """Texts with one feature are one text: the knowledge loss would pull every image to the same
+        place."""
         features = self.features()
         nearest = (features @ features.T - 2 * torch.eye(len(features))).max()
         require(float(nearest) < 1 - 1e-5, f"two texts with a cosine of {float(nearest):.6f}")

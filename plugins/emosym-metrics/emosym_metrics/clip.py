@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from emosym.contracts import Context
-from emosym.toolkit.weights import holds_code, is_torn
+from emosym.toolkit import holds_code, is_torn
 
 
 def locate(model: str, context: Context) -> str:
@@ -63,9 +63,10 @@ def _explained(model: str, name: str, error: Exception) -> EmosymError:
         return unsafe_pickle(f"open_clip model {model!r}")
     if is_torn(error):
         return EmosymError(
-            "model.damaged-weights", f"open_clip model {model!r}: its file of weights is damaged ({first_line(error)})",
+            "model.damaged-weights",
+            f"open_clip model {model!r}: its file of weights is damaged ({first_line(error)})",
             hint="delete that file and download it again",
-        )  # fmt: skip
+        )
     return EmosymError(
         "model.cannot-load",
         f"open_clip model {model!r} cannot be loaded: {first_line(error)}",

@@ -92,6 +92,10 @@ class DiversityConfig(GenerationConfig):
     pretrained: str | None = None
     """Weights of a named ``clip``."""
 
+    def needs(self, declared: tuple[str, ...]) -> tuple[str, ...]:
+        """No judge where a CLIP sees instead."""
+        return tuple(need for need in declared if need != "judge" or self.clip is None)
+
     @model_validator(mode="after")
     def _weights_of_something(self) -> Self:
         if self.pretrained is not None and self.clip is None:

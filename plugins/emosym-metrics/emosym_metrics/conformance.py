@@ -67,6 +67,33 @@ class CalibrationError(MetricSuite):
     worst: ClassVar = {"ece": 1.0}
 
 
+class Confusion(MetricSuite):
+    """Metric ``confusion``."""
+
+    component = "emosym-metrics/confusion"
+    worst: ClassVar = {"confusion/amusement/amusement": 0.0}
+
+
+class VoteDistance(MetricSuite):
+    """Metric ``vote-distance``."""
+
+    component = "emosym-metrics/vote-distance"
+    best: ClassVar = {"vote_distance": 0.0}
+    worst: ClassVar = {"vote_distance": 1.0}
+
+
+class Diversity(MetricSuite):
+    """Metric ``diversity`` in the judge's features."""
+
+    component = "emosym-metrics/diversity"
+
+
+class DiversityByClip(Diversity):
+    """Metric ``diversity`` in the features of a CLIP, without a judge."""
+
+    params: ClassVar = {"clip": "tiny"}
+
+
 class EmotionAccuracy(MetricSuite):
     """Metric ``emo-a``."""
 

@@ -1,15 +1,10 @@
-"""What this plugin offers; imports nothing heavy."""
+"""What this plugin has: components by name; imports nothing heavy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from emosym_registry import API_VERSION, ComponentSpec, PluginInfo, hookimpl
-
-_CONFIG = "emosym_metrics.config"
-_UNDERSTANDING = "emosym_metrics.metrics.understanding"
-_GENERATION = "emosym_metrics.metrics.generation"
-_CHECKS = "emosym_metrics.conformance"
 
 
 @hookimpl
@@ -20,32 +15,64 @@ def emosym_plugin_info() -> PluginInfo:
 @hookimpl
 def emosym_components() -> Iterable[ComponentSpec]:
     yield ComponentSpec(
-        "text_encoder", "open-clip", "emosym_metrics.text_encoder:OpenClipTextEncoder", f"{_CONFIG}:TextEncoderConfig",
-        "Text features of any open_clip model; long text is split and averaged", conformance=f"{_CHECKS}:OpenClipText",
-    )  # fmt: skip
+        "text_encoder",
+        "open-clip",
+        "emosym_metrics.text_encoder:OpenClipTextEncoder",
+        "emosym_metrics.config:TextEncoderConfig",
+        "Text features of any open_clip model; long text is split and averaged",
+        conformance="emosym_metrics.conformance:OpenClipText",
+    )
     yield ComponentSpec(
-        "judge", "open-clip", "emosym_metrics.judges.open_clip:OpenClipJudge", f"{_CONFIG}:OpenClipJudgeConfig",
-        "A head on CLIP image features, EmoGen's classifier included", conformance=f"{_CHECKS}:OpenClipJudge",
-    )  # fmt: skip
+        "judge",
+        "open-clip",
+        "emosym_metrics.judges.open_clip:OpenClipJudge",
+        "emosym_metrics.config:OpenClipJudgeConfig",
+        "A head on CLIP image features, EmoGen's classifier included",
+        conformance="emosym_metrics.conformance:OpenClipJudge",
+    )
     yield ComponentSpec(
-        "judge", "image-classifier", "emosym_metrics.judges.image_classifier:ImageClassifierJudge",
-        f"{_CONFIG}:ImageClassifierConfig", "Any image classifier of transformers",
-        conformance=f"{_CHECKS}:ImageClassifierJudge",
-    )  # fmt: skip
-    yield ComponentSpec("metric", "accuracy", f"{_UNDERSTANDING}:Accuracy", f"{_CONFIG}:MetricConfig",
-                        "Share of images read right, with Wilson's interval", conformance=f"{_CHECKS}:Accuracy")  # fmt: skip
-    yield ComponentSpec("metric", "positive-accuracy", f"{_UNDERSTANDING}:PositiveAccuracy", f"{_CONFIG}:MetricConfig",
-                        "Share of images read right as positive or negative", conformance=f"{_CHECKS}:PositiveAccuracy")  # fmt: skip
-    yield ComponentSpec("metric", "f1", f"{_UNDERSTANDING}:MacroF1", f"{_CONFIG}:BootstrapConfig",
-                        "Mean of the emotions' F1", conformance=f"{_CHECKS}:MacroF1")  # fmt: skip
-    yield ComponentSpec("metric", "ece", f"{_UNDERSTANDING}:CalibrationError", f"{_CONFIG}:CalibrationConfig",
-                        "Expected calibration error", conformance=f"{_CHECKS}:CalibrationError")  # fmt: skip
-    yield ComponentSpec("metric", "confusion", f"{_UNDERSTANDING}:Confusion", f"{_CONFIG}:MetricConfig",
-                        "How often each emotion is read as each")  # fmt: skip
-    yield ComponentSpec("metric", "emo-a", f"{_GENERATION}:EmotionAccuracy", f"{_CONFIG}:GenerationConfig",
-                        "Share of generated images that the judge reads as meant", needs=("judge",),
-                        conformance=f"{_CHECKS}:EmotionAccuracy")  # fmt: skip
-    yield ComponentSpec("metric", "diversity", f"{_GENERATION}:Diversity", f"{_CONFIG}:DiversityConfig",
-                        "How different the images of one emotion are", needs=("judge",))  # fmt: skip
-    yield ComponentSpec("metric", "clip-score", f"{_GENERATION}:ClipScore", f"{_CONFIG}:ClipScoreConfig",
-                        "How well images agree with the text of their emotion, seen by CLIP", conformance=f"{_CHECKS}:ClipScore")  # fmt: skip
+        "judge",
+        "image-classifier",
+        "emosym_metrics.judges.image_classifier:ImageClassifierJudge",
+        "emosym_metrics.config:ImageClassifierConfig",
+        "Any image classifier of transformers",
+        conformance="emosym_metrics.conformance:ImageClassifierJudge",
+    )
+    for name, target, config, summary in (
+        (
+            "accuracy",
+            "accuracy:Accuracy",
+            "MetricConfig",
+            "Share of images read right, with Wilson's interval",
+        ),
+        (
+            "positive-accuracy",
+            "accuracy:PositiveAccuracy",
+            "MetricConfig",
+            "Share of images read right as positive or negative",
+        ),
+        ("f1", "f1:MacroF1", "BootstrapConfig", "Mean of the emotions' F1"),
+        ("ece", "calibration:CalibrationError", "CalibrationConfig", "Expected calibration error"),
+        ("confusion", "confusion:Confusion", "MetricConfig", "How often each emotion is read as each"),
+        ("vote-distance", "vote_distance:VoteDistance", "BootstrapConfig", "Distance to annotators' votes"),
+    ):
+        yield _metric(name, target, config, summary)
+    seen = ("judge", "diffusion")
+    summary = "Share of generated images that the judge reads as meant"
+    yield _metric("emo-a", "emo_a:EmotionAccuracy", "GenerationConfig", summary, seen)
+    summary = "How different the images of one emotion are"
+    yield _metric("diversity", "diversity:Diversity", "DiversityConfig", summary, seen)
+    summary = "How well images agree with the text of their emotion, seen by CLIP"
+    yield _metric("clip-score", "clip_score:ClipScore", "ClipScoreConfig", summary, ("diffusion",))
+
+
+def _metric(name: str, target: str, config: str, summary: str, needs: tuple[str, ...] = ()) -> ComponentSpec:
+    return ComponentSpec(
+        "metric",
+        name,
+        f"emosym_metrics.metrics.{target}",
+        f"emosym_metrics.config:{config}",
+        summary,
+        needs=needs,
+        conformance=f"emosym_metrics.conformance:{target.partition(':')[2]}",
+    )

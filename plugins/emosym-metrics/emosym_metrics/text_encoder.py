@@ -13,7 +13,6 @@ from emosym_registry import EmosymError
 from torch import Tensor
 
 from emosym.contracts import Context, TextEncoder
-from emosym.toolkit import Frozen
 from emosym_metrics.clip import device_of, load_clip
 from emosym_metrics.config import TextEncoderConfig
 from emosym_metrics.splitting import split_text
@@ -21,7 +20,7 @@ from emosym_metrics.splitting import split_text
 logger = logging.getLogger(__name__)
 
 
-class OpenClipTextEncoder(Frozen, TextEncoder):
+class OpenClipTextEncoder(TextEncoder[TextEncoderConfig]):
     """The text tower of an open_clip model, frozen, in float32.
 
     A text longer than the context is split between sentences or words, and its feature is the mean of the pieces'
@@ -29,8 +28,7 @@ class OpenClipTextEncoder(Frozen, TextEncoder):
     """
 
     def __init__(self, config: TextEncoderConfig, context: Context) -> None:
-        super().__init__()
-        self.config, self.context = config, context
+        super().__init__(config, context)
         model, _, name = load_clip(config.model, config.pretrained, context)
         self.model = model
         if hasattr(self.model, "visual"):
@@ -55,17 +53,21 @@ class OpenClipTextEncoder(Frozen, TextEncoder):
 
     def pieces(self, text: str) -> list[str]:
         """The text in pieces that each fit the context; a text that fits is the only piece."""
-        found = split_text(text, lambda part: self.count_tokens(part) <= self.length)
-        if len(found) > 1 and not self._said_long:
+        pieces = split_text(text, lambda part: self.count_tokens(part) <= self.length)
+        if len(pieces) > 1 and not self._said_long:
             self._said_long = True
-            logger.warning("a text of %d tokens does not fit the %d of %s: such texts are split and their features averaged",
-                           self.count_tokens(text), self.length, self.config.model)  # fmt: skip
-        if any(self.count_tokens(piece) > self.length for piece in found):
+            logger.warning(
+                "a text of %d tokens does not fit the %d of %s: such texts are split and their features averaged",
+                self.count_tokens(text),
+                self.length,
+                self.config.model,
+            )
+        if any(self.count_tokens(piece) > self.length for piece in pieces):
             raise EmosymError(
                 "text.too-long",
                 f"a single character of {text[:40]!r} does not fit the context of {self.config.model}",
             )
-        return found
+        return pieces
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str]) -> Tensor:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from emosym_metrics.conformance import DiversityByClip as TestDiversityByClip  # noqa: F401
 from emosym_registry import load_registry
 
 from emosym.testing import suite_for
 
-for offer in load_registry().components():
-    if offer.plugin.id == "emosym-metrics":
-        globals()[f"Test_{offer.spec.kind}_{offer.spec.name}"] = suite_for(offer)
-del offer
+for component in load_registry().components():
+    if component.plugin.id == "emosym-metrics":
+        globals()[f"Test_{component.spec.kind}_{component.spec.name}"] = suite_for(component)
+del component

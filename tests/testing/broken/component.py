@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -29,7 +30,32 @@ class Unrelated:
 class Forgetful(Right):
     def __init__(self, config: Config, context: Context) -> None:
         super().__init__(config, context)
-        self.config = None
+        self.config = Config()
+
+
+class Displaced(Right):
+    """Takes its context for a part of its own."""
+
+    def __init__(self, config: Config, context: Context) -> None:
+        super().__init__(config, dataclasses.replace(context, kind=""))
+
+
+class Unexplained(Right):
+    """Needs annotations, and does not say which."""
+
+    needs: ClassVar[tuple[str, ...]] = ("attributes",)
+
+
+class Wordy(Right):
+    """Needs what nothing gives."""
+
+    needs: ClassVar[tuple[str, ...]] = ("labels", "text")
+
+
+class Undescribed(Right):
+    """Needs more than the descriptor of the component it stands in for."""
+
+    needs: ClassVar[tuple[str, ...]] = ("labels", "judge")
 
 
 class LooseConfig(BaseModel):
@@ -47,7 +73,6 @@ class Weighty(Right, nn.Module):
     """Starts from the global random state instead of the context's seed."""
 
     def __init__(self, config: Config, context: Context) -> None:
-        nn.Module.__init__(self)
         super().__init__(config, context)
         with torch.random.fork_rng(devices=[]):
             self.weight = nn.Parameter(torch.randn(3))
@@ -57,7 +82,6 @@ class Buffered(Right, nn.Module):
     """Its weights are seeded; a buffer is not."""
 
     def __init__(self, config: Config, context: Context) -> None:
-        nn.Module.__init__(self)
         super().__init__(config, context)
         self.weight = nn.Parameter(torch.ones(3))
         with torch.random.fork_rng(devices=[]):
@@ -68,7 +92,6 @@ class HalfLoaded(Right, nn.Module):
     """Makes its weights where they take no memory, and fills in only some."""
 
     def __init__(self, config: Config, context: Context) -> None:
-        nn.Module.__init__(self)
         super().__init__(config, context)
         self.table = nn.Parameter(torch.ones(3))
         self.register_buffer("scale", torch.ones(3, device="meta"))
@@ -95,7 +118,7 @@ class SeedingPython(Right):
 GOOD = suite(Right)
 BROKEN = {
     "component.contract": suite(Unrelated),
-    "component.keeps-config": suite(Forgetful),
+    "component.needs": suite(Unexplained),
     "component.strict-config": type(
         "Loose", (RewardSuite,), {"implementation": Right, "config": LooseConfig}
     ),
@@ -107,6 +130,10 @@ BROKEN = {
     "component.device": suite(HalfLoaded),
 }
 ALSO_BROKEN = (
+    ("component.contract", suite(Displaced)),
+    ("component.contract", suite(Forgetful, {"scale": 2.0})),
+    ("component.needs", suite(Wordy)),
+    ("component.needs", suite(Undescribed, component="emosym-reasoning/label")),
     ("component.seeded", suite(Buffered)),
     ("component.leaves-random-state", suite(DrawingInNumpy)),
     ("component.leaves-random-state", suite(SeedingPython)),

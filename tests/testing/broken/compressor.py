@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from emosym_registry import EmosymError
 from torch import Tensor, nn
 
 from emosym.contracts import ComponentConfig, Context, LossTerms, ReasoningCompressor, States
@@ -18,12 +19,11 @@ class Config(ComponentConfig):
     tokens: int = 2
 
 
-class Right(ReasoningCompressor):
+class Right(ReasoningCompressor[Config]):
     """One table of tokens; the mean context state is drawn towards its own text."""
 
     def __init__(self, config: Config, context: Context) -> None:
-        super().__init__()
-        self.config, self.context = config, context
+        super().__init__(config, context)
         self.table = nn.Parameter(torch.empty(config.tokens + 1, context.hidden_size))
         self.initialise(torch.zeros(context.hidden_size), 0.02)
         self.map = None
@@ -38,6 +38,14 @@ class Right(ReasoningCompressor):
     @torch.no_grad()
     def initialise(self, mean: Tensor, std: float) -> None:
         self.table.copy_(mean + std * self._drawn())
+
+    @torch.no_grad()
+    def set_tokens(self, tokens: Tensor) -> None:
+        if tokens.shape != self.table.shape:
+            raise EmosymError(
+                "compressor.tokens", f"tokens of {list(tokens.shape)}, not {list(self.table.shape)}"
+            )
+        self.table.copy_(tokens)
 
     def _drawn(self) -> Tensor:
         return torch.randn(self.table.shape, generator=torch.Generator().manual_seed(self.context.seed))
@@ -87,7 +95,23 @@ class UnitScale(Right):
         self.table.copy_(self._drawn())
 
 
+class Stretching(Right):
+    """Takes tokens of any shape that can be made to fit."""
+
+    @torch.no_grad()
+    def set_tokens(self, tokens: Tensor) -> None:
+        self.table.copy_(tokens[: len(self.table)])
+
+
 class OneStart(Right):
+    @torch.no_grad()
+    def set_tokens(self, tokens: Tensor) -> None:
+        if tokens.shape != self.table.shape:
+            raise EmosymError(
+                "compressor.tokens", f"tokens of {list(tokens.shape)}, not {list(self.table.shape)}"
+            )
+        self.table.copy_(tokens)
+
     def _drawn(self) -> Tensor:
         return torch.randn(self.table.shape, generator=torch.Generator().manual_seed(0))
 
@@ -166,6 +190,7 @@ BROKEN = {
     "compressor.reaches-tokens": suite(ThroughData),
     "compressor.knowledge-parameters": suite(OtherNames),
     "compressor.initialise": suite(UnitScale),
+    "compressor.set-tokens": suite(Stretching),
     "compressor.initialise-seeded": suite(OneStart),
     "compressor.loss": suite(LabelTable),
     "compressor.no-knowledge": suite(Silent),

@@ -9,9 +9,8 @@ from typing import Any, overload
 
 from emosym_registry import EmosymError
 
-from emosym.contracts import MIKELS_8, SPLITS, ComponentConfig, Context, Dataset, Sample, require_labels
-from emosym.testing import DatasetSuite
-from emosym.testing.pictures import samples
+from emosym.contracts import MIKELS_8, SPLITS, ComponentConfig, Dataset, Sample, require_labels
+from emosym.testing import DatasetSuite, samples
 
 
 class Config(ComponentConfig):
@@ -20,11 +19,8 @@ class Config(ComponentConfig):
     count: int = 16
 
 
-class Right(Dataset):
+class Right(Dataset[Config]):
     """The kit's samples, in thirds."""
-
-    def __init__(self, config: Config, context: Context) -> None:
-        self.config, self.context = config, context
 
     def split(self, name: str) -> Sequence[Sample]:
         self.check(name)
@@ -102,9 +98,9 @@ class Leaking(Right):
 
 class SplitByRun(Right):
     def samples(self, third: int) -> list[Sample]:
-        found = super().samples(third)
-        random.Random(self.context.seed).shuffle(found)
-        return found
+        shuffled = super().samples(third)
+        random.Random(self.context.seed).shuffle(shuffled)
+        return shuffled
 
 
 class CountsFromOne(Right):

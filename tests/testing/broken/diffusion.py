@@ -134,6 +134,15 @@ class OneStrength(Sampling):
         return (condition,)
 
 
+class Forgetting(Sampling):
+    """Starts from grey, whatever picture it is given."""
+
+    def given(self, condition: Condition, settings: dict[str, Any]) -> tuple[Condition]:
+        if settings.get("init_image") is not None:
+            settings["init_image"] = torch.zeros_like(settings["init_image"])
+        return (condition,)
+
+
 class Drawing(Sampling):
     def made(self, pictures: Tensor) -> Tensor:
         torch.rand(1)
@@ -156,7 +165,8 @@ class BaseHash(StableDiffusion):
 
 
 class Conditioning(StableDiffusion):
-    """Its subclasses change :meth:`placed` or :meth:`worded` before the encoding, or :meth:`seen` after it."""
+    """Its subclasses change :meth:`placed` or :meth:`worded` before the encoding, or :meth:`seen` after
+    it."""
 
     def condition(self, vectors: Vectors | None, prompts: Sequence[str]) -> Condition:
         placed = None if vectors is None else tuple(self.placed(one) for one in vectors)
@@ -244,13 +254,21 @@ class LoadsSome(StableDiffusion):
         super().load_adapter_state({name: state.get(name, own[name].detach()) for name in own})
 
 
-def suite(head: type[Any]) -> type[DiffusionSuite]:
+class Wordless(StableDiffusion):
+    """Takes the vectors as they are, and reads nothing of its prompts."""
+
+    def condition(self, vectors: Vectors | None, prompts: Sequence[str]) -> Condition:
+        return super().condition(vectors, ["" if vectors is None else PLACEHOLDER] * len(prompts))
+
+
+def suite(head: type[Any], **parts: Any) -> type[DiffusionSuite]:
     """The suite of one head on the embedded weights."""
-    parts = {"implementation": head, "config": StableDiffusionConfig, "component": "sd", "params": PARAMS}
-    return type(head.__name__, (DiffusionSuite,), parts)
+    known = {"implementation": head, "config": StableDiffusionConfig, "component": "sd", "params": PARAMS}
+    return type(head.__name__, (DiffusionSuite,), {**known, **parts})
 
 
 GOOD = suite(StableDiffusion)
+ALSO_GOOD = (suite(Wordless, text=False),)
 BROKEN = {
     "diffusion.sizes": suite(TwoNorms),
     "diffusion.latents": suite(MeanPicture),
@@ -286,3 +304,4 @@ BROKEN = {
     "diffusion.adapter-round-trip": suite(LoadsNothing),
     "diffusion.adapter-mismatch": suite(LoadsSome),
 }
+ALSO_BROKEN = (("diffusion.init-image", suite(Forgetting)),)

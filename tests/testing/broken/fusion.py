@@ -18,12 +18,11 @@ class Config(ComponentConfig):
     vectors: int = 2
 
 
-class Right(Fusion):
+class Right(Fusion[Config]):
     """One linear layer a text encoder over the mean context and the emotion, both at unit scale."""
 
     def __init__(self, config: Config, context: Context) -> None:
-        super().__init__()
-        self.config, self.context = config, context
+        super().__init__(config, context)
         self.register_buffer("scale", torch.ones(2 * context.hidden_size))
         draw = torch.Generator().manual_seed(context.seed)
         shapes = [(2 * context.hidden_size, config.vectors * width) for width in context.token_widths]
@@ -53,8 +52,8 @@ class Swapped(Right):
 
 class TwoEncodersOnly(Right):
     def forward(self, states: States) -> tuple[Tensor, ...]:
-        found = super().forward(states)
-        return found[0], found[-1]
+        vectors = super().forward(states)
+        return vectors[0], vectors[-1]
 
 
 class DeadMap(Right):

@@ -10,13 +10,12 @@ from emosym_registry import EmosymError
 from PIL import Image
 from torch import Tensor, nn
 
-from emosym.contracts import MIKELS_8, ComponentConfig, Context
-from emosym.testing import JudgeSuite
-from emosym.testing.pictures import ProjectionJudge
+from emosym.contracts import MIKELS_8, Context
+from emosym.testing import JudgeSuite, ProjectionConfig, ProjectionJudge
 
 
-class Config(ComponentConfig):
-    """No parameters."""
+class Config(ProjectionConfig):
+    """Parameters of the judges below."""
 
 
 class Right(ProjectionJudge):
@@ -26,8 +25,7 @@ class Right(ProjectionJudge):
         unknown = set(context.labels.names) - set(MIKELS_8)
         if unknown:
             raise EmosymError("judge.labels-do-not-fit", f"unknown emotions: {sorted(unknown)}")
-        super().__init__(context)
-        self.config = config
+        super().__init__(config, context)
         self.columns = [MIKELS_8.index(name) for name in context.labels.names]
 
     def probabilities(self, images: Sequence[Image.Image]) -> Tensor:
@@ -52,8 +50,8 @@ class Learning(Right):
 
 class Relative(Right):
     def probabilities(self, images: Sequence[Image.Image]) -> Tensor:
-        found = super().features(images)
-        return ((found - found.mean(0)) @ self.weight[:, self.columns]).softmax(-1)
+        features = super().features(images)
+        return ((features - features.mean(0)) @ self.weight[:, self.columns]).softmax(-1)
 
 
 class Blind(Right):
@@ -76,10 +74,6 @@ class OwnOrder(Right):
 
 class Unfitting(ProjectionJudge):
     """Judges anything."""
-
-    def __init__(self, config: Config, context: Context) -> None:
-        super().__init__(context)
-        self.config = config
 
 
 class Unstable(Right):

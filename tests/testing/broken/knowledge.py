@@ -16,11 +16,8 @@ class Config(ComponentConfig):
     key: str = "scene"
 
 
-class Right(Knowledge):
+class Right(Knowledge[Config]):
     """Names the annotated scene."""
-
-    def __init__(self, config: Config, context: Context) -> None:
-        self.config, self.context = config, context
 
     def texts(self, samples: Sequence[Sample]) -> list[str | None]:
         return [self.text(sample) for sample in samples]

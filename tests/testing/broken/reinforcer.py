@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from emosym.contracts import ComponentConfig, Context, LossTerms, ReinforceBatch, Reinforcer, Rollouts, States
+from emosym.contracts import ComponentConfig, LossTerms, ReinforceBatch, Reinforcer, Rollouts, States
 from emosym.testing import ReinforcerSuite
 
 
@@ -17,27 +17,24 @@ class Config(ComponentConfig):
     tries: int = 8
 
 
-class Right(Reinforcer):
+class Right(Reinforcer[Config]):
     """REINFORCE over the actions of one reading, with the mean reward of an image's tries as baseline."""
 
-    def __init__(self, config: Config, context: Context) -> None:
-        self.config, self.context = config, context
-
-    def loss(self, policy: ReinforceBatch) -> LossTerms:
-        states, logits = policy.read(self._tokens(policy).expand(len(policy.samples), 1, -1, -1))
+    def loss(self, batch: ReinforceBatch) -> LossTerms:
+        states, logits = batch.read(self._tokens(batch).expand(len(batch.samples), 1, -1, -1))
         log_p = logits[:, 0].log_softmax(-1)
         actions = torch.multinomial(
-            log_p.detach().exp(), self.config.tries, True, generator=self._chance(policy)
+            log_p.detach().exp(), self.config.tries, True, generator=self._chance(batch)
         )
-        total, each = policy.score(self._rollouts(policy, states, log_p, actions))
+        total, each = batch.score(self._rollouts(batch, states, log_p, actions))
         surrogate = (log_p.gather(1, actions) * self._advantage(total)).mean()
-        return LossTerms(0.1 * self._divergence(log_p, policy.reference) - surrogate, self._values(each))
+        return LossTerms(0.1 * self._divergence(log_p, batch.reference) - surrogate, self._values(each))
 
-    def _tokens(self, policy: ReinforceBatch) -> Tensor:
-        return policy.mean
+    def _tokens(self, batch: ReinforceBatch) -> Tensor:
+        return batch.mean
 
-    def _chance(self, policy: ReinforceBatch) -> torch.Generator | None:
-        return policy.generator
+    def _chance(self, batch: ReinforceBatch) -> torch.Generator | None:
+        return batch.generator
 
     def _advantage(self, total: Tensor) -> Tensor:
         return total - total.mean(1, keepdim=True)
@@ -45,14 +42,14 @@ class Right(Reinforcer):
     def _divergence(self, log_p: Tensor, reference: Tensor) -> Tensor:
         return (log_p.exp() * (log_p - reference)).sum(-1).mean()
 
-    def _rollouts(self, policy: ReinforceBatch, states: States, log_p: Tensor, actions: Tensor) -> Rollouts:
+    def _rollouts(self, batch: ReinforceBatch, states: States, log_p: Tensor, actions: Tensor) -> Rollouts:
         tries = actions.shape[1]
         states = states.detach()
         many = States(
             states.context.expand(-1, tries, -1, -1).clone(), states.emotion.expand(-1, tries, -1).clone()
         )
         shown = log_p.detach().exp()[:, None].expand(-1, tries, -1)
-        return Rollouts(policy.samples, policy.labels, actions, shown, many, policy.project(many))
+        return Rollouts(batch.samples, batch.labels, actions, shown, many, batch.project(many))
 
     def _values(self, each: dict[str, Tensor]) -> dict[str, float]:
         values = {}
@@ -62,31 +59,40 @@ class Right(Reinforcer):
         return values
 
 
+class ReadsTwice(Right):
+    """Reads the tokens once more, and does not say so."""
+
+    def loss(self, batch: ReinforceBatch) -> LossTerms:
+        _, logits = batch.read(batch.mean.expand(len(batch.samples), 1, -1, -1))
+        terms = super().loss(batch)
+        return LossTerms(terms.loss + 0.0 * logits.sum(), terms.values)
+
+
 class PerImage(Right):
-    def loss(self, policy: ReinforceBatch) -> LossTerms:
-        terms = super().loss(policy)
-        return LossTerms(terms.loss.expand(len(policy.samples)), terms.values)
+    def loss(self, batch: ReinforceBatch) -> LossTerms:
+        terms = super().loss(batch)
+        return LossTerms(terms.loss.expand(len(batch.samples)), terms.values)
 
 
 class CutTokens(Right):
-    def _tokens(self, policy: ReinforceBatch) -> Tensor:
-        return policy.mean.detach()
+    def _tokens(self, batch: ReinforceBatch) -> Tensor:
+        return batch.mean.detach()
 
 
 class OnlyTokens(Right):
-    def loss(self, policy: ReinforceBatch) -> LossTerms:
-        terms = super().loss(policy)
-        return LossTerms(policy.mean.square().mean() + terms.loss.detach(), terms.values)
+    def loss(self, batch: ReinforceBatch) -> LossTerms:
+        terms = super().loss(batch)
+        return LossTerms(batch.mean.square().mean() + terms.loss.detach(), terms.values)
 
 
 class GlobalChance(Right):
-    def _chance(self, policy: ReinforceBatch) -> torch.Generator | None:
+    def _chance(self, batch: ReinforceBatch) -> torch.Generator | None:
         return None
 
 
 class LeavesGraph(Right):
-    def _rollouts(self, policy: ReinforceBatch, states: States, log_p: Tensor, actions: Tensor) -> Rollouts:
-        shown = super()._rollouts(policy, states, log_p, actions)
+    def _rollouts(self, batch: ReinforceBatch, states: States, log_p: Tensor, actions: Tensor) -> Rollouts:
+        shown = super()._rollouts(batch, states, log_p, actions)
         live = log_p.exp()[:, None].expand(-1, actions.shape[1], -1)
         return Rollouts(
             shown.samples, shown.labels, shown.actions, live, shown.states, shown.context_features
@@ -114,9 +120,9 @@ class Terse(Right):
 
 
 class Moving(Right):
-    def loss(self, policy: ReinforceBatch) -> LossTerms:
-        terms = super().loss(policy)
-        policy.reference.mul_(0.9)
+    def loss(self, batch: ReinforceBatch) -> LossTerms:
+        terms = super().loss(batch)
+        batch.reference.mul_(0.9)
         return terms
 
 
@@ -132,6 +138,7 @@ BROKEN = {
     "reinforcer.reaches-network": suite(OnlyTokens),
     "reinforcer.deterministic": suite(GlobalChance),
     "reinforcer.rollouts": suite(LeavesGraph),
+    "reinforcer.readings": suite(ReadsTwice),
     "reinforcer.improves": suite(Punishing),
     "reinforcer.unlabelled": suite(NoBaseline),
     "reinforcer.reference": suite(Fleeing),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from emosym.contracts import ComponentConfig, Context, Needs, RewardVerifier, Rollouts
+from emosym.contracts import ComponentConfig, RewardVerifier, Rollouts
 from emosym.testing import RewardSuite
 
 
@@ -19,13 +20,10 @@ class Config(ComponentConfig):
     scale: float = 1.0
 
 
-class Right(RewardVerifier):
+class Right(RewardVerifier[Config]):
     """1 where the action is the annotated emotion."""
 
-    needs: ClassVar[Needs] = Needs(labels=True)
-
-    def __init__(self, config: Config, context: Context) -> None:
-        self.config, self.context = config, context
+    needs: ClassVar[tuple[str, ...]] = ("labels",)
 
     def score(self, rollouts: Rollouts) -> Tensor:
         return (rollouts.actions == rollouts.labels[:, None]).float()
@@ -105,7 +103,7 @@ class DrawingInPython(Right):
 
 
 class SelfSatisfied(Right):
-    needs: ClassVar[Needs] = Needs()
+    needs: ClassVar[tuple[str, ...]] = ()
 
     def score(self, rollouts: Rollouts) -> Tensor:
         return rollouts.probabilities.max(-1).values
@@ -117,7 +115,8 @@ class LastEmotion(Right):
 
 
 class Assuming(Right):
-    needs: ClassVar[Needs] = Needs(attributes=("brightness",))
+    needs: ClassVar[tuple[str, ...]] = ("attributes",)
+    attribute_keys: ClassVar[tuple[str, ...]] = ("brightness",)
 
     def score(self, rollouts: Rollouts) -> Tensor:
         dark = torch.tensor([sample.attributes.get("brightness", 0.0) < 0.5 for sample in rollouts.samples])
@@ -125,7 +124,7 @@ class Assuming(Right):
 
 
 class Careless(Right):
-    needs: ClassVar[Needs] = Needs(judge=True)
+    needs: ClassVar[tuple[str, ...]] = ("judge",)
 
 
 class EightOnly(Right):
@@ -134,9 +133,12 @@ class EightOnly(Right):
         return table[rollouts.labels[:, None], rollouts.actions]
 
 
-def suite(reward: type[Any]) -> type[RewardSuite]:
+def suite(
+    reward: type[Any], params: Mapping[str, Any] | None = None, component: str = ""
+) -> type[RewardSuite]:
     """The suite of one reward."""
-    return type(reward.__name__, (RewardSuite,), {"implementation": reward, "config": Config})
+    parts = {"implementation": reward, "config": Config, "params": params or {}, "component": component}
+    return type(reward.__name__, (RewardSuite,), parts)
 
 
 GOOD = suite(Right)

@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emosym.contracts import ComponentConfig, Context
-from emosym.testing import TextEncoderSuite
-from emosym.testing.pictures import HashingTextEncoder
+from emosym.contracts import ComponentConfig, Context, TextEncoder
+from emosym.testing import HashingTextEncoder, TextEncoderSuite
 
 
 class Config(ComponentConfig):
@@ -18,11 +17,7 @@ class Config(ComponentConfig):
 
 
 class Right(HashingTextEncoder):
-    """Sums of a random vector for each word."""
-
-    def __init__(self, config: Config, context: Context) -> None:
-        super().__init__(context)
-        self.config = config
+    """A random vector for each word."""
 
 
 class Narrow(Right):
@@ -80,6 +75,26 @@ class Drawing(Right):
         return super().encode(texts)
 
 
+class AddsWord(Right):
+    """Adds a word of its own that depends on the batch."""
+
+    def token_states(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        states, mask = super().token_states(texts)
+        padding = torch.full_like(states[:, :1], 1.0 / len(texts))
+        return torch.cat([states, padding], 1), torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
+
+
+class FeaturesAlone(Right):
+    """Has no states of tokens."""
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        states, mask = super().token_states([text or "nothing" for text in texts])
+        return nn.functional.normalize((states * mask[..., None]).sum(1), dim=-1)
+
+    def token_states(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        return TextEncoder.token_states(self, texts)
+
+
 class Careful(Right):
     """Gives an empty text a place of its own."""
 
@@ -93,8 +108,10 @@ def suite(encoder: type[Any]) -> type[TextEncoderSuite]:
 
 
 GOOD = suite(Careful)
+ALSO_GOOD = (suite(FeaturesAlone),)
 BROKEN = {
     "text-encoder.shape": suite(Narrow),
+    "text-encoder.token-states": suite(AddsWord),
     "text-encoder.unit-norm": suite(Loud),
     "text-encoder.frozen": suite(Learning),
     "text-encoder.deterministic": suite(Dropping),

@@ -13,15 +13,13 @@ from torch import Tensor, nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from emosym.contracts import Context, Judge
-from emosym.toolkit import Frozen
-from emosym.toolkit.weights import holds_code
+from emosym.toolkit import hash_tensors, holds_code
 from emosym_metrics.clip import device_of, unsafe_pickle
 from emosym_metrics.config import ImageClassifierConfig
-from emosym_metrics.judges.identity import weights_hash
 from emosym_metrics.judges.labels import select
 
 
-class ImageClassifierJudge(Frozen, Judge):
+class ImageClassifierJudge(Judge[ImageClassifierConfig]):
     """The logits whose names are the run's labels; frozen, float32, eval mode.
 
     Labels written ``group:name`` (``scene:beach``) are no emotions: the largest of each group is an attribute.
@@ -29,23 +27,25 @@ class ImageClassifierJudge(Frozen, Judge):
     """
 
     def __init__(self, config: ImageClassifierConfig, context: Context) -> None:
-        super().__init__()
-        self.config, self.context = config, context
+        super().__init__(config, context)
         path = context.model_path(config.model)
         options: dict[str, Any] = {
             "revision": config.revision,
             "trust_remote_code": context.trust_remote_code,
         }
         try:
-            self.processor: Any = AutoImageProcessor.from_pretrained(path, **options)
+            self.processor: Any = AutoImageProcessor.from_pretrained(path, **options)  # type: ignore[no-untyped-call]
             self.model: Any = AutoModelForImageClassification.from_pretrained(
                 path, dtype=torch.float32, weights_only=True, **options
             )
         except Exception as error:  # transformers and the hub raise several
             if holds_code(error):
                 raise unsafe_pickle(f"judge image-classifier: {config.model!r}") from error
-            raise EmosymError("model.cannot-load", f"judge image-classifier: {config.model!r} cannot be loaded: {first_line(error)}",
-                              hint="model is an alias that a plugin offers, a folder, or a hub id of an image classifier") from error  # fmt: skip
+            raise EmosymError(
+                "model.cannot-load",
+                f"judge image-classifier: {config.model!r} cannot be loaded: {first_line(error)}",
+                hint="model is an alias that a plugin has, a folder, or a hub id of an image classifier",
+            ) from error
         self.model.eval().requires_grad_(False)
         named = self.model.config.id2label
         self.names = tuple(str(named[i]) for i in range(len(named)))
@@ -63,7 +63,7 @@ class ImageClassifierJudge(Frozen, Judge):
     def identity(self) -> str:
         """sha256 of the weights and the labels' order."""
         if not self._identity:
-            self._identity = weights_hash([self.model], *self.names)
+            self._identity = hash_tensors(self.model.state_dict(), "\0".join(self.names))
         return self._identity
 
     @torch.no_grad()
@@ -99,11 +99,11 @@ class ImageClassifierJudge(Frozen, Judge):
     def attributes(self, images: Sequence[Image.Image]) -> list[Mapping[str, str]]:
         """``{"scene": "beach", …}`` for each image."""
         logits = self._run(images)[0]
-        found: list[dict[str, str]] = [{} for _ in images]
+        read: list[dict[str, str]] = [{} for _ in images]
         for group, columns in self.groups.items():
-            for own, best in zip(found, logits[:, columns].argmax(-1).tolist(), strict=True):
+            for own, best in zip(read, logits[:, columns].argmax(-1).tolist(), strict=True):
                 own[group] = self.names[columns[best]].partition(":")[2]
-        return [dict(own) for own in found]
+        return [dict(own) for own in read]
 
 
 def _last_linear(model: nn.Module, rows: int) -> nn.Linear:
@@ -112,6 +112,9 @@ def _last_linear(model: nn.Module, rows: int) -> nn.Linear:
         layer for layer in model.modules() if isinstance(layer, nn.Linear) and layer.out_features == rows
     ]
     if not fitting:
-        raise EmosymError("judge.no-classifier", f"{type(model).__name__} has no linear layer with {rows} rows",
-                          hint="image-classifier wants a model that ends in a linear classifier")  # fmt: skip
+        raise EmosymError(
+            "judge.no-classifier",
+            f"{type(model).__name__} has no linear layer with {rows} rows",
+            hint="image-classifier wants a model that ends in a linear classifier",
+        )
     return fitting[-1]

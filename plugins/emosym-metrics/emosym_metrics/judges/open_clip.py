@@ -17,10 +17,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from emosym.contracts import Context, Judge
-from emosym.toolkit import Frozen
+from emosym.toolkit import hash_tensors
 from emosym_metrics.clip import device_of, load_clip, seen
 from emosym_metrics.config import OpenClipJudgeConfig
-from emosym_metrics.judges.identity import weights_hash
 from emosym_metrics.judges.labels import select
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
@@ -36,7 +35,7 @@ class Head:
     normalize: bool
 
 
-class OpenClipJudge(Frozen, Judge):
+class OpenClipJudge(Judge[OpenClipJudgeConfig]):
     """CLIP image features and a linear or MLP head; frozen, float32.
 
     Two sources: a folder with ``head.json`` (``labels``; ``layers``, the linear layers' names in
@@ -45,8 +44,7 @@ class OpenClipJudge(Frozen, Judge):
     """
 
     def __init__(self, config: OpenClipJudgeConfig, context: Context) -> None:
-        super().__init__()
-        self.config, self.context = config, context
+        super().__init__(config, context)
         head = _from_folder(config, context) if config.model is not None else _from_file(config)
         model, self.transform, _ = load_clip(head.clip, config.pretrained, context)
         self.visual: Any = model.visual
@@ -57,15 +55,20 @@ class OpenClipJudge(Frozen, Judge):
         )
         width, given = _width(self.layers), getattr(self.visual, "output_dim", None)
         if given is not None and width != given:
-            raise EmosymError("judge.wrong-clip", f"the head takes features of width {width}, {head.clip} gives {given}",
-                              hint="name the CLIP that the head was trained on")  # fmt: skip
+            raise EmosymError(
+                "judge.wrong-clip",
+                f"the head takes features of width {width}, {head.clip} gives {given}",
+                hint="name the CLIP that the head was trained on",
+            )
         self._identity = ""
 
     @property
     def identity(self) -> str:
         """sha256 of image tower, head and label order."""
         if not self._identity:
-            self._identity = weights_hash([self.visual, self.layers], *self.labels, str(self.normalize))
+            named = {f"visual.{name}": tensor for name, tensor in self.visual.state_dict().items()}
+            named |= {f"layers.{name}": tensor for name, tensor in self.layers.state_dict().items()}
+            self._identity = hash_tensors(named, "\0".join([*self.labels, str(self.normalize)]))
         return self._identity
 
     def _raw(self, images: Sequence[Image.Image]) -> Tensor:
@@ -129,8 +132,11 @@ def _from_folder(config: OpenClipJudgeConfig, context: Context) -> Head:
         names = described.get("layers") or sorted({key.rpartition(".")[0] for key in tensors})
         labels = described["labels"]
     except FileNotFoundError as error:
-        raise EmosymError("model.unknown", f"judge open-clip: {config.model!r} has no {Path(error.filename or folder).name}",
-                          hint="model is an alias that a plugin offers, or a folder with head.json and head.safetensors") from error  # fmt: skip
+        raise EmosymError(
+            "model.unknown",
+            f"judge open-clip: {config.model!r} has no {Path(error.filename or folder).name}",
+            hint="model is an alias that a plugin has, or a folder with head.json and head.safetensors",
+        ) from error
     except Exception as error:  # broken JSON or safetensors
         raise EmosymError("judge.bad-head", f"{folder}: cannot be read: {first_line(error)}") from error
     layers = nn.Sequential(

@@ -1,1 +1,1 @@
-"""Metrics of understanding and of generation."""
+"""Metrics of understanding and of generation, one a file."""

@@ -1,0 +1,49 @@
+"""Metrics ``accuracy`` and ``positive-accuracy``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from emosym_registry import EmosymError
+
+from emosym.contracts import Context, Evidence, Figure, Metric
+from emosym_metrics.config import MetricConfig
+from emosym_metrics.metrics.intervals import share
+from emosym_metrics.metrics.readings import readings
+
+
+class Accuracy(Metric[MetricConfig]):
+    """``accuracy`` with ``_low`` and ``_high``: the share of images whose most probable emotion is their label."""
+
+    figures: ClassVar[Mapping[str, Figure]] = {
+        "accuracy": Figure("Accuracy", percent=True, higher_is_better=True, headline=True, beside="bayes")
+    }
+
+    def compute(self, evidence: Evidence) -> Mapping[str, float]:
+        return share("accuracy", readings(evidence).argmax(1) == evidence.labels)
+
+
+class PositiveAccuracy(Metric[MetricConfig]):
+    """``positive_accuracy`` with ``_low`` and ``_high``: an image is read as positive when the positive emotions
+    together have more than half the probability."""
+
+    figures: ClassVar[Mapping[str, Figure]] = {
+        "positive_accuracy": Figure("Positive accuracy", percent=True, higher_is_better=True)
+    }
+
+    def __init__(self, config: MetricConfig, context: Context) -> None:
+        super().__init__(config, context)
+        self.signs = np.array([context.labels.positive(i) for i in range(len(context.labels))])
+        if self.signs.all() or not self.signs.any():
+            raise EmosymError(
+                "spec.labels-do-not-fit",
+                f"positive-accuracy: none or all of {', '.join(context.labels.names)} are positive",
+                hint="leave positive-accuracy out of metrics",
+            )
+
+    def compute(self, evidence: Evidence) -> Mapping[str, float]:
+        probabilities = readings(evidence)
+        read = probabilities[:, self.signs].sum(1) > 0.5 * probabilities.sum(1)
+        return share("positive_accuracy", read == self.signs[evidence.labels])

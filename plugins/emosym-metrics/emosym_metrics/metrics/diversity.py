@@ -1,0 +1,65 @@
+"""Metric ``diversity``: how different the images of one emotion are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from emosym_registry import EmosymError
+from numpy.typing import NDArray
+
+from emosym.contracts import Context, Evidence, Figure, Metric
+from emosym_metrics.clip import ImageTower
+from emosym_metrics.config import DiversityConfig
+from emosym_metrics.metrics.pictures import batched, judge_of, sets
+
+
+class Diversity(Metric[DiversityConfig]):
+    """``diversity``, ``diversity_real`` and ``diversity_ratio``: the mean cosine distance (0 to 2) of two images of
+    one emotion, averaged over the emotions that have two images or more; in the judge's features, or those of
+    ``clip``."""
+
+    needs: ClassVar[tuple[str, ...]] = ("judge", "diffusion")
+    group = "generation"
+    figures: ClassVar[Mapping[str, Figure]] = {
+        "diversity": Figure("Diversity", headline=True, beside="diversity_real"),
+        "diversity_real": Figure("Diversity of real images"),
+        "diversity_ratio": Figure("Diversity against real images"),
+    }
+
+    def __init__(self, config: DiversityConfig, context: Context) -> None:
+        super().__init__(config, context)
+        self._tower: ImageTower | None = None
+        if config.clip is not None:
+            self._tower = ImageTower(config.clip, config.pretrained, context, config.batch_size)
+
+    def compute(self, evidence: Evidence) -> Mapping[str, float]:
+        seer = judge_of(evidence, self.context) if self._tower is None else self._tower
+        figures = {
+            name: within_class(batched(seer.features, pictures, self.config.batch_size), labels)
+            for name, pictures, labels in sets("diversity", evidence)
+        }
+        if figures.get("diversity_real"):
+            figures["diversity_ratio"] = figures["diversity"] / figures["diversity_real"]
+        return figures
+
+
+def within_class(features: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Mean over classes of the mean pairwise cosine distance; for unit vectors, the sum over all pairs is the squared
+    length of their sum. Errors: ``metric.no-pairs``."""
+    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    distances = []
+    for label in np.unique(labels):
+        own = unit[labels == label]
+        count = len(own)
+        if count >= 2:
+            total = own.sum(0)
+            distances.append(1 - (float(total @ total) - count) / (count * (count - 1)))
+    if not distances:
+        raise EmosymError(
+            "metric.no-pairs",
+            "no emotion has two images, so there is no diversity to measure",
+            hint="set evaluation.per_class to 2 or more",
+        )
+    return float(np.mean(distances))

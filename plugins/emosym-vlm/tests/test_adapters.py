@@ -147,7 +147,6 @@ def test_no_adapter_means_nothing_trains(adapter, build):
     assert not any(parameter.requires_grad for parameter in backbone.parameters())
 
 
-
 def test_a_part_without_linear_layers_is_an_error(build):
     with pytest.raises(EmosymError, match="projector") as caught:
         build("gemma3", adapter={"targets": ["projector"]})

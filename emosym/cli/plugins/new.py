@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import keyword
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from emosym_registry import EmosymError
+from emosym_registry import KINDS as KIND_NAMES, EmosymError
 from emosym_registry.errors import unknown
 
 from emosym.cli.common import registry_for
@@ -29,75 +30,31 @@ _NAME = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
 
 @dataclass(frozen=True)
 class Kind:
-    """What the scaffold of a kind needs beside its templates: what the component does, how a spec names it, packages
-    it builds on, the folder of embedded weights that its ``model: tiny`` stands for, the parameters it is checked with,
-    what it needs beside it, and its capabilities.
+    """What the scaffold of a kind needs beside its templates, from its ``kind.yaml``: what the component does, how a spec
+    names it, packages it builds on, the folder of embedded weights that its ``model: tiny`` stands for, the parameters it
+    is checked with, what it needs beside it, and its capabilities.
     """
 
     summary: str
     usage: str
-    builds_on: tuple[str, ...] = ()
+    builds_on: Sequence[str] = ()
     weights: str = ""
-    params: str = ""
-    needs: tuple[str, ...] = ()
-    capabilities: tuple[str, ...] = ()
+    params: Mapping[str, str] = field(default_factory=dict)
+    needs: Sequence[str] = ()
+    capabilities: Sequence[str] = ()
 
 
-TINY = '{"model": "tiny"}'
-WEIGHTED = "{{name: {0}, params: {{model: tiny}}}}"
-KINDS: Mapping[str, Kind] = {
-    "backbone": Kind(
-        "A backbone of the SmolVLM family",
-        f"backbone: {WEIGHTED}",
-        ("emosym-vlm", "emosym-tiny"),
-        "smolvlm",
-        TINY,
-        capabilities=("prefix",),
-    ),
-    "compressor": Kind("A compressor by cosine distance", "compressor: {{name: {0}, params: {{tokens: 4}}}}"),
-    "reward": Kind(
-        "A reward that knows positive from negative emotions",
-        "rewards: [{{name: {0}, weight: 0.5}}]",
-        needs=("labels",),
-    ),
-    "diffusion": Kind(
-        "Stable Diffusion with Huber's loss",
-        f"diffusion: {WEIGHTED}",
-        ("emosym-diffusion", "emosym-tiny"),
-        "sd",
-        TINY,
-        capabilities=("text",),
-    ),
-    "memory": Kind(
-        "A memory bank that minds contrast",
-        "memory: {{name: {0}}}",
-        ("emosym-memory",),
-        capabilities=("durable",),
-    ),
-    "dataset": Kind("A dataset listed in a CSV file", "data: {{name: {0}, params: {{folder: pictures}}}}"),
-    "knowledge": Kind("Sentences from annotated attributes", "knowledge: {{name: {0}}}"),
-    "text_encoder": Kind(
-        "An open_clip text encoder with a template",
-        f"text_encoder: {WEIGHTED}",
-        ("emosym-metrics", "emosym-tiny"),
-        "clip",
-        TINY,
-    ),
-    "judge": Kind(
-        "An image classifier with a temperature",
-        f"judges: {{{{evaluate: {WEIGHTED}}}}}",
-        ("emosym-metrics", "emosym-tiny"),
-        "judge-resnet",
-        TINY,
-    ),
-    "reinforcer": Kind("REINFORCE with a baseline", "reinforcer: {{name: {0}, params: {{tries: 8}}}}"),
-    "fusion": Kind("A gated fusion", "fusion: {{name: {0}, params: {{vectors: 2}}}}"),
-    "emotion_space": Kind("Round Gaussians", "emotion_space: {{name: {0}}}"),
-    "metric": Kind(
-        "Accuracy among the k likeliest emotions", "metrics: [accuracy, {{name: {0}, params: {{k: 2}}}}]"
-    ),
-    HOOKS: Kind("Losses of a run in a CSV file", "plugins: {{only: null}}   # it listens to every run"),
-}
+KINDS = (*KIND_NAMES, HOOKS)
+
+
+def read_kind(kind: str) -> Kind:
+    """The scaffold of a kind. Errors: ``cli.unknown-kind``."""
+    from ruamel.yaml import YAML
+
+    if kind not in KINDS:
+        raise unknown("cli.unknown-kind", "kind", kind, KINDS)
+    return Kind(**YAML(typ="safe", pure=True).load(TEMPLATES / "kinds" / kind / "kind.yaml"))
+
 
 ComponentOption = Annotated[
     str | None, typer.Option("--component", help="The component's name; NAME by default.")
@@ -134,9 +91,7 @@ def add(
         Path, typer.Argument(metavar="FOLDER", help="The folder of a plugin package, as ./my-plugin.")
     ],
     component: Annotated[str, typer.Argument(metavar="COMPONENT", help="The new component's name.")],
-    kind: Annotated[
-        str, typer.Option("--kind", metavar="KIND", help=f"Its kind: {', '.join(list(KINDS)[:-1])}.")
-    ],
+    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help=f"Its kind: {', '.join(KIND_NAMES)}.")],
 ) -> None:
     """Add a component to a plugin package: a folder of its own, a line in the package's light module, and its test."""
     from emosym.testing.runner import plugins_in
@@ -167,7 +122,7 @@ def add(
     for path in files:
         print(folder / path)
     _warn_of_clash(registry_for(context.obj), kind, component)
-    for one in KINDS[kind].builds_on:
+    for one in read_kind(kind).builds_on:
         print(f"note: add {one!r} to the dependencies in {folder / 'pyproject.toml'}", file=sys.stderr)
     print(f"\nnext:\n  emosym plugins check {folder}")
 
@@ -184,8 +139,8 @@ def render(name: str, kind: str, component: str, license: str = "Apache-2.0") ->
 
     from emosym import __version__
 
-    _check_words(kind, package=name, component=component)
-    package, known = name.replace("-", "_"), KINDS[kind]
+    _check_words(package=name, component=component)
+    package, known = name.replace("-", "_"), read_kind(kind)
     bounds = f">={__version__},<1"
     values = {
         **_values(name, package, kind, component, package),
@@ -210,7 +165,7 @@ def render(name: str, kind: str, component: str, license: str = "Apache-2.0") ->
 
 def render_component(plugin: str, package: str, kind: str, component: str, module: str) -> dict[str, str]:
     """The files of one component in ``module`` of a package, by their path."""
-    _check_words(kind, component=component)
+    _check_words(component=component)
     if kind == HOOKS:
         raise EmosymError("cli.no-component", "hooks are no component", hint="write them in the light module")
     place = module.replace(".", "/")
@@ -235,7 +190,7 @@ def offer(plugin: str, kind: str, component: str, module: str) -> str:
 def _values(plugin: str, package: str, kind: str, component: str, module: str) -> dict[str, Any]:
     from emosym.testing import SUITES
 
-    known = KINDS[kind]
+    known = read_kind(kind)
     return {
         "name": plugin,
         "package": package,
@@ -246,9 +201,9 @@ def _values(plugin: str, package: str, kind: str, component: str, module: str) -
         "cls": "".join(word.capitalize() for word in re.split(r"[-.]", component)),
         "suite": "" if kind == HOOKS else SUITES.name(kind),
         "summary": known.summary,
-        "usage": known.usage.format(component),
+        "usage": known.usage.replace("NAME", component),
         "alias": known.weights,
-        "params": known.params,
+        "params": json.dumps(known.params) if known.params else "",
         "needs": known.needs,
         "capabilities": known.capabilities,
     }
@@ -311,9 +266,7 @@ def _importing(source: str, names: list[str]) -> str:
     return f"{before}{there}\n{chr(10).join(lines)}\n{after}" if there else "\n".join([*lines, source])
 
 
-def _check_words(kind: str, **words: str) -> None:
-    if kind not in KINDS:
-        raise unknown("cli.unknown-kind", "kind", kind, KINDS)
+def _check_words(**words: str) -> None:
     for what, word in words.items():
         if not _NAME.match(word) or keyword.iskeyword(word):
             raise EmosymError(

@@ -59,8 +59,8 @@ class Recorder:
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
     @hookimpl
-    def emosym_run_started(self, run: Path, spec: Any) -> None:
-        self.calls.append(("emosym_run_started", {"run": run, "spec": spec}))
+    def emosym_run_started(self, run: Path, spec: Any, resumed: bool) -> None:
+        self.calls.append(("emosym_run_started", {"run": run, "spec": spec, "resumed": resumed}))
 
     @hookimpl
     def emosym_stage_started(self, run: Path, stage: str, steps: int, step: int) -> None:
@@ -86,6 +86,16 @@ class Recorder:
     def emosym_run_finished(self, run: Path, summary: Any) -> None:
         report = (run / "report.html").is_file()
         self.calls.append(("emosym_run_finished", {"run": run, "summary": summary, "report": report}))
+
+    @hookimpl
+    def emosym_run_failed(self, run: Path, reason: BaseException) -> None:
+        self.calls.append(("emosym_run_failed", {"run": run, "reason": reason}))
+
+
+@pytest.fixture
+def listener() -> Recorder:
+    """One that hears a run of the test's own."""
+    return Recorder()
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from emosym.experiment.run import run_experiment
 from emosym.spec import Resolved, load_spec
 from emosym.storage import read_state
 
+from .conftest import Recorder
+
 
 def test_a_run_folder_holds_what_the_docs_say(run: Path) -> None:
     for name in (
@@ -123,6 +125,7 @@ def test_an_interrupted_run_continues_to_the_same_weights(
     registry: Registry,
     sets: tuple[str, ...],
     tmp_path: Path,
+    listener: Recorder,
     stage: str,
     step: int,
     tolerance: float,
@@ -133,10 +136,13 @@ def test_an_interrupted_run_continues_to_the_same_weights(
     registry.manager.register(stopper, name="stopper")
     try:
         with pytest.raises(KeyboardInterrupt):
-            run_experiment(often, registry, out)
+            run_experiment(often, registry, out, listeners=[listener])
     finally:
         registry.manager.unregister(name="stopper")
-    run_experiment(often, registry, out, resume=True)
+    assert isinstance(listener.calls[-1][1]["reason"], KeyboardInterrupt)
+    run_experiment(often, registry, out, resume=True, listeners=[listener])
+    started = [values["resumed"] for hook, values in listener.calls if hook == "emosym_run_started"]
+    assert started == [False, True]
     expected, got = read_state(run / "system"), read_state(out / "system")
     assert {part: set(tensors) for part, tensors in expected.items()} == {p: set(t) for p, t in got.items()}
     worst = max(

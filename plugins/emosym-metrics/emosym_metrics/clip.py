@@ -78,7 +78,7 @@ def unsafe_pickle(who: str) -> EmosymError:
     """The refusal of a pickle that holds code."""
     return EmosymError(
         "model.unsafe-pickle",
-        f"{who}: its weights are a pickle that holds more than tensors, which could run any code; it was not opened",
+        f"{who}: its weights are a pickle that holds more than tensors and could run code; it was not opened",
         hint="take the safetensors version of this model",
     )
 
@@ -89,7 +89,8 @@ def _where_from(name: str) -> str:
         return "the folder needs open_clip_config.json and open_clip_model.safetensors"
     if kind == "hf-hub":
         folder = f"models/{rest.rpartition('/')[2]}"
-        return f"where there is a network, get it with `hf download {rest} --local-dir {folder}` and write {folder}"
+        download = f"hf download {rest} --local-dir {folder}"
+        return f"where there is a network, get it with `{download}` and write {folder}"
     return "check pretrained: a name of weights that can be downloaded, or a file of them"
 
 

@@ -13,14 +13,17 @@ class TextEncoderConfig(ComponentConfig):
     """An open_clip model whose text tower gives the features."""
 
     model: str
-    """A plugin's alias, a folder with open_clip's files, ``hf-hub:org/repo``, or a name of open_clip (ViT-L-14)."""
+    """A plugin's alias, a folder with open_clip's files, ``hf-hub:org/repo``, or a name of open_clip
+    (ViT-L-14)."""
     pretrained: str | None = None
-    """Weights of a named model (openai, laion2b_s32b_b82k) or a file; a folder or hub model brings its own."""
+    """Weights of a named model (openai, laion2b_s32b_b82k) or a file; a folder or hub model brings its
+    own."""
     batch_size: int = Field(default=64, ge=1)
 
 
 class OpenClipJudgeConfig(ComponentConfig):
-    """A head on the image features of an open_clip model: either ``model`` or ``clip`` with ``head`` and ``head_labels``."""
+    """A head on the image features of an open_clip model: either ``model`` or ``clip`` with ``head`` and
+    ``head_labels``."""
 
     model: str | None = None
     """A plugin's alias, or a folder with ``head.safetensors`` and ``head.json``."""
@@ -29,11 +32,14 @@ class OpenClipJudgeConfig(ComponentConfig):
     pretrained: str | None = None
     """Weights of a named ``clip``."""
     head: str | None = None
-    """A PyTorch or safetensors file with ``fc.weight`` [C,F] and ``fc.bias`` [C], such as EmoGen's published classifier."""
+    """A PyTorch or safetensors file with ``fc.weight`` [C,F] and ``fc.bias`` [C], such as EmoGen's
+    published classifier."""
     head_labels: list[str] | None = None
-    """The emotions of the rows of ``head``, in order: such a file does not say them, and a wrong order is a wrong judge."""
+    """The emotions of the rows of ``head``, in order: such a file does not say them, and a wrong order is a
+    wrong judge."""
     normalize: bool | None = None
-    """Whether the head takes unit-length features; by default what ``head.json`` says, and not for ``head``."""
+    """Whether the head takes unit-length features; by default what ``head.json`` says, and not for
+    ``head``."""
     batch_size: int = Field(default=64, ge=1)
 
     @model_validator(mode="after")
@@ -53,7 +59,8 @@ class ImageClassifierConfig(ComponentConfig):
     """Any image classifier of transformers."""
 
     model: str
-    """A plugin's alias, a folder, or a hub id of an AutoModelForImageClassification with its image processor."""
+    """A plugin's alias, a folder, or a hub id of an AutoModelForImageClassification with its image
+    processor."""
     revision: str | None = None
     """Commit, tag or branch of a hub model."""
     rename: dict[str, str] = Field(default_factory=dict)
@@ -88,7 +95,8 @@ class DiversityConfig(GenerationConfig):
     """How different the images of one emotion are."""
 
     clip: str | None = None
-    """An open_clip model, as the text encoder names it, whose image features are compared; by default the judge's."""
+    """An open_clip model, as the text encoder names it, whose image features are compared; by default the
+    judge's."""
     pretrained: str | None = None
     """Weights of a named ``clip``."""
 

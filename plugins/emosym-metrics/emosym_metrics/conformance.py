@@ -1,5 +1,5 @@
-"""How the conformance checks make the components that need weights (the embedded ones of ``emosym-tiny``), and what
-metrics give where everything is read right, or wrong."""
+"""How the conformance checks make the components that need weights (the embedded ones of ``emosym-tiny``),
+and what metrics give where everything is read right, or wrong."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 class OpenClipTextEncoder(TextEncoder[TextEncoderConfig]):
     """The text tower of an open_clip model, frozen, in float32.
 
-    A text longer than the context is split between sentences or words, and its feature is the mean of the pieces'
-    features, brought back to unit length; the first such text is logged.
+    A text longer than the context is split between sentences or words, and its feature is the mean of the
+    pieces' features, brought back to unit length; the first such text is logged.
     """
 
     def __init__(self, config: TextEncoderConfig, context: Context) -> None:
@@ -57,7 +57,7 @@ class OpenClipTextEncoder(TextEncoder[TextEncoderConfig]):
         if len(pieces) > 1 and not self._said_long:
             self._said_long = True
             logger.warning(
-                "a text of %d tokens does not fit the %d of %s: such texts are split and their features averaged",
+                "a text of %d tokens does not fit the %d of %s: such texts are split and averaged",
                 self.count_tokens(text),
                 self.length,
                 self.config.model,

@@ -60,7 +60,8 @@ def _tokenizer() -> PreTrainedTokenizerFast:
 
 
 def save_clip(folder: Path, seed: int, tokenizer: PreTrainedTokenizerFast | None, width: int = 12) -> Path:
-    """A random open_clip CLIP in a folder that ``local-dir:`` loads; without a tokenizer it takes open_clip's own."""
+    """A random open_clip CLIP in a folder that ``local-dir:`` loads; without a tokenizer it takes
+    open_clip's own."""
     text = {"context_length": CONTEXT_LENGTH, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
     if tokenizer is not None:
         text |= {

@@ -236,7 +236,8 @@ def test_selection_ignores_case_and_order() -> None:
 @pytest.mark.reference
 @torch.no_grad()
 def test_the_published_classifier_is_read_unchanged(wide_clip_folder: Path, images: Pictures) -> None:
-    """EmoGen's file over a small CLIP of its width: the logits are those of its tensors, whatever order is stated."""
+    """EmoGen's file over a small CLIP of its width: the logits are those of its tensors, whatever order is
+    stated."""
     reference = os.environ.get("EMOSYM_REFERENCE_DIR")
     if not reference:
         pytest.skip("EMOSYM_REFERENCE_DIR is not set")

@@ -256,7 +256,7 @@ def test_the_distance_to_votes_is_the_mean_divergence_in_bits(registry: Registry
     figures = metric.compute(_evidence(read, [0, 0, 2], votes))
     middle = (np.array(votes[1]) + read[1]) / 2
     halves = [float((p * np.log2(p / middle)).sum()) for p in (np.array(votes[1]), read[1])]
-    # The votes exactly; votes of all four against 70 %; without votes the label counts, here another emotion: 1 bit.
+    # The votes exactly; votes of all four against 70 %; the label where there are no votes, here missed: 1 bit.
     assert figures["vote_distance"] == pytest.approx((0 + sum(halves) / 2 + 1) / 3)
     assert 0 <= figures["vote_distance_low"] < figures["vote_distance"] < figures["vote_distance_high"] <= 1
 

@@ -38,7 +38,5 @@ def make(
         raise EmosymError(
             "data.bad-world", f"--{first['loc'][0]}: {first['msg']}", hint="emosym data make --help"
         ) from error
-    total = sum(manifest["splits"].values())
-    print(
-        f"{out}: {total} images, Bayes accuracy {manifest['bayes_accuracy']:.4f}, sha256 {manifest['sha256'][:12]}"
-    )
+    total, best = sum(manifest["splits"].values()), manifest["bayes_accuracy"]
+    print(f"{out}: {total} images, Bayes accuracy {best:.4f}, sha256 {manifest['sha256'][:12]}")

@@ -50,7 +50,8 @@ class TinyWorld(EmoSet):
 
 
 def make(out: Path | str, **params: Any) -> dict[str, Any]:
-    """Write a world into the new or empty folder ``out`` and return its manifest; ``params`` are those of the dataset."""
+    """Write a world into the new or empty folder ``out`` and return its manifest; ``params`` are those of
+    the dataset."""
     config = TinyWorldConfig.model_validate(params)
     return _write(Path(out).expanduser(), config)
 
@@ -78,22 +79,22 @@ def cache_folder(config: TinyWorldConfig) -> Path:
 
 
 def ensure(folder: Path, config: TinyWorldConfig) -> Path:
-    """``folder`` with the world in it, drawn now if it is not there; processes that ask at once wait for one of them."""
+    """``folder`` with the world in it, drawn now if it is not there; processes that ask at once wait for
+    one of them."""
     if not (folder / "world.json").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.parent / f".{folder.name}.lock"):
             if not (folder / "world.json").exists():
                 _write(folder, config)
     manifest = json.loads((folder / "world.json").read_text(encoding="utf-8"))
-    found = {key: manifest["splits"][key] if key in manifest["splits"] else manifest[key] for key in MADE_OF}
-    wanted = _identity(config)
-    if found != wanted:
-        differing = ", ".join(
-            f"{key} {found[key]} there, {wanted[key]} here" for key in MADE_OF if found[key] != wanted[key]
-        )
+    there, wanted = {**manifest, **manifest["splits"]}, _identity(config)
+    differing = [
+        f"{key} {there[key]} there, {wanted[key]} here" for key in MADE_OF if there[key] != wanted[key]
+    ]
+    if differing:
         raise EmosymError(
             "data.other-world",
-            f"{folder} holds another world: {differing}",
+            f"{folder} holds another world: {', '.join(differing)}",
             hint="choose another data.params.root",
         )
     return folder

@@ -1,4 +1,4 @@
-"""What this plugin offers; imports nothing heavy."""
+"""What this plugin has: components, weights, a preset, a command; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -34,11 +34,14 @@ def emosym_plugin_info() -> PluginInfo:
 def emosym_components() -> Iterable[ComponentSpec]:
     return (
         ComponentSpec(
-            "dataset", "tiny-world", "emosym_tiny.dataset:TinyWorld", "emosym_tiny.config:TinyWorldConfig",
+            "dataset",
+            "tiny-world",
+            "emosym_tiny.dataset:TinyWorld",
+            "emosym_tiny.config:TinyWorldConfig",
             "Rendered pictures of a world whose Bayes accuracy is known",
             conformance="emosym_tiny.conformance:TinyWorld",
         ),
-    )  # fmt: skip
+    )
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""The embedded world as a dataset, its cache, its command and what the plugin offers."""
+"""The embedded world as a dataset, its cache, its command and what the plugin has."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_the_command_writes_a_world(tmp_path: Path) -> None:
     assert world(root=tmp_path / "out").problems() == []
 
 
-def test_the_plugin_offers_the_world_and_a_tiny_model_for_each_component() -> None:
+def test_the_plugin_has_the_world_and_a_tiny_model_for_each_component() -> None:
     registry = load_registry(only=["emosym-tiny"])
     assert registry.failures == []
     assert registry.find("dataset", "tiny-world").load() is TinyWorld

@@ -22,8 +22,8 @@ from emosym_metrics.judges.labels import select
 class ImageClassifierJudge(Judge[ImageClassifierConfig]):
     """The logits whose names are the run's labels; frozen, float32, eval mode.
 
-    Labels written ``group:name`` (``scene:beach``) are no emotions: the largest of each group is an attribute.
-    Features are what enters the classifier's last linear layer.
+    Labels written ``group:name`` (``scene:beach``) are no emotions: the largest of each group is an
+    attribute. Features are what enters the classifier's last linear layer.
     """
 
     def __init__(self, config: ImageClassifierConfig, context: Context) -> None:

@@ -30,8 +30,8 @@ class Selection:
 def select(
     known: Sequence[str], labels: LabelSet, who: str, rename: Mapping[str, str] | None = None
 ) -> Selection:
-    """The logits named as the run's labels; for the two labels negative and positive, all emotions that the classifier
-    knows, by their sign. Names are compared without case. A label that is missing is an error."""
+    """The logits named as the run's labels; for the two labels negative and positive, all emotions that the
+    classifier knows, by their sign. Names are compared without case. A label that is missing is an error."""
     renamed = {key.lower(): value for key, value in (rename or {}).items()}
     names = [renamed.get(name.lower(), name).lower() for name in known]
     wanted = [name.lower() for name in labels.names]

@@ -39,8 +39,9 @@ class OpenClipJudge(Judge[OpenClipJudgeConfig]):
     """CLIP image features and a linear or MLP head; frozen, float32.
 
     Two sources: a folder with ``head.json`` (``labels``; ``layers``, the linear layers' names in
-    ``head.safetensors`` with activations between; ``clip``, the open_clip model, relative to the folder; ``normalize``),
-    or a file of tensors with ``fc.weight`` and ``fc.bias`` as EmoGen publishes (CVPR 2024, over CLIP ViT-L/14).
+    ``head.safetensors`` with activations between; ``clip``, the open_clip model, relative to the folder;
+    ``normalize``), or a file of tensors with ``fc.weight`` and ``fc.bias`` as EmoGen publishes (CVPR 2024,
+    over CLIP ViT-L/14).
     """
 
     def __init__(self, config: OpenClipJudgeConfig, context: Context) -> None:

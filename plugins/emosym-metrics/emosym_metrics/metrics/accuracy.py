@@ -15,7 +15,8 @@ from emosym_metrics.metrics.readings import readings
 
 
 class Accuracy(Metric[MetricConfig]):
-    """``accuracy`` with ``_low`` and ``_high``: the share of images whose most probable emotion is their label."""
+    """``accuracy`` with ``_low`` and ``_high``: the share of images whose most probable emotion is their
+    label."""
 
     figures: ClassVar[Mapping[str, Figure]] = {
         "accuracy": Figure("Accuracy", percent=True, higher_is_better=True, headline=True, beside="bayes")
@@ -26,8 +27,8 @@ class Accuracy(Metric[MetricConfig]):
 
 
 class PositiveAccuracy(Metric[MetricConfig]):
-    """``positive_accuracy`` with ``_low`` and ``_high``: an image is read as positive when the positive emotions
-    together have more than half the probability."""
+    """``positive_accuracy`` with ``_low`` and ``_high``: an image is read as positive when the positive
+    emotions together have more than half the probability."""
 
     figures: ClassVar[Mapping[str, Figure]] = {
         "positive_accuracy": Figure("Positive accuracy", percent=True, higher_is_better=True)

@@ -16,9 +16,9 @@ from emosym_metrics.text_encoder import OpenClipTextEncoder
 
 
 class ClipScore(Metric[ClipScoreConfig]):
-    """``clip_score`` and, where there are real images, ``clip_score_real``, with ``_low`` and ``_high``: the mean
-    cosine (-1 to 1) of an image's CLIP features and those of the text of its emotion (Hessel et al. 2021, neither
-    clipped at zero nor scaled). Only figures of one CLIP and one text compare."""
+    """``clip_score`` and, where there are real images, ``clip_score_real``, with ``_low`` and ``_high``:
+    the mean cosine (-1 to 1) of an image's CLIP features and those of the text of its emotion (Hessel et
+    al. 2021, neither clipped at zero nor scaled). Only figures of one CLIP and one text compare."""
 
     needs: ClassVar[tuple[str, ...]] = ("diffusion",)
     group = "generation"

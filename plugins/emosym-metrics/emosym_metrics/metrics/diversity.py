@@ -16,9 +16,9 @@ from emosym_metrics.metrics.pictures import batched, judge_of, sets
 
 
 class Diversity(Metric[DiversityConfig]):
-    """``diversity``, ``diversity_real`` and ``diversity_ratio``: the mean cosine distance (0 to 2) of two images of
-    one emotion, averaged over the emotions that have two images or more; in the judge's features, or those of
-    ``clip``."""
+    """``diversity``, ``diversity_real`` and ``diversity_ratio``: the mean cosine distance (0 to 2) of two
+    images of one emotion, averaged over the emotions that have two images or more; in the judge's features,
+    or those of ``clip``."""
 
     needs: ClassVar[tuple[str, ...]] = ("judge", "diffusion")
     group = "generation"
@@ -46,8 +46,8 @@ class Diversity(Metric[DiversityConfig]):
 
 
 def within_class(features: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Mean over classes of the mean pairwise cosine distance; for unit vectors, the sum over all pairs is the squared
-    length of their sum. Errors: ``metric.no-pairs``."""
+    """Mean over classes of the mean pairwise cosine distance; for unit vectors, the sum over all pairs is
+    the squared length of their sum. Errors: ``metric.no-pairs``."""
     unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     distances = []
     for label in np.unique(labels):

@@ -12,8 +12,8 @@ from emosym_metrics.metrics.pictures import batched, judge_of, sets
 
 
 class EmotionAccuracy(Metric[GenerationConfig]):
-    """``emo_a`` (Emo-A of EmoGen, CVPR 2024) and, where there are real images, ``emo_a_real``, with ``_low`` and
-    ``_high``: the share of images that the judge reads as the emotion they were made for."""
+    """``emo_a`` (Emo-A of EmoGen, CVPR 2024) and, where there are real images, ``emo_a_real``, with
+    ``_low`` and ``_high``: the share of images that the judge reads as the emotion they were made for."""
 
     needs: ClassVar[tuple[str, ...]] = ("judge", "diffusion")
     group = "generation"

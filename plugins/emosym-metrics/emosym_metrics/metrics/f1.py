@@ -15,7 +15,8 @@ from emosym_metrics.metrics.readings import Floats, readings
 
 
 class MacroF1(Metric[BootstrapConfig]):
-    """``macro_f1`` with ``_low`` and ``_high``: the mean F1 of the emotions that occur, as label or as reading.
+    """``macro_f1`` with ``_low`` and ``_high``: the mean F1 of the emotions that occur, as label or as
+    reading.
 
     Resampling images changes only the counts of (label, reading) pairs, so the interval draws those.
     """

@@ -10,7 +10,8 @@ from scipy.stats import binomtest
 
 
 def share(name: str, hits: NDArray[np.bool_]) -> Mapping[str, float]:
-    """The share of ``hits`` [N] with Wilson's interval (Wilson 1927), as ``name``, ``name_low``, ``name_high``."""
+    """The share of ``hits`` [N] with Wilson's interval (Wilson 1927), as ``name``, ``name_low``,
+    ``name_high``."""
     interval = binomtest(int(hits.sum()), len(hits)).proportion_ci(0.95, method="wilson")
     value = float(hits.mean())
     return {name: value, f"{name}_low": float(interval.low), f"{name}_high": float(interval.high)}

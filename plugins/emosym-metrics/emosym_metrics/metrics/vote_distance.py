@@ -14,8 +14,9 @@ from emosym_metrics.metrics.readings import readings
 
 
 class VoteDistance(Metric[BootstrapConfig]):
-    """``vote_distance`` with ``_low`` and ``_high``: the mean Jensen-Shannon divergence (Lin 1991), in bits and so
-    from 0 to 1, of the annotators' votes (``Sample.target``, the label where there are none) and the probabilities."""
+    """``vote_distance`` with ``_low`` and ``_high``: the mean Jensen-Shannon divergence (Lin 1991), in bits
+    and so from 0 to 1, of the annotators' votes (``Sample.target``, the label where there are none) and the
+    probabilities."""
 
     figures: ClassVar[Mapping[str, Figure]] = {
         "vote_distance": Figure("Distance to the votes (JSD)", higher_is_better=False)

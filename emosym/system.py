@@ -25,7 +25,7 @@ from emosym.generation import Generation, OnStep
 from emosym.head import EmotionHead
 from emosym.precision import autocast, choose_device, choose_precision
 from emosym.request import PROMPT, Request
-from emosym.spec import Resolved, load_spec
+from emosym.spec import Resolved, load_spec, plugins_only
 from emosym.storage import State, find_saved, gather, read_state, size_of, spread, write_state
 from emosym.toolkit import evaluating, json_text, written_whole
 
@@ -62,6 +62,26 @@ class System:
         self.head = EmotionHead(backbone.hidden_size, len(self.labels), self.resolved.spec.seed).to(
             self.device
         )
+
+    @classmethod
+    def new(
+        cls,
+        spec: Path | str,
+        *,
+        sets: Sequence[str] = (),
+        registry: Registry | None = None,
+        device: str = "auto",
+        trust_remote_code: bool = False,
+    ) -> System:
+        """A new, untrained system without a knowledge projection, of a spec (a YAML file or ``preset:NAME``) with
+        overrides (``"seed=3"``).
+
+        ``device`` is the spec's own where it is ``auto``. Errors: those of the spec and of loading the models.
+        """
+        registry = registry or load_registry(only=plugins_only(spec, sets))
+        resolved = load_spec(spec, registry=registry, sets=sets)
+        device = resolved.spec.compute.device if device == "auto" else device
+        return cls.assemble(_builder(resolved, registry, device, "auto", trust_remote_code), text_width=0)
 
     @classmethod
     def assemble(cls, builder: Builder, *, text_width: int) -> System:
@@ -261,13 +281,7 @@ class System:
         resolved = load_spec(
             folder / "spec.yaml", registry=registry, sets=sets, use=parts, saved=facts.components
         )
-        chosen = choose_device(device)
-        exact = choose_precision(
-            resolved.spec.compute.precision if precision == "auto" else precision, chosen
-        )
-        builder = Builder.of(
-            resolved, registry, device=chosen, precision=exact, trust_remote_code=trust_remote_code
-        )
+        builder = _builder(resolved, registry, device, precision, trust_remote_code)
         system = cls.assemble(builder, text_width=facts.text_width)
         state = read_state(folder)
         if not generate:
@@ -276,3 +290,16 @@ class System:
         for module in system.modules().values():
             module.eval()
         return system
+
+
+def _builder(
+    resolved: Resolved, registry: Registry, device: str, precision: str, trust_remote_code: bool
+) -> Builder:
+    """A builder on a device; the spec says the precision where nobody else does."""
+    chosen = choose_device(device)
+    exact = choose_precision(resolved.spec.compute.precision if precision == "auto" else precision, chosen)
+    return Builder.of(resolved, registry, device=chosen, precision=exact, trust_remote_code=trust_remote_code)
+
+
+load = System.load
+"""``emosym.load("runs/tiny/system")``: see :meth:`System.load`."""

@@ -13,11 +13,18 @@ from torch import Tensor
 from emosym_official.names import part_of_model, plain
 from emosym_official.tensors import read_mapping, read_settings
 
-UNSUPPORTED = (
-    "rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform", "layer_replication", "trainable_token_indices",
-    "target_parameters", "fan_in_fan_out", "lora_bias", "use_qalora", "use_bdlora", "alora_invocation_tokens",
-    "velora_config", "monteclora_config", "arrow_config", "kasa_config",
-)  # fmt: skip
+UNSUPPORTED = frozenset(
+    {"rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform", "layer_replication"}
+    | {
+        "trainable_token_indices",
+        "target_parameters",
+        "fan_in_fan_out",
+        "lora_bias",
+        "use_qalora",
+        "use_bdlora",
+    }
+    | {"alora_invocation_tokens", "velora_config", "monteclora_config", "arrow_config", "kasa_config"}
+)
 """Settings under which the tensors mean something that our adapters cannot express, where they are not empty."""
 CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 """Starts that also change the base's weights."""
@@ -41,8 +48,7 @@ def read_adapter(config: Path, weights: Path) -> Adapter:
     if problems := _problems(peft):
         raise EmosymError(
             "official.other-adapter",
-            f"{config} describes an adapter that cannot be taken over:\n"
-            + "\n".join(f"  {problem}" for problem in problems),
+            "\n  ".join([f"{config} describes an adapter that cannot be taken over:", *problems]),
             hint="LoRA, DoRA and rsLoRA with one rank and scale for all layers can be imported",
         )
     tensors = read_mapping(weights)
@@ -67,8 +73,8 @@ def _type(peft: Mapping[str, Any]) -> str:
 
 def _targets(tensors: Mapping[str, Tensor]) -> list[str]:
     """Parts of the model that the adapter changes, read off its tensors: PEFT's list of modules may be a pattern."""
-    found = {part_of_model(plain(name)) for name in tensors}
-    return [part for part in PARTS if part in found] or ["language"]
+    adapted = {part_of_model(plain(name)) for name in tensors}
+    return [part for part in PARTS if part in adapted] or ["language"]
 
 
 def _problems(peft: Mapping[str, Any]) -> list[str]:
@@ -79,7 +85,9 @@ def _problems(peft: Mapping[str, Any]) -> list[str]:
         if not isinstance(peft.get(key), kind) or peft[key] <= 0:
             problems.append(f"{key} is {peft.get(key)!r}, expected a number above 0")
     problems += [
-        f"{key} is {peft[key]!r}, which adapters here do not have" for key in UNSUPPORTED if peft.get(key)
+        f"{key} is {peft[key]!r}, which adapters here do not have"
+        for key in sorted(UNSUPPORTED)
+        if peft.get(key)
     ]
     if peft.get("bias", "none") != "none":
         problems.append(f"bias is {peft['bias']!r}, expected 'none': biases are frozen here")

@@ -12,12 +12,21 @@ ADAPTER_CONFIG = "adapter_config.json"
 ADAPTERS = ("adapter_model.safetensors", "adapter_model.bin")
 REST = "non_lora_state_dict.bin"
 JOINT = "Qwen_joint.pth"
-MAPPERS = {"from_emotion": "mapper.pth", "from_context": "mapper_context.pth"}
-"""Our name of a mapper and the authors' file."""
+MAPPERS = {"emotion": "mapper.pth", "context": "mapper_context.pth"}
+"""State and the file of its mapper."""
 MAPPER_SETTINGS = "params.json"
 SPACE = "emotion_space"
-STATES = {"emotion": "cls_fea", "context": "context"}
-"""Our name of a state and the authors' in the file names of its statistics."""
+STATISTICS = {"context": "context", "emotion": "cls_fea"}
+"""State and the authors' name of it in the files of its statistics."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where to look: one folder for all, or others for what the authors' scripts write elsewhere."""
+
+    checkpoint: Path
+    mappers: Path | None = None
+    emotion_space: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -29,34 +38,37 @@ class Layout:
     (``emotion``, ``context``) and ``mean`` or ``std``.
     """
 
-    config: Path
+    folder: Path
     adapter: Path
-    rest: Path
     joint: Path | None
     mappers: dict[str, Path]
     mapper_settings: Path | None
     statistics: dict[tuple[str, str, str], Path]
 
+    @property
+    def config(self) -> Path:
+        return self.folder / ADAPTER_CONFIG
+
+    @property
+    def rest(self) -> Path:
+        return self.folder / REST
+
     def files(self) -> list[Path]:
         """Every file that is read."""
-        maybe = (
+        optional = [path for path in (self.joint, self.mapper_settings) if path is not None]
+        return [
             self.config,
             self.adapter,
             self.rest,
-            self.joint,
+            *optional,
             *self.mappers.values(),
-            self.mapper_settings,
-        )
-        return [path for path in maybe if path is not None] + list(self.statistics.values())
+            *self.statistics.values(),
+        ]
 
-
-@dataclass(frozen=True)
-class Places:
-    """Where to look: one folder for all, or others for what the authors' scripts write elsewhere."""
-
-    checkpoint: Path
-    mappers: Path | None = None
-    emotion_space: Path | None = None
+    def unread(self) -> list[str]:
+        """Names of files in the folder that are not read, such as optimiser states."""
+        read = {path.resolve() for path in self.files()}
+        return sorted(p.name for p in self.folder.iterdir() if p.is_file() and p.resolve() not in read)
 
 
 def find(places: Places, emotions: Sequence[str], *, generates: bool) -> Layout:
@@ -72,54 +84,44 @@ def find(places: Places, emotions: Sequence[str], *, generates: bool) -> Layout:
             )
     mappers = places.mappers or places.checkpoint
     space = places.emotion_space or places.checkpoint / SPACE
+    statistics = {
+        (emotion, state, figure): space / f"{emotion}_{word}_{figure}.pt"
+        for emotion in emotions
+        for state, word in STATISTICS.items()
+        for figure in ("mean", "std")
+    }
+    # Joint training writes its settings once and its epochs in folders below.
+    settings = _first(mappers / MAPPER_SETTINGS, mappers.parent / MAPPER_SETTINGS)
     layout = Layout(
-        config=places.checkpoint / ADAPTER_CONFIG,
-        adapter=_first(places.checkpoint, ADAPTERS),
-        rest=places.checkpoint / REST,
-        joint=_present(mappers / JOINT) or _present(places.checkpoint / JOINT),
-        mappers={part: mappers / name for part, name in MAPPERS.items()} if generates else {},
-        mapper_settings=_settings(mappers) if generates else None,
-        statistics={
-            (emotion, state, figure): space / f"{emotion}_{word}_{figure}.pt"
-            for emotion in emotions
-            for state, word in STATES.items()
-            for figure in ("mean", "std")
-        }
-        if generates
-        else {},
+        folder=places.checkpoint,
+        adapter=_first(*(places.checkpoint / name for name in ADAPTERS)) or places.checkpoint / ADAPTERS[0],
+        joint=_first(mappers / JOINT, places.checkpoint / JOINT),
+        mappers={state: mappers / name for state, name in MAPPERS.items()} if generates else {},
+        mapper_settings=settings if generates else None,
+        statistics=statistics if generates else {},
     )
-    _refuse_missing(layout, places.checkpoint)
+    _refuse_missing(layout)
     return layout
 
 
-def _first(folder: Path, names: Sequence[str]) -> Path:
-    return next((folder / name for name in names if (folder / name).is_file()), folder / names[0])
+def _first(*paths: Path) -> Path | None:
+    return next((path for path in paths if path.is_file()), None)
 
 
-def _present(path: Path) -> Path | None:
-    return path if path.is_file() else None
-
-
-def _settings(mappers: Path) -> Path | None:
-    """Joint training writes its settings once and its epochs in folders below."""
-    return _present(mappers / MAPPER_SETTINGS) or _present(mappers.parent / MAPPER_SETTINGS)
-
-
-def _refuse_missing(layout: Layout, folder: Path) -> None:
+def _refuse_missing(layout: Layout) -> None:
     missing = [path for path in layout.files() if not path.is_file()]
-    if not missing:
-        return
-    expected = f"{ADAPTER_CONFIG}, {' or '.join(ADAPTERS)}, {REST}"
     if len(missing) == len(layout.files()):
         raise EmosymError(
             "official.unknown-layout",
-            f"{folder} holds none of the files that the authors' code writes ({expected}, …)",
+            f"{layout.folder} holds none of the files that the authors' code writes "
+            f"({ADAPTER_CONFIG}, {' or '.join(ADAPTERS)}, {REST}, …)",
             hint="name the folder of the adapter; docs/how-to/official-checkpoints.md describes the layout",
         )
-    listed = "\n".join(f"  {path}" for path in missing)
-    raise EmosymError(
-        "official.missing-file",
-        f"{folder} is not a whole checkpoint, {len(missing)} of its files are missing:\n{listed}",
-        hint="add them, or say where they are with --mappers and --emotion-space, or leave generation out: "
-        "--set diffusion=null --set fusion=null --set emotion_space=null --set stages.unify=null",
-    )
+    if missing:
+        raise EmosymError(
+            "official.missing-file",
+            f"{layout.folder} is not a whole checkpoint, {len(missing)} of its files are missing:"
+            + "".join(f"\n  {path}" for path in missing),
+            hint="add them, or say where they are with --mappers and --emotion-space, or leave generation out: "
+            "--set diffusion=null --set fusion=null --set emotion_space=null --set stages.unify=null",
+        )

@@ -38,8 +38,9 @@ GROUPS = ("adapters", "tokens", "knowledge", "head", "fusion", "diffusion")
 class System:
     """Reads the emotion of images and makes images of an emotion.
 
-    ``backbone`` and ``compressor`` read, ``head`` is the emotion classifier over the state of [EMO], ``generation`` paints;
-    it is None where the spec only understands. Load one with ``System.load("runs/tiny/system")``.
+    ``backbone`` and ``compressor`` read, ``head`` is the emotion classifier over the state of [EMO],
+    ``generation`` paints; it is None where the spec only understands. Load one with
+    ``System.load("runs/tiny/system")``.
     """
 
     def __init__(
@@ -73,10 +74,11 @@ class System:
         device: str = "auto",
         trust_remote_code: bool = False,
     ) -> System:
-        """A new, untrained system without a knowledge projection, of a spec (a YAML file or ``preset:NAME``) with
-        overrides (``"seed=3"``).
+        """A new, untrained system of a spec (a YAML file or ``preset:NAME``) with overrides such as
+        ``"seed=3"``.
 
-        ``device`` is the spec's own where it is ``auto``. Errors: those of the spec and of loading the models.
+        ``auto`` is the device that the spec names. There is no knowledge projection, which only training
+        needs. Errors: those of the spec and of loading the models.
         """
         registry = registry or load_registry(only=plugins_only(spec, sets))
         resolved = load_spec(spec, registry=registry, sets=sets)
@@ -197,10 +199,11 @@ class System:
     ) -> list[Generated]:
         """Make ``n`` images that evoke an emotion.
 
-        The emotion comes from its name, from a ``mixture`` of names with weights ("70 % awe, 30 % fear"), or from an
-        ``image`` whose reading drives the new ones; with ``strength`` (0 to 1) that image is also where the denoising
-        starts. ``prompt`` may say what to show (``"a {emotion} street"``). Picture i has seed ``seed + i`` and is the
-        same bytes whatever ``n`` is; a larger ``batch_size`` is faster, and may round the last bit otherwise.
+        The emotion comes from its name, from a ``mixture`` of names with weights ("70 % awe, 30 % fear"), or
+        from an ``image`` whose reading drives the new ones; with ``strength`` (0 to 1) that image is also
+        where the denoising starts. ``prompt`` may say what to show (``"a {emotion} street"``). Picture i has
+        seed ``seed + i`` and is the same bytes whatever ``n`` is; a larger ``batch_size`` is faster, and may
+        round the last bit otherwise.
         """
         request = Request(emotion, mixture, image, n, prompt or PROMPT, seed, steps, guidance_scale, strength)
         return self.paint(request, batch_size=batch_size, on_step=on_step)

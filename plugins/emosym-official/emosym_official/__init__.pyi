@@ -1,5 +1,4 @@
 from .config import OfficialFusionConfig as OfficialFusionConfig
 from .convert import import_official as import_official
 from .fusion import OfficialFusion as OfficialFusion
-from .layout import Places as Places
 from .report import Report as Report

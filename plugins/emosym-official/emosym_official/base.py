@@ -1,4 +1,4 @@
-"""What else lies beside tokens and head: the authors' code saves the frozen base model with them, and more."""
+"""What lies beside tokens and head: the authors' code saves the frozen base model with them, and more."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ SET_ASIDE = {
 
 @dataclass
 class Remainder:
-    """Tensors beside tokens and head. ``aside`` counts those not needed by what they are; ``same`` counts those equal to
-    the base's own; ``problems`` and ``notes`` are for people."""
+    """``aside`` counts tensors that are not needed by what they are, ``same`` those equal to the base's own;
+    ``problems`` and ``notes`` are for people."""
 
     aside: Counter[str] = field(default_factory=Counter)
     same: int = 0
@@ -33,11 +33,10 @@ class Remainder:
 
 
 def sort_out(stored: Mapping[str, Tensor], base: Iterable[tuple[str, Tensor]], file: str) -> Remainder:
-    """Every tensor of ``stored`` (by plain name, without tokens and head): known and not needed, the base's own, or a
-    problem.
+    """Each of ``stored`` (by plain name, without tokens and head): not needed, the base's own, or a problem.
 
-    A copy of the base that differs from ``base`` says that the adapter was trained on another model. The vision tower
-    is the exception: the authors' own loading drops its copy, so ours does too, with a note.
+    A copy of the base that differs from ``base`` says that the adapter was trained on another model. The
+    vision tower is the exception: the authors' own loading drops its copy, so ours does too, with a note.
     """
     own = {plain(name): tensor for name, tensor in base}
     result = Remainder()
@@ -64,7 +63,8 @@ def sort_out(stored: Mapping[str, Tensor], base: Iterable[tuple[str, Tensor]], f
 
 
 def equal(saved: Tensor, own: Tensor) -> bool:
-    """Whether two tensors are the same in the coarser of their two precisions; quantised ones are taken as equal."""
+    """Whether two tensors are the same in the coarser of their precisions; quantised ones are taken as
+    equal."""
     if not (saved.is_floating_point() and own.is_floating_point()):
         return True
     if saved.shape != own.shape:

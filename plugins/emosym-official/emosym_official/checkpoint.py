@@ -19,8 +19,8 @@ from emosym_official.weights import OWN, Weights, emotion_space, mapper, tokens_
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """``rest`` are the tensors beside adapter, tokens and head by plain name; ``weights`` is what a system takes beside the
-    adapter; ``merged`` says what joint training saved with tokens and head, and how many tensors it has."""
+    """``weights`` is what a system takes beside the adapter, ``rest`` is what lies beside both, by plain
+    name; ``merged`` says what joint training saved with tokens and head, and how many tensors it has."""
 
     layout: Layout
     adapter: Adapter
@@ -50,7 +50,7 @@ class Checkpoint:
 
 
 def read_checkpoint(layout: Layout, labels: Sequence[str], given: Sequence[str]) -> Checkpoint:
-    """Read every file. ``labels`` are the system's, ``given`` those of the checkpoint's head. Errors: ``official.*``."""
+    """Every file; ``labels`` are the system's, ``given`` those of the head. Errors: ``official.*``."""
     order = row_order(given, labels)
     adapter = read_adapter(layout.config, layout.adapter)
     rest, problems = _plainly(layout.rest)
@@ -75,7 +75,7 @@ def row_order(given: Sequence[str], labels: Sequence[str]) -> list[int]:
         raise EmosymError(
             "official.other-labels",
             f"the checkpoint's emotions are {', '.join(given)}; the spec's labels are {', '.join(labels)}",
-            hint="both must name the same emotions: give --labels in the order of the checkpoint's head, or --set labels=…",
+            hint="both must name the same emotions: give --labels in the head's order, or --set labels=…",
         )
     return [list(given).index(name) for name in labels]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Bring trained weights of other programs into a saved system.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
 @app.callback()
@@ -48,24 +48,26 @@ def official(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps …")] = "cpu",
 ) -> None:
-    """Read a checkpoint that the EmoSym authors' code wrote into a system that understand and generate use."""
+    """Read a checkpoint of the EmoSym authors' code into a system that understand and generate use."""
     from emosym_registry import load_registry
 
     from emosym import plugins_only
     from emosym.contracts import MIKELS_8
-    from emosym_official import Places, import_official
+    from emosym_official import import_official
 
     overrides = list(sets or ())
     for part, model in (("backbone", backbone), ("diffusion", diffusion)):
         if model:
             overrides.append(f"{part}.params.model={model}")
     report = import_official(
-        Places(folder, mappers, emotion_space),
+        folder,
         out,
         spec=spec,
         registry=load_registry(only=plugins_only(spec, overrides), disabled=context.obj.no_plugin),
         sets=overrides,
         labels=[name.strip() for name in labels.split(",")] if labels else MIKELS_8,
+        mappers=mappers,
+        emotion_space=emotion_space,
         device=device,
     )
     print(report.text())

@@ -1,4 +1,4 @@
-"""The import itself: read, settle the spec, build the system, put every tensor in its place, write the folder."""
+"""The import: read, settle the spec, build the system, put every tensor in its place, write the folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from emosym.contracts import MIKELS_8, LabelSet
 from emosym.toolkit import write_json, written_whole
 from emosym_official.base import Remainder, sort_out
 from emosym_official.checkpoint import Checkpoint, read_checkpoint
-from emosym_official.layout import Places, find
+from emosym_official.layout import find
 from emosym_official.names import by_plain_name
 from emosym_official.report import Report
 from emosym_official.weights import Weight, Weights
@@ -25,36 +25,36 @@ READING = {
     "question": "What is the emotion of the image?\nSummarize above image and sentence in one word: ",
     "positions": "sequential",
 }
-"""How the authors' code reads an image: its question, and positions that count image tokens like words. Tokens and
-adapter were trained so; the files do not say it."""
+"""How the authors' code reads an image: its question, and positions that count image tokens like words.
+Tokens and adapter were trained so; the files do not say it."""
 
 
 def import_official(
-    places: Places | Path,
+    folder: Path,
     out: Path,
     *,
     spec: Path | str,
     registry: Registry | None = None,
     sets: Sequence[str] = (),
     labels: Sequence[str] = MIKELS_8,
+    mappers: Path | None = None,
+    emotion_space: Path | None = None,
     device: str = "auto",
     trust_remote_code: bool = False,
 ) -> Report:
     """Read a checkpoint of the authors' code into a saved system at ``out``, whole or not at all.
 
-    ``spec`` and ``sets`` say what the checkpoint does not: which backbone and diffusion model, which data. ``labels``
-    are the emotions in the checkpoint's order where that is not EmoSet's. Errors: ``official.*``, those of the spec and
-    of loading the models.
+    ``spec`` and ``sets`` say what the checkpoint does not: which backbone and diffusion model, which data.
+    ``labels`` are the emotions in the checkpoint's order; ``mappers`` and ``emotion_space`` are the folders
+    of what does not lie in ``folder``. Errors: ``official.*``, those of the spec and of loading the models.
     """
     if out.exists():
-        raise EmosymError(
-            "official.exists", f"{out} exists already", hint="choose another --out, or remove it first"
-        )
+        raise EmosymError("official.exists", f"{out} exists already", hint="choose another --out")
     registry = registry or load_registry(only=plugins_only(spec, sets))
     wanted = load_spec(spec, registry=registry, sets=sets)
     names = LabelSet.of(wanted.spec.labels).names
-    places = places if isinstance(places, Places) else Places(places)
-    layout = find(places, names, generates=wanted.spec.diffusion is not None)
+    generates = wanted.spec.diffusion is not None
+    layout = find(folder, names, mappers=mappers, emotion_space=emotion_space, generates=generates)
     checkpoint = read_checkpoint(layout, names, labels)
     settings = checkpoint.settings() | reading_of(wanted)
     # As --set takes them; JSON is YAML.
@@ -74,14 +74,14 @@ def import_official(
 
 
 def reading_of(wanted: Resolved) -> dict[str, str]:
-    """:data:`READING` for a backbone that has these parameters, where neither spec nor ``--set`` speaks of them."""
+    """:data:`READING` for a backbone that has these parameters, where the spec does not speak of them."""
     fields = type(wanted.config("backbone")).model_fields
     keys = {f"backbone.params.{name}": value for name, value in READING.items() if name in fields}
     return {key: value for key, value in keys.items() if wanted.origin(key).kind == "default"}
 
 
 def refuse_contradictions(resolved: Resolved, settings: Mapping[str, Any]) -> None:
-    """The user's ``--set`` may say everything but what the checkpoint itself says. Errors: ``official.contradicted``."""
+    """``--set`` may say everything but what the checkpoint says. Errors: ``official.contradicted``."""
     wrong = []
     for key, value in settings.items():
         part, kind, *path = key.split(".")
@@ -106,7 +106,7 @@ def _agrees(said: Any, value: Any) -> bool:
 
 
 def place(checkpoint: Checkpoint, system: System, remainder: Remainder) -> Weights:
-    """Every tensor by its place in ``system``; all that does not fit is one error: ``official.does-not-fit``."""
+    """Every tensor by its place in ``system``. Errors: ``official.does-not-fit`` with all that does not."""
     adapter, problems = _place_adapter(checkpoint, system.backbone.adapters())
     weights = adapter | checkpoint.weights
     problems = [*checkpoint.problems, *problems, *misfits(weights, shapes(system)), *remainder.problems]

@@ -12,7 +12,7 @@ from emosym_official.config import OfficialFusionConfig
 
 
 class OfficialFusion(Fusion[OfficialFusionConfig]):
-    """u = M_e(e) + M_c(c), one vector for each text encoder; states enter as they are. Source: the authors' code."""
+    """u = M_e(e) + M_c(c), one vector a text encoder; states enter as they are. Source: the authors' code."""
 
     def __init__(self, config: OfficialFusionConfig, context: Context) -> None:
         super().__init__(config, context)

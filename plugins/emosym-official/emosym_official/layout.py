@@ -21,15 +21,6 @@ STATISTICS = {"context": "context", "emotion": "cls_fea"}
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where to look: one folder for all, or others for what the authors' scripts write elsewhere."""
-
-    checkpoint: Path
-    mappers: Path | None = None
-    emotion_space: Path | None = None
-
-
-@dataclass(frozen=True)
 class Layout:
     """The files of one checkpoint.
 
@@ -38,52 +29,44 @@ class Layout:
     (``emotion``, ``context``) and ``mean`` or ``std``.
     """
 
-    folder: Path
+    config: Path
     adapter: Path
+    rest: Path
     joint: Path | None
     mappers: dict[str, Path]
     mapper_settings: Path | None
     statistics: dict[tuple[str, str, str], Path]
 
-    @property
-    def config(self) -> Path:
-        return self.folder / ADAPTER_CONFIG
-
-    @property
-    def rest(self) -> Path:
-        return self.folder / REST
-
     def files(self) -> list[Path]:
         """Every file that is read."""
-        optional = [path for path in (self.joint, self.mapper_settings) if path is not None]
-        return [
-            self.config,
-            self.adapter,
-            self.rest,
-            *optional,
-            *self.mappers.values(),
-            *self.statistics.values(),
-        ]
+        always = [self.config, self.adapter, self.rest, *self.mappers.values(), *self.statistics.values()]
+        return always + [path for path in (self.joint, self.mapper_settings) if path is not None]
 
     def unread(self) -> list[str]:
         """Names of files in the folder that are not read, such as optimiser states."""
         read = {path.resolve() for path in self.files()}
-        return sorted(p.name for p in self.folder.iterdir() if p.is_file() and p.resolve() not in read)
+        return sorted(p.name for p in self.config.parent.iterdir() if p.is_file() and p.resolve() not in read)
 
 
-def find(places: Places, emotions: Sequence[str], *, generates: bool) -> Layout:
+def find(
+    folder: Path,
+    emotions: Sequence[str],
+    *,
+    mappers: Path | None = None,
+    emotion_space: Path | None = None,
+    generates: bool,
+) -> Layout:
     """The files of a checkpoint; everything that is missing is one error.
 
-    ``generates`` says whether mappers and statistics of ``emotions`` are needed. Errors: ``official.no-folder``,
+    ``mappers`` and ``emotion_space`` are folders that the authors' scripts write elsewhere; ``generates``
+    says whether mappers and statistics of ``emotions`` are needed. Errors: ``official.no-folder``,
     ``official.unknown-layout`` where none of the files is there, ``official.missing-file`` where some are.
     """
-    for folder in (places.checkpoint, places.mappers, places.emotion_space):
-        if folder is not None and not folder.is_dir():
-            raise EmosymError(
-                "official.no-folder", f"{folder}: no such folder", hint="name the checkpoint's folder"
-            )
-    mappers = places.mappers or places.checkpoint
-    space = places.emotion_space or places.checkpoint / SPACE
+    for given in (folder, mappers, emotion_space):
+        if given is not None and not given.is_dir():
+            hint = "name the checkpoint's folder"
+            raise EmosymError("official.no-folder", f"{given}: no such folder", hint=hint)
+    mappers, space = mappers or folder, emotion_space or folder / SPACE
     statistics = {
         (emotion, state, figure): space / f"{emotion}_{word}_{figure}.pt"
         for emotion in emotions
@@ -93,14 +76,15 @@ def find(places: Places, emotions: Sequence[str], *, generates: bool) -> Layout:
     # Joint training writes its settings once and its epochs in folders below.
     settings = _first(mappers / MAPPER_SETTINGS, mappers.parent / MAPPER_SETTINGS)
     layout = Layout(
-        folder=places.checkpoint,
-        adapter=_first(*(places.checkpoint / name for name in ADAPTERS)) or places.checkpoint / ADAPTERS[0],
-        joint=_first(mappers / JOINT, places.checkpoint / JOINT),
+        config=folder / ADAPTER_CONFIG,
+        adapter=_first(*(folder / name for name in ADAPTERS)) or folder / ADAPTERS[0],
+        rest=folder / REST,
+        joint=_first(mappers / JOINT, folder / JOINT),
         mappers={state: mappers / name for state, name in MAPPERS.items()} if generates else {},
         mapper_settings=settings if generates else None,
         statistics=statistics if generates else {},
     )
-    _refuse_missing(layout)
+    _refuse_missing(layout, folder)
     return layout
 
 
@@ -108,20 +92,20 @@ def _first(*paths: Path) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def _refuse_missing(layout: Layout) -> None:
+def _refuse_missing(layout: Layout, folder: Path) -> None:
     missing = [path for path in layout.files() if not path.is_file()]
     if len(missing) == len(layout.files()):
         raise EmosymError(
             "official.unknown-layout",
-            f"{layout.folder} holds none of the files that the authors' code writes "
+            f"{folder} holds none of the files that the authors' code writes "
             f"({ADAPTER_CONFIG}, {' or '.join(ADAPTERS)}, {REST}, …)",
             hint="name the folder of the adapter; docs/how-to/official-checkpoints.md describes the layout",
         )
     if missing:
         raise EmosymError(
             "official.missing-file",
-            f"{layout.folder} is not a whole checkpoint, {len(missing)} of its files are missing:"
+            f"{folder} is not a whole checkpoint, {len(missing)} of its files are missing:"
             + "".join(f"\n  {path}" for path in missing),
-            hint="add them, or say where they are with --mappers and --emotion-space, or leave generation out: "
+            hint="add them, say where they are with --mappers and --emotion-space, or leave generation out: "
             "--set diffusion=null --set fusion=null --set emotion_space=null --set stages.unify=null",
         )

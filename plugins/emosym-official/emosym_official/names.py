@@ -16,7 +16,7 @@ VISION = ("visual", "vision")
 def plain(name: str) -> str:
     """``name`` without wrappers in front and without what PEFT adds within.
 
-    ``base_model.model.model.layers.0.mlp.up_proj.lora_A.default.weight`` is ``layers.0.mlp.up_proj.lora_A.weight``.
+    ``base_model.model.model.layers.0.up_proj.lora_A.default.weight`` is ``layers.0.up_proj.lora_A.weight``.
     """
     parts = name.split(".")
     while len(parts) > 1 and parts[0] in WRAPPERS:

@@ -9,20 +9,13 @@ from emosym_registry import API_VERSION, ComponentSpec, PluginInfo, hookimpl
 
 @hookimpl
 def emosym_plugin_info() -> PluginInfo:
-    return PluginInfo(
-        "emosym-official", API_VERSION, "Checkpoints of the EmoSym authors' code as systems, and their fusion"
-    )
+    return PluginInfo("emosym-official", API_VERSION, "Checkpoints of the EmoSym authors' code as systems")
 
 
 @hookimpl
 def emosym_components() -> Iterable[ComponentSpec]:
-    yield ComponentSpec(
-        "fusion",
-        "official",
-        "emosym_official.fusion:OfficialFusion",
-        "emosym_official.config:OfficialFusionConfig",
-        "the authors' mappers M_e(e) + M_c(c), without scales",
-    )
+    target, config = "emosym_official.fusion:OfficialFusion", "emosym_official.config:OfficialFusionConfig"
+    yield ComponentSpec("fusion", "official", target, config, "M_e(e) + M_c(c) as the authors' code has it")
 
 
 @hookimpl

@@ -18,10 +18,10 @@ ADAPTERS = "adapters."
 
 @dataclass(frozen=True)
 class Report:
-    """The record of one import; :meth:`data` is what ``import.json`` holds, :meth:`text` what the terminal shows.
+    """The record of an import: :meth:`data` for ``import.json``, :meth:`text` for the terminal.
 
-    ``settings`` is what the checkpoint said of the spec, by dotted key; ``labels`` are the emotions in the checkpoint's
-    order and in the system's.
+    ``settings`` is what the checkpoint said of the spec, by dotted key; ``labels`` are the emotions in the
+    checkpoint's order and in the system's.
     """
 
     checkpoint: Checkpoint

@@ -17,9 +17,9 @@ from torch import Tensor
 
 
 def read_mapping(path: Path, within: str | None = None) -> dict[str, Tensor]:
-    """Tensors by name, on the CPU, from a safetensors or a pickled file, there perhaps under the key ``within``.
+    """Tensors by name on the CPU, from a safetensors or a pickled file, there perhaps under key ``within``.
 
-    A pickle is read with ``weights_only=True``. Errors: ``official.unsafe-file``, ``official.unknown-layout``.
+    A pickle is read as weights only. Errors: ``official.unsafe-file``, ``official.unknown-layout``.
     """
     content = _read(path)
     if within is not None and isinstance(content, Mapping) and isinstance(content.get(within), Mapping):
@@ -57,7 +57,7 @@ def _read(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        # Mapped into memory where the format allows it: the authors' files hold the base model too, gigabytes of it.
+        # Mapped into memory where the format allows it: the files hold the base model too, gigabytes of it.
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # a damaged pickle may fail in any way
         raise EmosymError(

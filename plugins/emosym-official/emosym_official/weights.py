@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +53,8 @@ def tokens_and_head(path: Path, stored: Mapping[str, Tensor], order: Sequence[in
     if context.ndim != 2 or emotion.shape != (1, context.shape[1]) or not len(context):
         raise EmosymError(
             "official.other-tokens",
-            f"{path}: expected {CONTEXT} [K,D] and {EMOTION} [1,D], found {list(context.shape)} and {list(emotion.shape)}",
-            hint="K is the number of context tokens, D the width of the backbone",
+            f"{path}: {CONTEXT} is {list(context.shape)} and {EMOTION} {list(emotion.shape)}",
+            hint="expected [K,D] and [1,D], for K context tokens and a backbone of width D",
         )
     tokens = Weight(torch.cat([context, emotion]), ((path, CONTEXT), (path, EMOTION)))
     head = {
@@ -76,22 +77,23 @@ def _head(path: Path, key: str, tensor: Tensor, order: Sequence[int]) -> Tensor:
 
 
 def mapper(state: str, path: Path, settings: Path | None) -> Weights:
-    """The mapper of a state (``emotion``, ``context``) by the names of fusion ``official``: Linear, ReLU, Linear as the
-    authors' ``MLP`` with two layers. Errors: ``official.other-mapper``."""
+    """Linear, ReLU, Linear of a state (``emotion``, ``context``), by the names that the fusion has.
+
+    Errors: ``official.other-mapper``.
+    """
     stored = {plain(key).removeprefix("mlp."): (key, tensor) for key, tensor in read_mapping(path).items()}
     layers = sorted({name.partition(".")[0] for name in stored})
-    linear = set(stored) == {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")} and all(
-        stored[f"{layer}.weight"][1].ndim == 2 for layer in layers
-    )
+    ranks = {name: tensor.ndim for name, (_, tensor) in stored.items()}
+    linear = {f"{layer}.{kind}": rank for layer in layers for kind, rank in (("weight", 2), ("bias", 1))}
     said = {} if settings is None else read_settings(settings)
     other = [f"{key}: {said[key]}" for key, value in MAPPER.items() if said.get(key, value) != value]
     # Dropout after the ReLU moves the second layer from place 2 to 3.
-    if not linear or layers not in (["0", "2"], ["0", "3"]) or other:
+    if ranks != linear or layers not in (["0", "2"], ["0", "3"]) or other:
         raise EmosymError(
             "official.other-mapper",
             f"{path} is not Linear, ReLU, Linear: it holds {', '.join(sorted(stored)) or 'nothing'}"
             + (f"; {settings} says {', '.join(other)}" if other else ""),
-            hint="mappers trained with model: MLP, num_fc_layers: 2, need_ReLU: true, need_LN: false can be imported",
+            hint=f"mappers trained with {json.dumps(MAPPER)} can be imported",
         )
     return {
         f"fusion.{state}_mapper.{name.replace('3.', '2.')}": Weight(tensor.float(), ((path, key),))

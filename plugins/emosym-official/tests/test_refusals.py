@@ -1,4 +1,4 @@
-"""A checkpoint that is broken, foreign or hostile: one clear error, exit status 2, and nothing left behind."""
+"""A checkpoint that is broken, foreign or hostile: one clear error, exit status 2, nothing left behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unified emotional understanding and generation by latent reasoning. Names load on first use: this imports no torch."""
+"""Unified emotional understanding and generation by latent reasoning. Importing this imports no torch."""
 
 import lazy_loader
 

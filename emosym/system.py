@@ -74,8 +74,7 @@ class System:
         device: str = "auto",
         trust_remote_code: bool = False,
     ) -> System:
-        """A new, untrained system of a spec (a YAML file or ``preset:NAME``) with overrides such as
-        ``"seed=3"``.
+        """A new, untrained system of a spec (a YAML file or ``preset:NAME``) with overrides (``"seed=3"``).
 
         ``auto`` is the device that the spec names. There is no knowledge projection, which only training
         needs. Errors: those of the spec and of loading the models.
@@ -275,8 +274,9 @@ class System:
     ) -> System:
         """Load a saved system: a ``system/`` folder, or a run folder that holds one.
 
-        ``sets`` are ``key.path=value`` overrides of its spec. ``generate=False`` leaves the diffusion head out, which takes
-        no part in understanding. Only what reads and paints must be installed: no metric, reward, judge or bank.
+        ``sets`` are ``key.path=value`` overrides of its spec. ``generate=False`` leaves the diffusion head
+        out, which takes no part in understanding. Only what reads and paints must be installed: no metric,
+        reward, judge or bank.
         """
         folder, facts = find_saved(Path(folder))
         registry = registry or load_registry()

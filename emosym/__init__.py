@@ -1,20 +1,6 @@
-"""Unified emotional understanding and generation by latent reasoning."""
+"""Unified emotional understanding and generation by latent reasoning. Importing this imports no torch."""
 
-from __future__ import annotations
-
-from typing import Any
+import lazy_loader
 
 __version__ = "0.1.0"
-__all__ = ["System", "__version__", "load"]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "System":
-        from emosym.system import System
-
-        return System
-    if name == "load":
-        from emosym.system import System
-
-        return System.load
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -25,7 +25,7 @@ from emosym.generation import Generation, OnStep
 from emosym.head import EmotionHead
 from emosym.precision import autocast, choose_device, choose_precision
 from emosym.request import PROMPT, Request
-from emosym.spec import Resolved, load_spec
+from emosym.spec import Resolved, load_spec, plugins_only
 from emosym.storage import State, find_saved, gather, read_state, size_of, spread, write_state
 from emosym.toolkit import evaluating, json_text, written_whole
 
@@ -38,8 +38,9 @@ GROUPS = ("adapters", "tokens", "knowledge", "head", "fusion", "diffusion")
 class System:
     """Reads the emotion of images and makes images of an emotion.
 
-    ``backbone`` and ``compressor`` read, ``head`` is the emotion classifier over the state of [EMO], ``generation`` paints;
-    it is None where the spec only understands. Load one with ``System.load("runs/tiny/system")``.
+    ``backbone`` and ``compressor`` read, ``head`` is the emotion classifier over the state of [EMO],
+    ``generation`` paints; it is None where the spec only understands. Load one with
+    ``System.load("runs/tiny/system")``.
     """
 
     def __init__(
@@ -62,6 +63,26 @@ class System:
         self.head = EmotionHead(backbone.hidden_size, len(self.labels), self.resolved.spec.seed).to(
             self.device
         )
+
+    @classmethod
+    def new(
+        cls,
+        spec: Path | str,
+        *,
+        sets: Sequence[str] = (),
+        registry: Registry | None = None,
+        device: str = "auto",
+        trust_remote_code: bool = False,
+    ) -> System:
+        """A new, untrained system of a spec (a YAML file or ``preset:NAME``) with overrides (``"seed=3"``).
+
+        ``auto`` is the device that the spec names. There is no knowledge projection, which only training
+        needs. Errors: those of the spec and of loading the models.
+        """
+        registry = registry or load_registry(only=plugins_only(spec, sets))
+        resolved = load_spec(spec, registry=registry, sets=sets)
+        device = resolved.spec.compute.device if device == "auto" else device
+        return cls.assemble(_builder(resolved, registry, device, "auto", trust_remote_code), text_width=0)
 
     @classmethod
     def assemble(cls, builder: Builder, *, text_width: int) -> System:
@@ -177,10 +198,11 @@ class System:
     ) -> list[Generated]:
         """Make ``n`` images that evoke an emotion.
 
-        The emotion comes from its name, from a ``mixture`` of names with weights ("70 % awe, 30 % fear"), or from an
-        ``image`` whose reading drives the new ones; with ``strength`` (0 to 1) that image is also where the denoising
-        starts. ``prompt`` may say what to show (``"a {emotion} street"``). Picture i has seed ``seed + i`` and is the
-        same bytes whatever ``n`` is; a larger ``batch_size`` is faster, and may round the last bit otherwise.
+        The emotion comes from its name, from a ``mixture`` of names with weights ("70 % awe, 30 % fear"), or
+        from an ``image`` whose reading drives the new ones; with ``strength`` (0 to 1) that image is also
+        where the denoising starts. ``prompt`` may say what to show (``"a {emotion} street"``). Picture i has
+        seed ``seed + i`` and is the same bytes whatever ``n`` is; a larger ``batch_size`` is faster, and may
+        round the last bit otherwise.
         """
         request = Request(emotion, mixture, image, n, prompt or PROMPT, seed, steps, guidance_scale, strength)
         return self.paint(request, batch_size=batch_size, on_step=on_step)
@@ -252,8 +274,9 @@ class System:
     ) -> System:
         """Load a saved system: a ``system/`` folder, or a run folder that holds one.
 
-        ``sets`` are ``key.path=value`` overrides of its spec. ``generate=False`` leaves the diffusion head out, which takes
-        no part in understanding. Only what reads and paints must be installed: no metric, reward, judge or bank.
+        ``sets`` are ``key.path=value`` overrides of its spec. ``generate=False`` leaves the diffusion head
+        out, which takes no part in understanding. Only what reads and paints must be installed: no metric,
+        reward, judge or bank.
         """
         folder, facts = find_saved(Path(folder))
         registry = registry or load_registry()
@@ -261,13 +284,7 @@ class System:
         resolved = load_spec(
             folder / "spec.yaml", registry=registry, sets=sets, use=parts, saved=facts.components
         )
-        chosen = choose_device(device)
-        exact = choose_precision(
-            resolved.spec.compute.precision if precision == "auto" else precision, chosen
-        )
-        builder = Builder.of(
-            resolved, registry, device=chosen, precision=exact, trust_remote_code=trust_remote_code
-        )
+        builder = _builder(resolved, registry, device, precision, trust_remote_code)
         system = cls.assemble(builder, text_width=facts.text_width)
         state = read_state(folder)
         if not generate:
@@ -276,3 +293,16 @@ class System:
         for module in system.modules().values():
             module.eval()
         return system
+
+
+def _builder(
+    resolved: Resolved, registry: Registry, device: str, precision: str, trust_remote_code: bool
+) -> Builder:
+    """A builder on a device; the spec says the precision where nobody else does."""
+    chosen = choose_device(device)
+    exact = choose_precision(resolved.spec.compute.precision if precision == "auto" else precision, chosen)
+    return Builder.of(resolved, registry, device=chosen, precision=exact, trust_remote_code=trust_remote_code)
+
+
+load = System.load
+"""``emosym.load("runs/tiny/system")``: see :meth:`System.load`."""

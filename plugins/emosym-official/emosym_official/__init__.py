@@ -1,6 +1,5 @@
-"""Checkpoints as the code of EmoSym's authors writes them, read into a system of ours."""
+"""Checkpoints as the code of EmoSym's authors writes them, as systems of emosym. Names load on first use."""
 
-from emosym_official.convert import import_official
-from emosym_official.layout import Places
+import lazy_loader
 
-__all__ = ["Places", "import_official"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,11 +14,12 @@ from emosym_official.names import part_of_model, plain
 from emosym_official.tensors import read_mapping, read_settings
 
 UNSUPPORTED = (
-    "rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform", "layer_replication", "trainable_token_indices",
-    "target_parameters", "fan_in_fan_out", "lora_bias", "use_qalora", "use_bdlora", "alora_invocation_tokens",
-    "velora_config", "monteclora_config", "arrow_config", "kasa_config",
-)  # fmt: skip
-"""Settings under which the tensors mean something that our adapters cannot express, where they are not empty."""
+    *("rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform", "layer_replication"),
+    *("trainable_token_indices", "target_parameters", "fan_in_fan_out", "lora_bias", "use_qalora"),
+    *("use_bdlora", "alora_invocation_tokens", "velora_config", "monteclora_config", "arrow_config"),
+    "kasa_config",
+)
+"""Settings that, where they are not empty, give the tensors a meaning that our adapters cannot express."""
 CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 """Starts that also change the base's weights."""
 PARTS = ("language", "vision", "projector")
@@ -26,8 +27,7 @@ PARTS = ("language", "vision", "projector")
 
 @dataclass(frozen=True)
 class Adapter:
-    """An adapter as read: ``settings`` are those of a spec's ``backbone.params.adapter``, ``base`` is what PEFT noted as
-    the base model."""
+    """``settings`` are those of ``backbone.params.adapter``, ``base`` is PEFT's note of the base model."""
 
     settings: dict[str, Any]
     tensors: dict[str, Tensor]
@@ -41,14 +41,13 @@ def read_adapter(config: Path, weights: Path) -> Adapter:
     if problems := _problems(peft):
         raise EmosymError(
             "official.other-adapter",
-            f"{config} describes an adapter that cannot be taken over:\n"
-            + "\n".join(f"  {problem}" for problem in problems),
+            "\n  ".join([f"{config} describes an adapter that cannot be taken over:", *problems]),
             hint="LoRA, DoRA and rsLoRA with one rank and scale for all layers can be imported",
         )
     tensors = read_mapping(weights)
     return Adapter(
         settings={
-            "type": _type(peft),
+            "type": "dora" if peft.get("use_dora") else "rslora" if peft.get("use_rslora") else "lora",
             "rank": peft.get("r"),
             "alpha": peft.get("lora_alpha"),
             "dropout": peft.get("lora_dropout", 0.0),
@@ -59,16 +58,10 @@ def read_adapter(config: Path, weights: Path) -> Adapter:
     )
 
 
-def _type(peft: Mapping[str, Any]) -> str:
-    if peft.get("use_dora"):
-        return "dora"
-    return "rslora" if peft.get("use_rslora") else "lora"
-
-
 def _targets(tensors: Mapping[str, Tensor]) -> list[str]:
-    """Parts of the model that the adapter changes, read off its tensors: PEFT's list of modules may be a pattern."""
-    found = {part_of_model(plain(name)) for name in tensors}
-    return [part for part in PARTS if part in found] or ["language"]
+    """Parts of the model that the adapter's tensors change; PEFT's list of modules may be a pattern."""
+    adapted = {part_of_model(plain(name)) for name in tensors}
+    return [part for part in PARTS if part in adapted] or ["language"]
 
 
 def _problems(peft: Mapping[str, Any]) -> list[str]:
@@ -78,9 +71,8 @@ def _problems(peft: Mapping[str, Any]) -> list[str]:
     for key, kind in (("r", int), ("lora_alpha", (int, float))):
         if not isinstance(peft.get(key), kind) or peft[key] <= 0:
             problems.append(f"{key} is {peft.get(key)!r}, expected a number above 0")
-    problems += [
-        f"{key} is {peft[key]!r}, which adapters here do not have" for key in UNSUPPORTED if peft.get(key)
-    ]
+    wrong = (key for key in UNSUPPORTED if peft.get(key))
+    problems += [f"{key} is {peft[key]!r}, which adapters here do not have" for key in wrong]
     if peft.get("bias", "none") != "none":
         problems.append(f"bias is {peft['bias']!r}, expected 'none': biases are frozen here")
     if peft.get("use_dora") and peft.get("use_rslora"):

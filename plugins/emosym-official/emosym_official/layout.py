@@ -12,12 +12,12 @@ ADAPTER_CONFIG = "adapter_config.json"
 ADAPTERS = ("adapter_model.safetensors", "adapter_model.bin")
 REST = "non_lora_state_dict.bin"
 JOINT = "Qwen_joint.pth"
-MAPPERS = {"from_emotion": "mapper.pth", "from_context": "mapper_context.pth"}
-"""Our name of a mapper and the authors' file."""
+MAPPERS = {"emotion": "mapper.pth", "context": "mapper_context.pth"}
+"""State and the file of its mapper."""
 MAPPER_SETTINGS = "params.json"
 SPACE = "emotion_space"
-STATES = {"emotion": "cls_fea", "context": "context"}
-"""Our name of a state and the authors' in the file names of its statistics."""
+STATISTICS = {"context": "context", "emotion": "cls_fea"}
+"""State and the authors' name of it in the files of its statistics."""
 
 
 @dataclass(frozen=True)
@@ -39,87 +39,73 @@ class Layout:
 
     def files(self) -> list[Path]:
         """Every file that is read."""
-        maybe = (
-            self.config,
-            self.adapter,
-            self.rest,
-            self.joint,
-            *self.mappers.values(),
-            self.mapper_settings,
-        )
-        return [path for path in maybe if path is not None] + list(self.statistics.values())
+        always = [self.config, self.adapter, self.rest, *self.mappers.values(), *self.statistics.values()]
+        return always + [path for path in (self.joint, self.mapper_settings) if path is not None]
+
+    def unread(self) -> list[str]:
+        """Names of files in the folder that are not read, such as optimiser states."""
+        read = {path.resolve() for path in self.files()}
+        return sorted(p.name for p in self.config.parent.iterdir() if p.is_file() and p.resolve() not in read)
 
 
-@dataclass(frozen=True)
-class Places:
-    """Where to look: one folder for all, or others for what the authors' scripts write elsewhere."""
-
-    checkpoint: Path
-    mappers: Path | None = None
-    emotion_space: Path | None = None
-
-
-def find(places: Places, emotions: Sequence[str], *, generates: bool) -> Layout:
+def find(
+    folder: Path,
+    emotions: Sequence[str],
+    *,
+    mappers: Path | None = None,
+    emotion_space: Path | None = None,
+    generates: bool,
+) -> Layout:
     """The files of a checkpoint; everything that is missing is one error.
 
-    ``generates`` says whether mappers and statistics of ``emotions`` are needed. Errors: ``official.no-folder``,
+    ``mappers`` and ``emotion_space`` are folders that the authors' scripts write elsewhere; ``generates``
+    says whether mappers and statistics of ``emotions`` are needed. Errors: ``official.no-folder``,
     ``official.unknown-layout`` where none of the files is there, ``official.missing-file`` where some are.
     """
-    for folder in (places.checkpoint, places.mappers, places.emotion_space):
-        if folder is not None and not folder.is_dir():
-            raise EmosymError(
-                "official.no-folder", f"{folder}: no such folder", hint="name the checkpoint's folder"
-            )
-    mappers = places.mappers or places.checkpoint
-    space = places.emotion_space or places.checkpoint / SPACE
+    for given in (folder, mappers, emotion_space):
+        if given is not None and not given.is_dir():
+            hint = "name the checkpoint's folder"
+            raise EmosymError("official.no-folder", f"{given}: no such folder", hint=hint)
+    mappers, space = mappers or folder, emotion_space or folder / SPACE
+    statistics = {
+        (emotion, state, figure): space / f"{emotion}_{word}_{figure}.pt"
+        for emotion in emotions
+        for state, word in STATISTICS.items()
+        for figure in ("mean", "std")
+    }
+    # Joint training writes its settings once and its epochs in folders below.
+    settings = _first(mappers / MAPPER_SETTINGS, mappers.parent / MAPPER_SETTINGS)
     layout = Layout(
-        config=places.checkpoint / ADAPTER_CONFIG,
-        adapter=_first(places.checkpoint, ADAPTERS),
-        rest=places.checkpoint / REST,
-        joint=_present(mappers / JOINT) or _present(places.checkpoint / JOINT),
-        mappers={part: mappers / name for part, name in MAPPERS.items()} if generates else {},
-        mapper_settings=_settings(mappers) if generates else None,
-        statistics={
-            (emotion, state, figure): space / f"{emotion}_{word}_{figure}.pt"
-            for emotion in emotions
-            for state, word in STATES.items()
-            for figure in ("mean", "std")
-        }
-        if generates
-        else {},
+        config=folder / ADAPTER_CONFIG,
+        adapter=_first(*(folder / name for name in ADAPTERS)) or folder / ADAPTERS[0],
+        rest=folder / REST,
+        joint=_first(mappers / JOINT, folder / JOINT),
+        mappers={state: mappers / name for state, name in MAPPERS.items()} if generates else {},
+        mapper_settings=settings if generates else None,
+        statistics=statistics if generates else {},
     )
-    _refuse_missing(layout, places.checkpoint)
+    _refuse_missing(layout, folder)
     return layout
 
 
-def _first(folder: Path, names: Sequence[str]) -> Path:
-    return next((folder / name for name in names if (folder / name).is_file()), folder / names[0])
-
-
-def _present(path: Path) -> Path | None:
-    return path if path.is_file() else None
-
-
-def _settings(mappers: Path) -> Path | None:
-    """Joint training writes its settings once and its epochs in folders below."""
-    return _present(mappers / MAPPER_SETTINGS) or _present(mappers.parent / MAPPER_SETTINGS)
+def _first(*paths: Path) -> Path | None:
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _refuse_missing(layout: Layout, folder: Path) -> None:
     missing = [path for path in layout.files() if not path.is_file()]
-    if not missing:
-        return
-    expected = f"{ADAPTER_CONFIG}, {' or '.join(ADAPTERS)}, {REST}"
     if len(missing) == len(layout.files()):
         raise EmosymError(
             "official.unknown-layout",
-            f"{folder} holds none of the files that the authors' code writes ({expected}, …)",
+            f"{folder} holds none of the files that the authors' code writes "
+            f"({ADAPTER_CONFIG}, {' or '.join(ADAPTERS)}, {REST}, …)",
             hint="name the folder of the adapter; docs/how-to/official-checkpoints.md describes the layout",
         )
-    listed = "\n".join(f"  {path}" for path in missing)
-    raise EmosymError(
-        "official.missing-file",
-        f"{folder} is not a whole checkpoint, {len(missing)} of its files are missing:\n{listed}",
-        hint="add them, or say where they are with --mappers and --emotion-space, or leave generation out: "
-        "--set diffusion=null --set fusion=null --set emotion_space=null --set stages.unify=null",
-    )
+    if missing:
+        raise EmosymError(
+            "official.missing-file",
+            f"{folder} is not a whole checkpoint, {len(missing)} of its files are missing:"
+            + "".join(f"\n  {path}" for path in missing),
+            hint="add them, say where they are with --mappers and --emotion-space, or leave generation out: "
+            "--set diffusion=null --set fusion=null --set emotion_space=null --set stages.unify=null",
+        )

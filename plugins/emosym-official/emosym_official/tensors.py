@@ -11,14 +11,15 @@ from typing import Any
 
 import torch
 from emosym_registry import EmosymError
+from emosym_registry.errors import first_line
 from safetensors.torch import load_file
 from torch import Tensor
 
 
 def read_mapping(path: Path, within: str | None = None) -> dict[str, Tensor]:
-    """Tensors by name, on the CPU, from a safetensors or a pickled file, there perhaps under the key ``within``.
+    """Tensors by name on the CPU, from a safetensors or a pickled file, there perhaps under key ``within``.
 
-    A pickle is read with ``weights_only=True``. Errors: ``official.unsafe-file``, ``official.unknown-layout``.
+    A pickle is read as weights only. Errors: ``official.unsafe-file``, ``official.unknown-layout``.
     """
     content = _read(path)
     if within is not None and isinstance(content, Mapping) and isinstance(content.get(within), Mapping):
@@ -56,20 +57,15 @@ def _read(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        return _unpickled(path)
+        # Mapped into memory where the format allows it: the files hold the base model too, gigabytes of it.
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # a damaged pickle may fail in any way
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise EmosymError(
             "official.unsafe-file",
-            f"{path} cannot be read as plain tensors: {reason}",
+            f"{path} cannot be read as plain tensors: {first_line(error)}",
             hint="it is damaged, or holds objects beside tensors, which could run code and are never loaded; "
             "save its tensors alone again",
         ) from error
-
-
-def _unpickled(path: Path) -> Any:
-    """Mapped into memory where the format allows it: the authors' files hold the base model too, gigabytes of it."""
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
 
 
 def _unknown(path: Path, expected: str) -> EmosymError:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText
 
-from emosym.contracts.labels import MIKELS_8
+from emosym.contracts import MIKELS_8
 
 RANK, ALPHA, HIDDEN = 4, 12, 48
 

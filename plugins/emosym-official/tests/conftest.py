@@ -7,24 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from emosym_official import import_official
-from emosym_registry import Registry
+from emosym_registry import Registry, load_registry
 
-from emosym.assembly import Builder
+from emosym import System
 from emosym.cli import main
-from emosym.spec import load_spec
-from emosym.system import System
 
 from .checkpoints import Shape, write
 
 SPEC = "preset:tiny"
-SETS = (
-    "compute.precision=fp32", "compute.device=cpu", "data.params.train=32", "data.params.val=8", "data.params.test=8",
-)  # fmt: skip
+SETS = ("compute.precision=fp32", "compute.device=cpu", "data.params.train=32", "data.params.test=8")
 
 Importing = Callable[..., System]
 Writing = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def registry() -> Registry:
+    """The installed plugins."""
+    return load_registry(strict=True)
 
 
 @pytest.fixture(scope="session")
@@ -36,9 +37,8 @@ def base(registry: Registry) -> Path:
 
 @pytest.fixture(scope="session")
 def text_width(registry: Registry) -> int:
-    resolved = load_spec(SPEC, registry=registry, sets=SETS)
-    head = Builder.of(resolved, registry, device=torch.device("cpu"), precision="fp32").build("diffusion")
-    (width,) = head.token_widths
+    generation = System.new(SPEC, sets=SETS, registry=registry).require_generation()
+    (width,) = generation.diffusion.token_widths
     return int(width)
 
 

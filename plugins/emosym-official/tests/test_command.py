@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from emosym.system import System
+from emosym import System
 
 from .checkpoints import edit
 from .conftest import SETS, SPEC, Importing
@@ -77,7 +77,7 @@ def test_the_table_says_what_came_from_which_file(
         "…",
         "4×256",
     ] in rows
-    assert ["non_lora_state_dict.bin", "CTX_embed,", "EMO_embed", "compressor.table", "2×128"] in rows
+    assert ["non_lora_state_dict.bin", "CTX_embed,", "EMO_embed", "compressor.tokens", "2×128"] in rows
     assert any(row[:2] == ["mapper_context.pth", "mlp.2.weight"] for row in rows)
     assert "not opened: README.md, trainer_state.json" in printed
 
@@ -90,7 +90,9 @@ def test_import_json_records_files_hashes_and_every_tensor(
     assert len(hashes) == 5 + 32
     for file, digest in hashes.items():
         assert hashlib.sha256(Path(file).read_bytes()).hexdigest() == digest
-    expected = {f"{part}.{name}" for part, tensors in system.state().items() for name in tensors}
+    state = {key: system.state()[key] for key in ("adapters", "head", "fusion")}
+    expected = {f"{part}.{name}" for part, tensors in state.items() for name in tensors}
+    expected |= {"compressor.tokens", "emotion_space.mean", "emotion_space.std"}
     assert {entry["tensor"] for entry in record["tensors"]} == expected
     assert (
         record["base_tensors_equal"]
@@ -101,9 +103,11 @@ def test_import_json_records_files_hashes_and_every_tensor(
 
 def test_the_folder_is_a_saved_system_like_any_other(imported: Path) -> None:
     assert sorted(path.name for path in imported.iterdir()) == [
-        "adapters.safetensors", "compressor.safetensors", "emotion_space.safetensors", "fusion.safetensors",
-        "head.safetensors", "import.json", "spec.yaml", "system.json",
-    ]  # fmt: skip
+        *(f"{part}.safetensors" for part in ("adapters", "compressor", "emotion_space", "fusion", "head")),
+        "import.json",
+        "spec.yaml",
+        "system.json",
+    ]
 
 
 def test_what_training_alone_needs_is_left_aside_and_said(
@@ -162,7 +166,7 @@ def test_backbone_and_diffusion_name_the_models(
 def test_the_pages_commands_work_on_the_pages_spec(
     emosym: Emosym, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = (Path(__file__).parents[2] / "docs/how-to/official-checkpoints.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs/how-to/official-checkpoints.md").read_text(encoding="utf-8")
     (tmp_path / "official.yaml").write_text(page.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
     (tmp_path / "CHECKPOINT").symlink_to(shared)
     Image.new("RGB", (64, 64), "orange").save(tmp_path / "photo.jpg")

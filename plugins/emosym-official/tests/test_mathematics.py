@@ -11,10 +11,8 @@ from emosym_registry import Registry
 from PIL import Image
 from torch import Tensor
 
-from emosym.assembly import Builder
+from emosym import System
 from emosym.contracts import Backbone, Sample, States
-from emosym.spec import load_spec
-from emosym.system import System
 
 from .checkpoints import ALPHA, RANK, adapter, load, rename
 from .conftest import SETS, SPEC, Importing, Writing
@@ -35,8 +33,7 @@ def plain(registry: Registry) -> Backbone:
         "backbone.params.positions=sequential",
         "backbone.params.adapter=null",
     ]
-    resolved = load_spec(SPEC, registry=registry, sets=[*SETS, *sets])
-    return Builder.of(resolved, registry, device=torch.device("cpu"), precision="fp32").build("backbone")
+    return System.new(SPEC, sets=[*SETS, *sets], registry=registry).backbone
 
 
 def merged_states(plain: Backbone, folder: Path, scale: float) -> States:
@@ -93,19 +90,23 @@ def test_vectors_are_the_sum_of_both_mappers(system: System, shared: Path) -> No
     states = States(torch.randn(3, 1, 128), torch.randn(3, 128))
     wanted = two_layers(load(shared / "mapper.pth"), "mlp", states.emotion)
     wanted = wanted + two_layers(load(shared / "mapper_context.pth"), "mlp", states.context[:, 0])
-    (vectors,) = system.fuse(states)
+    (vectors,) = system.require_generation().fuse(states)
     torch.testing.assert_close(vectors[:, 0], wanted)
 
 
 def test_the_emotion_space_has_the_means_and_deviations_of_its_files(system: System, shared: Path) -> None:
-    space = system.core.emotion_space
-    assert space is not None
+    space = system.require_generation().emotion_space
     for row, emotion in enumerate(system.labels.names):
         onehot = torch.eye(8)[[row]]
         drawn = space.sample(onehot, torch.Generator().manual_seed(3)).joined().flatten()
         noise = torch.randn((1, 256), generator=torch.Generator().manual_seed(3)).flatten()
-        files = [[load(shared / "emotion_space" / f"{emotion}_{state}_{figure}.pt").float() for state in ("context", "cls_fea")] for figure in ("mean", "std")]  # fmt: skip
-        mean, std = (torch.cat(parts) for parts in files)
+        folder = shared / "emotion_space"
+        mean, std = (
+            torch.cat(
+                [load(folder / f"{emotion}_{state}_{figure}.pt").float() for state in ("context", "cls_fea")]
+            )
+            for figure in ("mean", "std")
+        )
         torch.testing.assert_close(drawn, mean + std * noise)
 
 
@@ -172,9 +173,9 @@ def test_several_context_tokens_are_read_off_the_shapes(writing: Writing, import
     folder = writing(tokens=3)
     system = importing(folder)
     rest = load(folder / "non_lora_state_dict.bin")
-    assert system.core.compressor.context_tokens == 3
+    assert system.compressor.context_tokens == 3
     assert torch.equal(
-        system.core.compressor.tokens(1)[0], torch.cat([rest[f"{KEY}CTX_embed"], rest[f"{KEY}EMO_embed"]])
+        system.compressor.tokens(1)[0], torch.cat([rest[f"{KEY}CTX_embed"], rest[f"{KEY}EMO_embed"]])
     )
     assert system.generate("awe", n=1, seed=5, steps=2)
 
@@ -195,7 +196,10 @@ def test_labels_of_the_spec_in_another_order_read_the_same(
     assert list(other.labels.names) == turned
     one, two = system.understand([SAMPLES[0]])[0], other.understand([SAMPLES[0]])[0]
     assert one.probabilities == pytest.approx(two.probabilities, abs=1e-6)
-    drawn = (space.draw_states(weights, [1]).joined() for space, weights in ((system, torch.eye(8)[[1]]), (other, torch.eye(8)[[6]])))  # fmt: skip
+    drawn = (
+        one.require_generation().draw_states(torch.eye(8)[[row]], [1]).joined()
+        for one, row in ((system, 1), (other, 6))
+    )
     torch.testing.assert_close(*drawn)
 
 

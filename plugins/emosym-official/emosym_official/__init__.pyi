@@ -1,0 +1,4 @@
+from .config import OfficialFusionConfig as OfficialFusionConfig
+from .convert import import_official as import_official
+from .fusion import OfficialFusion as OfficialFusion
+from .report import Report as Report

@@ -1,20 +1,23 @@
-"""Adapters by PEFT: where they go, how they start, what is saved of them."""
+"""Adapters by PEFT: where they go, how they start, and the stock model that is left once they are merged."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from emosym_registry import EmosymError
 from peft import LoraConfig
+from safetensors import SafetensorError
 from torch import nn
-from transformers import PreTrainedModel
 
-from emosym.toolkit import attach_lora
+from emosym.toolkit import attach_lora, written_whole
 from emosym_vlm.config import AdapterConfig
 
 _PROJECTOR = ("projector", "merger", "connector", "aligner", "resampler", "modality_projection")
 
 
-def linear_layers(model: PreTrainedModel) -> dict[str, list[str]]:
-    """Names of all linear layers by part: ``language`` (the decoder), ``vision``, ``projector`` (what joins the two).
+def linear_layers(model: Any) -> dict[str, list[str]]:
+    """Names of all linear layers by part: ``language`` (the decoder), ``vision``, ``projector`` between them.
 
     The output head belongs to none. In Qwen's models the projector (``merger``) lies inside the vision tower.
     """
@@ -35,24 +38,25 @@ def linear_layers(model: PreTrainedModel) -> dict[str, list[str]]:
     return groups
 
 
-def attach(model: PreTrainedModel, config: AdapterConfig, seed: int) -> list[str]:
+def attach(model: Any, config: AdapterConfig, seed: int) -> list[str]:
     """Put adapters on the linear layers of ``config.targets`` and return their names.
 
-    The first weights depend on ``seed`` alone. A target without linear layers is ``backbone.no-adapter-target``.
+    The first weights depend on ``seed`` alone. A target without linear layers is
+    ``backbone.no-adapter-target``.
     """
     groups = linear_layers(model)
     for target in config.targets:
         if not groups[target]:
-            found = ", ".join(f"{name} ({len(layers)})" for name, layers in groups.items() if layers)
+            others = ", ".join(f"{name} ({len(layers)})" for name, layers in groups.items() if layers)
             raise EmosymError(
                 "backbone.no-adapter-target",
                 f"{type(model).__name__} has no linear layers in its {target} part",
-                hint=f"parts with linear layers: {found or 'none'}",
+                hint=f"parts with linear layers: {others or 'none'}",
             )
     names = [name for target in dict.fromkeys(config.targets) for name in groups[target]]
     peft = LoraConfig(
         r=config.rank,
-        lora_alpha=config.alpha or 2 * config.rank,
+        lora_alpha=config.alpha or 2 * config.rank,  # type: ignore[arg-type]
         lora_dropout=config.dropout,
         target_modules=names,
         use_dora=config.type == "dora",
@@ -69,3 +73,36 @@ def parameters(model: nn.Module) -> dict[str, nn.Parameter]:
         for name, parameter in model.named_parameters()
         if ".lora_" in name
     }
+
+
+def check_mergeable(quantization: str) -> None:
+    """Refuse to round what an adapter learnt to the steps of a quantized weight."""
+    if quantization != "none":
+        raise EmosymError(
+            "backbone.quantized-merge",
+            f"adapters cannot be merged into {quantization} weights without losing what they learnt",
+            hint="load the system with backbone.params.quantization=none and merge there",
+        )
+
+
+def save_merged(model: Any, processor: Any, folder: Path) -> Path:
+    """Write both to ``folder``, which must not be there yet; it appears whole or not at all."""
+    left = len(parameters(model))
+    if left:
+        raise EmosymError(
+            "backbone.unmerged-adapters",
+            f"the model has {left} adapter tensors, which a stock folder does not hold",
+            hint="call merge() first to keep what they learnt, or unload() to drop it",
+        )
+    if folder.exists():
+        raise EmosymError(
+            "backbone.folder-exists", f"{folder} exists", hint="choose a new folder, or remove it"
+        )
+    with written_whole(folder) as partial:
+        partial.mkdir()
+        try:
+            model.save_pretrained(partial)
+            processor.save_pretrained(partial)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error  # its own type hides what the system said
+    return folder

@@ -5,27 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import Cache
 from typing_extensions import TypeVar
 
 from emosym.contracts import QUESTION, Backbone, Context, Footprint, Prefix, Sample, Workload
 from emosym.toolkit import detach_lora, embedded, evaluating, stamp, tensors
 from emosym_vlm import adapter
-from emosym_vlm.cache import can_share, continuation
-from emosym_vlm.checks import check_fresh, check_lengths, check_readable, check_samples, check_tokens
 from emosym_vlm.config import BackboneConfig
 from emosym_vlm.footprint import measure
 from emosym_vlm.loading import load
-from emosym_vlm.memo import PromptMemo
 from emosym_vlm.placing import is_placed
-from emosym_vlm.prompt import Batch, Prompt, following_positions, lay_out
-from emosym_vlm.reader import PromptReader
-from emosym_vlm.saving import check_mergeable, save_model
-from emosym_vlm.writing import choose_filler, decode, end_tokens
+from emosym_vlm.prefix import Continuation, can_share, check_fresh, check_readable
+from emosym_vlm.prompt import (
+    Batch,
+    Prompt,
+    PromptMemo,
+    check_lengths,
+    check_samples,
+    check_tokens,
+    lay_out,
+)
+from emosym_vlm.reader import PromptReader, choose_filler
+from emosym_vlm.writing import write_text
 
 BackboneConfigT = TypeVar("BackboneConfigT", bound=BackboneConfig, default=BackboneConfig)
 
@@ -47,31 +51,23 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         self.model, self.processor = load(config, context, self.families)
         self._text_config = self.model.config.get_text_config(decoder=True)
         self._shares = can_share(self._text_config)
-        self.adapter_targets: list[str] = []
-        if config.adapter is not None and config.adapter.type != "none":
-            self.adapter_targets = adapter.attach(self.model, config.adapter, context.seed)
+        added = config.attached
+        self.adapter_targets = adapter.attach(self.model, added, context.seed) if added is not None else []
         if config.gradient_checkpointing:
             self.model.activation_checkpointing_enable({"use_reentrant": False})
         self._placed = is_placed(config)
         if not self._placed:
             self.model.to(context.device or torch.device("cpu"))
         if config.compile:
-            # Layer by layer: hooks on the embedding must stay outside, as compiled code does not look for new ones.
+            # Layer by layer: hooks on the embedding stay outside, as compiled code looks for no new ones.
             for layer in self.model.get_decoder().layers:
                 layer.compile(dynamic=True)
         self._filler = choose_filler(self.model.config, self.processor.tokenizer)
         self._reader = PromptReader(
             self.model, self.processor, self._filler, sequential=config.positions == "sequential"
         )
-        vision_learns = set(config.adapter.targets if self.adapter_targets and config.adapter else ()) - {
-            "language"
-        }
-        self.memo = (
-            PromptMemo(config.cache_megabytes * 2**20)
-            if config.cache_features and not vision_learns
-            else None
-        )
-        self._vision_learns = bool(vision_learns)
+        keeps = config.cache_features and not config.adapts_vision
+        self.memo = PromptMemo(config.cache_megabytes * 2**20) if keeps else None
         self.eval()
 
     @property
@@ -81,8 +77,7 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
     @property
     def device(self) -> torch.device:
         """Where prompts enter; a device map may keep other layers elsewhere."""
-        device: torch.device = self.model.get_input_embeddings().weight.device
-        return device
+        return cast(torch.device, self.model.get_input_embeddings().weight.device)
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """As any module's, but weights that a device map or quantization has placed stay where they are."""
@@ -93,12 +88,13 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         return self._shares
 
     def forward(self, samples: Sequence[Sample], tokens: Tensor, question: str | None = None) -> Tensor:
-        """Without ``question`` the one of the config. Errors: ``backbone.bad-tokens``, ``backbone.prompt-too-long``, ``backbone.image-tokens``."""
+        """Without ``question`` the one of the config.
+
+        Errors: ``backbone.bad-tokens``, ``backbone.prompt-too-long``, ``backbone.image-tokens``.
+        """
         check_tokens(tokens, len(samples), self.hidden_size)
         batch = self._batch(samples, question, tokens.shape[1])
-        with embedded(self.model.get_input_embeddings(), (batch.rows, batch.columns), tokens):
-            hidden = self._run_prompt(batch, use_cache=False).last_hidden_state.to(self.device)
-        return hidden[batch.rows, batch.columns].to(tokens.dtype)
+        return self._whole(batch, tokens)[batch.rows, batch.columns].to(tokens.dtype)
 
     @torch.no_grad()
     def encode(self, samples: Sequence[Sample], question: str | None = None) -> Prefix:
@@ -118,46 +114,26 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         """Errors: ``backbone.stale-prefix``, ``backbone.no-shared-prefix``, ``backbone.checkpointing``."""
         check_readable(self.model, self._shares)
         check_fresh(prefix, self.fingerprint())
-        groups = len(tokens) // len(prefix.mask)
-        check_tokens(tokens, len(prefix.mask) * max(groups, 1), self.hidden_size)
-        mask = prefix.mask.repeat_interleave(groups, 0)
-        start = prefix.next_positions.repeat_interleave(groups, 0)
-        return self._continue(continuation(prefix.cache), mask, start, vectors=tokens).to(tokens.dtype)
+        groups = max(len(tokens) // len(prefix.mask), 1)
+        check_tokens(tokens, len(prefix.mask) * groups, self.hidden_size)
+        return Continuation(self.model, prefix, self._filler, groups).read(tokens).to(tokens.dtype)
 
     @torch.no_grad()
     def write(self, prefix: Prefix, tokens: Tensor | None = None, max_new_tokens: int = 32) -> list[str]:
         check_fresh(prefix, self.fingerprint())
-        cache, mask, start, last = (
-            continuation(prefix.cache),
-            prefix.mask,
-            prefix.next_positions,
-            prefix.last_hidden,
-        )
-        tokenizer = self.processor.tokenizer
-        head, ends = self.model.get_output_embeddings(), end_tokens(self.model, tokenizer, self.device)
-        written: list[Tensor] = []
-        done = torch.zeros(len(mask), dtype=torch.bool, device=mask.device)
+        after, last = Continuation(self.model, prefix, self._filler), prefix.last_hidden
         with evaluating(self.model):
             if tokens is not None:
-                check_tokens(tokens, len(mask), self.hidden_size)
-                last = self._continue(cache, mask, start, vectors=tokens)[:, -1]
-                mask, start = _longer(mask, tokens.shape[1]), start + tokens.shape[1]
-            while len(written) < max_new_tokens:
-                chosen = head(last).argmax(-1).to(mask.device).masked_fill(done, self._filler)
-                done = done | torch.isin(chosen, ends)
-                written.append(chosen)
-                if bool(done.all()) or len(written) == max_new_tokens:
-                    break
-                last = self._continue(cache, mask, start, ids=chosen[:, None])[:, -1]
-                mask, start = _longer(mask, 1), start + 1
-        return decode(torch.stack(written, 1), ends, tokenizer) if written else [""] * len(mask)
+                check_tokens(tokens, len(prefix.mask), self.hidden_size)
+                last = after.read(tokens)[:, -1]
+            return write_text(after, last, self.processor.tokenizer, max_new_tokens)
 
     @torch.no_grad()
     def typical_embedding(self) -> tuple[Tensor, float]:
-        """Of the embedding layer's output, which some families scale; rows beyond the tokenizer's are left out."""
+        """Of the embedding layer's output, which some families scale, for the tokenizer's own ids."""
         layer = self.model.get_input_embeddings()
         rows = min(int(layer.weight.shape[0]), len(self.processor.tokenizer))
-        total, squares = 0.0, 0.0
+        total = squares = torch.zeros((), dtype=torch.float64, device=layer.weight.device)
         for ids in torch.arange(rows, device=layer.weight.device).split(8192):
             part = layer(ids).double()
             total, squares = total + part.sum(0), squares + part.square().sum(0)
@@ -172,7 +148,7 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
 
         Quantized weights cannot take it without rounding: ``backbone.quantized-merge``.
         """
-        check_mergeable(self.config.quantization)
+        adapter.check_mergeable(self.config.quantization)
         self._drop_adapters(merge=True)
 
     def unload(self) -> None:
@@ -180,11 +156,12 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         self._drop_adapters(merge=False)
 
     def save_pretrained(self, folder: Path | str) -> Path:
-        """Write model and processor to a new folder as transformers does, for ``model: FOLDER`` or any other program.
+        """Write model and processor to a new folder as transformers does, for ``model: FOLDER`` or others.
 
-        Errors: ``backbone.unmerged-adapters``, ``backbone.folder-exists``, ``backbone.cannot-write``.
+        Errors: ``backbone.unmerged-adapters``, ``backbone.folder-exists``, ``files.disk-full``,
+        ``run.cannot-write``.
         """
-        return save_model(self.model, self.processor, Path(folder), list(self.adapters()))
+        return adapter.save_merged(self.model, self.processor, Path(folder))
 
     def fingerprint(self) -> str:
         return stamp(tensors(self.model), self.adapters().values())
@@ -195,12 +172,12 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         self.model.requires_grad_(False)
 
     def _vision_tensors(self) -> Iterator[Tensor]:
-        """Every tensor that image features can depend on: all of the base but the decoder, adapters included."""
+        """Every tensor that image features can depend on: all but the decoder's, adapters included."""
         language = {id(tensor) for tensor in tensors(self.model.get_decoder())}
         return (tensor for tensor in tensors(self.model.base_model) if id(tensor) not in language)
 
     def _prompts(self, samples: Sequence[Sample], question: str) -> list[Prompt]:
-        if self._vision_learns:
+        if self.config.adapts_vision:
             return self._reader(samples, question)
         with torch.no_grad(), evaluating(self.model):
             if self.memo is None:
@@ -216,6 +193,11 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         # A sliding window counts padding between prompt and tokens; on the left it does no harm.
         side = self.config.padding_side if self._shares else "left"
         return lay_out(prompts, count, self._filler, side, self.device)
+
+    def _whole(self, batch: Batch, tokens: Tensor) -> Tensor:
+        """States [B,N,D] of prompts and ``tokens`` [B,T,D] in one pass."""
+        with embedded(self.model.get_input_embeddings(), (batch.rows, batch.columns), tokens):
+            return cast(Tensor, self._run_prompt(batch, use_cache=False).last_hidden_state.to(self.device))
 
     def _run_prompt(self, batch: Batch, use_cache: bool) -> Any:
         return self.model.base_model(
@@ -236,35 +218,3 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         return {
             "image": SimpleNamespace(pooler_output=pooled, deepstack_features=[[part] for part in deeper])
         }
-
-    def _continue(
-        self,
-        cache: Cache,
-        mask: Tensor,
-        start: Tensor,
-        *,
-        vectors: Tensor | None = None,
-        ids: Tensor | None = None,
-    ) -> Tensor:
-        """States [B,S,D] of S more tokens, given as ``vectors`` [B,S,D] or ``ids`` [B,S]; ``cache`` grows."""
-        count = vectors.shape[1] if ids is None else ids.shape[1]
-        options = {
-            "attention_mask": _longer(mask, count),
-            "position_ids": following_positions(start, count),
-            "past_key_values": cache,
-            "use_cache": True,
-        }
-        if ids is not None:
-            return self.model.base_model(input_ids=ids, **options).last_hidden_state.to(self.device)
-        ids = mask.new_full((len(mask), count), self._filler)
-        slots = (
-            torch.arange(len(mask), device=mask.device)[:, None],
-            torch.arange(count, device=mask.device)[None],
-        )
-        with embedded(self.model.get_input_embeddings(), slots, vectors):
-            return self.model.base_model(input_ids=ids, **options).last_hidden_state.to(self.device)
-
-
-def _longer(mask: Tensor, count: int) -> Tensor:
-    """``mask`` [B,L] with ``count`` more real tokens behind it."""
-    return torch.cat([mask, mask.new_ones(len(mask), count)], 1)

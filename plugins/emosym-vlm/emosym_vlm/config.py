@@ -13,12 +13,14 @@ class AdapterConfig(ComponentConfig):
     """Low-rank adapters (PEFT) on linear layers of the frozen base."""
 
     type: Literal["lora", "dora", "rslora", "none"] = "lora"
-    """LoRA (Hu et al. 2021), with weight decomposition (DoRA), with rank-stabilised scale (rsLoRA), or no adapter."""
-    rank: int = Field(8, ge=1)
-    alpha: float | None = Field(None, gt=0)
+    """LoRA (Hu et al. 2021), with decomposed weights (DoRA), with rank-stabilised scale (rsLoRA)."""
+    rank: int = Field(default=8, ge=1)
+    alpha: float | None = Field(default=None, gt=0)
     """Scale of the update, 2·rank where not given."""
-    dropout: float = Field(0.05, ge=0, lt=1)
-    targets: tuple[Literal["language", "vision", "projector"], ...] = Field(("language",), min_length=1)
+    dropout: float = Field(default=0.05, ge=0, lt=1)
+    targets: tuple[Literal["language", "vision", "projector"], ...] = Field(
+        default=("language",), min_length=1
+    )
     """Parts of the model whose linear layers get an adapter."""
 
 
@@ -31,36 +33,47 @@ class BackboneConfig(ComponentConfig):
     dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """``auto``: the run's precision where it has one, else fp32 on CPU and bf16 on an accelerator."""
     quantization: Literal["none", "nf4", "int8"] = "none"
-    """Frozen linear layers in 4 bits (NF4, as QLoRA) or 8 by bitsandbytes, ``pip install 'emosym-vlm[4bit]'``."""
+    """Frozen linear layers in 4 bits (NF4, as QLoRA) or 8; ``pip install 'emosym-vlm[4bit]'``."""
     device_map: Literal["auto", "balanced", "balanced_low_0", "sequential"] | dict[str, int | str] | None = (
         None
     )
-    """Spread a large model over several devices (accelerate's names, or module → device); nothing may stay on disk."""
+    """Spread a large model over several devices (accelerate's names, or module → device); nothing may stay on
+    disk."""
     attention: str = "sdpa"
-    """transformers' name: ``sdpa``, ``eager``, ``flash_attention_2``, ``flash_attention_3``, ``flex_attention``, or one that
-    an installed package registered; never a repository of the hub."""
-    min_pixels: int | None = Field(None, ge=1)
+    """transformers' name: ``sdpa``, ``eager``, ``flash_attention_2``, ``flash_attention_3``,
+    ``flex_attention``, or one that an installed package registered; never a repository of the hub."""
+    min_pixels: int | None = Field(default=None, ge=1)
     """Smallest area an image is scaled up to; for families that take images at their own size."""
-    max_pixels: int | None = Field(None, ge=1)
+    max_pixels: int | None = Field(default=None, ge=1)
     """Largest area, beyond which an image is scaled down (never cut); for the same families."""
-    question: str | None = Field(None, min_length=1)
-    """What is asked about the image, emosym's own question where not given. Tokens and adapters are tied to the one they
-    learnt with."""
+    question: str | None = Field(default=None, min_length=1)
+    """What is asked about the image, emosym's own question where not given. Tokens and adapters are tied to
+    the one they learnt with."""
     positions: Literal["stock", "sequential"] = "stock"
-    """``sequential`` counts image tokens one by one like words, also where the stock model gives them rows and columns:
-    for weights that were trained so."""
+    """``sequential`` counts image tokens one by one like words, also where the stock model gives them rows
+    and columns: for weights that were trained so."""
     padding_side: Literal["left", "right"] = "left"
     """Where shorter prompts of a batch are padded; results do not depend on it."""
     gradient_checkpointing: bool = False
-    """Trade time for memory when training through :meth:`forward`; prefixes cannot be read while it trains."""
+    """Trade time for memory in training through :meth:`forward`; prefixes cannot be read while it trains."""
     compile: bool = False
     """Let torch.compile fuse each decoder layer: minutes at the start, for long trainings on a GPU."""
     local_files_only: bool = False
     """Never ask the hub."""
     cache_features: bool = True
     """Keep vision features of images already seen (only where no adapter changes them)."""
-    cache_megabytes: int = Field(1024, ge=1)
+    cache_megabytes: int = Field(default=1024, ge=1)
     """Bound of that cache; the longest unused go first."""
+
+    @property
+    def attached(self) -> AdapterConfig | None:
+        """The adapter that goes on the model, None for ``type: none`` too."""
+        return None if self.adapter is None or self.adapter.type == "none" else self.adapter
+
+    @property
+    def adapts_vision(self) -> bool:
+        """Whether an adapter changes what is seen in a picture."""
+        return self.attached is not None and set(self.attached.targets) != {"language"}
 
     @field_validator("attention")
     @classmethod
@@ -68,8 +81,8 @@ class BackboneConfig(ComponentConfig):
         # transformers takes OWNER/NAME for a kernel of the hub, downloads it and runs its code.
         if "/" in name:
             raise ValueError(
-                f"expected the name of an attention that is installed, found {name!r}, a repository whose code would run;"
-                " write sdpa, eager, flash_attention_2, flash_attention_3 or flex_attention"
+                f"expected the name of an attention that is installed, found {name!r}, a repository whose "
+                "code would run; write sdpa, eager, flash_attention_2, flash_attention_3 or flex_attention"
             )
         return name
 
@@ -97,4 +110,4 @@ class HFVLMConfig(BackboneConfig):
 
     model: str = "HuggingFaceTB/SmolVLM-256M-Instruct"
     self_test: bool = True
-    """Read a small picture when the model is loaded, to see that it is causal and that prefixes can be read."""
+    """Read a small picture once the model is loaded, to see that it is causal and can go on from a prefix."""

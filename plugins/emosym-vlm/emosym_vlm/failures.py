@@ -12,7 +12,7 @@ from huggingface_hub.errors import StrictDataclassError
 from emosym.contracts import Context
 from emosym.toolkit import LOADING_ERRORS, broken_weights
 
-LOADING = (*LOADING_ERRORS, AttributeError, StrictDataclassError)
+LOADING: tuple[type[Exception], ...] = (*LOADING_ERRORS, AttributeError, StrictDataclassError)
 """What transformers, safetensors and torch raise for files that are missing, damaged or of another kind."""
 
 
@@ -49,8 +49,8 @@ def _untrusted(model: str) -> EmosymError:
     return EmosymError(
         "backbone.untrusted-code",
         f"{model} brings its own Python code, which would run on this machine",
-        hint="read that code first, then allow it for one run with --trust-remote-code (it cannot be set in a spec);"
-        " models of transformers itself need none",
+        hint="read that code first, then allow it for one run with --trust-remote-code (it cannot be set in "
+        "a spec); models of transformers itself need none",
     )
 
 
@@ -58,15 +58,18 @@ def _missing(model: str, context: Context, error: Exception) -> EmosymError:
     path = context.model_path(model)
     own = context.kind, context.component
     aliases = sorted(name for *owner, name in context.aliases if tuple(owner) == own)
-    known = f"; aliases of {context.component}: {', '.join(aliases)}" if aliases else ""
+    named = f"; aliases of {context.component}: {', '.join(aliases)}" if aliases else ""
     if Path(path).is_dir():
         there = (Path(path) / "config.json").is_file()
         why = first_line(error) if there else "config.json is missing"
         what = f"folder {path} holds no complete model ({why})"
         todo = "it needs config.json, *.safetensors and the processor's files, as save_pretrained writes them"
     else:
-        what = f"model {model!r} is neither an alias, nor a folder, nor a hub id that can be reached{known}"
-        todo = f"download it once where there is a network (`{_download(model)}`) and set backbone.params.model to DIR"
+        what = f"model {model!r} is neither an alias, nor a folder, nor a hub id that can be reached{named}"
+        todo = (
+            f"download it once where there is a network (`{_download(model)}`) "
+            "and set backbone.params.model to DIR"
+        )
     return EmosymError("backbone.missing-model", what, hint=todo)
 
 

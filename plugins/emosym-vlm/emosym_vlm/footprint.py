@@ -16,15 +16,14 @@ from transformers import (
     AutoImageProcessor,
     AutoModelForImageTextToText,
     DynamicCache,
-    PreTrainedModel,
 )
 
 from emosym.contracts import Context, Footprint, Workload
 from emosym.toolkit import LikeCuda, known_folder, metered
 from emosym_vlm import adapter
-from emosym_vlm.cache import continuation
 from emosym_vlm.config import BackboneConfig
 from emosym_vlm.loading import dtype_of
+from emosym_vlm.prefix import continued
 from emosym_vlm.processor import limit_pixels
 from emosym_vlm.reader import flat
 
@@ -40,11 +39,12 @@ PROMPT_TOKENS = 48
 """Text around the image: chat template and question take 30 to 45 tokens in the families we know."""
 
 _BITS = {"nf4": 4 + 8 / 64 + 32 / (64 * 256), "int8": 8}
-"""Bits of a quantized weight. NF4: a byte of scale for 64 weights, and a float for 256 scales (Dettmers et al. 2023)."""
+"""Bits of a quantized weight. NF4: a byte of scale for 64 weights, a float for 256 scales (Dettmers et al.
+2023)."""
 
 
 def measure(config: BackboneConfig, context: Context, load: Workload) -> Footprint | None:
-    """What one step takes; None where the model is neither a local folder, nor in the local cache, nor known."""
+    """What one step takes; None where the model is neither a folder, nor in the local cache, nor known."""
     path = context.model_path(config.model)
     local = Path(path).is_dir()
     folder = path if local else str(known_folder(path, KNOWN) or path)
@@ -61,8 +61,11 @@ def measure(config: BackboneConfig, context: Context, load: Workload) -> Footpri
         "kv_bytes_per_token": kv_bytes_per_token(model),
         **{f"{part}_layers": len(names) for part, names in adapter.linear_layers(model).items()},
     }
-    vision_learns = _adapt(model, config, context, load)
-    tokens, vision_held, vision_peak = measure_vision(model, pictures, load, vision_learns)
+    checkpointing = config.gradient_checkpointing if load.checkpointing is None else load.checkpointing
+    _set_up(model, config, context, load, checkpointing)
+    tokens, vision_held, vision_peak = measure_vision(
+        model, pictures, load, load.learns and config.adapts_vision
+    )
     held, peak = measure_language(model, tokens + PROMPT_TOKENS, load)
     seen = load.samples * (1 if load.shared else max(load.readings))
     return Footprint(
@@ -72,29 +75,24 @@ def measure(config: BackboneConfig, context: Context, load: Workload) -> Footpri
         weight_bytes=weights,
         held_bytes=held + seen * vision_held,
         peak_bytes=max(peak + seen * vision_held, seen * vision_peak),
-        checkpointing=checkpoints(config, load),
+        checkpointing=checkpointing,
         details={**details, "image_tokens": tokens},
     )
 
 
-def checkpoints(config: BackboneConfig, load: Workload) -> bool:
-    """Whether activations are recomputed: as the load asks, else as the parameters say."""
-    return config.gradient_checkpointing if load.checkpointing is None else load.checkpointing
-
-
-def skeleton(folder: str, config: BackboneConfig, context: Context) -> PreTrainedModel:
+def skeleton(folder: str, config: BackboneConfig, context: Context) -> Any:
     """The model of a folder's config.json on the meta device."""
-    # Flash attention of a package keeps what torch's own fused kernels keep, and needs not be installed to be counted.
+    # Flash attention of a package keeps what torch's own fused kernels keep, and needs not be installed here.
     attention = "sdpa" if config.attention.startswith("flash") else config.attention
     declared = AutoConfig.from_pretrained(folder, local_files_only=True)
     with torch.device("meta"):
-        model = AutoModelForImageTextToText.from_config(
+        model: Any = AutoModelForImageTextToText.from_config(
             declared, dtype=dtype_of(config, context), attn_implementation=attention
         )
     return model.requires_grad_(False)
 
 
-def weight_bytes(model: PreTrainedModel, config: BackboneConfig) -> int:
+def weight_bytes(model: Any, config: BackboneConfig) -> int:
     """Bytes of the frozen weights; of quantized ones with their scales."""
     linear = {
         id(layer.weight)
@@ -108,11 +106,12 @@ def weight_bytes(model: PreTrainedModel, config: BackboneConfig) -> int:
     )
 
 
-def kv_bytes_per_token(model: PreTrainedModel) -> int:
+def kv_bytes_per_token(model: Any) -> int:
     """Keys and values of all layers for one token."""
-    cache = DynamicCache(config=model.config.get_text_config(decoder=True))
+    text = model.config.get_text_config(decoder=True)
+    cache: Any = DynamicCache(config=text)
     with torch.no_grad(), torch.device("meta"):
-        embeds = torch.zeros(1, 1, model.config.get_text_config(decoder=True).hidden_size, dtype=model.dtype)
+        embeds = torch.zeros(1, 1, text.hidden_size, dtype=model.dtype)
         model.get_decoder()(inputs_embeds=embeds, past_key_values=cache, use_cache=True)
     return sum(
         states.numel() * states.element_size()
@@ -121,25 +120,23 @@ def kv_bytes_per_token(model: PreTrainedModel) -> int:
     )
 
 
-def _adapt(model: PreTrainedModel, config: BackboneConfig, context: Context, load: Workload) -> bool:
-    """Attach the adapters and set the modes of a stage; whether the vision side learns."""
-    chosen = config.adapter if config.adapter is not None and config.adapter.type != "none" else None
-    if chosen is not None:
+def _set_up(
+    model: Any, config: BackboneConfig, context: Context, load: Workload, checkpointing: bool
+) -> None:
+    """Attach the adapters and set the modes of a stage."""
+    if config.attached is not None:
         with torch.device("meta"):
-            adapter.attach(model, chosen, context.seed)
+            adapter.attach(model, config.attached, context.seed)
     for parameter in adapter.parameters(model).values():
         parameter.requires_grad_(load.learns and load.gradients)
         # Gradients are counted with the optimiser; where there is one already, the pass adds to it in place.
         parameter.grad = torch.empty_like(parameter)
-    if checkpoints(config, load):
+    if checkpointing:
         model.activation_checkpointing_enable(LikeCuda(load.autocast).checkpointing())
     model.train(load.learns and load.gradients)
-    return load.learns and chosen is not None and set(chosen.targets) != {"language"}
 
 
-def measure_vision(
-    model: PreTrainedModel, pictures: Any, load: Workload, learns: bool
-) -> tuple[int, int, int]:
+def measure_vision(model: Any, pictures: Any, load: Workload, learns: bool) -> tuple[int, int, int]:
     """Of one picture: its image tokens, what is held for the backward pass, and the peak."""
     given = pictures(images=[Image.new("RGB", load.image)], return_tensors="pt")
     takes = inspect.signature(model.base_model.get_image_features).parameters
@@ -152,7 +149,7 @@ def measure_vision(
         }
         return _measure_features(model.base_model, bare, load, gradients)
     except (RuntimeError, NotImplementedError):
-        # Some families look at the values of an image or its mask: these see a real one, through weights of no meaning.
+        # Some families look at the values of an image or its mask: these see one, by meaningless weights.
         for part in model.base_model.children():
             if part is not model.get_decoder():
                 part.to_empty(device="cpu")
@@ -170,8 +167,8 @@ def _measure_features(
     return len(features), held if gradients else 0, meter.peak
 
 
-def measure_language(model: PreTrainedModel, prompt: int, load: Workload) -> tuple[int, int]:
-    """Held bytes and peak of all passes of a step over prompts of ``prompt`` tokens and the reasoning tokens."""
+def measure_language(model: Any, prompt: int, load: Workload) -> tuple[int, int]:
+    """Held bytes and peak of all passes of a step over ``prompt`` tokens and the reasoning tokens."""
     width = model.config.get_text_config(decoder=True).hidden_size
     with metered(load.autocast) as meter, torch.device("meta"), torch.set_grad_enabled(load.gradients):
         tokens = torch.zeros(load.tokens, width, requires_grad=load.gradients)
@@ -182,23 +179,23 @@ def measure_language(model: PreTrainedModel, prompt: int, load: Workload) -> tup
         ]
         held = meter.now
         if load.gradients:
-            torch.autograd.backward(sum(part.float().sum() for part in states))
+            torch.autograd.backward([part.float().sum() for part in states])
     return held, meter.peak
 
 
 @torch.no_grad()
-def _encode(model: PreTrainedModel, batch: int, prompt: int, width: int) -> DynamicCache:
+def _encode(model: Any, batch: int, prompt: int, width: int) -> DynamicCache:
     cache = DynamicCache(config=model.config.get_text_config(decoder=True))
     embeds = torch.zeros(batch, prompt, width, dtype=model.dtype)
     _decode(model, embeds, prompt, past_key_values=cache, use_cache=True)
     return cache
 
 
-def _read(model: PreTrainedModel, tokens: Tensor, prompt: int, cache: DynamicCache | None) -> Tensor:
+def _read(model: Any, tokens: Tensor, prompt: int, cache: DynamicCache | None) -> Tensor:
     """States of ``tokens`` [R,T,D] after a cached prompt, or at the end of one that goes along."""
     rows, count, width = tokens.shape
     if cache is not None:
-        options = {"past_key_values": continuation(cache), "use_cache": True}
+        options = {"past_key_values": continued(cache), "use_cache": True}
         return _decode(model, tokens.to(model.dtype), prompt + count, **options)
     embeds = torch.zeros(rows, prompt + count, width, dtype=model.dtype)
     slots = torch.arange(rows)[:, None], torch.arange(prompt, prompt + count)[None]
@@ -206,14 +203,14 @@ def _read(model: PreTrainedModel, tokens: Tensor, prompt: int, cache: DynamicCac
     return _decode(model, embeds, prompt + count, use_cache=False)[:, -count:]
 
 
-def _decode(model: PreTrainedModel, embeds: Tensor, length: int, **options: Any) -> Tensor:
+def _decode(model: Any, embeds: Tensor, length: int, **options: Any) -> Tensor:
     """The decoder's states, under the mask of a batch with padding, as one of different images has."""
     rows, count = embeds.shape[:2]
     axes = (3,) if hasattr(model.base_model, "get_rope_index") else ()
-    output = model.get_decoder()(
+    states: Tensor = model.get_decoder()(
         inputs_embeds=embeds,
         attention_mask=torch.ones(rows, 1, count, length, dtype=torch.bool),
         position_ids=torch.zeros(*axes, rows, count, dtype=torch.long),
         **options,
-    )
-    return output.last_hidden_state
+    ).last_hidden_state
+    return states

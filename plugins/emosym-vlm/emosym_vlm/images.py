@@ -22,10 +22,10 @@ class Size(NamedTuple):
 
 
 def whole(picture: Image.Image, processor: Any) -> Image.Image:
-    """``picture`` itself, or centred on a square of the mean colour where ``processor`` would cut one from its middle.
+    """``picture``, centred on a square of the mean colour where ``processor`` would cut one from it.
 
-    The published processors of LLaVA 1.5 crop; its authors pad (``image_aspect_ratio: pad``). Processors that tile an
-    image pad by themselves.
+    The published processors of LLaVA 1.5 crop; its authors pad (``image_aspect_ratio: pad``). Processors that
+    tile an image pad by themselves.
     """
     crops = getattr(processor, "do_center_crop", False) and not hasattr(processor, "image_grid_pinpoints")
     if not crops or picture.width == picture.height:
@@ -37,7 +37,7 @@ def whole(picture: Image.Image, processor: Any) -> Image.Image:
 
 
 def area_limit(processor: Any) -> int | None:
-    """The largest area in pixels that ``processor`` leaves as it is; None where it has one size for all images."""
+    """The largest area in pixels that ``processor`` leaves as it is; None where all images get one size."""
     size = getattr(processor, "size", None) or {}
     return size.get("longest_edge") if hasattr(processor, "merge_size") else None
 
@@ -46,8 +46,8 @@ def area_limit(processor: Any) -> int | None:
 def sizes_made(processor: Any) -> Iterator[dict[Size, Size]]:
     """While open: the size of every picture that ``processor`` resizes, and the largest it makes of it.
 
-    Tiling processors make a small picture of the whole as well, so the largest is what counts. Every family resizes by
-    a method of its own processor, which is listened to here; what it gives is what it gave.
+    Tiling processors make a small picture of the whole as well, so the largest is what counts. Every family
+    resizes by a method of its own processor, which is listened to here; what it gives is what it gave.
     """
     made: dict[Size, Size] = {}
     resize = getattr(processor, "resize", None)
@@ -58,7 +58,8 @@ def sizes_made(processor: Any) -> Iterator[dict[Size, Size]]:
     def noted(*args: Any, **kwargs: Any) -> Any:
         scaled = resize(*args, **kwargs)
         # Families call the picture by different names; it always comes first.
-        shapes = [getattr(one, "shape", ()) for one in (next(iter((*args, *kwargs.values()))), scaled)]
+        given = next(iter((*args, *kwargs.values())))
+        shapes: list[Sequence[int]] = [getattr(one, "shape", ()) for one in (given, scaled)]
         if all(len(shape) >= 2 for shape in shapes):
             own, new = (Size(shape[-1], shape[-2]) for shape in shapes)
             made[own] = max(made.get(own, new), new, key=lambda size: size.width * size.height)
@@ -71,7 +72,7 @@ def sizes_made(processor: Any) -> Iterator[dict[Size, Size]]:
         del processor.resize
 
 
-def tell_scaled(
+def warn_scaled(
     samples: Sequence[Sample],
     images: Sequence[Sequence[Image.Image]],
     made: Mapping[Size, Size],
@@ -79,8 +80,8 @@ def tell_scaled(
 ) -> bool:
     """Log the first sample with a picture that was scaled down; whether there was one.
 
-    ``made`` is what :func:`sizes_made` saw. Where there is a ``limit`` in area, sides are rounded to whole patches, and
-    only pictures beyond the limit count.
+    ``made`` is what :func:`sizes_made` saw. Where there is a ``limit`` in area, sides are rounded to whole
+    patches, and only pictures beyond the limit count.
     """
     for sample, pictures in zip(samples, images, strict=True):
         for own in (Size(*picture.size) for picture in pictures):
@@ -88,8 +89,11 @@ def tell_scaled(
             if own.width * own.height > limit if limit is not None else _shrinks(own, new):
                 _log.warning(
                     "sample %s and perhaps others: scaled down from %d x %d to %d x %d pixels%s",
-                    sample.id, *own, *new, " (max_pixels)" if limit is not None else "",
-                )  # fmt: skip
+                    sample.id,
+                    *own,
+                    *new,
+                    " (max_pixels)" if limit is not None else "",
+                )
                 return True
     return False
 

@@ -8,19 +8,14 @@ from typing import Any
 
 import torch
 from emosym_registry import EmosymError
-from transformers import (
-    AutoConfig,
-    AutoModelForImageTextToText,
-    PretrainedConfig,
-    PreTrainedModel,
-    ProcessorMixin,
-)
+from transformers import AutoConfig, AutoModelForImageTextToText, PretrainedConfig
 from transformers.modeling_flash_attention_utils import (
     FLASH_ATTENTION_COMPATIBILITY_MATRIX,
     FLASH_ATTN_KERNEL_FALLBACK,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
-from transformers.utils import is_kernels_available, logging as transformers_logging
+from transformers.utils import logging as transformers_logging
+from transformers.utils.import_utils import is_kernels_available
 
 from emosym.contracts import Context
 from emosym.toolkit import check_complete, choose_dtype, quiet
@@ -44,21 +39,19 @@ def reader_of(family: str) -> str:
 
 
 def dtype_of(config: BackboneConfig, context: Context) -> torch.dtype:
-    """The config's dtype, else the run's, else float32 on CPU and bfloat16 elsewhere (fp16 files become float32)."""
+    """The config's dtype, else the run's, else float32 on CPU (fp16 files too) and bfloat16 elsewhere."""
     on_cpu = context.device is None or context.device.type == "cpu"
     return choose_dtype(config.dtype, context.dtype or (torch.float32 if on_cpu else torch.bfloat16))
 
 
-def load(
-    config: BackboneConfig, context: Context, families: Sequence[str]
-) -> tuple[PreTrainedModel, ProcessorMixin]:
+def load(config: BackboneConfig, context: Context, families: Sequence[str]) -> tuple[Any, Any]:
     """The model in eval mode with frozen weights, and its processor.
 
-    The model lies on the CPU, or where ``device_map`` and ``quantization`` put it. Errors: ``backbone.missing-model``,
-    ``backbone.missing-shard``, ``backbone.damaged-weights``, ``backbone.incomplete-weights``,
-    ``backbone.weights-mismatch``, ``backbone.unsafe-pickle``, ``backbone.untrusted-code``, ``backbone.wrong-family``,
-    ``backbone.unsupported-model``, ``backbone.no-attention``, ``backbone.bad-model``, and those of the processor and of
-    the placement.
+    The model lies on the CPU, or where ``device_map`` and ``quantization`` put it. Errors:
+    ``backbone.missing-model``, ``backbone.missing-shard``, ``backbone.damaged-weights``,
+    ``backbone.incomplete-weights``, ``backbone.weights-mismatch``, ``backbone.unsafe-pickle``,
+    ``backbone.untrusted-code``, ``backbone.wrong-family``, ``backbone.unsupported-model``,
+    ``backbone.no-attention``, ``backbone.bad-model``, and those of the processor and of the placement.
     """
     _check_attention(config.attention)
     path = context.model_path(config.model)
@@ -82,32 +75,31 @@ def load(
     return model.eval(), processor
 
 
-def _read_weights(
-    path: str, config: BackboneConfig, context: Context, options: dict[str, Any]
-) -> PreTrainedModel:
+def _read_weights(path: str, config: BackboneConfig, context: Context, options: dict[str, Any]) -> Any:
     """The model with every weight from its files; pickles are opened for tensors alone."""
     dtype = dtype_of(config, context)
     placed = placement(config, context, dtype)
     try:
         with quiet(transformers_logging):
-            model, info = AutoModelForImageTextToText.from_pretrained(
+            loaded: Any = AutoModelForImageTextToText.from_pretrained(
                 path,
                 dtype=dtype,
                 attn_implementation=config.attention,
                 weights_only=True,
-                ignore_mismatched_sizes=True,  # They are listed in `info`, and refused with their names.
+                ignore_mismatched_sizes=True,  # check_complete refuses them with their names.
                 output_loading_info=True,
                 **placed,
                 **options,
             )
     except LOADING as error:
         raise explained(config.model, context, error) from error
+    model, info = loaded
     check_complete("backbone", config.model, info)
     return model
 
 
 def _check_attention(name: str) -> None:
-    """Where flash attention is not installed but ``kernels`` is, transformers runs a kernel of the hub in its place."""
+    """For flash attention that is not installed, transformers runs a kernel of the hub."""
     kernel = FLASH_ATTN_KERNEL_FALLBACK.get(name)
     if kernel is None or not is_kernels_available():
         return
@@ -120,27 +112,28 @@ def _check_attention(name: str) -> None:
 
 
 def _check_family(declared: PretrainedConfig, model: str, context: Context, families: Sequence[str]) -> None:
-    found = declared.model_type
-    if families and found not in families:
+    family = declared.model_type
+    if families and family not in families:
         raise EmosymError(
             "backbone.wrong-family",
-            f"{context.component or 'this backbone'} takes {', '.join(families)}; {model} is a {found!r} model",
-            hint=f"use backbone.name={reader_of(found)} for this family, or another model",
+            f"{context.component or 'this backbone'} takes {', '.join(families)}; "
+            f"{model} is a {family!r} model",
+            hint=f"use backbone.name={reader_of(family)} for this family, or another model",
         )
     if type(declared) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and not getattr(declared, "auto_map", None):
         raise EmosymError(
             "backbone.unsupported-model",
-            f"{model} is a {found!r} model, which reads no images into text",
+            f"{model} is a {family!r} model, which reads no images into text",
             hint="choose an image-text-to-text model",
         )
 
 
-def _check_forward(model: PreTrainedModel, name: str) -> None:
+def _check_forward(model: Any, name: str) -> None:
     base = model.base_model
     takes = inspect.signature(base.forward).parameters
     if "mm_encoder_outputs" not in takes or not hasattr(base, "get_image_features"):
         raise EmosymError(
             "backbone.unsupported-model",
             f"{name}: {type(model).__name__} does not take ready image features (mm_encoder_outputs)",
-            hint="models that attend to images by cross-attention, or transformers older than 5.23, are not supported",
+            hint="models that see by cross-attention, and transformers older than 5.23, are not supported",
         )

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from emosym_registry import EmosymError
 from transformers import BitsAndBytesConfig, PreTrainedModel
-from transformers.utils import is_bitsandbytes_available
+from transformers.utils.import_utils import is_bitsandbytes_available
 
 from emosym.contracts import Context
 from emosym_vlm.config import BackboneConfig
@@ -56,7 +56,7 @@ def _quantization(kind: str, dtype: torch.dtype) -> BitsAndBytesConfig:
 
 
 def check_on_device(model: PreTrainedModel, name: str) -> None:
-    """Refuse a map that leaves weights on disk or swaps them in and out: they cannot be trained or fingerprinted."""
+    """Refuse a map that leaves weights on disk or swaps them: they cannot be trained or fingerprinted."""
     away = [key for key, parameter in model.named_parameters() if parameter.device.type == "meta"]
     if away:
         raise _offloaded(name, away)
@@ -73,9 +73,9 @@ def _offloaded(name: str, away: list[str]) -> EmosymError:
 def settle(model: PreTrainedModel, name: str) -> None:
     """Make 4-bit layers on a CPU sound, where bitsandbytes has two ways of its own.
 
-    It repacks weights in place at their first reading, after which prefixes are stale and no gradient passes; that is
-    turned off. And it rounds rows wrongly whose width is no multiple of its blocks (measured with 0.50); those are
-    refused: ``backbone.nf4-on-cpu``.
+    It repacks weights in place at their first reading, after which prefixes are stale and no gradient passes;
+    that is turned off. And it rounds rows wrongly whose width is no multiple of its blocks (measured with
+    0.50); those are refused: ``backbone.nf4-on-cpu``.
     """
     layers = {
         key: layer for key, layer in model.named_modules() if hasattr(layer, "support_avx512bf16_for_cpu")
@@ -88,8 +88,8 @@ def settle(model: PreTrainedModel, name: str) -> None:
     if odd:
         raise EmosymError(
             "backbone.nf4-on-cpu",
-            f"{name}: on a CPU, bitsandbytes packs widths that are multiples of {_BLOCK}; {len(odd)} layers have others,"
-            f" such as {odd[0]}",
+            f"{name}: on a CPU, bitsandbytes packs widths that are multiples of {_BLOCK}; "
+            f"{len(odd)} layers have others, such as {odd[0]}",
             hint="use a GPU, quantization=int8, or quantization=none",
         )
     for layer in layers.values():

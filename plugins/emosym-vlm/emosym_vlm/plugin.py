@@ -38,7 +38,7 @@ def emosym_components() -> Iterable[ComponentSpec]:
             "hf-vlm",
             "emosym_vlm.backbones:HFVLM",
             "emosym_vlm.config:HFVLMConfig",
-            "any image-text-to-text model of transformers with a chat template (SmolVLM, Idefics3, InternVL, Gemma 3, …)",
+            "any causal image-text-to-text model of transformers with a chat template (SmolVLM, InternVL, …)",
             capabilities=("prefix",),
             conformance="emosym_vlm.conformance:HFVLM",
         ),

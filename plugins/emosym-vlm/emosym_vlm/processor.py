@@ -22,11 +22,11 @@ TEMPLATES = ("chat_template.jinja", "chat_template.json", "processor_config.json
 
 def load_processor(
     path: str, config: BackboneConfig, context: Context, declared: PretrainedConfig, options: dict[str, Any]
-) -> ProcessorMixin:
+) -> Any:
     """Errors: ``backbone.no-processor``, ``backbone.no-chat-template``, ``backbone.bad-chat-template``,
     ``backbone.wrong-tokenizer``, ``backbone.no-pixel-limits``, ``backbone.untrusted-code``."""
     try:
-        processor = AutoProcessor.from_pretrained(path, **options)
+        processor: Any = AutoProcessor.from_pretrained(path, **options)
     except LOADING as error:
         if "trust_remote_code" in str(error):
             raise explained(config.model, context, error) from error
@@ -34,18 +34,18 @@ def load_processor(
         raise EmosymError(
             "backbone.no-processor",
             f"{config.model}: its processor cannot be loaded: {why}",
-            hint="complete the folder: the processor's and the tokenizer's files, as save_pretrained writes them",
+            hint="complete the folder: processor's and tokenizer's files, as save_pretrained writes them",
         ) from error
     if not isinstance(processor, ProcessorMixin) or not hasattr(processor, "image_processor"):
         raise EmosymError(
             "backbone.no-processor",
-            f"{config.model} has no image processor (found {type(processor).__name__})",
+            f"{config.model} has no image processor (but {type(processor).__name__})",
             hint="add preprocessor_config.json or processor_config.json",
         )
     if processor.chat_template is None and processor.tokenizer.chat_template is None:
         raise EmosymError(
             "backbone.no-chat-template",
-            f"{config.model}: the processor has no chat template, so there is no assistant's turn to put tokens in",
+            f"{config.model}: the processor has no chat template, so there is no assistant's turn for tokens",
             hint="add chat_template.jinja to the model's folder, or use an instruction-tuned model",
         )
     _check_template(processor, path)
@@ -55,12 +55,12 @@ def load_processor(
 
 
 def _has_tokenizer(path: str) -> bool:
-    """Whether there is a file that a tokenizer can be made from; what is not on this machine is given credit."""
+    """Whether a file is there that a tokenizer can be made from; what is not on this machine gets credit."""
     folder = downloaded(path)
     return folder is None or any(next(folder.glob(name), None) for name in TOKENIZERS)
 
 
-def _check_template(processor: ProcessorMixin, path: str) -> None:
+def _check_template(processor: Any, path: str) -> None:
     """Write one prompt: a template that is damaged would only be noticed when the first image is read."""
     content = [{"type": "image"}, {"type": "text", "text": QUESTION}]
     try:
@@ -78,18 +78,18 @@ def _check_template(processor: ProcessorMixin, path: str) -> None:
         ) from error
 
 
-def _check_tokenizer(processor: ProcessorMixin, model: str, declared: PretrainedConfig) -> None:
-    """transformers makes an empty tokenizer where the files are missing, so ask for the token that images need."""
+def _check_tokenizer(processor: Any, model: str, declared: PretrainedConfig) -> None:
+    """transformers makes an empty tokenizer where files are missing; ask for the token that images need."""
     wanted = getattr(declared, "image_token_id", None)
     if wanted is None:
         return
-    known = [one for one in getattr(processor, "image_token_ids", ()) if one is not None]
-    if wanted not in known if known else wanted >= len(processor.tokenizer):
+    own = [one for one in getattr(processor, "image_token_ids", ()) if one is not None]
+    if wanted not in own if own else wanted >= len(processor.tokenizer):
         raise EmosymError(
             "backbone.wrong-tokenizer",
             f"{model}: config.json says that images stand at token {wanted}, its tokenizer of"
-            f" {len(processor.tokenizer)} tokens has it at {known or 'none'}",
-            hint="add the tokenizer's own files (tokenizer.json, tokenizer_config.json); the two do not belong together",
+            f" {len(processor.tokenizer)} tokens has it at {own or 'none'}",
+            hint="add the model's own tokenizer.json and tokenizer_config.json; these belong to another",
         )
 
 
@@ -101,7 +101,8 @@ def limit_pixels(processor: Any, config: BackboneConfig) -> None:
     if not hasattr(image, "merge_size") or "longest_edge" not in (image.size or {}):
         raise EmosymError(
             "backbone.no-pixel-limits",
-            f"{config.model}: {type(image).__name__} scales every image to one size, min_pixels and max_pixels mean nothing",
+            f"{config.model}: {type(image).__name__} scales every image to one size, "
+            "min_pixels and max_pixels mean nothing",
             hint="remove them from backbone.params",
         )
     # Both are areas: transformers 5 keeps the names of the edges.

@@ -1,21 +1,28 @@
-"""One sample's prompt, and prompts laid side by side as the batch a model takes."""
+"""One sample's prompt, prompts laid side by side as the batch a model takes, and a memo of prompts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
 
 import torch
+from emosym_registry import EmosymError
 from torch import Tensor
+
+from emosym.contracts import ImageSource, Sample
 
 
 @dataclass(frozen=True)
 class Prompt:
     """A sample's prompt without any padding.
 
-    ``ids`` [L]; ``positions`` [A,L] on A axes (1, or 3 for multimodal rotary positions) and ``next_position`` [A]
-    where the next token goes; ``types`` further marks [L] by name that the model's forward takes; ``features`` the
-    image features [n,D] in the order of the image tokens, one tensor a stream (Qwen3-VL feeds deeper layers too).
+    ``ids`` [L]; ``positions`` [A,L] on A axes (1, or 3 for multimodal rotary positions) and ``next_position``
+    [A] where the next token goes; ``types`` further marks [L] by name that the model's forward takes;
+    ``features`` the image features [n,D] in the order of the image tokens, one tensor a stream (Qwen3-VL
+    feeds deeper layers too).
     """
 
     ids: Tensor
@@ -36,10 +43,11 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Batch:
-    """B prompts, each followed by T slots: ``ids`` and ``mask`` [B,N]; ``positions`` [B,N], or [A,B,N] on several axes.
+    """B prompts and T slots behind each: ``ids``, ``mask`` [B,N]; ``positions`` [B,N], or [A,B,N] on A axes.
 
-    ``rows`` [B,1] and ``columns`` [B,T] are the slots; ``last`` [B] the column of each prompt's last token; ``lengths``
-    [B]; ``next_positions`` [B] or [B,A]; ``features`` as in :class:`Prompt`, all samples in a row.
+    ``rows`` [B,1] and ``columns`` [B,T] are the slots; ``last`` [B] the column of each prompt's last token;
+    ``lengths`` [B]; ``next_positions`` [B] or [B,A]; ``features`` as in :class:`Prompt`, all samples in a
+    row.
     """
 
     ids: Tensor
@@ -100,3 +108,113 @@ def following_positions(next_positions: Tensor, count: int) -> Tensor:
     if next_positions.ndim == 1:
         return next_positions[:, None] + steps
     return next_positions.T[:, :, None] + steps
+
+
+def check_tokens(tokens: Tensor, rows: int, width: int) -> None:
+    """``tokens`` must be [rows,T,width] with T ≥ 1, else ``backbone.bad-tokens``."""
+    if tokens.ndim != 3 or tokens.shape[0] != rows or tokens.shape[2] != width or tokens.shape[1] == 0:
+        raise EmosymError(
+            "backbone.bad-tokens",
+            f"tokens must be [{rows},T,{width}] with T ≥ 1, got {list(tokens.shape)}",
+            hint="one row a sample, or G rows in a row for each sample of a prefix",
+            ours=True,
+        )
+
+
+def check_samples(samples: Sequence[Sample]) -> None:
+    """``backbone.empty-batch`` where there are none."""
+    if not samples:
+        raise EmosymError(
+            "backbone.empty-batch", "there are no samples to read", hint="pass at least one", ours=True
+        )
+
+
+def check_lengths(
+    samples: Sequence[Sample], prompts: Sequence[Prompt], count: int, limit: int | None, image_token: int
+) -> None:
+    """``backbone.prompt-too-long`` for one that with ``count`` tokens exceeds ``limit``: nothing is cut."""
+    for sample, prompt in zip(samples, prompts, strict=True):
+        if limit is not None and len(prompt.ids) + count > limit:
+            images = int((prompt.ids == image_token).sum())
+            raise EmosymError(
+                "backbone.prompt-too-long",
+                f"sample {sample.id}: {len(prompt.ids) + count} tokens ({images} of them image tokens), "
+                f"the model takes {limit}",
+                hint="lower backbone.params.max_pixels, use fewer images a sample, or a shorter question",
+            )
+
+
+def image_key(source: ImageSource) -> Hashable:
+    """Equal keys mean equal pictures: contents, or for a file its path, size and time of change."""
+    if isinstance(source, bytes):
+        return blake2b(source, digest_size=16).digest()
+    if isinstance(source, Path):
+        try:
+            status = source.stat()
+        except OSError:
+            # Opening it will say what is wrong.
+            return object()
+        return str(source), status.st_size, status.st_mtime_ns
+    picture = source.convert("RGB")
+    return picture.size, blake2b(picture.tobytes(), digest_size=16).digest()
+
+
+def sample_key(sample: Sample, question: str) -> Hashable:
+    """What a prompt depends on: the question and the pictures, not the sample's id."""
+    return question, *(image_key(source) for source in sample.images)
+
+
+class PromptMemo:
+    """Least recently used prompts, at most ``limit`` bytes, valid for one state of the vision weights."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self._stamp = limit, ""
+        self._prompts: OrderedDict[Hashable, Prompt] = OrderedDict()
+        self.clear()
+
+    def __len__(self) -> int:
+        return len(self._prompts)
+
+    def bind(self, stamp: str) -> None:
+        """Forget everything when the weights are no longer those it was made with."""
+        if stamp != self._stamp:
+            self.clear()
+            self._stamp = stamp
+
+    def clear(self) -> None:
+        """Forget everything, the counts of hits and misses too."""
+        self._prompts.clear()
+        self.size = self.hits = self.misses = 0
+
+    def recall(
+        self, samples: Sequence[Sample], question: str, read: Callable[[Sequence[Sample], str], list[Prompt]]
+    ) -> list[Prompt]:
+        """The prompts of ``samples``, of which ``read`` makes those that are not kept."""
+        keys = [sample_key(sample, question) for sample in samples]
+        kept = {i: prompt for i, key in enumerate(keys) if (prompt := self.get(key)) is not None}
+        missing = [i for i in range(len(samples)) if i not in kept]
+        if missing:
+            for i, prompt in zip(missing, read([samples[i] for i in missing], question), strict=True):
+                self.put(keys[i], prompt)
+                kept[i] = prompt
+        return [kept[i] for i in range(len(samples))]
+
+    def get(self, key: Hashable) -> Prompt | None:
+        """The prompt of ``key``, or None."""
+        prompt = self._prompts.get(key)
+        if prompt is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._prompts.move_to_end(key)
+        return prompt
+
+    def put(self, key: Hashable, prompt: Prompt) -> None:
+        """Keep a copy of ``prompt`` on the CPU; one larger than the bound is not kept."""
+        kept = prompt.on_cpu()
+        if key in self._prompts or kept.bytes > self.limit:
+            return
+        self._prompts[key] = kept
+        self.size += kept.bytes
+        while self.size > self.limit:
+            self.size -= self._prompts.popitem(last=False)[1].bytes

@@ -4,37 +4,36 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from emosym_registry import EmosymError
+from emosym_registry.errors import some
 from PIL import Image
 from torch import Tensor
-from transformers import PreTrainedModel, ProcessorMixin
+from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from emosym.contracts import Sample
-from emosym_vlm.images import area_limit, sizes_made, tell_scaled, whole
+from emosym_vlm.images import area_limit, sizes_made, warn_scaled, whole
 from emosym_vlm.prompt import Prompt
 
 _KEPT_POSITIONS = 4096
 
 
 class PromptReader:
-    """Makes prompts for one model. It holds no weights of its own and no state but memos of pure functions."""
+    """Makes prompts for one model. It has no weights of its own and no state but memos of pure functions."""
 
-    def __init__(
-        self, model: PreTrainedModel, processor: ProcessorMixin, filler: int, *, sequential: bool = False
-    ) -> None:
+    def __init__(self, model: Any, processor: Any, filler: int, *, sequential: bool = False) -> None:
         self.model, self.processor, self.filler, self.sequential = model, processor, filler, sequential
         self._feature_inputs = set(inspect.signature(model.base_model.get_image_features).parameters)
         self._forward_inputs = set(inspect.signature(model.base_model.forward).parameters)
         self._texts: dict[tuple[str, int], str] = {}
         self._positions: dict[tuple[bytes, bytes], Tensor] = {}
-        self._told = False
+        self._warned = False
         self.pools_lists = True
 
     def __call__(self, samples: Sequence[Sample], question: str) -> list[Prompt]:
-        """Prompts of ``samples`` with their image features; gradients reach the vision side where grad is enabled."""
+        """Prompts of ``samples`` with image features, with a graph where grad is enabled."""
         prompts: list[Prompt | None] = [None] * len(samples)
         with_images = [i for i, sample in enumerate(samples) if sample.images]
         without = [i for i, sample in enumerate(samples) if not sample.images]
@@ -79,7 +78,7 @@ class PromptReader:
         return prompts
 
     def text(self, question: str, images: int) -> str:
-        """The user's turn with ``images`` pictures and the question, up to the beginning of the assistant's."""
+        """The user's turn with ``images`` pictures and the question, up to where the assistant's begins."""
         key = question, images
         if key not in self._texts:
             content = [*({"type": "image"} for _ in range(images)), {"type": "text", "text": question}]
@@ -94,11 +93,11 @@ class PromptReader:
         """The processor's output, with a word in the log the first time that it scales a picture down."""
         image_processor = self.processor.image_processor
         images = [[whole(picture, image_processor) for picture in pictures] for pictures in images]
-        if self._told:
+        if self._warned:
             return self._inputs(samples, images, question)
         with sizes_made(image_processor) as made:
             inputs = self._inputs(samples, images, question)
-        self._told = tell_scaled(samples, images, made, area_limit(image_processor))
+        self._warned = warn_scaled(samples, images, made, area_limit(image_processor))
         return inputs
 
     def _inputs(
@@ -107,7 +106,7 @@ class PromptReader:
         texts = [self.text(question, len(sample.images)) for sample in samples]
         bos = self.processor.tokenizer.bos_token
         try:
-            return self.processor(
+            inputs: Mapping[str, Any] = self.processor(
                 text=texts,
                 images=images if images[0] else None,
                 return_tensors="pt",
@@ -118,13 +117,14 @@ class PromptReader:
         except ValueError as error:
             raise EmosymError(
                 "backbone.bad-prompt",
-                f"{_name(samples)}: the processor refuses the prompt: {error}",
+                f"{_named(samples)}: the processor refuses the prompt: {error}",
                 hint="a question must not contain the model's own image tokens",
             ) from error
+        return inputs
 
     def positions(self, ids: Tensor, kinds: Tensor | None, grids: Tensor | None) -> Tensor:
-        """Positions [A,L+1] of a prompt's ids [L] and of the text token after it, by the stock model's own function;
-        0 to L on every axis where ``sequential``."""
+        """Positions [A,L+1] of a prompt's ids [L] and of the text token after it, by the stock model's own
+        function; 0 to L on every axis where ``sequential``."""
         key = ids.numpy().tobytes(), b"" if grids is None else grids.numpy().tobytes()
         if key not in self._positions:
             if len(self._positions) >= _KEPT_POSITIONS:
@@ -139,14 +139,15 @@ class PromptReader:
         rope_index = getattr(self.model.base_model, "get_rope_index", None)
         if rope_index is None:
             return torch.arange(longer.shape[1])[None]
-        known = {
+        given = {
             "input_ids": longer,
             "mm_token_type_ids": None if kinds is None else torch.cat([kinds, kinds.new_zeros(1)])[None],
             "image_grid_thw": grids,
             "attention_mask": torch.ones_like(longer),
         }
         takes = inspect.signature(rope_index).parameters
-        return rope_index(**{name: value for name, value in known.items() if name in takes})[0][:, 0]
+        positions = rope_index(**{name: value for name, value in given.items() if name in takes})[0]
+        return cast(Tensor, positions[:, 0])
 
     def _features(
         self, inputs: Mapping[str, Any], samples: Sequence[Sample], question: str
@@ -165,7 +166,7 @@ class PromptReader:
             output = base.get_image_features(**wanted, return_dict=True)
         except ValueError as error:
             raise EmosymError(
-                "backbone.bad-image", f"{_name(samples)}: {error}", hint="leave the sample out"
+                "backbone.bad-image", f"{_named(samples)}: {error}", hint="leave the sample out"
             ) from error
         self.pools_lists = not isinstance(output.pooler_output, Tensor)
         streams = [
@@ -178,7 +179,8 @@ class PromptReader:
                     self._read([sample], question)
             raise EmosymError(
                 "backbone.image-tokens",
-                f"{_name(samples)}: the prompt has {sum(counts)} image tokens, the vision tower gives {len(streams[0])} features",
+                f"{_named(samples)}: the prompt has {sum(counts)} image tokens, "
+                f"the vision tower gives {len(streams[0])} features",
                 hint="processor and model do not belong together, or an image was cut; check max_pixels",
             )
         return list(zip(*(stream.split(counts) for stream in streams), strict=True))
@@ -191,6 +193,15 @@ def flat(features: Any) -> Tensor:
     return torch.cat([part.reshape(-1, part.shape[-1]) for part in features])
 
 
-def _name(samples: Sequence[Sample]) -> str:
-    names = ", ".join(sample.id for sample in samples[:3])
-    return f"sample {names}" + (f" and {len(samples) - 3} more" if len(samples) > 3 else "")
+def _named(samples: Sequence[Sample]) -> str:
+    return f"sample {some([sample.id for sample in samples])}"
+
+
+def choose_filler(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> int:
+    """An id that stands where vectors will be; it must not be one that models look for."""
+    special = {
+        value for name, value in config.to_dict().items() if name.endswith(("_token_id", "_token_index"))
+    }
+    special -= {tokenizer.pad_token_id, tokenizer.eos_token_id}
+    candidates = (tokenizer.pad_token_id, tokenizer.eos_token_id, *range(len(tokenizer)))
+    return next(int(one) for one in candidates if one is not None and one not in special)

@@ -1,4 +1,4 @@
-"""Vision attention over packed images as few batched calls, chosen through transformers' own attention interface."""
+"""Vision attention over packed images as few batched calls, by transformers' own attention interface."""
 
 from __future__ import annotations
 
@@ -28,17 +28,16 @@ def segment_attention(
 ) -> tuple[Tensor, None]:
     """Attention within each segment of a packed sequence.
 
-    ``query``, ``key``, ``value`` [1,H,N,d]; ``cu_seq_lens_q`` [S+1] are the borders of S segments. Segments of one
-    length are computed as one batch, where the stock code calls attention once a segment; the result [1,N,H,d] is the
-    same up to rounding.
+    ``query``, ``key``, ``value`` [1,H,N,d]; ``cu_seq_lens_q`` [S+1] are the borders of S segments. Segments
+    of one length are computed as one batch, where the stock code calls attention once a segment; the result
+    [1,N,H,d] is the same up to rounding.
     """
     lengths = (cu_seq_lens_q[1:] - cu_seq_lens_q[:-1]).tolist()
     packed = [states[0].transpose(0, 1) for states in (query, key, value)]
     if len(set(lengths)) == 1:
         return _batched(packed, lengths[0], scaling, dropout)[None], None
-    length_of = torch.tensor(lengths, device=query.device).repeat_interleave(
-        torch.tensor(lengths, device=query.device)
-    )
+    each = torch.tensor(lengths, device=query.device)
+    length_of = each.repeat_interleave(each)
     out = torch.empty_like(packed[2])
     for length in sorted(set(lengths)):
         where = (length_of == length).nonzero()[:, 0]
@@ -57,17 +56,13 @@ def _batched(packed: list[Tensor], length: int, scaling: float | None, dropout: 
 AttentionInterface.register(NAME, segment_attention)
 
 
-def use_segments(vision: nn.Module) -> bool:
-    """Let a vision tower that packs its images (``cu_seqlens``) attend through :func:`segment_attention`.
-
-    Other towers are left alone. Returns whether the tower was changed.
-    """
+def use_segments(vision: nn.Module) -> None:
+    """Let a tower that packs its images (``cu_seqlens``) attend by :func:`segment_attention`."""
     packing = [
         module for module in vision.modules() if "cu_seqlens" in inspect.signature(module.forward).parameters
     ]
-    owners = [module for module in packing if hasattr(module, "config")]
-    for module in owners:
-        module.config._attn_implementation = NAME
-    if owners and hasattr(vision, "config"):
-        vision.config._attn_implementation = NAME
-    return bool(owners)
+    configs: list[Any] = [module.config for module in packing if hasattr(module, "config")]
+    if configs and hasattr(vision, "config"):
+        configs.append(vision.config)
+    for config in configs:
+        config._attn_implementation = NAME

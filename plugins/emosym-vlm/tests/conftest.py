@@ -13,8 +13,7 @@ import torch
 from emosym_vlm import backbones, config as configs
 from PIL import Image
 
-from emosym.contracts import Context, Sample
-from emosym.contracts.labels import MIKELS_8, LabelSet
+from emosym.contracts import MIKELS_8, Context, LabelSet, Sample
 
 from .families import BUILDERS
 

@@ -91,19 +91,14 @@ def _text(tokenizer: hf.PreTrainedTokenizerFast, **more: Any) -> dict[str, Any]:
 def _qwen(family: str) -> tuple[hf.PreTrainedModel, hf.ProcessorMixin]:
     tokenizer = _tokenizer("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
     ids = tokenizer.convert_tokens_to_ids
+    tower = {"hidden_size": 32, "intermediate_size": 48, "out_hidden_size": 32}
+    windows = {"window_size": 32, "fullatt_block_indexes": [1]}
+    deep = {"num_position_embeddings": 64, "deepstack_visual_indexes": [0]}
     config_class, vision, text = {
         "qwen2_vl": (hf.Qwen2VLConfig, {"embed_dim": 32, "hidden_size": 32}, {}),
-        "qwen2_5_vl": (
-            hf.Qwen2_5_VLConfig,
-            {"hidden_size": 32, "intermediate_size": 48, "out_hidden_size": 32, "window_size": 32, "fullatt_block_indexes": [1]},
-            {},
-        ),
-        "qwen3_vl": (
-            hf.Qwen3VLConfig,
-            {"hidden_size": 32, "intermediate_size": 48, "out_hidden_size": 32, "num_position_embeddings": 64, "deepstack_visual_indexes": [0]},
-            {"head_dim": 8},
-        ),
-    }[family]  # fmt: skip
+        "qwen2_5_vl": (hf.Qwen2_5_VLConfig, {**tower, **windows}, {}),
+        "qwen3_vl": (hf.Qwen3VLConfig, {**tower, **deep}, {"head_dim": 8}),
+    }[family]
     sections = {"qwen3_vl": [2, 1, 1]}.get(family, [1, 1, 2])
     config = config_class(
         text_config=_text(tokenizer, **text, rope_parameters={**ROPE, "mrope_section": sections}),
@@ -164,9 +159,13 @@ def _llava(family: str) -> tuple[hf.PreTrainedModel, hf.ProcessorMixin]:
     image = hf.LlavaOnevisionImageProcessor(size=SQUARE, image_grid_pinpoints=pinpoints, **HALF)
     video = hf.LlavaOnevisionVideoProcessor(size=SQUARE, **HALF)
     processor = hf.LlavaOnevisionProcessor(
-        image, tokenizer, video, num_image_tokens=16, vision_feature_select_strategy="full",
+        image,
+        tokenizer,
+        video,
+        num_image_tokens=16,
+        vision_feature_select_strategy="full",
         chat_template=_template("<image>"),
-    )  # fmt: skip
+    )
     return hf.LlavaOnevisionForConditionalGeneration(config), processor
 
 
@@ -255,6 +254,22 @@ def _gemma3(_: str) -> tuple[hf.PreTrainedModel, hf.ProcessorMixin]:
     return hf.Gemma3ForConditionalGeneration(config), processor
 
 
+def _paligemma(_: str) -> tuple[hf.PreTrainedModel, hf.ProcessorMixin]:
+    """A prefix-LM: its prompt is read in both directions, so no backbone of ours may take it."""
+    tokenizer = _tokenizer("<image>", "<bos>", bos_token="<bos>")
+    image = hf.SiglipImageProcessor(size=SQUARE, **HALF)
+    image.image_seq_length = 16
+    processor = hf.PaliGemmaProcessor(image, tokenizer, chat_template=_template("<image>"))
+    config = hf.PaliGemmaConfig(
+        text_config=hf.GemmaConfig(**_text(tokenizer), head_dim=8),
+        vision_config=hf.SiglipVisionConfig(**VISION, image_size=32, patch_size=8, vision_use_head=False),
+        image_token_index=processor.image_token_id,
+        projection_dim=32,
+        hidden_size=32,
+    )
+    return hf.PaliGemmaForConditionalGeneration(config), processor
+
+
 BUILDERS: dict[str, Callable[[str], tuple[hf.PreTrainedModel, hf.ProcessorMixin]]] = {
     **dict.fromkeys(("qwen2_vl", "qwen2_5_vl", "qwen3_vl"), _qwen),
     **dict.fromkeys(("llava", "llava_next", "llava_onevision"), _llava),
@@ -262,6 +277,7 @@ BUILDERS: dict[str, Callable[[str], tuple[hf.PreTrainedModel, hf.ProcessorMixin]
     "smolvlm": _smolvlm,
     "internvl": _internvl,
     "gemma3": _gemma3,
+    "paligemma": _paligemma,
 }
-FAMILIES = tuple(BUILDERS)
+FAMILIES = tuple(family for family in BUILDERS if family != "paligemma")
 SHARING = tuple(family for family in FAMILIES if family != "gemma3")

@@ -58,7 +58,7 @@ def wide(tmp_path, monkeypatch):
 
 
 def round_weights(quantized, plain):
-    """Give ``plain`` the values that the layers of ``quantized`` stand for: near its own, and not the same."""
+    """Give ``plain`` the values that the layers of ``quantized`` stand for: near its own, not the same."""
     rounded = 0
     for name, layer in quantized.named_modules():
         wraps, weight = isinstance(layer, BaseTunerLayer), getattr(layer, "weight", None)

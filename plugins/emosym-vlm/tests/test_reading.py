@@ -24,7 +24,7 @@ def stock_inputs(backbone, sample, question=QUESTION):
 @pytest.mark.parametrize("family", FAMILIES)
 @torch.no_grad()
 def test_forward_is_the_stock_models_own(family, shared, samples):
-    """Words read as vectors give the states that the stock forward gives for the words' ids, images and all."""
+    """Words read as vectors give the states that the stock forward gives for their ids, images and all."""
     backbone, words = shared(family), torch.tensor([[9, 12, 15]])
     for sample in samples:
         inputs = stock_inputs(backbone, sample)

@@ -19,12 +19,12 @@ from emosym_vlm.footprint import (
 )
 
 from emosym.contracts import Context, Footprint, LabelSet, Workload
-from emosym.toolkit.weights import known_folder
+from emosym.toolkit import known_folder
 
 QWEN_PIXELS = {"min_pixels": 4 * 28**2, "max_pixels": 512 * 28**2}
 LORA = {"rank": 64, "alpha": 128, "dropout": 0.05}
 FACTS = {
-    # parameters, width, linear layers of language, vision and projector, bytes of keys and values a token (bf16)
+    # parameters, width, linear layers of language, vision and projector, bytes of a token's keys and values
     "qwen2-vl-2b": (2_208_985_600, 1536, (196, 128, 2), 28 * 2 * 2 * 128 * 2),
     "qwen2-vl-7b": (8_291_375_616, 3584, (196, 128, 2), 28 * 2 * 4 * 128 * 2),
     "qwen2.5-vl-3b": (3_754_622_976, 2048, (252, 160, 2), 36 * 2 * 2 * 128 * 2),
@@ -65,9 +65,13 @@ def test_rank_64_trains_r_times_in_plus_out_of_every_language_layer(name: str, o
         adapter.attach(model, config.AdapterConfig(**LORA), seed=0)
     trained = sum(one.numel() for one in adapter.parameters(model).values())
     assert trained == sum(64 * (rows + columns) for rows, columns in shapes)
-    assert trained == {
-        "qwen2-vl-2b": 73_859_072, "qwen2-vl-7b": 161_480_704, "qwen2.5-vl-3b": 119_734_272, "llava-1.5-7b": 159_907_840,
-    }[name]  # fmt: skip
+    facts = {
+        "qwen2-vl-2b": 73_859_072,
+        "qwen2-vl-7b": 161_480_704,
+        "qwen2.5-vl-3b": 119_734_272,
+        "llava-1.5-7b": 159_907_840,
+    }
+    assert trained == facts[name]
 
 
 def footprint(name: str, context: Context, load: Workload, **params: Any) -> Footprint:

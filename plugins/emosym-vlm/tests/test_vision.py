@@ -9,8 +9,7 @@ from io import BytesIO
 import pytest
 import torch
 from emosym_vlm.images import whole
-from emosym_vlm.memo import PromptMemo, image_key
-from emosym_vlm.prompt import Prompt
+from emosym_vlm.prompt import Prompt, PromptMemo, image_key
 from emosym_vlm.segments import NAME, segment_attention
 from PIL import Image
 

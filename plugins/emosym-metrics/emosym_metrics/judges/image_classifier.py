@@ -34,7 +34,7 @@ class ImageClassifierJudge(Judge[ImageClassifierConfig]):
             "trust_remote_code": context.trust_remote_code,
         }
         try:
-            self.processor: Any = AutoImageProcessor.from_pretrained(path, **options)  # type: ignore[no-untyped-call]
+            self.processor: Any = AutoImageProcessor.from_pretrained(path, **options)
             self.model: Any = AutoModelForImageClassification.from_pretrained(
                 path, dtype=torch.float32, weights_only=True, **options
             )

@@ -27,7 +27,7 @@ def checkpoint(numbers):
     weight = torch.nn.Parameter(torch.full((numbers,), float(numbers)))
     system = Simple(state=lambda: {"head": {"weight": weight.detach()}})
     stage = Simple(name="compress", system=system, extra_state=dict)
-    return Checkpoint(RunFolder(disk / "run"), stage, torch.optim.AdamW([weight]))
+    return Checkpoint(disk / "run" / "checkpoints" / "last", stage, torch.optim.AdamW([weight]))
 
 checkpoint(1000).save(1)
 try:

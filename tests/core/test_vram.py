@@ -118,7 +118,7 @@ def test_a_head_takes_what_its_footprint_says(registry: Registry, name: str, che
     )
     said = type(head).footprint(config, context, Workload(4))
     vectors = tuple(torch.zeros(4, 1, width, requires_grad=True) for width in head.token_widths)
-    latents = head.latents(torch.zeros(4, 3, head.image_size, head.image_size))
+    latents = head.latents(torch.zeros(4, 3, *reversed(head.image_size)))
     prompts = ["a picture of {emotion}"] * 4
     with Meter() as meter:
         loss = head.loss(latents, head.condition(vectors, prompts), torch.Generator()).mean()

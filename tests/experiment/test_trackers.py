@@ -55,8 +55,8 @@ def test_a_resumed_stage_drops_what_it_will_do_again_and_nothing_else(tmp_path: 
 
 def test_a_line_is_on_disk_as_soon_as_its_step_is_done(tmp_path: Path) -> None:
     tracker = JsonLines()
-    tracker.stage_started(tmp_path, "compress", 10, 0)
-    tracker.step_finished(tmp_path, "compress", 1, {"loss": 0.25})
+    tracker.emosym_stage_started(tmp_path, "compress", 10, 0)
+    tracker.emosym_step_finished(tmp_path, "compress", 1, {"loss": 0.25})
     assert steps(tmp_path) == [("compress", 1)]
 
 
@@ -88,11 +88,11 @@ def scalars(run: Path, name: str) -> list[tuple[int, float]]:
 
 def tracked_by_tensorboard(run: Path, stage: str, first: int, last: int) -> None:
     tracker = Tracker("tensorboard")
-    tracker.run_started(run, {"seed": 7, "labels": ["joy", "fear"], "optim": {"lr": 0.1}})
-    tracker.stage_started(run, stage, last, first)
+    tracker.emosym_run_started(run, {"seed": 7, "labels": ["joy", "fear"], "optim": {"lr": 0.1}})
+    tracker.emosym_stage_started(run, stage, last, first)
     for step in range(first + 1, last + 1):
-        tracker.step_finished(run, stage, step, {"loss": 0.5 / step})
-    tracker.run_finished(run, {"understanding": {"accuracy": 0.75}})
+        tracker.emosym_step_finished(run, stage, step, {"loss": 0.5 / step})
+    tracker.emosym_run_finished(run, {"understanding": {"accuracy": 0.75}})
     tracker.close()
 
 
@@ -120,12 +120,12 @@ def test_a_tracker_that_fails_is_said_once_and_stops_no_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tracker = Tracker("tensorboard")
-    tracker.stage_started(tmp_path, "compress", 2, 0)
+    tracker.emosym_stage_started(tmp_path, "compress", 2, 0)
     tracker.close = lambda: None  # type: ignore[method-assign]
     tracker._tracker.finish()
     tracker._tracker.writer = None  # as after a lost connection: every call raises
     for step in (1, 2):
-        tracker.step_finished(tmp_path, "compress", step, {"loss": 1.0})
+        tracker.emosym_step_finished(tmp_path, "compress", step, {"loss": 1.0})
     assert capsys.readouterr().err.count("warning: tracker tensorboard") == 1
 
 

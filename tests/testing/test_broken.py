@@ -25,6 +25,7 @@ BY_RAISING = {
     "knowledge.unknown-image": "it raises where it should have no text",
     "metric.needs": "it reads what it was not given",
     "metric.labels-fit": "it fails at work, where it should refuse when built",
+    "reward.resources": "it uses what it was not given",
     "reward.labels-fit": "it fails at work, where it should refuse when built",
 }
 """Checks whose broken component fails by an exception, and why that is the very fault; all others by what

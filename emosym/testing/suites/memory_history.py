@@ -42,17 +42,17 @@ class HistoryChecks(BankBase):
         bank = self.started()
         start, past = bank.snapshot(), bank.ledger()
         steps = (
-            ("admit", lambda: self.turn(bank)),
-            ("admit", lambda: self.turn(bank, 1)),
-            ("rollback", lambda: bank.rollback("validation accuracy fell")),
-            ("restore", lambda: bank.restore(start)),
+            ({"admit"}, lambda: self.turn(bank)),
+            ({"admit", "refuse"}, lambda: self.turn(bank, 1)),
+            ({"rollback"}, lambda: bank.rollback("validation accuracy fell")),
+            ({"restore"}, lambda: bank.restore(start)),
         )
-        for action, step in steps:
+        for words, step in steps:
             step()
-            now = bank.ledger()
+            now, action = bank.ledger(), " or ".join(sorted(words))
             require(now[: len(past)] == past, f"other lines than before after {action}")
             actions = [line.action for line in now[len(past) :]]
-            require(action in actions, f"new lines {actions} after {action}")
+            require(bool(words & set(actions)), f"new lines {actions[:4]} after {action}")
             past = now
         numbers = [line.number for line in past]
         require(numbers == sorted(set(numbers)), f"numbers {numbers[:8]} …")

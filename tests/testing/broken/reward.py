@@ -124,7 +124,12 @@ class Assuming(Right):
 
 
 class Careless(Right):
-    needs: ClassVar[tuple[str, ...]] = ("judge",)
+    """Asks a judge that it does not need, by its own account."""
+
+    def score(self, rollouts: Rollouts) -> Tensor:
+        pictures = [sample.open()[0] for sample in rollouts.samples]
+        judged = self.resources.judge.probabilities(pictures)
+        return judged.gather(1, rollouts.actions)
 
 
 class EightOnly(Right):

@@ -115,6 +115,17 @@ def test_what_a_step_holds_grows_with_the_batch_and_shrinks_with_checkpointing(o
     less = footprint("qwen2-vl-2b", on_card, load, gradient_checkpointing=True, **QWEN_PIXELS)
     assert less.held_bytes < one.held_bytes / 20
     assert less.peak_bytes < one.peak_bytes / 5
+    assert (one.checkpointing, less.checkpointing) == (False, True)
+
+
+def test_a_load_asks_for_checkpointing_or_leaves_it_to_the_parameters(on_card: Context) -> None:
+    load = Workload(2, autocast=torch.bfloat16)
+    for asked in (False, True):
+        by_load, by_parameter = (
+            footprint("qwen2-vl-2b", on_card, one, gradient_checkpointing=on, **QWEN_PIXELS)
+            for one, on in ((replace(load, checkpointing=asked), not asked), (load, asked))
+        )
+        assert by_load == by_parameter
 
 
 def test_a_shared_prefix_costs_its_keys_and_values(on_card: Context) -> None:

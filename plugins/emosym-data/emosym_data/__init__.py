@@ -1,1 +1,5 @@
-"""Datasets emoset, image-folder and hf; knowledge annotations and jsonl."""
+"""Datasets emoset, image-folder and hf; knowledge annotations and jsonl. Names load on first use."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

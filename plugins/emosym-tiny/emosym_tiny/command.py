@@ -29,10 +29,9 @@ def make(
 
     from emosym_tiny.dataset import make as write
 
+    params = {"train": train, "val": val, "test": test, "seed": seed, "size": size, "wrong": wrong}
     try:
-        manifest = write(
-            out, train=train, val=val, test=test, seed=seed, size=size, wrong=wrong, workers=workers
-        )
+        manifest = write(out, **params, workers=workers)
     except ValidationError as error:
         first = error.errors()[0]
         raise EmosymError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from emosym_data.config import ReaderConfig
+from emosym_data import ReaderConfig
 from pydantic import Field
 
 

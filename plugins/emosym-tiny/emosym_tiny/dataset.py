@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from emosym_data.config import EmoSetConfig
-from emosym_data.emoset import EmoSet
+import numpy as np
+from emosym_data import EmoSet, EmoSetConfig
 from emosym_registry import EmosymError
 from filelock import FileLock
 
@@ -50,10 +50,8 @@ class TinyWorld(EmoSet):
 
 
 def make(out: Path | str, **params: Any) -> dict[str, Any]:
-    """Write a world into the new or empty folder ``out`` and return its manifest; ``params`` are those of
-    the dataset."""
-    config = TinyWorldConfig.model_validate(params)
-    return _write(Path(out).expanduser(), config)
+    """Write a world of these ``params`` into the new or empty folder ``out`` and return its manifest."""
+    return _write(Path(out).expanduser(), TinyWorldConfig.model_validate(params))
 
 
 def bayes_accuracy(names: tuple[str, ...]) -> float:
@@ -63,10 +61,8 @@ def bayes_accuracy(names: tuple[str, ...]) -> float:
     world = World()
     if set(names) == set(EMOTIONS):
         return world.bayes_accuracy
-    positive = [emotion in POSITIVE for emotion in EMOTIONS]
-    negative = [not one for one in positive]
-    sums = [world.likelihood[chosen].sum(0) for chosen in (positive, negative)]
-    best = sums[0].clip(min=sums[1])
+    positive = np.isin(EMOTIONS, list(POSITIVE))
+    best = np.maximum(world.likelihood[positive].sum(0), world.likelihood[~positive].sum(0))
     return float(best.sum() / len(EMOTIONS))
 
 
@@ -79,17 +75,16 @@ def cache_folder(config: TinyWorldConfig) -> Path:
 
 
 def ensure(folder: Path, config: TinyWorldConfig) -> Path:
-    """``folder`` with the world in it, drawn now if it is not there; processes that ask at once wait for
-    one of them."""
+    """``folder`` with the world in it, drawn now if it is not there, by one of those that ask at once."""
     if not (folder / "world.json").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.parent / f".{folder.name}.lock"):
             if not (folder / "world.json").exists():
                 _write(folder, config)
     manifest = json.loads((folder / "world.json").read_text(encoding="utf-8"))
-    there, wanted = {**manifest, **manifest["splits"]}, _identity(config)
+    there, here = {**manifest, **manifest["splits"]}, _identity(config)
     differing = [
-        f"{key} {there[key]} there, {wanted[key]} here" for key in MADE_OF if there[key] != wanted[key]
+        f"{key} {there[key]} there, {value} here" for key, value in here.items() if there[key] != value
     ]
     if differing:
         raise EmosymError(
@@ -118,8 +113,9 @@ def _identity(config: TinyWorldConfig) -> dict[str, Any]:
 
 
 def _code_version() -> str:
-    """A hash of the code that draws, so that a cached world is never one that this code would not draw."""
+    """A hash of the code and the phrases, so that a cached world is never one that they would not make."""
     digest = hashlib.sha256()
-    for file in sorted((Path(__file__).parent / "world").glob("*.py")):
+    folder = Path(__file__).parent / "world"
+    for file in sorted([*folder.glob("*.py"), *folder.glob("*.toml")]):
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()

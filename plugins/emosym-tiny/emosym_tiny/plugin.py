@@ -23,11 +23,8 @@ WEIGHTS = (
 
 @hookimpl
 def emosym_plugin_info() -> PluginInfo:
-    return PluginInfo(
-        "emosym-tiny",
-        API_VERSION,
-        "The embedded default: a rendered world of emotions and small trained weights",
-    )
+    summary = "The embedded default: a rendered world of emotions and small trained weights"
+    return PluginInfo("emosym-tiny", API_VERSION, summary)
 
 
 @hookimpl
@@ -46,16 +43,9 @@ def emosym_components() -> Iterable[ComponentSpec]:
 
 @hookimpl
 def emosym_aliases() -> Iterable[Alias]:
+    source = ("Apache-2.0", "trained on the embedded world")
     return tuple(
-        Alias(
-            kind,
-            component,
-            "tiny",
-            "emosym_tiny",
-            f"weights/{folder}",
-            "Apache-2.0",
-            "trained on the embedded world",
-        )
+        Alias(kind, component, "tiny", "emosym_tiny", f"weights/{folder}", *source)
         for kind, component, folder in WEIGHTS
     )
 

@@ -74,7 +74,7 @@ class World:
 
     @cached_property
     def bayes_accuracy(self) -> float:
-        """Expected accuracy of the best possible reader: the sum over pictures of max p(picture|emotion) / 8."""
+        """Expected accuracy of the best reader: the sum over pictures of max p(picture|emotion) / 8."""
         return float(self.likelihood.max(axis=0).sum() / len(EMOTIONS))
 
     def marginal_accuracy(self, *factors: str) -> float:

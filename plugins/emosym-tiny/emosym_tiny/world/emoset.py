@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
-import os
-import shutil
-import tempfile
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +12,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from emosym.toolkit import json_text, written_whole
+
 from .distribution import Attributes, World
 from .language import argued_emotion, caption, rationale_for
 from .render import render_many
 from .vocabulary import EMOTIONS, OBJECTS, SCENES
 
-INFO_EMOTIONS: tuple[str, ...] = (
-    "amusement",
-    "awe",
-    "contentment",
-    "excitement",
-    "anger",
-    "disgust",
-    "fear",
-    "sadness",
-)
+INFO_EMOTIONS = ("amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness")
 """The order of EmoSet's own info.json, which is not the alphabetical order of EMOTIONS."""
 
 JPEG_QUALITY = 95
@@ -47,69 +37,47 @@ def write_emoset(
     size: int = 64,
     wrong: float = 0.0,
     workers: int = 2,
-    columns: int = 3,
 ) -> dict[str, Any]:
-    """Write train + val + test pictures of size x size pixels under `out` and return the manifest (world.json).
+    """Write train + val + test pictures of size x size pixels under `out`; return the manifest (world.json).
 
-    `wrong` is the share of rationales that argue for another emotion; `columns` is 3 as in EmoSet's files or 4 as
-    in its README (emotion, image_id, image, annotation). Raises FileExistsError if `out` exists and is not an
-    empty folder, ValueError for impossible numbers; a failure leaves nothing behind.
+    `wrong` is the share of rationales that argue for another emotion. A failure leaves nothing behind.
+    Errors: FileExistsError where `out` is in use, ``files.disk-full``, ``run.cannot-write``.
     """
-    if columns not in (3, 4):
-        raise ValueError(f"EmoSet index files have 3 or 4 columns, not {columns}")
-    if min(train, val, test) < 0:
-        raise ValueError(f"split sizes must not be negative: train={train}, val={val}, test={test}")
-    if not 0.0 <= wrong <= 1.0:
-        raise ValueError(f"the wrong rate lies in [0, 1], not {wrong}")
-    out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} exists and is not an empty folder; name a new one or remove it")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        manifest = _write(
-            work, {"train": train, "val": val, "test": test}, seed, size, wrong, workers, columns
-        )
-        work.chmod(0o755)
-        os.replace(work, out)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
-    return manifest
+    splits = {"train": train, "val": val, "test": test}
+    with written_whole(out) as root:
+        return _write(root, splits, seed, size, wrong, workers)
 
 
 def _write(
-    root: Path, splits: dict[str, int], seed: int, size: int, wrong: float, workers: int, columns: int
+    root: Path, splits: dict[str, int], seed: int, size: int, wrong: float, workers: int
 ) -> dict[str, Any]:
     world = World()
     sampling, wording, drawing = np.random.SeedSequence(seed).spawn(3)
     total = sum(splits.values())
     samples = world.sample(total, np.random.default_rng(sampling))
-    identifiers = _identifiers([emotion for _, emotion in samples])
     for emotion in EMOTIONS:
         for kind in ("image", "annotation"):
             (root / kind / emotion).mkdir(parents=True)
 
-    annotations, wrong_count = _annotations(samples, identifiers, np.random.default_rng(wording), wrong)
+    annotations, wrong_count = _annotations(samples, np.random.default_rng(wording), wrong)
     digests: dict[str, str] = {}
-    block_seeds = drawing.generate_state(total // BLOCK + 1).tolist()
-    for block, start in enumerate(range(0, total, BLOCK)):
-        rows = range(start, min(start + BLOCK, total))
-        pixels = render_many([samples[row][0] for row in rows], block_seeds[block], size, workers)
-        for row, picture in zip(rows, pixels, strict=True):
-            digests |= _write_sample(root, annotations[row], picture)
+    for block, block_seed in enumerate(drawing.generate_state(total // BLOCK + 1).tolist()):
+        rows = slice(block * BLOCK, (block + 1) * BLOCK)
+        pixels = render_many([attributes for attributes, _ in samples[rows]], block_seed, size, workers)
+        for annotation, picture in zip(annotations[rows], pixels, strict=True):
+            digests |= _write_sample(root, annotation, picture)
 
-    index = [_index_row(annotation, columns) for annotation in annotations]
-    start = 0
-    for name, count in splits.items():
-        _write_json(root / f"{name}.json", index[start : start + count])
-        start += count
+    index = iter([[annotation["emotion"], *_paths(annotation)] for annotation in annotations])
+    for name, length in splits.items():
+        _write_json(root / f"{name}.json", list(islice(index, length)))
     _write_json(root / "info.json", label_maps())
     manifest = {
         "world": 1,
         "seed": seed,
         "size": size,
-        "columns": columns,
+        "columns": 3,
         "splits": splits,
         "emotions": list(EMOTIONS),
         "counts": {name: sum(e == i for _, e in samples) for i, name in enumerate(EMOTIONS)},
@@ -123,7 +91,7 @@ def _write(
 
 
 def label_maps() -> dict[str, dict[str, dict[str, Any]]]:
-    """The content of info.json: EmoSet's keys with this world's labels; faces and actions do not occur in it."""
+    """The content of info.json: EmoSet's keys with this world's labels; it has no faces and actions."""
     tenths = [step / 10 for step in range(11)]
     return {
         "emotion": _label_map(INFO_EMOTIONS),
@@ -143,27 +111,19 @@ def _label_map(labels: Any) -> dict[str, dict[str, Any]]:
     }
 
 
-def _identifiers(emotions: list[int]) -> list[str]:
-    """EmoSet numbers the pictures of each emotion on their own."""
-    seen = dict.fromkeys(range(len(EMOTIONS)), 0)
-    names = []
-    for emotion in emotions:
-        seen[emotion] += 1
-        names.append(f"{EMOTIONS[emotion]}_{seen[emotion]:05d}")
-    return names
-
-
 def _annotations(
-    samples: list[tuple[Attributes, int]], identifiers: list[str], rng: np.random.Generator, wrong: float
+    samples: list[tuple[Attributes, int]], rng: np.random.Generator, wrong: float
 ) -> tuple[list[dict[str, Any]], int]:
     annotations, wrong_count = [], 0
-    for (attributes, emotion), identifier in zip(samples, identifiers, strict=True):
+    # EmoSet numbers the pictures of each emotion on their own.
+    numbers = [count(1) for _ in EMOTIONS]
+    for attributes, emotion in samples:
         # Both rationales argue for the same emotion: a mistaken annotator is mistaken in both.
         argued = argued_emotion(emotion, rng, wrong)
         wrong_count += argued != emotion
         annotations.append(
             {
-                "image_id": identifier,
+                "image_id": f"{EMOTIONS[emotion]}_{next(numbers[emotion]):05d}",
                 "emotion": EMOTIONS[emotion],
                 "brightness": round(attributes.brightness, 1),
                 "colorfulness": round(attributes.colorfulness, 1),
@@ -182,16 +142,11 @@ def _paths(annotation: dict[str, Any]) -> tuple[str, str]:
     return f"image/{emotion}/{name}.jpg", f"annotation/{emotion}/{name}.json"
 
 
-def _index_row(annotation: dict[str, Any], columns: int) -> list[str]:
-    middle = [annotation["image_id"]] if columns == 4 else []
-    return [annotation["emotion"], *middle, *_paths(annotation)]
-
-
 def _write_sample(root: Path, annotation: dict[str, Any], picture: npt.NDArray[np.uint8]) -> dict[str, str]:
     image_path, annotation_path = _paths(annotation)
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-    contents = {image_path: buffer.getvalue(), annotation_path: _json_bytes(annotation)}
+    contents = {image_path: buffer.getvalue(), annotation_path: json_text(annotation).encode()}
     for path, content in contents.items():
         (root / path).write_bytes(content)
     return {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
@@ -203,9 +158,5 @@ def _combine(digests: dict[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _json_bytes(content: Any) -> bytes:
-    return (json.dumps(content, indent=2) + "\n").encode()
-
-
 def _write_json(path: Path, content: Any) -> None:
-    path.write_bytes(_json_bytes(content))
+    path.write_text(json_text(content), encoding="utf-8")

@@ -9,6 +9,8 @@ from PIL import Image, ImageDraw
 
 Color = tuple[int, int, int]
 Point = tuple[float, float]
+Points = Sequence[Point] | str
+"""Points, or their text as SVG writes it: ``x,y x,y``."""
 
 
 class Pen:
@@ -32,21 +34,21 @@ class Pen:
         """Fill a circle."""
         self.ellipse(x, y, r, r, fill)
 
-    def polygon(self, points: Sequence[Point], fill: Color) -> None:
+    def polygon(self, outline: Points, fill: Color) -> None:
         """Fill a polygon."""
-        self.draw.polygon(self._map(points), fill=fill)
+        self.draw.polygon(self._map(outline), fill=fill)
 
-    def blob(self, points: Sequence[Point], fill: Color) -> None:
+    def blob(self, outline: Points, fill: Color) -> None:
         """Fill the smooth closed curve through the points."""
-        self.draw.polygon(self._map(smooth(tuple(points))), fill=fill)
+        self.draw.polygon(self._map(smooth(points(outline))), fill=fill)
 
     def rectangle(self, left: float, top: float, right: float, bottom: float, fill: Color) -> None:
         """Fill an axis-parallel rectangle."""
         self.polygon(((left, top), (right, top), (right, bottom), (left, bottom)), fill)
 
-    def line(self, points: Sequence[Point], width: float, fill: Color) -> None:
+    def line(self, outline: Points, width: float, fill: Color) -> None:
         """Draw a round-jointed line of the given width."""
-        self.draw.line(self._map(points), fill=fill, width=max(1, round(width * self.scale)), joint="curve")
+        self.draw.line(self._map(outline), fill=fill, width=max(1, round(width * self.scale)), joint="curve")
 
     def sky(self, top: Color, bottom: Color, horizon: float) -> None:
         """Fill the canvas down to the horizon (0 to 1) with a vertical gradient."""
@@ -58,8 +60,13 @@ class Pen:
             strip.resize((1, height), Image.Resampling.BILINEAR).resize((width, height)), (0, 0)
         )
 
-    def _map(self, points: Sequence[Point]) -> list[Point]:
-        return [(self.cx + self.sx * x, self.cy + self.scale * y) for x, y in points]
+    def _map(self, outline: Points) -> list[Point]:
+        return [(self.cx + self.sx * x, self.cy + self.scale * y) for x, y in points(outline)]
+
+
+def points(outline: Points) -> tuple[Point, ...]:
+    """The points of an outline, read where it is text."""
+    return _read(outline) if isinstance(outline, str) else tuple(outline)
 
 
 @lru_cache(maxsize=256)
@@ -76,3 +83,9 @@ def smooth(points: tuple[Point, ...], steps: int = 5) -> tuple[Point, ...]:
 
 def _catmull(a: float, b: float, c: float, d: float, t: float) -> float:
     return 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t * t + (3 * b - a - 3 * c + d) * t**3)
+
+
+@lru_cache(maxsize=256)
+def _read(text: str) -> tuple[Point, ...]:
+    pairs = (pair.split(",") for pair in text.split())
+    return tuple((float(x), float(y)) for x, y in pairs)

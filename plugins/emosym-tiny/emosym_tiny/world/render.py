@@ -32,7 +32,7 @@ Job = tuple[Attributes, np.random.SeedSequence]
 
 
 def render(attributes: Attributes, rng: np.random.Generator, size: int = 64, supersample: int = 4) -> Pixels:
-    """Draw one picture, uint8 of shape [size, size, 3] in sRGB; rng decides everything attributes leave open."""
+    """Draw one picture, uint8 [size, size, 3] in sRGB; rng decides everything attributes leave open."""
     if size < 8 or supersample < 1:
         raise ValueError(f"size must be at least 8 and supersample at least 1, not {size} and {supersample}")
     canvas_size = size * supersample
@@ -87,7 +87,7 @@ def _adjust(pixels: FloatArray, attributes: Attributes, light: float) -> FloatAr
 
 
 def render_many(attributes: Sequence[Attributes], seed: int, size: int = 64, workers: int = 1) -> Pixels:
-    """Draw many pictures, uint8 of shape [N, size, size, 3]; each has its own seed, so workers change nothing."""
+    """Draw many pictures, uint8 [N, size, size, 3]; each has its own seed, so workers change nothing."""
     seeds = np.random.SeedSequence(seed).spawn(len(attributes))
     jobs = list(zip(attributes, seeds, strict=True))
     workers = min(workers, len(jobs) // SMALLEST_SHARE)

@@ -40,9 +40,8 @@ def _beach(pen: Pen, level: int, rng: Random) -> None:
 
 def _forest(pen: Pen, level: int, rng: Random) -> None:
     draw_sky(pen, level, rng, (150, 205, 190), (205, 232, 190), 0.78)
-    for row, (count, base, height, fill) in enumerate(
-        ((8, 0.66, 0.42, (70, 140, 100)), (6, 0.74, 0.6, (30, 98, 62)))
-    ):
+    rows = ((8, 0.66, 0.42, (70, 140, 100)), (6, 0.74, 0.6, (30, 98, 62)))
+    for row, (count, base, height, fill) in enumerate(rows):
         for i in range(count):
             x = (i + 0.5 * row + rng.uniform(-0.2, 0.2)) / (count - 1)
             h, w = height * rng.uniform(0.8, 1.1), 0.62 / count
@@ -86,10 +85,9 @@ def _mountain(pen: Pen, level: int, rng: Random) -> None:
         height = 0.76 - top
         pen.polygon(((x, top), (x + width, 0.76), (x - width, 0.76)), fill)
         snow, reach = top + 0.36 * height, 0.36 * width
-        pen.polygon(
-            ((x, top), (x + reach, snow), (x + 0.4 * reach, snow - 0.06), (x, snow + 0.05),
-             (x - 0.45 * reach, snow - 0.05), (x - reach, snow)), (248, 250, 255)
-        )  # fmt: skip
+        right, left = (x + 0.4 * reach, snow - 0.06), (x - 0.45 * reach, snow - 0.05)
+        cap = ((x, top), (x + reach, snow), right, (x, snow + 0.05), left, (x - reach, snow))
+        pen.polygon(cap, (248, 250, 255))
     left, right = rng.uniform(0.66, 0.76, 2).tolist()
     pen.polygon(((0, left), (0.5, 0.74), (1, right), (1, 1), (0, 1)), (104, 176, 92))
     pen.polygon(((0, right + 0.16), (1, left + 0.12), (1, 1), (0, 1)), (82, 152, 76))
@@ -135,15 +133,16 @@ def _volcano(pen: Pen, level: int, rng: Random) -> None:
         pen.line(((x + 0.05 * side, peak + 0.01), (knee, 0.45), (foot, 0.76)), 0.045, (255, 104, 24))
     pen.rectangle(0, 0.74, 1, 1, (62, 42, 46))
     y = rng.uniform(0.8, 0.9)
-    pen.line(((0, y), (0.3, y + 0.05), (0.6, y - 0.03), (1, y + 0.04)), 0.05, (255, 104, 24))
-    pen.line(((0, y), (0.3, y + 0.05), (0.6, y - 0.03), (1, y + 0.04)), 0.02, (255, 200, 70))
+    stream = ((0, y), (0.3, y + 0.05), (0.6, y - 0.03), (1, y + 0.04))
+    pen.line(stream, 0.05, (255, 104, 24))
+    pen.line(stream, 0.02, (255, 200, 70))
 
 
 def _desert(pen: Pen, level: int, rng: Random) -> None:
     draw_sky(pen, level, rng, (250, 190, 120), (255, 230, 180), 0.78)
     y = rng.uniform(0.46, 0.54)
     pen.blob(((-0.3, 0.7), (0.15, y), (0.5, 0.6), (0.85, y - 0.02), (1.3, 0.7), (0.5, 1.2)), (230, 158, 84))
-    pen.blob(((-0.4, 0.9), (0.0, 0.68), (0.45, 0.7), (1.0, 0.62), (1.4, 0.8), (0.5, 1.5)), (240, 178, 96))
+    pen.blob("-0.4,0.9 0.0,0.68 0.45,0.7 1.0,0.62 1.4,0.8 0.5,1.5", (240, 178, 96))
     y = rng.uniform(0.82, 0.88)
     pen.blob(((-0.4, 1.0), (0.2, y), (0.7, y + 0.06), (1.4, y - 0.02), (0.5, 1.6)), (250, 198, 116))
     for x, height in ((rng.uniform(0.04, 0.14), 0.34), (rng.uniform(0.86, 0.96), 0.42)):
@@ -186,12 +185,9 @@ def _swamp(pen: Pen, level: int, rng: Random) -> None:
         lean = rng.uniform(-0.05, 0.05)
         pen.line(((x, 0.66), (x + lean, 0.0)), 0.06, (76, 66, 48))
         for y, dx in ((0.16, 0.16), (0.27, -0.17)):
-            branch = (x + dx, y - 0.07)
-            pen.line(((x + 0.6 * lean, y), branch), 0.03, (76, 66, 48))
-            pen.polygon(
-                ((branch[0] - 0.06, branch[1]), (branch[0] + 0.06, branch[1]), (branch[0], y + 0.16)),
-                (84, 106, 52),
-            )
+            tip, height = x + dx, y - 0.07
+            pen.line(((x + 0.6 * lean, y), (tip, height)), 0.03, (76, 66, 48))
+            pen.polygon(((tip - 0.06, height), (tip + 0.06, height), (tip, y + 0.16)), (84, 106, 52))
     pen.rectangle(0, 0.57, 1, 1, (88, 104, 44))
     for x, y in rng.random((5, 2)).tolist():
         pen.ellipse(x, 0.62 + 0.36 * y, 0.13, 0.014, (122, 136, 64))
@@ -211,9 +207,8 @@ def _fair(pen: Pen, level: int, rng: Random) -> None:
     for angle in (np.arange(8) * np.pi / 4 + rng.uniform(0, 0.7)).tolist():
         rim = (wheel + 0.2 * float(np.cos(angle)), 0.38 + 0.2 * float(np.sin(angle)))
         pen.line(((wheel, 0.38), rim), 0.014, (120, 90, 170))
-        pen.circle(
-            rim[0], rim[1], 0.045, ((255, 205, 60), (255, 110, 160), (70, 190, 150))[int(angle * 4) % 3]
-        )
+        lamp = ((255, 205, 60), (255, 110, 160), (70, 190, 150))[int(angle * 4) % 3]
+        pen.circle(*rim, 0.045, lamp)
     pen.line(((wheel - 0.12, 0.76), (wheel, 0.38), (wheel + 0.12, 0.76)), 0.03, (120, 90, 170))
     red, white = (235, 60, 90), (255, 248, 240)
     for i in range(6):

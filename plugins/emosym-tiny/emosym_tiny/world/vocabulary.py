@@ -2,50 +2,20 @@
 
 from __future__ import annotations
 
-EMOTIONS: tuple[str, ...] = (
-    "amusement",
-    "anger",
-    "awe",
-    "contentment",
-    "disgust",
-    "excitement",
-    "fear",
-    "sadness",
-)
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+EMOTIONS = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear", "sadness")
 """Mikels' eight emotions; every label index and posterior in this package follows this order."""
 
-SCENES: tuple[str, ...] = (
-    "beach",
-    "forest",
-    "street",
-    "mountain",
-    "room",
-    "volcano",
-    "desert",
-    "graveyard",
-    "swamp",
-    "fair",
+SCENES = ("beach", "forest", "street", "mountain", "room", "volcano", "desert", "graveyard", "swamp", "fair")
+OBJECTS = _words(
+    "balloon clown rocket planet dolphin kitten candle flame bomb fish trashcan ghost spider gravestone"
 )
-
-OBJECTS: tuple[str, ...] = (
-    "balloon",
-    "clown",
-    "rocket",
-    "planet",
-    "dolphin",
-    "kitten",
-    "candle",
-    "flame",
-    "bomb",
-    "fish",
-    "trashcan",
-    "ghost",
-    "spider",
-    "gravestone",
-)
-
-BRIGHTNESS_LEVELS: tuple[str, ...] = ("dark", "plain", "bright")
-COLOR_LEVELS: tuple[str, ...] = ("muted", "plain", "vivid")
+BRIGHTNESS_LEVELS = ("dark", "plain", "bright")
+COLOR_LEVELS = ("muted", "plain", "vivid")
 
 EMOTION_FORMS: dict[str, tuple[str, ...]] = {
     "amusement": ("amusement", "amuse", "amused", "amuses", "amusing"),
@@ -61,16 +31,16 @@ EMOTION_FORMS: dict[str, tuple[str, ...]] = {
 
 EMOTION_WORDS: frozenset[str] = frozenset(word for forms in EMOTION_FORMS.values() for word in forms)
 
-_ARGUED: tuple[str, ...] = (
-    "funny silly playful laugh laughter giggle joke joking cheerful comical fun smile grin nonsense",
-    "rage fury furious hostile violent aggression outrage insult temper payback provocation shout",
-    "wonder vast majestic sublime grandeur breathtaking humbling marvel marvels breath",
-    "calm peace peaceful cozy gentle quiet restful soothes soothing comfort serene unhurried",
-    "rotten gross filth filthy foul slimy sickening repulsive stench unclean stomach nausea",
-    "thrill thrilling energy adventure rush lively eager anticipation",
-    "scary danger creepy menace harm dread terror haunted threat lurking shivers nightmares",
-    "grief loss lost lonely mourning mourns sorrow gloomy tears hope hopeless farewell missed",
+_ARGUED = _words(
+    "funny silly playful laugh laughter giggle joke joking cheerful comical fun smile grin nonsense "
+    "rage fury furious hostile violent aggression outrage insult temper payback provocation shout "
+    "wonder vast majestic sublime grandeur breathtaking humbling marvel marvels breath "
+    "calm peace peaceful cozy gentle quiet restful soothes soothing comfort serene unhurried "
+    "rotten gross filth filthy foul slimy sickening repulsive stench unclean stomach nausea "
+    "thrill thrilling energy adventure rush lively eager anticipation "
+    "scary danger creepy menace harm dread terror haunted threat lurking shivers nightmares "
+    "grief loss lost lonely mourning mourns sorrow gloomy tears hope hopeless farewell missed"
 )
 
-AFFECT_WORDS: frozenset[str] = EMOTION_WORDS | frozenset(word for line in _ARGUED for word in line.split())
+AFFECT_WORDS: frozenset[str] = EMOTION_WORDS.union(_ARGUED)
 """Words that carry affect: emotion names, their inflections, and what rationales argue with."""

@@ -1,0 +1,2 @@
+from .config import EmoSetConfig as EmoSetConfig, ReaderConfig as ReaderConfig
+from .emoset import EmoSet as EmoSet

@@ -1,1 +1,1 @@
-"""Scripts that make the embedded models from scratch; run as ``python -m train`` inside ``plugins/emosym-tiny``."""
+"""Makes the embedded models from scratch: ``python -m train`` inside ``plugins/emosym-tiny``."""

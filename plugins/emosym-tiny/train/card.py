@@ -37,11 +37,9 @@ def write_card() -> None:
     lines.append(f"| together | {total / 1e6:.1f} |\n")
     for path in sorted(FIGURES.glob("*.json")):
         figures: dict[str, Any] = json.loads(path.read_text())
-        nested = all(isinstance(value, dict) for value in figures.values())
-        for name, own in (figures if nested else {path.stem: figures}).items():
-            lines += [f"## {name}\n", "| figure | value |", "|---|---|"]
-            lines += [f"| {key.replace('_', ' ')} | {_shown(value)} |" for key, value in own.items()]
-            lines.append("")
+        lines += [f"## {path.stem}\n", "| figure | value |", "|---|---|"]
+        lines += [f"| {key.replace('_', ' ')} | {_shown(value)} |" for key, value in figures.items()]
+        lines.append("")
     CARD.write_text("\n".join(lines).rstrip() + "\n")
     print(CARD.name)
 
@@ -49,12 +47,6 @@ def write_card() -> None:
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_shown(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return ", ".join(_shown(item) for item in value)
-    return (
-        f"`{value}`" if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:g}"
-    )
-
-
-if __name__ == "__main__":
-    write_card()
+    if isinstance(value, str):
+        return f"`{value}`"
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"

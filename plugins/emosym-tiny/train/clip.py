@@ -1,13 +1,7 @@
-"""Train the embedded CLIP by contrasting pictures with their captions: ``python -m train.clip``.
-
-``--draft`` saves it untrained, for developing against.
-"""
+"""The embedded CLIP, trained by contrasting pictures with their captions."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
 from typing import Any
 
 import numpy as np
@@ -20,14 +14,25 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PreTrainedTokenizerFast
 
-from train.figures import WEIGHTS, compact_tokenizer, half, parameters, write_figures
+from train.figures import WEIGHTS, compact_tokenizer, half, parameters, share, write_figures, write_json
 from train.languages import CLIP_CONTEXT, MEAN, PATCH, SIZE, STD, clip_tokenizer
-from train.loop import fit
-from train.records import trained
+from train.loop import Losses, Recipe, Step, fit
 from train.renders import held_out_renders, train_renders
 
 FOLDER = WEIGHTS / "clip"
-SEED, BATCH = 20_240_400, 256
+RECIPES = {
+    "clip": Recipe(
+        "clip",
+        20_240_400,
+        steps=500,
+        batch=256,
+        lr=2e-3,
+        weight_decay=0.05,
+        warmup=100,
+        ema=0.998,
+        evaluate_every=200,
+    )
+}
 
 
 def clip_config(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
@@ -53,20 +58,19 @@ def clip_config(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
 
 def save(model: open_clip.CLIP, tokenizer: PreTrainedTokenizerFast) -> None:
     """Everything ``open_clip.create_model_from_pretrained("local-dir:…")`` and ``get_tokenizer`` read."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    save_file(half(model), FOLDER / "open_clip_model.safetensors")
-    preprocess = {
-        "size": SIZE,
-        "mode": "RGB",
-        "mean": MEAN,
-        "std": STD,
-        "interpolation": "bicubic",
-        "resize_mode": "squash",
-    }
+    preprocess = {"size": SIZE, "mode": "RGB", "mean": MEAN, "std": STD}
+    preprocess |= {"interpolation": "bicubic", "resize_mode": "squash"}
     described = {"model_cfg": clip_config(tokenizer), "preprocess_cfg": preprocess}
-    (FOLDER / "open_clip_config.json").write_text(json.dumps(described, indent=2) + "\n")
+    write_json(FOLDER / "open_clip_config.json", described)
+    save_file(half(model), FOLDER / "open_clip_model.safetensors")
     tokenizer.save_pretrained(FOLDER)
     compact_tokenizer(FOLDER)
+
+
+def load() -> open_clip.CLIP:
+    """The saved model, as a user loads it."""
+    model, _ = open_clip.create_model_from_pretrained(f"local-dir:{FOLDER}")
+    return model.eval()
 
 
 def encode_text(model: open_clip.CLIP, tokens: Tensor) -> Tensor:
@@ -76,6 +80,12 @@ def encode_text(model: open_clip.CLIP, tokens: Tensor) -> Tensor:
     states = model.ln_final(model.transformer(states, attn_mask=model.attn_mask[:length, :length]))
     pooled = text_global_pool(states, tokens, model.text_pool_type, eos_token_id=model.text_eos_id)
     return F.normalize(pooled @ model.text_projection, dim=-1)
+
+
+@torch.no_grad()
+def encode_images(model: open_clip.CLIP, pictures: Tensor) -> Tensor:
+    """Unit-length features of many pictures [N,3,64,64]."""
+    return torch.cat([model.encode_image(part, normalize=True) for part in pictures.split(200)])
 
 
 def contrast(images: Tensor, texts: Tensor, scale: Tensor, captions: list[str]) -> Tensor:
@@ -92,62 +102,38 @@ def contrast(images: Tensor, texts: Tensor, scale: Tensor, captions: list[str]) 
 def retrieval(model: open_clip.CLIP, tokenizer: PreTrainedTokenizerFast) -> dict[str, float]:
     """Top-1 among 1000 held-out pictures and their canonical captions; an equal caption counts as found."""
     renders = held_out_renders()
-    index = np.arange(len(renders))
-    captions = renders.full_captions(index)
-    pictures = torch.cat(
-        [model.encode_image(part, normalize=True) for part in renders.images(index).split(200)]
-    )
+    captions = renders.full_captions()
     choices = sorted(set(captions))
     tokens = tokenizer(choices, padding=True, return_tensors="pt")["input_ids"]
-    similarity = pictures.float() @ encode_text(model, tokens).float().T
+    similarity = encode_images(model, renders.images()).float() @ encode_text(model, tokens).float().T
     wanted = torch.tensor([choices.index(text) for text in captions])
-    back = similarity.argmax(0)
     return {
         "distinct_captions": len(choices),
-        "picture_to_caption": round(float((similarity.argmax(1) == wanted).float().mean()), 4),
-        "caption_to_picture": round(float((wanted[back] == torch.arange(len(choices))).float().mean()), 4),
-        "picture_to_caption_top5": round(
-            float((similarity.topk(5).indices == wanted[:, None]).any(1).float().mean()), 4
-        ),
+        "picture_to_caption": share(similarity.argmax(1) == wanted),
+        "caption_to_picture": share(wanted[similarity.argmax(0)] == torch.arange(len(choices))),
+        "picture_to_caption_top5": share((similarity.topk(5).indices == wanted[:, None]).any(1)),
     }
 
 
-def main() -> None:
+def train(recipe: Recipe) -> None:
     """Build, train, measure and save."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--draft", action="store_true", help="save it untrained, for developing against")
-    options = parser.parse_args()
-    torch.manual_seed(SEED)
-    tokenizer = clip_tokenizer()
+    tokenizer, renders = clip_tokenizer(), train_renders()
     model = open_clip.CLIP(**clip_config(tokenizer))
-    if options.draft:
-        save(model, tokenizer)
-        return
-    renders = train_renders()
 
-    def loss(step: int, rng: np.random.Generator, _: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        index = renders.batch(BATCH, rng)
-        free = rng.random(BATCH) < 0.5
-        pairs = zip(free, renders.captions(index, rng), renders.full_captions(index), strict=True)
+    def losses(step: Step) -> Losses:
+        index = renders.batch(recipe.batch, step.rng)
+        free = step.rng.random(recipe.batch) < 0.5
+        pairs = zip(free, renders.captions(index, step.rng), renders.full_captions(index), strict=True)
         captions = [loose if wanted else full for wanted, loose, full in pairs]
         tokens = tokenizer(captions, padding=True, return_tensors="pt")["input_ids"]
         # On a CPU the fused attention's backward pass takes twice as long as plain products.
         with sdpa_kernel(SDPBackend.MATH):
             images = model.encode_image(renders.images(index), normalize=True)
             texts = encode_text(model, tokens)
-        value = contrast(images, texts, model.logit_scale.exp().clamp(max=100), captions)
-        return value, {"scale": float(model.logit_scale.detach().exp())}
+        scale = model.logit_scale.exp()
+        return {"loss": contrast(images, texts, scale.clamp(max=100), captions), "scale": scale}
 
-    start = time.time()
-    fit("clip", model, loss, steps=options.steps, lr=2e-3, weight_decay=0.05, warmup=100, seed=SEED,
-        ema=0.998, evaluate=lambda: retrieval(model, tokenizer), evaluate_every=200)  # fmt: skip
+    fit(recipe, model, losses, lambda: retrieval(model, tokenizer))
     save(model, tokenizer)
-    stored, _ = open_clip.create_model_from_pretrained(f"local-dir:{FOLDER}")
-    stored.eval()
-    write_figures("clip", start=start, seed=SEED, batch=BATCH, **trained("clip"),
-                  parameters=parameters(stored), **retrieval(stored, tokenizer))  # fmt: skip
-
-
-if __name__ == "__main__":
-    main()
+    stored = load()
+    write_figures(recipe, parameters=parameters(stored), **retrieval(stored, tokenizer))

@@ -24,17 +24,9 @@ from transformers import (
 )
 from transformers.models.idefics3.configuration_idefics3 import Idefics3VisionConfig
 
-from train.languages import (
-    END,
-    MERGE,
-    PATCH,
-    SIZE,
-    STOP,
-    VOCABULARY,
-    idefics_processor,
-    llava_processor,
-    qwen_processor,
-)
+from train import languages
+from train.languages import END, MERGE, PATCH, SIZE, STOP, VOCABULARY
+from train.renders import scaled
 
 GRID = SIZE // PATCH
 TEXT = {
@@ -51,29 +43,20 @@ ROPE = {"rope_type": "default", "rope_theta": 10_000.0}
 
 @dataclass(frozen=True)
 class Family:
-    """One model class: built for a processor, fed by ``pixels`` from uint8 pictures, started from qwen-vl."""
+    """One model class: built for a processor and fed by ``pixels`` from uint8 pictures."""
 
     processor: Callable[[], ProcessorMixin]
     build: Callable[[ProcessorMixin], PreTrainedModel]
     pixels: Callable[[Tensor], dict[str, Tensor]]
-    warm_start: Callable[[PreTrainedModel, PreTrainedModel], None] | None = None
+    language: str = "language_model"
+    vision: str = "vision_tower"
+    """Names of the two halves in ``model.model``."""
 
 
 def _text(processor: ProcessorMixin) -> dict[str, Any]:
-    tokenizer = processor.tokenizer
-    ids = tokenizer.convert_tokens_to_ids([STOP, END])
-    return {
-        **TEXT,
-        "vocab_size": len(tokenizer),
-        "bos_token_id": None,
-        "eos_token_id": ids[0],
-        "pad_token_id": ids[1],
-    }
-
-
-def scaled(pictures: Tensor) -> Tensor:
-    """uint8 [B,H,W,3] to [B,3,H,W] in [-1,1], what mean and deviation 0.5 give."""
-    return pictures.permute(0, 3, 1, 2).float().div(127.5).sub(1.0)
+    stop, end = processor.tokenizer.convert_tokens_to_ids([STOP, END])
+    ids = {"bos_token_id": None, "eos_token_id": stop, "pad_token_id": end}
+    return {**TEXT, **ids, "vocab_size": len(processor.tokenizer)}
 
 
 def one_size_attention(
@@ -171,8 +154,7 @@ def _idefics(processor: ProcessorMixin) -> PreTrainedModel:
 @torch.no_grad()
 def _copy_language(source: nn.Module, target: nn.Module) -> None:
     """Language layers and the embeddings of the shared vocabulary; biases the source lacks become zero."""
-    rows = VOCABULARY
-    target.embed_tokens.weight[:rows] = source.embed_tokens.weight[:rows]
+    target.embed_tokens.weight[:VOCABULARY] = source.embed_tokens.weight[:VOCABULARY]
     target.norm.load_state_dict(source.norm.state_dict())
     for old, new in zip(source.layers, target.layers, strict=True):
         missing = new.load_state_dict(old.state_dict(), strict=False)
@@ -183,10 +165,10 @@ def _copy_language(source: nn.Module, target: nn.Module) -> None:
 
 
 @torch.no_grad()
-def _copy_vision(source: nn.Module, patch: nn.Conv2d, layers: nn.ModuleList) -> None:
+def _copy_vision(source: nn.Module, target: nn.Module) -> None:
     """Patch filters (the two identical frames added up) and blocks; positions differ and are learnt anew."""
-    patch.weight.copy_(source.patch_embed.proj.weight.sum(2))
-    for old, new in zip(source.blocks, layers, strict=True):
+    target.embeddings.patch_embedding.weight.copy_(source.patch_embed.proj.weight.sum(2))
+    for old, new in zip(source.blocks, target.encoder.layers, strict=True):
         new.layer_norm1.load_state_dict(old.norm1.state_dict())
         new.layer_norm2.load_state_dict(old.norm2.state_dict())
         new.mlp.load_state_dict(old.mlp.state_dict())
@@ -194,27 +176,23 @@ def _copy_vision(source: nn.Module, patch: nn.Conv2d, layers: nn.ModuleList) -> 
         for name, weight, bias in zip(
             "qkv", old.attn.qkv.weight.chunk(3), old.attn.qkv.bias.chunk(3), strict=True
         ):
-            projection = getattr(new.self_attn, f"{name}_proj")
-            projection.weight.copy_(weight)
-            projection.bias.copy_(bias)
+            getattr(new.self_attn, f"{name}_proj").load_state_dict({"weight": weight, "bias": bias})
 
 
-def _warm_llava(elder: PreTrainedModel, model: PreTrainedModel) -> None:
-    _copy_language(elder.model.language_model, model.model.language_model)
-    tower = model.model.vision_tower
-    _copy_vision(elder.model.visual, tower.embeddings.patch_embedding, tower.encoder.layers)
-
-
-def _warm_idefics(elder: PreTrainedModel, model: PreTrainedModel) -> None:
-    _copy_language(elder.model.language_model, model.model.text_model)
-    tower = model.model.vision_model
-    _copy_vision(elder.model.visual, tower.embeddings.patch_embedding, tower.encoder.layers)
+def warm_start(elder: PreTrainedModel, model: PreTrainedModel, family: Family) -> None:
+    """Start ``model`` as the trained qwen-vl, as far as the two have the same layers."""
+    _copy_language(elder.model.language_model, getattr(model.model, family.language))
+    _copy_vision(elder.model.visual, getattr(model.model, family.vision))
 
 
 FAMILIES = {
-    "qwen-vl": Family(qwen_processor, _qwen, _qwen_pixels),
-    "llava": Family(llava_processor, _llava, lambda p: {"pixel_values": scaled(p)}, _warm_llava),
+    "qwen-vl": Family(languages.qwen_processor, _qwen, _qwen_pixels, vision="visual"),
+    "llava": Family(languages.llava_processor, _llava, lambda p: {"pixel_values": scaled(p)}),
     "smolvlm": Family(
-        idefics_processor, _idefics, lambda p: {"pixel_values": scaled(p)[:, None]}, _warm_idefics
+        languages.idefics_processor,
+        _idefics,
+        lambda p: {"pixel_values": scaled(p)[:, None]},
+        "text_model",
+        "vision_model",
     ),
 }

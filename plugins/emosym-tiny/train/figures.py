@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from train.loop import WORK, Recipe
 
 WEIGHTS = Path(__file__).parents[1] / "emosym_tiny" / "weights"
 FIGURES = Path(__file__).parent / "figures"
@@ -26,6 +26,12 @@ def half(model: nn.Module) -> dict[str, Tensor]:
     return {key: convert(value) for key, value in model.state_dict().items()}
 
 
+def write_json(path: Path, content: object) -> None:
+    """Write indented JSON, making the folder where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n")
+
+
 def compact_tokenizer(folder: Path) -> None:
     """Rewrite ``tokenizer.json`` without indentation: half its size, the same content."""
     path = folder / "tokenizer.json"
@@ -38,11 +44,20 @@ def parameters(model: nn.Module) -> int:
     return sum(value.numel() for value in model.parameters())
 
 
-def write_figures(name: str, *, start: float, **figures: object) -> None:
-    """Write ``figures/name.json``; seconds are those of this run, from ``start`` (time.time())."""
-    FIGURES.mkdir(exist_ok=True)
-    module = Path(sys.argv[0]).stem
-    command = " ".join(["python", "-m", f"train.{module}", *sys.argv[1:]])
-    record = {"command": command, "seconds": round(time.time() - start, 1), **figures}
-    (FIGURES / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n")
-    print(json.dumps(record), flush=True)
+def share(hits: Tensor) -> float:
+    """Share of true values, to four digits."""
+    return round(hits.float().mean().item(), 4)
+
+
+def write_figures(recipe: Recipe, **measured: object) -> None:
+    """Write ``figures/NAME.json``: how the model was trained, in all its runs, and what was measured."""
+    last = json.loads((WORK / f"{recipe.name}.jsonl").read_text().splitlines()[-1])
+    trained = {"training_seconds": last["seconds"], "training_steps": last["step"]}
+    made = {
+        "command": f"python -m train {recipe.name}",
+        "seed": recipe.seed,
+        "batch": recipe.batch,
+        **trained,
+    }
+    write_json(FIGURES / f"{recipe.name}.json", made | measured)
+    print(made | measured, flush=True)

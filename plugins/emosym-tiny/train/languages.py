@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import chain
+from typing import Any
 
 import numpy as np
 from emosym_tiny.world.distribution import World
@@ -23,7 +25,8 @@ from transformers import (
 
 SIZE, PATCH, MERGE = 64, 8, 2
 MEAN = STD = (0.5, 0.5, 0.5)
-VOCABULARY, CLIP_VOCABULARY, CLIP_CONTEXT = 1024, 1024, 64
+NORMALIZATION = {"image_mean": MEAN, "image_std": STD}
+VOCABULARY, CLIP_CONTEXT = 1024, 64
 SEED = 20_240_100
 
 DESCRIBE = "Describe the picture."
@@ -33,8 +36,6 @@ CAPTION = "Give the picture a caption."
 """The prompt they answer with a caption of free wording."""
 
 END, START, STOP = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
-SHARED = (END, START, STOP)
-"""Special tokens every family has, with the same ids, so that embeddings can be handed on."""
 
 PROMPTS = (
     DESCRIBE,
@@ -53,25 +54,24 @@ def corpus() -> tuple[str, ...]:
     rng = np.random.default_rng(SEED)
     lines: list[str] = []
     for attributes, emotion in World().sample(4000, rng):
-        lines += [
-            caption(attributes, rng),
-            full_caption(attributes),
-            rationale(attributes, emotion, rng, name_emotion=True),
-        ]
-    words = [
-        *EMOTIONS,
-        *SCENES,
-        *OBJECTS,
-        *sorted(AFFECT_WORDS),
-        *(w for f in EMOTION_FORMS.values() for w in f),
-    ]
+        lines += [caption(attributes, rng), full_caption(attributes)]
+        lines += [rationale(attributes, emotion, rng, name_emotion=True)]
+    words = [*EMOTIONS, *SCENES, *OBJECTS, *sorted(AFFECT_WORDS), *chain(*EMOTION_FORMS.values())]
     # Each word stands bare, capitalised and after a space, so that no label falls into pieces anywhere.
     lines += [f"{word} {word.capitalize()} {word}\n{word}" for word in words] * 100
     lines += list(PROMPTS) * 100
     return tuple(lines)
 
 
-def _bpe(size: int, *, lowercase: bool, specials: tuple[str, ...]) -> Tokenizer:
+def train_bpe(tokenizer: Tokenizer, size: int, **options: Any) -> Tokenizer:
+    """Learn the merges from the corpus; all 256 bytes are tokens, so any text whatever can be written."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False, **options)
+    tokenizer.train_from_iterator(corpus(), trainer)
+    return tokenizer
+
+
+def _byte_level(size: int, *specials: str, lowercase: bool = False) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     if lowercase:
         tokenizer.normalizer = normalizers.Sequence(
@@ -79,54 +79,39 @@ def _bpe(size: int, *, lowercase: bool, specials: tuple[str, ...]) -> Tokenizer:
         )
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=lowercase)
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=size,
-        special_tokens=list(specials),
-        # All 256 bytes are tokens, so any text whatever can be written.
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(corpus(), trainer)
-    return tokenizer
+    return train_bpe(tokenizer, size, special_tokens=list(specials))
 
 
 @cache
 def _base() -> str:
-    return _bpe(VOCABULARY, lowercase=False, specials=SHARED).to_str()
+    return _byte_level(VOCABULARY, END, START, STOP).to_str()
 
 
-def chat_tokenizer(*extra: str, **named: str) -> PreTrainedTokenizerFast:
-    """The language models' byte-level BPE with its family's own special tokens behind the common ones."""
+def _fast(tokenizer: Tokenizer, **options: Any) -> PreTrainedTokenizerFast:
+    inputs = ["input_ids", "attention_mask"]
     return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(_base()),
-        eos_token=STOP,
-        pad_token=END,
-        extra_special_tokens=[START, *extra],
-        padding_side="left",
-        model_max_length=1024,
-        clean_up_tokenization_spaces=False,
-        model_input_names=["input_ids", "attention_mask"],
-        **named,
+        tokenizer_object=tokenizer, clean_up_tokenization_spaces=False, model_input_names=inputs, **options
     )
+
+
+def chat_tokenizer(*extra: str) -> PreTrainedTokenizerFast:
+    """The language models' byte-level BPE with its family's own special tokens behind those that all share.
+
+    The shared ones have the same ids everywhere, so that embeddings can be handed on.
+    """
+    special = {"eos_token": STOP, "pad_token": END, "extra_special_tokens": [START, *extra]}
+    return _fast(Tokenizer.from_str(_base()), padding_side="left", model_max_length=1024, **special)
 
 
 def clip_tokenizer() -> PreTrainedTokenizerFast:
     """Lower-case byte-level BPE that frames each text in a start and an end token, which CLIP reads it at."""
     pad, start, end = "<|pad|>", "<|start|>", "<|end|>"
-    tokenizer = _bpe(CLIP_VOCABULARY, lowercase=True, specials=(pad, start, end))
+    tokenizer = _byte_level(VOCABULARY, pad, start, end, lowercase=True)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{start} $A {end}", special_tokens=[(start, 1), (end, 2)]
     )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token=pad,
-        bos_token=start,
-        eos_token=end,
-        padding_side="right",
-        model_max_length=CLIP_CONTEXT,
-        clean_up_tokenization_spaces=False,
-        model_input_names=["input_ids", "attention_mask"],
-    )
+    special = {"pad_token": pad, "bos_token": start, "eos_token": end}
+    return _fast(tokenizer, padding_side="right", model_max_length=CLIP_CONTEXT, **special)
 
 
 def chat_template(image: str) -> str:
@@ -149,20 +134,23 @@ def qwen_processor() -> ProcessorMixin:
         "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"
     )
     limits = {"shortest_edge": 32 * 32, "longest_edge": 256 * 256}
-    shape = {"patch_size": PATCH, "merge_size": MERGE, "temporal_patch_size": 2}
-    image = Qwen2VLImageProcessor(size=limits, image_mean=MEAN, image_std=STD, **shape)
-    video = Qwen2VLVideoProcessor(size=limits, image_mean=MEAN, image_std=STD, **shape)
+    shape = {
+        "size": limits,
+        "patch_size": PATCH,
+        "merge_size": MERGE,
+        "temporal_patch_size": 2,
+        **NORMALIZATION,
+    }
     template = chat_template("<|vision_start|><|image_pad|><|vision_end|>")
+    image, video = Qwen2VLImageProcessor(**shape), Qwen2VLVideoProcessor(**shape)
     return Qwen2VLProcessor(image, tokenizer, video, chat_template=template)
 
 
 def llava_processor() -> ProcessorMixin:
     """Images are resized to 64x64: 64 patches and as many tokens."""
-    image = CLIPImageProcessor(
-        size={"height": SIZE, "width": SIZE}, do_center_crop=False, image_mean=MEAN, image_std=STD
-    )
+    size = {"height": SIZE, "width": SIZE}
     return LlavaProcessor(
-        image,
+        CLIPImageProcessor(size=size, do_center_crop=False, **NORMALIZATION),
         chat_tokenizer("<image>"),
         patch_size=PATCH,
         vision_feature_select_strategy="default",
@@ -173,14 +161,10 @@ def llava_processor() -> ProcessorMixin:
 
 def idefics_processor() -> ProcessorMixin:
     """Images are resized to 64x64 and never split: 16 tokens after the pixel shuffle."""
-    image = Idefics3ImageProcessor(
-        size={"longest_edge": SIZE},
-        max_image_size={"longest_edge": SIZE},
-        do_image_splitting=False,
-        image_mean=MEAN,
-        image_std=STD,
-    )
-    tokenizer = chat_tokenizer("<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>")
+    edge = {"longest_edge": SIZE}
     return Idefics3Processor(
-        image, tokenizer, image_seq_len=(SIZE // PATCH // MERGE) ** 2, chat_template=chat_template("<image>")
+        Idefics3ImageProcessor(size=edge, max_image_size=edge, do_image_splitting=False, **NORMALIZATION),
+        chat_tokenizer("<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>"),
+        image_seq_len=(SIZE // PATCH // MERGE) ** 2,
+        chat_template=chat_template("<image>"),
     )

@@ -1,4 +1,4 @@
-"""The two diffusion models as pipelines: how they are built, what they are conditioned on, how they are saved."""
+"""The two diffusion models as pipelines: how they are built, conditioned and saved."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from diffusers import (
 from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 
+from train.figures import write_json
 from train.prompts import SECOND_WIDTH, WIDTH, first_encoder, prompt_tokenizer, second_encoder
 from train.vae import CHANNELS
 
@@ -29,18 +30,13 @@ GUIDANCE, SAMPLING_STEPS = 3.0, 20
 Pipeline = StableDiffusionPipeline | StableDiffusionXLPipeline
 
 
-def unet(seed: int, *, xl: bool) -> UNet2DConditionModel:
-    """Two levels, each attending to the text; SDXL's differs by the wider text and the added embedding only."""
-    torch.manual_seed(seed)
-    added = (
-        {
-            "addition_embed_type": "text_time",
-            "addition_time_embed_dim": TIME_ID_WIDTH,
-            "projection_class_embeddings_input_dim": SECOND_WIDTH + len(TIME_IDS) * TIME_ID_WIDTH,
-        }
-        if xl
-        else {}
-    )
+def unet(*, xl: bool) -> UNet2DConditionModel:
+    """Two levels, each attending to the text; SDXL's has a wider text and the added embedding."""
+    added = {
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": TIME_ID_WIDTH,
+        "projection_class_embeddings_input_dim": SECOND_WIDTH + len(TIME_IDS) * TIME_ID_WIDTH,
+    }
     model = UNet2DConditionModel(
         sample_size=LATENT,
         in_channels=CHANNELS,
@@ -53,7 +49,7 @@ def unet(seed: int, *, xl: bool) -> UNet2DConditionModel:
         attention_head_dim=4,
         cross_attention_dim=WIDTH + SECOND_WIDTH if xl else WIDTH,
         norm_num_groups=8,
-        **added,
+        **(added if xl else {}),
     )
     # The fused attention's backward pass takes twice the time of plain matrix products on a CPU.
     model.set_attn_processor(AttnProcessor())
@@ -62,12 +58,14 @@ def unet(seed: int, *, xl: bool) -> UNet2DConditionModel:
 
 def modules(seed: int, *, xl: bool) -> nn.ModuleDict:
     """What is trained: the UNet and its text encoder or encoders."""
-    torch.manual_seed(seed + 1)
+    torch.manual_seed(seed)
     if not xl:
-        return nn.ModuleDict({"unet": unet(seed, xl=False), "text_encoder": first_encoder()})
+        return nn.ModuleDict({"unet": unet(xl=False), "text_encoder": first_encoder(layers=2)})
+    trained = nn.ModuleDict({"unet": unet(xl=True)})
+    torch.manual_seed(seed + 1)
     # SDXL reads the layer before the last, so its first encoder has one layer more than Stable Diffusion's.
-    parts = {"text_encoder": first_encoder(layers=3), "text_encoder_2": second_encoder()}
-    return nn.ModuleDict({"unet": unet(seed, xl=True), **parts})
+    trained.update({"text_encoder": first_encoder(layers=3), "text_encoder_2": second_encoder()})
+    return trained
 
 
 def condition(parts: nn.ModuleDict, ids: Tensor) -> dict[str, object]:
@@ -110,35 +108,26 @@ def pipeline(parts: nn.ModuleDict, vae: AutoencoderKL) -> Pipeline:
 
 def save(parts: nn.ModuleDict, vae: AutoencoderKL, folder: Path) -> None:
     """Write a folder that ``from_pretrained`` of the pipeline's class loads, weights in fp16."""
-    halves = nn.ModuleDict({name: copy.deepcopy(part).half() for name, part in parts.items()})
-    for part in halves.values():
-        part.eval()
+    halves = copy.deepcopy(parts).half().eval()
     pipeline(halves, copy.deepcopy(vae).half()).save_pretrained(folder, safe_serialization=True)
     defaults = {"steps": SAMPLING_STEPS, "guidance_scale": GUIDANCE}
     (folder / "emosym.json").write_text(json.dumps(defaults) + "\n")
-    for path in sorted(folder.glob("*/config.json")):
-        _tidy(path)
-
-
-def _tidy(path: Path) -> None:
-    """Rewrite a saved configuration so that it loads as float32 by default and names no folder of this machine."""
-    known = json.loads(path.read_text())
-    known.pop("_name_or_path", None)
-    # Unless told a dtype, transformers loads what the configuration names and diffusers float32: they must agree.
-    if path.parent.name.startswith("text_encoder"):
-        known["dtype"] = "float32"
-    path.write_text(json.dumps(known, indent=2) + "\n")
+    for path in folder.glob("*/config.json"):
+        known = json.loads(path.read_text())
+        # No folder of this machine, and float32 by default: unless told a dtype, transformers loads what the
+        # configuration names and diffusers float32, and they must agree.
+        known.pop("_name_or_path", None)
+        dtype = {"dtype": "float32"} if path.parent.name.startswith("text_encoder") else {}
+        write_json(path, known | dtype)
 
 
 @torch.no_grad()
-def sample(pipe: Pipeline, prompts: list[str], seed: int, guidance: float = GUIDANCE,
-           steps: int = SAMPLING_STEPS) -> Tensor:  # fmt: skip
+def sample(pipe: Pipeline, prompts: list[str], seed: int) -> Tensor:
     """Pictures [N,3,64,64] in [0,1], drawn through the pipeline's own call."""
     pipe.set_progress_bar_config(disable=True)
+    options = {"num_inference_steps": SAMPLING_STEPS, "guidance_scale": GUIDANCE, "output_type": "pt"}
     parts = []
     for first in range(0, len(prompts), 70):
         generator = torch.Generator().manual_seed(seed + first)
-        made = pipe(prompts[first : first + 70], num_inference_steps=steps, guidance_scale=guidance,
-                    generator=generator, output_type="pt").images  # fmt: skip
-        parts.append(made.float())
+        parts.append(pipe(prompts[first : first + 70], generator=generator, **options).images.float())
     return torch.cat(parts)

@@ -6,46 +6,38 @@ import json
 from functools import cache
 
 import numpy as np
-import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
-from torch import Tensor
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from train.languages import corpus
+from train.languages import VOCABULARY, train_bpe
 from train.renders import Renders
 
-VOCABULARY, LENGTH = 1024, 32
+LENGTH = 32
 WIDTH, SECOND_WIDTH = 96, 64
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
 WORD_END = "</w>"
 
 
-def _merges() -> tuple[list[str], list[tuple[str, str]]]:
-    """Every byte alone and at a word's end, so that any text can be written, then the merges learnt."""
-    # An untrained CLIPTokenizer lends its normalizer and splitting, so that training sees what use will see.
-    plain = CLIPTokenizer()
+def _merges() -> list[tuple[str, str]]:
+    # An untrained CLIPTokenizer lends its splitting, so that training sees what use will see.
     tokenizer = Tokenizer(models.BPE(end_of_word_suffix=WORD_END, continuing_subword_prefix=""))
     tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = plain.backend_tokenizer.pre_tokenizer
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY - 2,
-        initial_alphabet=alphabet,
-        end_of_word_suffix=WORD_END,
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(corpus(), trainer)
-    learnt = json.loads(tokenizer.to_str())["model"]["merges"]
-    return alphabet, [(left, right) for left, right in learnt]
+    tokenizer.pre_tokenizer = CLIPTokenizer().backend_tokenizer.pre_tokenizer
+    train_bpe(tokenizer, VOCABULARY - 2, end_of_word_suffix=WORD_END)
+    return [(left, right) for left, right in json.loads(tokenizer.to_str())["model"]["merges"]]
 
 
 @cache
 def prompt_tokenizer() -> CLIPTokenizer:
-    """Lower-case BPE of at most 1024 tokens; the end token is the last id and pads, as in Stable Diffusion."""
-    alphabet, merges = _merges()
+    """Lower-case BPE of at most 1024 tokens; the end token is the last id and pads, as in Stable Diffusion.
+
+    Every byte is there alone and at a word's end, so that any text can be written, then the merges learnt.
+    """
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokens = [*alphabet, *(letter + WORD_END for letter in alphabet)]
     kept = []
-    for left, right in merges:
+    for left, right in _merges():
         if len(tokens) == VOCABULARY - 2:
             break
         kept.append((left, right))
@@ -86,17 +78,21 @@ def text_config(width: int, layers: int) -> CLIPTextConfig:
     )
 
 
-def first_encoder(layers: int = 2) -> CLIPTextModel:
-    """Stable Diffusion's text encoder, with token embeddings large enough to matter from the first step."""
+def _large_embeddings(embeddings: nn.Module) -> None:
+    """Token embeddings large enough to matter from the first step."""
+    nn.init.normal_(embeddings.token_embedding.weight, std=0.3)
+    nn.init.normal_(embeddings.position_embedding.weight, std=0.1)
+
+
+def first_encoder(layers: int) -> CLIPTextModel:
+    """Stable Diffusion's text encoder."""
     encoder = CLIPTextModel(text_config(WIDTH, layers))
-    torch.nn.init.normal_(encoder.embeddings.token_embedding.weight, std=0.3)
-    torch.nn.init.normal_(encoder.embeddings.position_embedding.weight, std=0.1)
+    _large_embeddings(encoder.embeddings)
     return encoder
 
 
 def second_encoder() -> CLIPTextModelWithProjection:
     """SDXL's further encoder, which also gives the pooled embedding."""
-    encoder = CLIPTextModelWithProjection(text_config(SECOND_WIDTH, 2))
-    torch.nn.init.normal_(encoder.text_model.embeddings.token_embedding.weight, std=0.3)
-    torch.nn.init.normal_(encoder.text_model.embeddings.position_embedding.weight, std=0.1)
+    encoder = CLIPTextModelWithProjection(text_config(SECOND_WIDTH, layers=2))
+    _large_embeddings(encoder.text_model.embeddings)
     return encoder

@@ -1,11 +1,6 @@
-"""The autoencoder both diffusion models share: 64x64 pictures as 8x8 latents of 16 channels.
-
-``python -m train.vae`` trains, measures and saves it; an interrupted run goes on where it stopped.
-"""
+"""The autoencoder both diffusion models share: 64x64 pictures as 8x8 latents of 16 channels."""
 
 from __future__ import annotations
-
-import argparse
 
 import numpy as np
 import torch
@@ -13,12 +8,15 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from train.figures import parameters
-from train.loop import WORK, fit
-from train.records import record, trained
+from train.figures import parameters, write_figures
+from train.loop import WORK, Losses, Recipe, Step, fit
 from train.renders import Renders, held_out_renders, train_renders
 
-SEED, STEPS, BATCH = 20_240_300, 2_800, 16
+RECIPES = {
+    "vae": Recipe(
+        "vae", 20_240_300, steps=2_800, batch=16, lr=2.5e-3, weight_decay=1e-3, ema=0.995, evaluate_every=300
+    )
+}
 CHANNELS, PATCH = 16, 8
 LOG_VARIANCE = -6.0
 """Where the posterior starts: at zero its noise would drown the latents before they say anything."""
@@ -27,7 +25,6 @@ FOLDER, LATENTS = WORK / "vae", WORK / "latents.pt"
 
 def build() -> AutoencoderKL:
     """An untrained autoencoder; the full-resolution level is narrow because it costs most of the time."""
-    torch.manual_seed(SEED)
     vae = AutoencoderKL(
         block_out_channels=(16, 32, 48, 64),
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -49,7 +46,7 @@ class PatchComponents(nn.Module):
 
     def __init__(self, renders: Renders, sample: int = 3_000) -> None:
         super().__init__()
-        rows = self._patches(renders.images(np.arange(sample))).permute(0, 2, 3, 1).flatten(0, 2)
+        rows = self._patches(renders[:sample].images()).permute(0, 2, 3, 1).flatten(0, 2)
         mean = rows.mean(0)
         values, vectors = torch.linalg.eigh(torch.cov((rows - mean).T))
         deviation, basis = values[-CHANNELS:].flip(0).sqrt(), vectors[:, -CHANNELS:].flip(1)
@@ -76,12 +73,16 @@ def _edges(made: Tensor, real: Tensor) -> Tensor:
     return sum((F.l1_loss(a, b) for a, b in zip(_slopes(made), _slopes(real), strict=True)), torch.zeros(()))
 
 
+def _images(renders: Renders, index: np.ndarray) -> Tensor:
+    return renders.images(index).contiguous(memory_format=torch.channels_last)
+
+
 @torch.no_grad()
-def decibels(vae: AutoencoderKL, renders: Renders, count: int = 500) -> float:
+def decibels(vae: AutoencoderKL, renders: Renders, count: int) -> float:
     """Mean peak signal-to-noise ratio of reconstructions from the posterior's mean."""
     values = []
     for index in np.array_split(np.arange(count), count // 50):
-        pictures = renders.images(index).contiguous(memory_format=torch.channels_last)
+        pictures = _images(renders, index)
         made = vae.decode(vae.encode(pictures).latent_dist.mean).sample.clamp(-1, 1)
         values.append(-10 * ((made - pictures) / 2).square().mean((1, 2, 3)).log10())
     return float(torch.cat(values).mean())
@@ -92,67 +93,39 @@ def latents(vae: AutoencoderKL, renders: Renders) -> Tensor:
     """Scaled posterior means [N,16,8,8] in half precision."""
     parts = []
     for index in np.array_split(np.arange(len(renders)), max(1, len(renders) // 100)):
-        pictures = renders.images(index).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            mean = vae.encode(pictures).latent_dist.mean.float()
+            mean = vae.encode(_images(renders, index)).latent_dist.mean.float()
         parts.append((mean * vae.config.scaling_factor).half())
     return torch.cat(parts)
 
 
-def train(steps: int) -> AutoencoderKL:
-    """Reconstruction with a component-matching term that fades in the first half."""
+def _standardize(vae: AutoencoderKL, renders: Renders) -> None:
+    """Set the scaling factor from latents; the pipelines know no shift, and the means are near zero."""
+    vae.register_to_config(scaling_factor=1.0)
+    vae.register_to_config(scaling_factor=round(1.0 / float(latents(vae, renders).float().std()), 5))
+
+
+def train(recipe: Recipe) -> None:
+    """Reconstruction with a component-matching term that fades in the first half; then measure and save."""
     renders, held_out = train_renders(), held_out_renders()
     vae, components = build(), PatchComponents(renders)
 
-    def loss(
-        step: int, rng: np.random.Generator, generator: torch.Generator
-    ) -> tuple[Tensor, dict[str, float]]:
-        pictures = renders.images(renders.batch(BATCH, rng)).contiguous(memory_format=torch.channels_last)
+    def losses(step: Step) -> Losses:
+        pictures = _images(renders, renders.batch(recipe.batch, step.rng))
         posterior = vae.encode(pictures).latent_dist
         mean = posterior.mean.float()
-        noise = torch.randn(mean.shape, generator=generator)
+        noise = torch.randn(mean.shape, generator=step.generator)
         made = vae.decode(mean + posterior.std.float() * noise).sample.float()
         mse, l1, edges = F.mse_loss(made, pictures), F.l1_loss(made, pictures), _edges(made, pictures)
         match = F.mse_loss(mean, components(pictures))
         kl = posterior.kl().mean() / mean[0].numel()
-        fade = max(0.02, 1.0 - step / (0.4 * steps))
+        fade = max(0.02, 1.0 - step.number / (0.4 * recipe.steps))
         total = l1 + 2.0 * mse + 0.5 * edges + 0.5 * fade * match + 1e-4 * kl
-        logs = {"mse": mse, "l1": l1, "edges": edges, "match": match, "kl": kl}
-        return total, {name: value.item() for name, value in logs.items()}
+        return {"loss": total, "mse": mse, "l1": l1, "edges": edges, "match": match, "kl": kl}
 
-    fit("vae", vae, loss, steps=steps, lr=2.5e-3, seed=SEED, ema=0.995, weight_decay=1e-3,
-        evaluate=lambda: {"psnr": decibels(vae, held_out, 100)}, evaluate_every=300)  # fmt: skip
-    return vae
-
-
-@torch.no_grad()
-def standardize(vae: AutoencoderKL, renders: Renders, count: int = 4_000) -> None:
-    """Set the scaling factor from measured latents; the pipelines know no shift, and the means are near zero."""
-    vae.register_to_config(scaling_factor=1.0)
-    sample = Renders(renders.pixels[:count], renders.attributes[:count])
-    measured = latents(vae, sample).float()
-    vae.register_to_config(scaling_factor=round(1.0 / float(measured.std()), 5))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=STEPS)
-    steps = parser.parse_args().steps
-    vae = train(steps)
-    standardize(vae, train_renders())
+    fit(recipe, vae, losses, lambda: {"psnr": decibels(vae, held_out, 100)})
+    _standardize(vae, renders[:4_000])
     vae.half().float().save_pretrained(FOLDER)
     LATENTS.unlink(missing_ok=True)
-    record(
-        "vae",
-        command="python -m train.vae",
-        **trained("vae"),
-        batch=BATCH,
-        seed=SEED,
-        parameters=parameters(vae),
-        psnr_held_out=round(decibels(vae, held_out_renders()), 2),
-        scaling_factor=vae.config.scaling_factor,
-    )
-
-
-if __name__ == "__main__":
-    main()
+    psnr, factor = round(decibels(vae, held_out, 500), 2), vae.config.scaling_factor
+    write_figures(recipe, parameters=parameters(vae), psnr_held_out=psnr, scaling_factor=factor)

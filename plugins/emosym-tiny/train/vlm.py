@@ -1,36 +1,37 @@
-"""Pretrain a small vision-language model by captioning: ``python -m train.vlm qwen-vl``, then llava, smolvlm.
+"""The small vision-language models, pretrained by captioning; llava and smolvlm start from qwen-vl.
 
-The loss is on the assistant's tokens alone; no emotion label and no affect word is ever seen. ``--draft``
-saves the model untrained, for developing against.
+The loss is on the assistant's tokens alone; no emotion label and no affect word is ever seen.
 """
 
 from __future__ import annotations
 
-import argparse
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from emosym_tiny.world.distribution import Attributes
-from emosym_tiny.world.language import COLOR_PHRASES, LIGHT_WORDS
+from emosym_tiny.world.phrases import COLOR_PHRASES, LIGHT_WORDS
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, PreTrainedModel, ProcessorMixin
 from transformers.utils import logging
 
-from train.families import FAMILIES, Family, fast_attention
+from train.families import FAMILIES, Family, fast_attention, warm_start
 from train.figures import WEIGHTS, compact_tokenizer, half, parameters, write_figures
 from train.languages import CAPTION, DESCRIBE, STOP
-from train.loop import fit
-from train.records import trained
+from train.loop import Losses, Recipe, Step, fit
 from train.renders import held_out_renders, train_renders
 
-SEEDS = {"qwen-vl": 20_240_310, "llava": 20_240_320, "smolvlm": 20_240_330}
-STEPS = {"qwen-vl": 1600, "llava": 700, "smolvlm": 700}
-LONGEST, BATCH = 64, 48
+RECIPES = {
+    name: Recipe(name, seed, steps, batch=48, lr=2e-3, ema=0.998)
+    for name, seed, steps in (
+        ("qwen-vl", 20_240_310, 1600),
+        ("llava", 20_240_320, 700),
+        ("smolvlm", 20_240_330, 700),
+    )
+}
+LONGEST = 64
 
 
 def prompt_inputs(processor: ProcessorMixin, pictures: np.ndarray, prompt: str) -> dict[str, Tensor]:
@@ -77,7 +78,7 @@ class Captioner:
         return torch.tensor([row + [-100] * (length - len(row)) for row in rows])
 
     def logits(self, pictures: Tensor, prompt: str, answers: Tensor) -> Tensor:
-        """Predictions of every answer token [B,L,V]; padding is on the right, which causal attention skips."""
+        """Predictions of each answer token [B,L,V]; padding is on the right, which causal attention skips."""
         prefix = self.prefixes[prompt]
         ids = torch.cat([prefix.expand(len(answers), -1), answers[:, :-1].clamp(min=0)], 1)
         extra: dict[str, Any] = self.family.pixels(pictures)
@@ -86,18 +87,18 @@ class Captioner:
         hidden = self.model.model(input_ids=ids, use_cache=False, **extra).last_hidden_state
         return self.model.lm_head(hidden[:, len(prefix) - 1 :])
 
-    def loss(
-        self, step: int, rng: np.random.Generator, _: torch.Generator
-    ) -> tuple[Tensor, dict[str, float]]:
+    def losses(self, step: Step, batch: int) -> Losses:
         """Canonical captions on even steps, free ones on odd steps."""
         renders = train_renders()
-        index = renders.batch(BATCH, rng)
-        prompt = (DESCRIBE, CAPTION)[step % 2]
-        texts = renders.full_captions(index) if prompt == DESCRIBE else renders.captions(index, rng)
+        index = renders.batch(batch, step.rng)
+        if step.number % 2:
+            name, prompt, texts = "free", CAPTION, renders.captions(index, step.rng)
+        else:
+            name, prompt, texts = "full", DESCRIBE, renders.full_captions(index)
         answers = self.answers(texts)
         logits = self.logits(torch.from_numpy(renders.pixels[index]), prompt, answers)
         value = F.cross_entropy(logits.float().flatten(0, 1), answers.flatten(), ignore_index=-100)
-        return value, {"full" if prompt == DESCRIBE else "free": float(value.detach())}
+        return {"loss": value, name: value}
 
 
 @torch.no_grad()
@@ -113,63 +114,43 @@ def describe(model: PreTrainedModel, processor: ProcessorMixin, pictures: np.nda
 
 def read_captions(model: PreTrainedModel, processor: ProcessorMixin, count: int) -> dict[str, float]:
     """Share of held-out pictures whose greedy caption names the right things."""
-    renders = held_out_renders()
-    index = np.arange(count)
-    texts, wanted = describe(model, processor, renders.pixels[index]), renders.full_captions(index)
-    items = renders.attributes[:count]
-    print(
-        "\n".join(f"{text!r} <- {want!r}" for text, want in zip(texts[:3], wanted, strict=False)), flush=True
-    )
+    renders = held_out_renders()[:count]
+    texts, wanted = describe(model, processor, renders.pixels), renders.full_captions()
+    print(*zip(texts[:3], wanted, strict=False), sep="\n", flush=True)
 
-    def share(said: Callable[[Attributes], str]) -> float:
-        return round(float(np.mean([said(item) in text for text, item in zip(texts, items, strict=True)])), 4)
+    def named(said: Callable[[Attributes], str]) -> float:
+        hits = [said(item) in text for text, item in zip(texts, renders.attributes, strict=True)]
+        return round(float(np.mean(hits)), 4)
 
     return {
-        "object_word": share(lambda item: item.object_name),
-        "scene_word": share(lambda item: item.scene_name),
-        "light_words": share(lambda item: LIGHT_WORDS[item.brightness_level]),
-        "color_words": share(lambda item: COLOR_PHRASES[item.color_level]),
+        "object_word": named(lambda item: item.object_name),
+        "scene_word": named(lambda item: item.scene_name),
+        "light_words": named(lambda item: LIGHT_WORDS[item.brightness_level]),
+        "color_words": named(lambda item: COLOR_PHRASES[item.color_level]),
         "whole_caption": round(float(np.mean([t == w for t, w in zip(texts, wanted, strict=True)])), 4),
     }
 
 
-def save(model: PreTrainedModel, processor: ProcessorMixin, folder: Path) -> None:
-    """Weights in fp16, config in float32: loading gives a float32 model."""
-    model.save_pretrained(folder, state_dict=half(model))
-    processor.save_pretrained(folder)
-    compact_tokenizer(folder)
-
-
-def main() -> None:
-    """Build, warm-start, train, measure and save the family that is named."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("family", choices=sorted(FAMILIES))
-    parser.add_argument("--steps", type=int, help="1600 for qwen-vl, 700 for those that start from it")
-    parser.add_argument("--draft", action="store_true", help="save it untrained, for developing against")
-    options = parser.parse_args()
+def train(recipe: Recipe) -> None:
+    """Build, warm-start, train, measure and save: fp16 weights that load as float32."""
     logging.set_verbosity_error()
-    name, family, seed = options.family, FAMILIES[options.family], SEEDS[options.family]
-    steps = options.steps or STEPS[name]
-    torch.manual_seed(seed)
+    family, folder = FAMILIES[recipe.name], WEIGHTS / recipe.name
     processor = family.processor()
     model = family.build(processor)
     model.generation_config.do_sample = False
-    if options.draft:
-        save(model, processor, WEIGHTS / name)
-        return
-    if family.warm_start is not None:
-        family.warm_start(AutoModelForImageTextToText.from_pretrained(WEIGHTS / "qwen-vl"), model)
+    if recipe.name != "qwen-vl":
+        warm_start(AutoModelForImageTextToText.from_pretrained(WEIGHTS / "qwen-vl"), model, family)
     captioner = Captioner(model, processor, family)
     fast_attention(model)
-    start = time.time()
-    fit(f"vlm-{name}", model, captioner.loss, steps=steps, lr=2e-3, seed=seed, ema=0.998,
-        evaluate=lambda: read_captions(model, processor, 200), evaluate_every=500)  # fmt: skip
-    save(model, processor, WEIGHTS / name)
-    stored = AutoModelForImageTextToText.from_pretrained(WEIGHTS / name)
-    write_figures(f"vlm-{name}", start=start, **trained(f"vlm-{name}"), seed=seed,
-                  steps=steps, batch=BATCH, parameters=parameters(stored), held_out_pictures=1000,
-                  **read_captions(stored.eval(), processor, 1000))  # fmt: skip
-
-
-if __name__ == "__main__":
-    main()
+    fit(
+        recipe,
+        model,
+        lambda step: captioner.losses(step, recipe.batch),
+        lambda: read_captions(model, processor, 200),
+    )
+    model.save_pretrained(folder, state_dict=half(model))
+    processor.save_pretrained(folder)
+    compact_tokenizer(folder)
+    stored = AutoModelForImageTextToText.from_pretrained(folder).eval()
+    measured = read_captions(stored, processor, 1000)
+    write_figures(recipe, parameters=parameters(stored), held_out_pictures=1000, **measured)

@@ -18,8 +18,9 @@ NEVER = ("emotion", "image_id")
 class Annotation(Mapping[str, Any]):
     """Attributes of one image, read from its file when they are first asked for.
 
-    ``brightness`` and ``colorfulness`` are floats, ``object`` a list, the rest as written. With ``hidden`` (the learner
-    does not get the image's label) ``reasoning``, which may name the emotion, gives way to ``reasoning_blind``.
+    ``brightness`` and ``colorfulness`` are floats, ``object`` a list, the rest as written. With ``hidden``
+    (the learner does not get the image's label) ``reasoning``, which may name the emotion, gives way to
+    ``reasoning_blind``.
     """
 
     def __init__(self, file: Path, hidden: bool = False) -> None:

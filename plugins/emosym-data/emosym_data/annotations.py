@@ -29,7 +29,7 @@ WORDS = {
 
 
 class AnnotationKnowledge(TextKnowledge[AnnotationsConfig]):
-    """The text of ``field``, or ``template`` filled with the sample's attributes; None where the sample has neither."""
+    """The text of ``field``, or ``template`` filled with the sample's attributes; None without either."""
 
     def __init__(self, config: AnnotationsConfig, context: Context) -> None:
         super().__init__(config, context)
@@ -58,12 +58,12 @@ def check_template(template: str) -> None:
         raise EmosymError(
             "data.bad-template",
             f"cannot read the template {template!r}",
-            hint="write {name} for an annotation and [, {name}] for a part that may fall away; brackets do not nest",
+            hint="write {name} for an annotation, [, {name}] for a part that may go; do not nest brackets",
         )
 
 
 def fill(template: str, attributes: Mapping[str, Any]) -> str | None:
-    """The sentence, None where not one annotation of the template is there, or one outside brackets is missing."""
+    """The sentence; None where none of its annotations is there, or one outside brackets is missing."""
     said, text = False, ""
     for optional, fixed in _PART.findall(template):
         part = optional or fixed
@@ -72,7 +72,7 @@ def fill(template: str, attributes: Mapping[str, Any]) -> str | None:
             if optional:
                 continue
             return None
-        text += _NAME.sub(lambda match, values=values: str(values[match[1]]), part)  # type: ignore[misc]
+        text += part.format_map(values)
         said = said or bool(values)
     return " ".join(text.split()) if said else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -32,14 +32,14 @@ class SubsetConfig(ComponentConfig):
 
     def limit_of(self, split: str) -> int | None:
         """The most images of ``split``."""
-        return self.limit.get(split) if isinstance(self.limit, dict) else self.limit  # type: ignore[call-overload]
+        return self.limit.get(cast("Split", split)) if isinstance(self.limit, dict) else self.limit
 
 
 class ReaderConfig(SubsetConfig):
     """What readers of folders share."""
 
     verify: bool = False
-    """Also open every picture when checking the data, and compare contents between splits (minutes on a large set)."""
+    """Also open every picture when checking the data, and compare splits (minutes on a large set)."""
 
 
 class EmoSetConfig(ReaderConfig):
@@ -87,9 +87,7 @@ class HfConfig(SubsetConfig):
     """Column with a unique id; by default split and row number."""
     columns: list[str] = Field(default_factory=list)
     """Columns that become attributes (scene, object, reasoning …)."""
-    splits: dict[Split, str | None] = Field(
-        default_factory=lambda: {"train": "train", "val": "validation", "test": "test"}  # type: ignore[arg-type]
-    )
+    splits: dict[Split, str | None] = Field(default={"train": "train", "val": "validation", "test": "test"})
     """What train, val and test are called; null for val takes ``val_fraction`` out of train."""
     val_fraction: float = Field(default=0.1, gt=0, lt=1)
     """Share of train that becomes val where ``splits.val`` is null; by class, by ``subset_seed``."""
@@ -119,8 +117,11 @@ class AnnotationsConfig(KnowledgeConfig):
 
     field: str | None = None
     """Take the text of this annotation (reasoning, caption …) instead of the template."""
-    template: str = "a picture[ of {object}][ in a {scene}][, {brightness}][, {colorfulness}][, {facial_expression}][, {human_action}]"
-    """What to say of an image. {name} is an annotation; a part in [brackets] falls away where its annotation is missing."""
+    template: str = (
+        "a picture[ of {object}][ in a {scene}][, {brightness}][, {colorfulness}]"
+        "[, {facial_expression}][, {human_action}]"
+    )
+    """What to say of an image. {name} is an annotation; a part in [brackets] goes where it is missing."""
 
 
 class JsonlConfig(KnowledgeConfig):

@@ -1,4 +1,4 @@
-"""What `emosym plugins check` runs for this plugin: small sound folders in the layouts it reads, and a file of texts."""
+"""What `emosym plugins check` runs for this plugin: small sound folders, and a file of texts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ from emosym.testing import DatasetSuite, KnowledgeSuite
 
 COUNTS = {"train": 5, "val": 2, "test": 2}
 """Images of each emotion."""
+ATTRIBUTES = {
+    "brightness": 0.2,
+    "colorfulness": "0.9",
+    "scene": "amusement_park",
+    "object": ["Ferris wheel", "Balloon"],
+    "reasoning_blind": "so high",
+}
 
 
 def noise(seed: int, size: tuple[int, int] = (6, 6)) -> Image.Image:
@@ -41,10 +48,8 @@ def write_emoset(root: Path, columns: int = 3) -> Path:
                 id = f"{emotion}_{number:05d}"
                 image, annotation = f"image/{emotion}/{id}.jpg", f"annotation/{emotion}/{id}.json"
                 paint(root / image, seed)
-                content: dict[str, Any] = {
-                    "image_id": id, "emotion": emotion, "brightness": 0.2, "colorfulness": "0.9", "scene": "amusement_park",
-                    "object": ["Ferris wheel", "Balloon"], "reasoning": f"it makes one feel {emotion}", "reasoning_blind": "so high",
-                }  # fmt: skip
+                reasoning = f"it makes one feel {emotion}"
+                content = {**ATTRIBUTES, "image_id": id, "emotion": emotion, "reasoning": reasoning}
                 (root / annotation).parent.mkdir(parents=True, exist_ok=True)
                 (root / annotation).write_text(json.dumps(content))
                 middle = [id] if columns == 4 else []

@@ -9,19 +9,19 @@ from typing import Any
 
 from emosym_registry import EmosymError
 
-from emosym.contracts import SPLITS, Context, Dataset, Sample
+from emosym.contracts import SPLITS, Context, Sample
 from emosym_data.annotation import Annotation
 from emosym_data.config import EmoSetConfig
 from emosym_data.emoset_index import Row, read_emotions, read_index
 from emosym_data.files import check_pictures, missing_files
 from emosym_data.findings import Findings
 from emosym_data.labels import Labeller
-from emosym_data.splits import check_split
+from emosym_data.splits import MEND, SplitDataset
 from emosym_data.subset import choose
 
 
-class EmoSet(Dataset[EmoSetConfig]):
-    """Images with eight emotions and six attributes (Yang et al., ICCV 2023); labels of the run: Mikels' eight or binary.
+class EmoSet(SplitDataset[EmoSetConfig]):
+    """Images with eight emotions and six attributes (Yang et al., ICCV 2023), read as eight or binary.
 
     A sample's id is EmoSet's own (``amusement_03317``).
     """
@@ -34,17 +34,10 @@ class EmoSet(Dataset[EmoSetConfig]):
     def __init__(self, config: EmoSetConfig, context: Context) -> None:
         super().__init__(config, context)
         self.reading = config
-        self._splits: dict[str, list[Sample]] = {}
 
     def root(self) -> Path:
         """The folder to read."""
         return self.reading.root.expanduser()
-
-    def split(self, name: str) -> Sequence[Sample]:
-        check_split(name, self.name)
-        if name not in self._splits:
-            self._splits[name] = self._read(name)
-        return self._splits[name]
 
     def problems(self) -> list[str]:
         findings = Findings()
@@ -54,9 +47,7 @@ class EmoSet(Dataset[EmoSetConfig]):
                 return [f"{root}: no such folder; set data.params.root to a folder in EmoSet's layout"]
             self._check(root, findings)
         except EmosymError as error:
-            findings.add(
-                error.id, f"{self.name}: {error.message}" + (f"; {error.hint}" if error.hint else "")
-            )
+            findings.add_error(error)
         except OSError as error:
             findings.add("unreadable", f"{self.name}: {error}; check disk and permissions")
         return findings.lines()
@@ -72,25 +63,15 @@ class EmoSet(Dataset[EmoSetConfig]):
         emotions = read_emotions(root, findings)
         rows = read_index(root / f"{name}.json", emotions, findings)
         if findings:
-            lines = "\n".join(f"  {line}" for line in findings.lines())
-            raise EmosymError(
-                "data.unsound",
-                f"{self.name} cannot be read:\n{lines}",
-                hint="mend these, then run: emosym data check",
-            )
+            raise findings.error("data.unsound", str(root), MEND)
         label = Labeller(self.context.labels, emotions, self.name)
         chosen = choose([row.emotion for row in rows], name, self.reading)
         samples = []
         for index in chosen.indices:
             row, hidden = rows[index], index in chosen.hidden
-            samples.append(
-                Sample(
-                    row.id,
-                    (root / row.image,),
-                    None if hidden else label(row.emotion),
-                    self._attributes(root, row, hidden),
-                )
-            )
+            emotion = None if hidden else label(row.emotion)
+            attributes = self._attributes(root, row, hidden)
+            samples.append(Sample(row.id, (root / row.image,), emotion, attributes))
         return samples
 
     def _attributes(self, root: Path, row: Row, hidden: bool) -> Mapping[str, Any]:
@@ -133,7 +114,7 @@ class EmoSet(Dataset[EmoSetConfig]):
 def _check_rows(
     file: Path, rows: Sequence[Row], seen: dict[str, str], ids: dict[str, str], findings: Findings
 ) -> None:
-    """Find images and ids that occur twice, in one split or in two; ``seen`` and ``ids`` remember earlier splits."""
+    """Find images and ids that occur twice; ``seen`` and ``ids`` remember earlier splits."""
     for row in rows:
         if row.image in seen:
             if seen[row.image] == file.name:

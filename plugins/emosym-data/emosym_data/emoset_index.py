@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from emosym_registry import did_you_mean
+from emosym_registry.errors import unknown
 
 from emosym.contracts import MIKELS_8
 from emosym_data.findings import Findings
@@ -71,14 +71,8 @@ def read_index(file: Path, emotions: Sequence[str], findings: Findings) -> list[
         if isinstance(row, str):
             wrong.append((number, "bad row", row))
         elif row.emotion not in emotions:
-            near = did_you_mean(row.emotion, emotions)
-            wrong.append(
-                (
-                    number,
-                    "unknown emotion",
-                    f"unknown emotion {row.emotion!r}; {near or 'known: ' + ', '.join(emotions)}",
-                )
-            )
+            error = unknown("data.unknown-label", "emotion", row.emotion, emotions)
+            wrong.append((number, "unknown emotion", f"{error.message}; {error.hint}"))
         else:
             rows.append(row)
     if wrong:
@@ -91,8 +85,8 @@ def read_index(file: Path, emotions: Sequence[str], findings: Findings) -> list[
 def _row(cells: Any) -> Row | str:
     """The row, or what is wrong with it."""
     if not isinstance(cells, list) or len(cells) not in (3, 4):
-        found = f"{len(cells)} columns" if isinstance(cells, list) else type(cells).__name__
-        return f"{found}; 3 (emotion, image, annotation) or 4 (emotion, id, image, annotation) are expected"
+        seen = f"{len(cells)} columns" if isinstance(cells, list) else type(cells).__name__
+        return f"{seen}; 3 (emotion, image, annotation) or 4 (emotion, id, image, annotation) are expected"
     if not all(isinstance(cell, str) and cell for cell in cells):
         return "a column is empty or not text; emotion and paths are expected"
     image, annotation = (PurePosixPath(cell.replace("\\", "/")) for cell in cells[-2:])

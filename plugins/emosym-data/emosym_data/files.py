@@ -33,7 +33,7 @@ def _names(folder: Path) -> frozenset[str]:
 
 
 def check_pictures(root: Path, images: Iterable[tuple[str, str]], findings: Findings) -> None:
-    """Open every picture of (split, path), and find the same content in two splits. Missing files are not reported."""
+    """Open every picture of (split, path) that is there, and find the same content in two splits."""
     contents: dict[bytes, tuple[str, str]] = {}
     for split, path in images:
         file = root / path

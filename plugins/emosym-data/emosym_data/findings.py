@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from emosym_registry import EmosymError
+
 CAP = 12
 """Lines shown of each kind."""
 
@@ -22,14 +24,25 @@ class Findings:
         for line in lines:
             self.add(kind, line)
 
+    def add_error(self, error: EmosymError, kind: str = "") -> None:
+        """Note an error and its hint, once; its kind is its id where none is given."""
+        line, kind = error.message + (error.hint and f"; {error.hint}"), kind or error.id
+        if line not in self._kinds.get(kind, ()):
+            self.add(kind, line)
+
     def __bool__(self) -> bool:
         return bool(self._kinds)
 
-    def lines(self, cap: int = CAP) -> list[str]:
-        """``file: what; what to do``, at most ``cap`` of a kind and then ``... and 132 more: missing image``."""
+    def lines(self) -> list[str]:
+        """``file: what; what to do``, :data:`CAP` of a kind, then ``... and 132 more: missing image``."""
         shown = []
         for kind, lines in self._kinds.items():
-            shown += lines[:cap]
-            if len(lines) > cap:
-                shown.append(f"... and {len(lines) - cap} more: {kind}")
+            shown += lines[:CAP]
+            if len(lines) > CAP:
+                shown.append(f"... and {len(lines) - CAP} more: {kind}")
         return shown
+
+    def error(self, id: str, what: str, hint: str) -> EmosymError:
+        """That ``what`` cannot be used, and why."""
+        lines = "".join(f"\n  {line}" for line in self.lines())
+        return EmosymError(id, f"{what} cannot be used:{lines}", hint=hint)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, cast, overload
 
-from emosym_registry import EmosymError, did_you_mean
-from emosym_registry.errors import first_line
+from emosym_registry import EmosymError
+from emosym_registry.errors import first_line, unknown
 
-from emosym.contracts import SPLITS, Context, Dataset, ImageSource, Sample
-from emosym_data.config import HfConfig
+from emosym.contracts import SPLITS, Context, ImageSource, Sample
+from emosym_data.config import HfConfig, Split
 from emosym_data.findings import Findings
 from emosym_data.labels import Labeller
-from emosym_data.splits import check_split
+from emosym_data.splits import SplitDataset
 from emosym_data.subset import choose, stratified
 
 
@@ -48,19 +48,12 @@ class HfSplit(Sequence[Sample]):
         return set(self._labels)
 
 
-class HfDataset(Dataset[HfConfig]):
+class HfDataset(SplitDataset[HfConfig]):
     """Images of an image column with emotions of a label column."""
 
     def __init__(self, config: HfConfig, context: Context) -> None:
         super().__init__(config, context)
         self._loaded: Any = None
-        self._splits: dict[str, HfSplit] = {}
-
-    def split(self, name: str) -> Sequence[Sample]:
-        check_split(name, "hf")
-        if name not in self._splits:
-            self._splits[name] = self._read(name)
-        return self._splits[name]
 
     def problems(self) -> list[str]:
         findings = Findings()
@@ -68,23 +61,18 @@ class HfDataset(Dataset[HfConfig]):
             try:
                 samples = self.split(name)
             except EmosymError as error:
-                line = error.message + (f"; {error.hint}" if error.hint else "")
-                if line not in findings.lines():  # a dataset that does not load fails for each split
-                    findings.add(error.id, line)
+                findings.add_error(error)  # the same one for each split where the dataset does not load
                 continue
             if not samples:
                 findings.add(
                     "empty split", f"{self.config.path}: {name} is empty; every split needs some images"
                 )
             elif name == "train" and self.config.labelled is None and self.config.label_fraction is None:
-                absent = set(range(len(self.context.labels))) - self._splits[name].labels()
-                findings.extend(
-                    "empty class",
-                    (
-                        f"{self.config.path}: no image of {self.context.labels.names[i]} in train; every emotion needs some"
-                        for i in sorted(absent)
-                    ),
-                )
+                assert isinstance(samples, HfSplit)
+                present = samples.labels()
+                names = (name for i, name in enumerate(self.context.labels.names) if i not in present)
+                where, what = self.config.path, "in train; every emotion needs some"
+                findings.extend("empty class", (f"{where}: no image of {name} {what}" for name in names))
         return findings.lines()
 
     def facts(self) -> Mapping[str, Any]:
@@ -93,7 +81,7 @@ class HfDataset(Dataset[HfConfig]):
         return {"source": self.config.path} | ({"licence": licence} if licence else {})
 
     def _read(self, name: str) -> HfSplit:
-        theirs = self.config.splits[name]  # type: ignore[index]
+        theirs = self.config.splits[cast("Split", name)]
         carved = self.config.splits["val"] is None
         rows = self._rows(str(theirs if theirs is not None else self.config.splits["train"]))
         emotions = self._emotions(rows)
@@ -126,21 +114,21 @@ class HfDataset(Dataset[HfConfig]):
     def _emotions(self, rows: Any) -> list[str | None]:
         """The emotion of every row, in lower case; None where it has none."""
         names = self._names(rows)
-        found: list[str | None] = []
+        emotions: list[str | None] = []
         for number, value in enumerate(rows[self.config.label]):
             if value is None or (isinstance(value, int) and value < 0):
-                found.append(None)
+                emotions.append(None)
             elif isinstance(value, int) and names is not None and value < len(names):
-                found.append(names[value])
+                emotions.append(names[value])
             elif isinstance(value, str):
-                found.append(value.lower())
+                emotions.append(value.lower())
             else:
                 raise EmosymError(
                     "data.no-label-names",
                     f"{self.config.path}: row {number} has the label {value!r}, and no name for it is known",
                     hint="list the emotions in data.params.names, in the order of their numbers",
                 )
-        return found
+        return emotions
 
     def _names(self, rows: Any) -> list[str] | None:
         names = self.config.names or getattr(rows.features[self.config.label], "names", None)
@@ -152,27 +140,12 @@ class HfDataset(Dataset[HfConfig]):
 
         loaded = self._load()
         if theirs not in loaded:
-            near = did_you_mean(theirs, loaded)
-            raise EmosymError(
-                "data.no-split",
-                f"{self.config.path} has no split {theirs!r}" + (f"; {near}" if near else ""),
-                hint=f"it has {', '.join(loaded)}: name them in data.params.splits",
-            )
+            raise unknown("data.no-split", "split", theirs, loaded, where=self.config.path)
         rows = loaded[theirs]
-        wanted = [
-            self.config.image,
-            self.config.label,
-            *self.config.columns,
-            *([self.config.id] if self.config.id else []),
-        ]
-        for column in wanted:
+        wanted = [self.config.image, self.config.label, *self.config.columns, self.config.id]
+        for column in filter(None, wanted):
             if column not in rows.features:
-                near = did_you_mean(column, rows.features)
-                raise EmosymError(
-                    "data.no-column",
-                    f"{self.config.path} has no column {column!r}" + (f"; {near}" if near else ""),
-                    hint=f"columns: {', '.join(rows.features)}",
-                )
+                raise unknown("data.no-column", "column", column, rows.features, where=self.config.path)
         if isinstance(rows.features[self.config.image], Image):
             rows = rows.cast_column(self.config.image, Image(decode=False))
         return rows

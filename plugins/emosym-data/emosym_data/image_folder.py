@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emosym_registry import EmosymError, did_you_mean
+from emosym_registry import EmosymError
+from emosym_registry.errors import unknown
 
-from emosym.contracts import MIKELS_8, SPLITS, Context, Dataset, LabelSet, Sample
+from emosym.contracts import MIKELS_8, SPLITS, Context, LabelSet, Sample
 from emosym_data.config import ImageFolderConfig
 from emosym_data.files import check_pictures
 from emosym_data.findings import Findings
 from emosym_data.labels import BINARY, Labeller
-from emosym_data.splits import check_split
+from emosym_data.splits import MEND, SplitDataset
 from emosym_data.subset import choose, class_orders
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
@@ -31,38 +32,20 @@ class Picture:
     emotion: str
 
 
-class ImageFolder(Dataset[ImageFolderConfig]):
+class ImageFolder(SplitDataset[ImageFolderConfig]):
     """ROOT/EMOTION/*.jpg with a seeded, stratified split, or ROOT/{train,val,test}/EMOTION/*.jpg.
 
-    Folder names are compared without case. A sample's id is its path in the root. Listings are sorted, so the split
-    depends on names and seed alone.
+    Folder names are compared without case. A sample's id is its path in the root. Listings are sorted, so the
+    split depends on names and seed alone.
     """
 
     def __init__(self, config: ImageFolderConfig, context: Context) -> None:
         super().__init__(config, context)
         self._listed: dict[str, list[Picture]] | None = None
-        self._splits: dict[str, list[Sample]] = {}
 
     def root(self) -> Path:
         """The folder to read."""
         return self.config.root.expanduser()
-
-    def split(self, name: str) -> Sequence[Sample]:
-        check_split(name, "image-folder")
-        if name not in self._splits:
-            pictures = self._pictures()[name]
-            emotions = self._emotions()
-            label = Labeller(self.context.labels, emotions, str(self.root()))
-            chosen = choose([one.emotion for one in pictures], name, self.config)
-            self._splits[name] = [
-                Sample(
-                    pictures[i].path,
-                    (self.root() / pictures[i].path,),
-                    None if i in chosen.hidden else label(pictures[i].emotion),
-                )
-                for i in chosen.indices
-            ]
-        return self._splits[name]
 
     def problems(self) -> list[str]:
         findings = Findings()
@@ -83,6 +66,17 @@ class ImageFolder(Dataset[ImageFolderConfig]):
         names = "\n".join(f"{split} {one.path}" for split in SPLITS for one in self._pictures()[split])
         return {"sha256": hashlib.sha256(names.encode()).hexdigest()}
 
+    def _read(self, name: str) -> list[Sample]:
+        root, pictures = self.root(), self._pictures()[name]
+        label = Labeller(self.context.labels, self._emotions(), str(root))
+        chosen = choose([one.emotion for one in pictures], name, self.config)
+        samples = []
+        for index in chosen.indices:
+            one = pictures[index]
+            emotion = None if index in chosen.hidden else label(one.emotion)
+            samples.append(Sample(one.path, (root / one.path,), emotion))
+        return samples
+
     def _emotions(self) -> tuple[str, ...]:
         """The emotions the folder may have: the run's labels, or Mikels' eight where those are binary."""
         return expected_emotions(self.context.labels, self.root())
@@ -94,12 +88,7 @@ class ImageFolder(Dataset[ImageFolderConfig]):
             findings = Findings()
             listed = self._list(self.root(), findings)
             if findings:
-                lines = "\n".join(f"  {line}" for line in findings.lines())
-                raise EmosymError(
-                    "data.unsound",
-                    f"{self.root()} cannot be read:\n{lines}",
-                    hint="mend these, then run: emosym data check",
-                )
+                raise findings.error("data.unsound", str(self.root()), MEND)
             self._listed = listed
         return self._listed
 
@@ -135,7 +124,7 @@ class ImageFolder(Dataset[ImageFolderConfig]):
 
 
 def expected_emotions(labels: LabelSet, root: Path) -> tuple[str, ...]:
-    """Names of emotion folders for ``labels``; binary takes Mikels' eight unless the folders are named so themselves."""
+    """Names of emotion folders for ``labels``; binary takes Mikels' eight unless folders have its names."""
     folders = {name.lower() for name in _folders(root)} if root.is_dir() else set()
     inner = {name.lower() for name in _folders(root / "train")} if (root / "train").is_dir() else set()
     if set(labels.names) == BINARY and not (folders | inner) >= BINARY:
@@ -159,11 +148,8 @@ def _list_emotions(
     for folder in _folders(base):
         emotion = folder.lower()
         if emotion not in emotions:
-            near = did_you_mean(emotion, emotions)
-            findings.add(
-                "unknown emotion",
-                f"{base / folder}: unknown emotion {folder!r}; {near or 'known: ' + ', '.join(emotions)}",
-            )
+            error = unknown("data.unknown-label", "emotion", folder, emotions, where=str(base / folder))
+            findings.add_error(error, "unknown emotion")
             continue
         with os.scandir(base / folder) as entries:
             names = sorted(
@@ -178,16 +164,11 @@ def _list_emotions(
                     "not a picture",
                     f"{base / folder / name}: not a picture; move it away ({', '.join(EXTENSIONS)})",
                 )
-    found = {one.emotion for one in pictures}
     if complete:
+        absent = [one for one in emotions if one not in {picture.emotion for picture in pictures}]
         findings.extend(
-            "empty class",
-            (
-                f"{base / one}: no pictures of {one}; every emotion needs some"
-                for one in emotions
-                if one not in found
-            ),
+            "empty class", (f"{base / one}: no pictures of {one}; every emotion needs some" for one in absent)
         )
-    elif not found:
+    elif not pictures:
         findings.add("empty split", f"{base}: no pictures; every split needs some")
     return pictures

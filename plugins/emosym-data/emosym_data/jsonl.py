@@ -29,9 +29,9 @@ class JsonlKnowledge(TextKnowledge[JsonlConfig]):
         if isinstance(source, Path) and self.by_image:
             parts = source.parts
             for start in range(len(parts) - 1, -1, -1):
-                found = self.by_image.get(Path(*parts[start:]).as_posix())
-                if found is not None:
-                    return found
+                text = self.by_image.get(Path(*parts[start:]).as_posix())
+                if text is not None:
+                    return text
         return None
 
     def texts(self, samples: Sequence[Sample]) -> list[str | None]:
@@ -78,12 +78,8 @@ def read_texts(file: Path) -> tuple[dict[str, str], dict[str, str]]:
     if not findings and not by_id and not by_image:
         findings.add("empty", f"{file}: no texts in it")
     if findings:
-        shown = "\n".join(f"  {line}" for line in findings.lines())
-        raise EmosymError(
-            "data.bad-knowledge",
-            f"{file} cannot be used:\n{shown}",
-            hint='every line is {"id": …, "text": …} or {"image": …, "text": …}',
-        )
+        hint = 'every line is {"id": …, "text": …} or {"image": …, "text": …}'
+        raise findings.error("data.bad-knowledge", str(file), hint)
     return by_id, by_image
 
 

@@ -17,8 +17,8 @@ KnowledgeConfigT = TypeVar("KnowledgeConfigT", bound=KnowledgeConfig, default=Kn
 class TextKnowledge(Knowledge[KnowledgeConfigT]):
     """Knowledge that has, or has not, one text for a sample.
 
-    With ``shuffle`` the texts of one call change places among its samples, so call it once with the whole training set;
-    the order of the samples does not matter.
+    With ``shuffle`` the texts of one call change places among its samples, so call it once with the whole
+    training set; the order of the samples does not matter.
     """
 
     @abstractmethod
@@ -37,7 +37,7 @@ class TextKnowledge(Knowledge[KnowledgeConfigT]):
 def derange(ids: Sequence[str], texts: Sequence[str | None], seed: int) -> list[str | None]:
     """Every text moved to another sample that has one, none kept (one random cycle); None stays None.
 
-    A lone text has nowhere to go and becomes None. The result depends on ids, texts and seed, not on their order.
+    A lone text has nowhere to go and becomes None. The order of ids and texts does not matter.
     """
     owners = sorted((i for i, text in enumerate(texts) if text is not None), key=lambda i: ids[i])
     result: list[str | None] = [None] * len(texts)

@@ -12,7 +12,7 @@ BINARY = {"negative", "positive"}
 
 
 class Labeller:
-    """Maps emotion names to indices of the run's labels: the same names in any order, or Mikels' eight to binary."""
+    """Maps emotion names to the run's labels: the same names in any order, or Mikels' eight to binary."""
 
     def __init__(self, labels: LabelSet, emotions: Sequence[str], who: str) -> None:
         self.labels = labels

@@ -1,4 +1,4 @@
-"""What this plugin offers; imports nothing heavy."""
+"""What this plugin has: components by name; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -16,28 +16,18 @@ def emosym_plugin_info() -> PluginInfo:
 
 @hookimpl
 def emosym_components() -> Iterable[ComponentSpec]:
-    return (
-        ComponentSpec(
-            "dataset", "emoset", "emosym_data.emoset:EmoSet", "emosym_data.config:EmoSetConfig",
-            "A folder in the layout of EmoSet-118K, with its attributes",
-            conformance="emosym_data.conformance:EmoSet",
-        ),
-        ComponentSpec(
-            "dataset", "image-folder", "emosym_data.image_folder:ImageFolder", "emosym_data.config:ImageFolderConfig",
-            "A folder of pictures for each emotion (FI), with splits or a seeded stratified one",
-            conformance="emosym_data.conformance:ImageFolder",
-        ),
-        ComponentSpec(
-            "dataset", "hf", "emosym_data.hf:HfDataset", "emosym_data.config:HfConfig",
-            "A dataset of the Hugging Face datasets library, from the hub or a folder",
-            conformance="emosym_data.conformance:Hf",
-        ),
-        ComponentSpec(
-            "knowledge", "annotations", "emosym_data.annotations:AnnotationKnowledge", "emosym_data.config:AnnotationsConfig",
-            "Text from the dataset's annotations: a field that holds text, or a template over attributes",
-        ),
-        ComponentSpec(
-            "knowledge", "jsonl", "emosym_data.jsonl:JsonlKnowledge", "emosym_data.config:JsonlConfig",
-            "Text from a JSON-lines file, by sample id or image path", conformance="emosym_data.conformance:Jsonl",
-        ),
-    )  # fmt: skip
+    folder = "A folder of pictures for each emotion (FI), with splits or a seeded stratified one"
+    hub = "A dataset of the Hugging Face datasets library, from the hub or a folder"
+    text = "Text from the dataset's annotations: a field that holds text, or a template over attributes"
+    lines = "Text from a JSON-lines file, by sample id or image path"
+    yield _component("dataset", "emoset", "emoset:EmoSet", "EmoSet", "A folder in EmoSet-118K's layout")
+    yield _component("dataset", "image-folder", "image_folder:ImageFolder", "ImageFolder", folder)
+    yield _component("dataset", "hf", "hf:HfDataset", "Hf", hub)
+    yield _component("knowledge", "annotations", "annotations:AnnotationKnowledge", "Annotations", text)
+    yield _component("knowledge", "jsonl", "jsonl:JsonlKnowledge", "Jsonl", lines)
+
+
+def _component(kind: str, name: str, target: str, stem: str, summary: str) -> ComponentSpec:
+    """``stem`` begins the name of its config model and is that of its conformance suite."""
+    config, suite = f"emosym_data.config:{stem}Config", f"emosym_data.conformance:{stem}"
+    return ComponentSpec(kind, name, f"emosym_data.{target}", config, summary, conformance=suite)

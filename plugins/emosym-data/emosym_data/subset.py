@@ -32,9 +32,9 @@ def choose(labels: Sequence[Hashable], split: str, config: SubsetConfig) -> Chos
 
 
 def stratified(labels: Sequence[Hashable], count: int, seed: int) -> list[int]:
-    """``count`` indices with the classes in proportion (each at least once where there is room), in ascending order.
+    """``count`` ascending indices, the classes in proportion, each at least once where there is room.
 
-    A class's images are drawn from one seeded order, so a larger draw contains a smaller one's share of each class.
+    Each class is drawn from one seeded order, so a larger draw contains a smaller one's share of it.
     """
     if count >= len(labels):
         return list(range(len(labels)))
@@ -44,7 +44,7 @@ def stratified(labels: Sequence[Hashable], count: int, seed: int) -> list[int]:
 
 
 def class_orders(labels: Sequence[Hashable], seed: int) -> list[list[int]]:
-    """The indices of each class in a seeded order; classes sorted by name, so only their own images matter."""
+    """Each class's indices in a seeded order; classes go by name, so only their own images matter."""
     classes: dict[Hashable, list[int]] = {}
     for index, label in enumerate(labels):
         classes.setdefault(label, []).append(index)
@@ -56,7 +56,7 @@ def class_orders(labels: Sequence[Hashable], seed: int) -> list[list[int]]:
 
 
 def _shares(sizes: Sequence[int], count: int) -> list[int]:
-    """How many of each class: in proportion by largest remainder, and at least one each where ``count`` allows it."""
+    """How many of each class: by largest remainder, and at least one where ``count`` allows it."""
     exact = [count * size / sum(sizes) for size in sizes]
     shares = [int(part) for part in exact]
     by_remainder = sorted(range(len(sizes)), key=lambda i: (shares[i] - exact[i], i))

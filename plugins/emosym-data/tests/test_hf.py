@@ -92,9 +92,9 @@ def test_val_can_be_taken_out_of_train(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"image": "pictur"}, "no column 'pictur'; did you mean \"picture\""),
-        ({"splits": {"train": "trian", "val": "validation", "test": "test"}}, "no split 'trian'"),
-        ({"id": "scenes"}, "no column 'scenes'"),
+        ({"image": "pictur"}, "unknown column 'pictur'; did you mean \"picture\""),
+        ({"splits": {"train": "trian", "val": "validation", "test": "test"}}, "unknown split 'trian'"),
+        ({"id": "scenes"}, "unknown column 'scenes'"),
     ],
 )
 def test_wrong_names_are_problems(tmp_path: Path, params: dict[str, Any], message: str) -> None:

@@ -36,10 +36,10 @@ def mark(url: str) -> str:
 
 
 def fill(part: str, values: Mapping[str, str], run: str) -> str:
-    """One part of a marked and parsed URL with the secrets and the run folder in their places; neither is read again."""
+    """One part of a marked and parsed URL with secrets and run folder in place; neither is read again."""
     return re.sub(
         rf"\{{run\}}|{_MARKED.pattern}",
-        lambda found: values[found[1]] if found[1] else run,
+        lambda match: values[match[1]] if match[1] else run,
         part,
         flags=re.ASCII,
     )

@@ -1,4 +1,4 @@
-"""The Online Emotional Memory Bank (OEMB), what both storages share: checking what is offered, turning decisions into ledger lines, and going back in history."""
+"""The Online Emotional Memory Bank (OEMB): what both storages share, from candidates to the ledger."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from emosym_registry import EmosymError
@@ -33,9 +34,10 @@ class Contents:
 class Bank(MemoryBank[BankConfigT]):
     """A memory bank whose storage a subclass provides.
 
-    The first :meth:`view` fixes the originals (ids and labels); a later view of others is an error. Only labelled
-    originals can be masked, and α counts them alone. An admitted image that takes an older one's place also takes over
-    the original which that one masked, so ``Refresh.replaced`` lists only originals that were unmasked before.
+    The first :meth:`view` fixes the originals (ids and labels); a later view of others is an error. Only
+    labelled originals can be masked, and α counts them alone. An admitted image that takes an older one's
+    place also takes over the original which that one masked, so ``Refresh.replaced`` lists only originals
+    that were unmasked before.
     """
 
     def __init__(self, config: BankConfigT, context: Context) -> None:
@@ -69,7 +71,7 @@ class Bank(MemoryBank[BankConfigT]):
 
     @abstractmethod
     def _store_snapshot(self, id: str, number: int) -> None:
-        """Remember that ``id`` means the state after ledger line ``number``; doing it twice changes nothing."""
+        """Remember that ``id`` is the state after ledger line ``number``; twice changes nothing."""
 
     @abstractmethod
     def _snapshots(self) -> dict[str, int]:
@@ -91,7 +93,7 @@ class Bank(MemoryBank[BankConfigT]):
         self._usable()
         originals = self._known_originals()
         self._check_confidences(originals, confidences)
-        offered = [describe(one, index, self.context.labels) for index, one in enumerate(candidates)]
+        described = [describe(one, index, self.context.labels) for index, one in enumerate(candidates)]
         situation = Situation(
             self.config,
             originals,
@@ -100,10 +102,10 @@ class Bank(MemoryBank[BankConfigT]):
             self._features([one.id for one in self._state.held]),
             self.context.labels.names,
         )
-        decisions = decide(situation, [one.candidate for one in offered])
+        decisions = decide(situation, [one.candidate for one in described])
         admitted = [one for one in decisions if one.replaced is not None]
-        lines = list(self._refresh_lines(step, decisions, offered))
-        self._append(lines, [offered[one.candidate.index].picture for one in admitted])
+        lines = list(self._refresh_lines(step, decisions, described))
+        self._append(lines, [described[one.candidate.index].picture for one in admitted])
         size = len(self._state.held)
         return Refresh(
             step=step,
@@ -145,7 +147,7 @@ class Bank(MemoryBank[BankConfigT]):
             raise EmosymError(
                 "memory.unknown-snapshot",
                 f"the bank has no snapshot {snapshot!r}",
-                hint=f"snapshots: {', '.join(known) or 'none; only a bank in a database outlives its process'}",
+                hint=f"snapshots: {', '.join(known) or 'none; a bank in memory goes with its process'}",
             )
         self._return("restore", known[snapshot], f"restored {snapshot}", {"snapshot": snapshot})
 
@@ -222,9 +224,9 @@ class Bank(MemoryBank[BankConfigT]):
                 )
 
     def _refresh_lines(
-        self, step: int, decisions: Sequence[Decision], offered: Sequence[Described]
+        self, step: int, decisions: Sequence[Decision], described: Sequence[Described]
     ) -> Iterator[LedgerEntry]:
-        numbers = iter(range(self._next, self._next + 1 + 3 * len(decisions)))
+        numbers = count(self._next)
         ordinal = len(self._state.refreshes) + 1
         originals, labels = self._known_originals(), {one.id: one.label for one in self._state.held}
         yield LedgerEntry(
@@ -232,25 +234,17 @@ class Bank(MemoryBank[BankConfigT]):
         )
         for one in decisions:
             id, label = one.candidate.id, one.candidate.label
-            detail = {**offered[one.candidate.index].provenance, "score": one.score}
+            detail = {**described[one.candidate.index].provenance, "score": one.score}
             if one.replaced is None:
                 yield LedgerEntry(next(numbers), step, "refuse", id, label, one.reason, detail)
                 continue
+            action, gone, old = "replace", one.replaced, originals[one.replaced]
             if one.evicts is not None:
-                yield LedgerEntry(
-                    next(numbers), step, "evict", one.evicts, labels[one.evicts], one.why_replaced, {"by": id}
-                )
-            else:
-                masked = originals[one.replaced]
-                yield LedgerEntry(
-                    next(numbers),
-                    step,
-                    "replace",
-                    one.replaced,
-                    -1 if masked is None else masked,
-                    one.why_replaced,
-                    {"by": id},
-                )
+                action, gone, old = "evict", one.evicts, labels[one.evicts]
+            reason = one.why_replaced
+            yield LedgerEntry(
+                next(numbers), step, action, gone, -1 if old is None else old, reason, {"by": id}
+            )
             detail |= {"replaced": one.replaced, "refresh": ordinal}
             yield LedgerEntry(next(numbers), step, "admit", id, label, one.reason, detail)
 

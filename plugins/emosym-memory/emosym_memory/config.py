@@ -16,15 +16,15 @@ class BankConfig(ComponentConfig):
     fraction: float = Field(default=0.1, ge=0, le=1)
     """α: the largest share of the labelled originals that may be replaced, over all refreshes together."""
     policy: Literal["paper", "emosym"] = "emosym"
-    """paper: by the model's confidence alone, over the whole set. emosym: by model and judge, per class, diverse, renewed."""
+    """paper: the model's confidence, over the whole set. emosym: model and judge, by class, diverse."""
     combine: Literal["min", "geometric"] = "min"
     """emosym: how the scores of model and judge become one."""
     min_score: float = Field(default=0.5, ge=0, le=1)
     """emosym: candidates below this combined score are refused."""
     min_distance: float = Field(default=0.25, ge=0)
-    """emosym: nearest allowed neighbour in the bank, as a share of the mean distance within the class; 0 allows all."""
+    """emosym: nearest allowed neighbour, as a share of the mean distance within the class; 0 allows all."""
     max_age: int | None = Field(default=5, ge=1)
-    """emosym: refreshes after which an admitted image gives way to any good new one; null keeps it until a better comes."""
+    """emosym: refreshes after which an image gives way to any good one; null: only to a better one."""
 
 
 class InMemoryConfig(BankConfig):

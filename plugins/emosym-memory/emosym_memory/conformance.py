@@ -1,4 +1,4 @@
-"""What the conformance kit checks of these banks: each with its default parameters, and with the paper's policy."""
+"""What the conformance kit checks of these banks: with default parameters and with others."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class SqlPaper(Sql):
     fraction = 0.2
 
 
-class Ring(MemorySuite):
+class InMemory(MemorySuite):
     """Bank ``in-memory``."""
 
     component = "emosym-memory/in-memory"
 
 
-class RingRenewing(Ring):
-    """Bank ``in-memory`` whose images give way after one refresh, with scores combined by their geometric mean."""
+class InMemoryRenewing(InMemory):
+    """Bank ``in-memory`` whose images give way after one refresh, scores combined by geometric mean."""
 
     params: ClassVar[Mapping[str, Any]] = {"max_age": 1, "combine": "geometric", "min_distance": 0.0}

@@ -19,19 +19,19 @@ from emosym_memory.config import SqlConfig
 
 @dataclass(frozen=True)
 class Database:
-    """An engine, what messages call its database (the URL as written), and the secrets that no message may show."""
+    """An engine, the URL as written, by which messages call it, and the secrets that none may show."""
 
     engine: Engine
     name: str
     secrets: Mapping[str, str] = field(repr=False)
 
-    def told(self, words: object) -> str:
-        """What the database says, without secrets."""
+    def without_secrets(self, words: object) -> str:
+        """``words`` with every secret replaced by its name."""
         return address.hidden(str(words), self.secrets)
 
 
 def connect(config: SqlConfig, context: Context) -> Database:
-    """Errors: ``memory.bad-url``, ``memory.no-run-folder``, ``memory.missing-secret``, ``memory.no-driver``."""
+    """Errors: ``memory.bad-url``, ``.no-run-folder``, ``.missing-secret``, ``.no-driver``."""
     if "{run}" in config.url and context.run is None:
         raise EmosymError(
             "memory.no-run-folder",
@@ -85,8 +85,8 @@ def resolved(written: str, values: Mapping[str, str], run: str) -> URL:
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
-    """Real transactions (the driver would open them late), write-ahead log, foreign keys, and a commit that survives a
-    power cut."""
+    """Real transactions (the driver would open them late), write-ahead log, foreign keys, and a commit that
+    survives a power cut."""
     connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL", "busy_timeout=30000"):

@@ -1,4 +1,4 @@
-"""The Online Emotional Memory Bank (OEMB) in memory, for trials and tests: the same policy and ledger, nothing on disk."""
+"""The Online Emotional Memory Bank (OEMB) in memory, for trials and tests; nothing on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bank's history and the state it amounts to: the ledger is the truth, everything else follows from it."""
+"""The bank's history and the state it amounts to: the ledger is the truth, all else follows from it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from emosym_registry import EmosymError
 from emosym.contracts import LedgerEntry
 
 ACTIONS = ("refresh", "replace", "evict", "admit", "refuse", "rollback", "restore")
-"""``refresh`` opens a refresh; ``replace`` masks an original; ``evict`` drops an admitted image for a newer one."""
+"""``refresh`` opens a refresh, ``replace`` masks an original, ``evict`` drops an image for a newer one."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """An image the bank holds: the ledger line that admitted it. ``detail`` has ``score``, ``scores``, ``replaced`` (the
-    original it masks), ``refresh`` (which one admitted it, from 1), ``seed``, ``prompt``, ``generator``, ``settings``,
-    ``attributes``."""
+    """An image the bank holds: the ledger line that admitted it. ``detail`` has ``score``, ``scores``,
+    ``replaced`` (the original it masks), ``refresh`` (which one admitted it, from 1), ``seed``, ``prompt``,
+    ``generator``, ``settings``, ``attributes``."""
 
     id: str
     label: int
@@ -41,7 +41,7 @@ class Held:
 
 @dataclass(frozen=True)
 class State:
-    """What is in the bank: images in order of admission, and the ledger numbers of the refreshes in effect."""
+    """What is in the bank: images in order of admission, and ledger numbers of refreshes in effect."""
 
     held: tuple[Held, ...] = ()
     refreshes: tuple[int, ...] = ()
@@ -53,7 +53,7 @@ class State:
 
 
 def replay(ledger: Sequence[LedgerEntry], until: int | None = None) -> State:
-    """The state after line ``until`` (after all of them by default). A ledger that contradicts itself is an error."""
+    """The state after line ``until`` (None: the last). A ledger that contradicts itself is an error."""
     lines = [line for line in ledger if until is None or line.number <= until]
     return advance(State(), lines, past=lines)
 

@@ -1,4 +1,4 @@
-"""What this plugin offers; imports nothing heavy."""
+"""What this plugin has: components by name; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ def emosym_plugin_info() -> PluginInfo:
 
 @hookimpl
 def emosym_components() -> Iterable[ComponentSpec]:
-    return (
-        ComponentSpec(
-            "memory", "sql", "emosym_memory.sql:SqlBank", "emosym_memory.config:SqlConfig",
-            "Generated images in a database (SQLite, or PostgreSQL by URL), with a ledger that can be replayed",
-            capabilities=("durable",),
-        ),
-        ComponentSpec(
-            "memory", "in-memory", "emosym_memory.in_memory:InMemoryBank", "emosym_memory.config:InMemoryConfig",
-            "The same bank in memory, gone when the process ends",
-        ),
-    )  # fmt: skip
+    yield ComponentSpec(
+        "memory",
+        "sql",
+        "emosym_memory.sql:SqlBank",
+        "emosym_memory.config:SqlConfig",
+        "Generated images in a database (SQLite, or PostgreSQL by URL), with a ledger that can be replayed",
+        capabilities=("durable",),
+    )
+    yield ComponentSpec(
+        "memory",
+        "in-memory",
+        "emosym_memory.in_memory:InMemoryBank",
+        "emosym_memory.config:InMemoryConfig",
+        "The same bank in memory, gone when the process ends",
+    )

@@ -15,12 +15,13 @@ from emosym_memory.config import BankConfig
 from emosym_memory.ledger import Held, State
 
 Features = npt.NDArray[np.float32]
+SAME = "the very same image is in the bank"
 
 
 @dataclass(frozen=True)
 class ScoredCandidate:
-    """A candidate as the policy sees it: its place among the candidates, and its id, which is that of its content.
-    ``features`` may be empty."""
+    """A candidate as the policy sees it: its place among the candidates, and its id, which is that of its
+    content. ``features`` may be empty."""
 
     index: int
     id: str
@@ -31,10 +32,10 @@ class ScoredCandidate:
 
 @dataclass(frozen=True)
 class Decision:
-    """What happens to an candidate: admitted when ``replaced`` names the original it masks, refused otherwise.
+    """What happens to a candidate: admitted where ``replaced`` names the original it masks, else refused.
 
-    ``evicts`` is the older image whose place (and masked original) it takes; ``why_replaced`` says why that original
-    or that image had to go.
+    ``evicts`` is the older image whose place (and masked original) it takes; ``why_replaced`` says why that
+    original or that image had to go.
     """
 
     candidate: ScoredCandidate
@@ -47,8 +48,9 @@ class Decision:
 
 @dataclass(frozen=True)
 class Situation:
-    """All a policy decides from. ``originals`` maps id → label (None where unlabelled), ``confidences`` the labelled
-    ones → the model's probability of their label, ``features`` held images → features, ``names`` the emotions."""
+    """All a policy decides from. ``originals`` maps id → label (None where unlabelled), ``confidences`` the
+    labelled ones → the model's probability of their label, ``features`` held images → features, ``names`` the
+    emotions."""
 
     config: BankConfig
     originals: Mapping[str, int | None]
@@ -75,7 +77,7 @@ class Situation:
 
 
 def decide(situation: Situation, candidates: Sequence[ScoredCandidate]) -> list[Decision]:
-    """One decision an candidate, best candidates first."""
+    """One decision a candidate, best candidates first."""
     chosen = {"paper": _paper, "emosym": _emosym}[situation.config.policy]
     return chosen(situation, candidates)
 
@@ -89,7 +91,7 @@ def _paper(situation: Situation, candidates: Sequence[ScoredCandidate]) -> list[
     for candidate in _ranked(candidates, lambda candidate: candidate.scores["model"]):
         score = candidate.scores["model"]
         if candidate.id in taken:
-            decisions.append(Decision(candidate, "the very same image is in the bank", score))
+            decisions.append(Decision(candidate, SAME, score))
         elif room <= 0:
             decisions.append(Decision(candidate, f"full: {situation.capacity} originals are replaced", score))
         else:
@@ -104,18 +106,14 @@ def _paper(situation: Situation, candidates: Sequence[ScoredCandidate]) -> list[
 
 
 def _emosym(situation: Situation, candidates: Sequence[ScoredCandidate]) -> list[Decision]:
-    """Model and judge, equal quotas, diverse neighbours, renewal; class by class, so the classes cannot interact."""
+    """Model and judge, equal quotas, diverse neighbours, renewal; class by class, independently."""
     decisions: list[Decision] = []
     taken = {one.id for one in situation.state.held}
     for label in sorted({candidate.label for candidate in candidates}):
         fresh = []
         for candidate in (candidate for candidate in candidates if candidate.label == label):
             if candidate.id in taken:
-                decisions.append(
-                    Decision(
-                        candidate, "the very same image is in the bank", combined(situation.config, candidate)
-                    )
-                )
+                decisions.append(Decision(candidate, SAME, combined(situation.config, candidate)))
             else:
                 taken.add(candidate.id)
                 fresh.append(candidate)
@@ -187,7 +185,7 @@ class _Class:
         return Decision(candidate, f"{self.config.combine} score {score:.4f}", score, original, evicts, why)
 
     def _victim(self, score: float) -> tuple[Held | None, str]:
-        """The image of an earlier refresh that gives way: the oldest of the stale, else the worst if it is worse."""
+        """The earlier image that gives way: the oldest of the stale, else the worst if it is worse."""
         if not self.old:
             return None, ""
         now = len(self.situation.state.refreshes) + 1

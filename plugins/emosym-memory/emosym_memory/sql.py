@@ -1,4 +1,4 @@
-"""The Online Emotional Memory Bank (OEMB) in a database: SQLite by default, PostgreSQL by URL. One refresh is one transaction."""
+"""The Online Emotional Memory Bank (OEMB) in a database; one refresh is one transaction."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from emosym_registry import EmosymError
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, Row, insert, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
@@ -52,26 +52,29 @@ class SqlBank(Bank[SqlConfig]):
 
     def _commit(self, lines: Sequence[LedgerEntry], pictures: Sequence[Picture], state: State) -> None:
         with self._begin() as connection:
-            known = self._column(connection, tables.images.c.id, [one.id for one in pictures])
-            _insert(connection, tables.images, [_picture_row(one) for one in pictures if one.id not in known])
-            _insert(connection, tables.ledger, [_line_row(one) for one in lines])
+            stored = {row.id for row in _images(connection, [one.id for one in pictures])}
+            _insert(
+                connection, tables.images, [_picture_row(one) for one in pictures if one.id not in stored]
+            )
+            _insert(connection, tables.ledger, [{**vars(one), "detail": dict(one.detail)} for one in lines])
             connection.execute(tables.entries.delete())
             _insert(connection, tables.entries, [_entry_row(one) for one in state.held])
             connection.execute(tables.refreshes.delete())
             _insert(connection, tables.refreshes, [{"number": number} for number in state.refreshes])
 
     def _lines(self) -> list[LedgerEntry]:
-        table = tables.ledger.c
         with self._begin() as connection:
-            rows = connection.execute(select(tables.ledger).order_by(table.number)).all()
-        return [LedgerEntry(r.number, r.step, r.action, r.image, r.label, r.reason, r.detail) for r in rows]
+            rows = connection.execute(select(tables.ledger).order_by(tables.ledger.c.number)).all()
+        return [LedgerEntry(**row._asdict()) for row in rows]
 
     def _pictures(self, ids: Sequence[str]) -> dict[str, bytes]:
-        return self._blobs(tables.images.c.png, ids)
+        with self._begin() as connection:
+            return {row.id: bytes(row.png) for row in _images(connection, ids, tables.images.c.png)}
 
     def _features(self, ids: Sequence[str]) -> dict[str, Features]:
-        blobs = self._blobs(tables.images.c.features, ids)
-        return {id: np.frombuffer(blob, "<f4") for id, blob in blobs.items() if blob}
+        with self._begin() as connection:
+            rows = _images(connection, ids, tables.images.c.features)
+        return {row.id: np.frombuffer(row.features, "<f4") for row in rows if row.features}
 
     def _store_snapshot(self, id: str, number: int) -> None:
         if id not in self._snapshots():
@@ -97,7 +100,7 @@ class SqlBank(Bank[SqlConfig]):
         except DBAPIError as error:
             raise _database_error(self._database, error) from self._shown(error)
         except SQLAlchemyError as error:
-            what = f"{self._where}: {self._database.told(error)}"
+            what = f"{self._where}: {self._database.without_secrets(error)}"
             raise EmosymError("memory.damaged", what, hint=_HINT) from self._shown(error)
 
     def _shown(self, error: Exception) -> Exception | None:
@@ -106,26 +109,28 @@ class SqlBank(Bank[SqlConfig]):
 
     def _check_file(self) -> None:
         with self._begin() as connection:
-            found = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
-        if found != "ok":
-            raise EmosymError("memory.damaged", f"{self._where} is damaged: {found}", hint=_HINT)
+            verdict = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
+        if verdict != "ok":
+            raise EmosymError("memory.damaged", f"{self._where} is damaged: {verdict}", hint=_HINT)
 
     def _create(self, connection: Connection) -> None:
         if self.config.namespace and self._engine.dialect.name == "postgresql":
             connection.execute(CreateSchema(self.config.namespace, if_not_exists=True))
         tables.metadata.create_all(connection)
         wanted = {
-            "version": tables.VERSION, "policy": self.config.policy, "fraction": repr(self.config.fraction),
+            "version": tables.VERSION,
+            "policy": self.config.policy,
+            "fraction": repr(self.config.fraction),
             "labels": ",".join(self.context.labels.names),
-        }  # fmt: skip
-        found = {row.key: row.value for row in connection.execute(select(tables.facts))}
+        }
+        stored = {row.key: row.value for row in connection.execute(select(tables.facts))}
         for key, value in wanted.items():
-            if key not in found:
+            if key not in stored:
                 connection.execute(insert(tables.facts).values(key=key, value=value))
-            elif found[key] != value:
+            elif stored[key] != value:
                 raise EmosymError(
                     "memory.other-bank",
-                    f"{self._where} was made with {key} {found[key]}, this run has {value}",
+                    f"{self._where} was made with {key} {stored[key]}, this run has {value}",
                     hint="set it back, or use a new run folder or memory url",
                 )
 
@@ -147,23 +152,6 @@ class SqlBank(Bank[SqlConfig]):
         originals = None if fixed is None else {row.id: row.label for row in rows}
         return Contents(originals, State(tuple(held), tuple(refreshes)), (last or 0) + 1)
 
-    def _blobs(self, column: Any, ids: Sequence[str]) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
-        with self._begin() as connection:
-            for start in range(0, len(ids), BATCH):
-                chosen = tables.images.c.id.in_(ids[start : start + BATCH])
-                rows = connection.execute(select(tables.images.c.id, column).where(chosen)).all()
-                found |= {id: bytes(blob) for id, blob in rows}
-        return found
-
-    def _column(self, connection: Connection, column: Any, values: Sequence[str]) -> set[str]:
-        found: set[str] = set()
-        for start in range(0, len(values), BATCH):
-            found |= set(
-                connection.execute(select(column).where(column.in_(values[start : start + BATCH]))).scalars()
-            )
-        return found
-
 
 _HINT = "restore a copy of the database, or start the run again in a new folder"
 
@@ -171,7 +159,7 @@ _HINT = "restore a copy of the database, or start the run again in a new folder"
 def _database_error(database: Database, error: DBAPIError) -> EmosymError:
     where, name = database.name, type(error.orig).__name__
     # Hidden before it is cut: a secret may hold a line break.
-    cause = (database.told(error.orig).strip() or name).splitlines()[0]
+    cause = (database.without_secrets(error.orig).strip() or name).splitlines()[0]
     if name in ("IntegrityError", "UniqueViolation"):
         return EmosymError(
             "memory.in-use",
@@ -187,25 +175,22 @@ def _database_error(database: Database, error: DBAPIError) -> EmosymError:
     return EmosymError("memory.damaged", f"{where} is damaged or no bank: {cause}", hint=_HINT)
 
 
+def _images(connection: Connection, ids: Sequence[str], *columns: Any) -> list[Row[Any]]:
+    """``id`` and ``columns`` of those of the images that are stored."""
+    wanted = select(tables.images.c.id, *columns)
+    batches = (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
+    return [
+        row for batch in batches for row in connection.execute(wanted.where(tables.images.c.id.in_(batch)))
+    ]
+
+
 def _insert(connection: Connection, table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
         connection.execute(insert(table), list(rows))
 
 
 def _picture_row(one: Picture) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "digest": one.digest,
-        "png": one.png,
-        "features": one.features.astype("<f4").tobytes(),
-    }
-
-
-def _line_row(one: LedgerEntry) -> dict[str, Any]:
-    return {
-        "number": one.number, "step": one.step, "action": one.action, "image": one.image, "label": one.label,
-        "reason": one.reason, "detail": dict(one.detail),
-    }  # fmt: skip
+    return {**vars(one), "features": one.features.astype("<f4").tobytes()}
 
 
 _COLUMNS = ("replaced", "refresh", "score", "scores", "prompt", "generator", "settings", "attributes")

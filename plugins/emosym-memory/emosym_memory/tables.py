@@ -61,7 +61,7 @@ entries = Table(
     Column("settings", JSON, nullable=False),
     Column("attributes", JSON, nullable=False),
 )
-"""What is in the bank now: image, provenance, and the original it masks. ``seed`` is text: it may exceed 63 bits."""
+"""What is in the bank now, with provenance and the original it masks; a ``seed`` may exceed 63 bits."""
 
 refreshes = Table(
     "refreshes", metadata, Column("number", Integer, ForeignKey("ledger.number"), primary_key=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from emosym_memory.conformance import (
-    Ring as TestRing,  # noqa: F401
-    RingRenewing as TestRingRenewing,  # noqa: F401
+    InMemory as TestInMemory,  # noqa: F401
+    InMemoryRenewing as TestInMemoryRenewing,  # noqa: F401
     Sql as TestSql,  # noqa: F401
     SqlPaper as TestSqlPaper,  # noqa: F401
 )

@@ -63,7 +63,7 @@ def test_the_replayed_ledger_is_the_live_state(make: Make) -> None:
 def test_a_reopened_database_holds_the_same(make: Make) -> None:
     bank = make(fraction=0.2)
     if isinstance(bank, InMemoryBank):
-        pytest.skip("a ring bank is gone when it is closed")
+        pytest.skip("a bank in memory is gone when it is closed")
     bank.refresh(1, [candidate(i, i % 2, 0.9, 0.8, (1.0 * i, 2.0)) for i in range(4)], CONFIDENCES)
     state, ledger, view, mark = bank.state(), bank.ledger(), bank.view(ORIGINALS), bank.snapshot()
     bank.close()
@@ -99,6 +99,25 @@ def test_an_image_can_come_back_after_a_rollback(make: Make) -> None:
     bank.rollback("worse")
     bank.rollback("worse")
     assert bank.refresh(3, [candidate(1, 0, 0.9)], CONFIDENCES).admitted == first.admitted
+
+
+def test_a_resumed_run_repeats_a_refresh_with_the_same_result(make: Make) -> None:
+    """The snapshot of the checkpoint is restored, perhaps in another process, and the step comes again."""
+    candidates = [candidate(i, i % 2, 0.9 - i / 100, 0.8, (3.0 * i, 1.0)) for i in range(6)]
+    bank = make(fraction=0.2)
+    bank.refresh(1, candidates[:2], CONFIDENCES)
+    mark = bank.snapshot()
+    first, state, view = bank.refresh(2, candidates, CONFIDENCES), bank.state(), bank.view(ORIGINALS)
+    assert first.admitted
+    if not isinstance(bank, InMemoryBank):
+        bank.close()
+        bank = make(fraction=0.2)
+    bank.restore(mark)
+    assert bank.refresh(2, candidates, CONFIDENCES) == first
+    assert bank.view(ORIGINALS) == view
+    assert bank.state().masked == state.masked
+    numbers = [line.number for line in bank.ledger()]
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
 def test_snapshot_and_restore(make: Make) -> None:

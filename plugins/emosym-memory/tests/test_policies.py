@@ -47,9 +47,8 @@ def test_emosym_policy_wants_model_and_judge_to_agree(make: Make) -> None:
 
 def test_emosym_policy_refuses_a_near_copy(make: Make) -> None:
     bank = make(fraction=0.4, min_distance=0.5)
-    offered = [
-        candidate(1, 0, 0.9, features=(0.0, 0.0)), candidate(2, 0, 0.8, features=(0.1, 0.0)), candidate(3, 0, 0.7, features=(5.0, 0.0)),
-    ]  # fmt: skip
+    best, copy, other = (0.0, 0.0), (0.1, 0.0), (5.0, 0.0)
+    offered = [candidate(i, 0, 1 - i / 10, features=at) for i, at in enumerate((best, copy, other), 1)]
     bank.refresh(1, offered, CONFIDENCES)
     assert [held.detail["seed"] for held in bank.state().held] == [1, 3]
     again = bank.refresh(

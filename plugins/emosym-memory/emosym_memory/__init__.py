@@ -1,1 +1,5 @@
-"""Memory banks sql and in-memory."""
+"""Memory banks sql and in-memory. Names load on first use."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

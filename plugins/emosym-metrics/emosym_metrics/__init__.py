@@ -1,1 +1,5 @@
-"""Metrics, judges and the open-clip text encoder."""
+"""Metrics, judges and the open-clip text encoder. Names load on first use."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -11,4 +11,4 @@ def emosym_plugin_info():
 @hookimpl
 def emosym_components():
     target, config = "emosym_brightness.reward:Brightness", "emosym_brightness.config:BrightnessConfig"
-    yield ComponentSpec("reward", "brightness", target, config)
+    yield ComponentSpec("reward", "brightness", target, config, needs=("attributes",))

@@ -1,13 +1,14 @@
 import torch
 
-from emosym.contracts import Needs, RewardVerifier
+from emosym.contracts import RewardVerifier
 
 
 class Brightness(RewardVerifier):
-    needs = Needs(attributes=("brightness",))
+    needs = ("attributes",)
+    attribute_keys = ("brightness",)
 
     def __init__(self, config, context):
-        self.config, self.context = config, context
+        super().__init__(config, context)
         self.positive = torch.tensor([context.labels.positive(i) for i in range(len(context.labels))])
 
     def score(self, rollouts):

@@ -10,6 +10,6 @@ def emosym_plugin_info():
 
 @hookimpl
 def emosym_components():
-    target, config = "emosym_vipllava.backbone:VipLlava", "emosym_vlm.config:LlavaConfig"
+    target, config = "emosym_vipllava.backbone:VipLlava", "emosym_vlm:LlavaConfig"
     check = "emosym_vipllava.conformance:Check"
-    yield ComponentSpec("backbone", "vipllava", target, config, conformance=check)
+    yield ComponentSpec("backbone", "vipllava", target, config, capabilities=("prefix",), conformance=check)

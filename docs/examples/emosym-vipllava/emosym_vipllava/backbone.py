@@ -1,4 +1,4 @@
-from emosym_vlm.base import VisionLanguageBackbone
+from emosym_vlm import VisionLanguageBackbone
 
 
 class VipLlava(VisionLanguageBackbone):

@@ -1,0 +1,8 @@
+from .config import (
+    ImageClassifierConfig as ImageClassifierConfig,
+    OpenClipJudgeConfig as OpenClipJudgeConfig,
+    TextEncoderConfig as TextEncoderConfig,
+)
+from .judges.image_classifier import ImageClassifierJudge as ImageClassifierJudge
+from .judges.open_clip import OpenClipJudge as OpenClipJudge
+from .text_encoder import OpenClipTextEncoder as OpenClipTextEncoder

@@ -11,17 +11,14 @@ import time
 from collections.abc import Callable
 
 import torch
-from emosym_registry import load_registry
 from emosym_tiny.world import render_many
 from emosym_tiny.world.distribution import World
 from numpy.random import default_rng
 from PIL import Image
 
-from emosym.assembly import Builder, choose_device, choose_precision
+from emosym import System
 from emosym.cli.columns import columns
 from emosym.contracts import Sample
-from emosym.spec import load_spec
-from emosym.system import System
 
 ROUNDS = 5
 
@@ -39,14 +36,7 @@ def median_seconds(work: Callable[[], object]) -> float:
 
 def make_system() -> System:
     """The embedded system as it is before training."""
-    registry = load_registry()
-    resolved = load_spec("preset:tiny", registry=registry)
-    device = choose_device("auto")
-    precision = choose_precision("auto", device)
-    builder = Builder.of(resolved, registry, device=device, precision=precision)
-    return System.assemble(
-        builder, text_width=builder.build("text_encoder").width, device=device, precision=precision
-    )
+    return System.new("preset:tiny")
 
 
 def start_up() -> None:
@@ -68,7 +58,7 @@ def reading(system: System) -> list[tuple[str, str, float]]:
     """Whole readings, and eight rollouts of one prefix beside eight readings."""
     samples = [Sample(str(i), (Image.effect_noise((64, 64), 40 + i).convert("RGB"),)) for i in range(32)]
     whole = median_seconds(lambda: system.read(samples, 32))
-    backbone, compressor = system.core.backbone, system.core.compressor
+    backbone, compressor = system.backbone, system.compressor
     with torch.no_grad():
         prefix = backbone.encode(samples)
         tokens = compressor.tokens(8 * len(samples))
@@ -83,7 +73,7 @@ def painting(system: System) -> tuple[str, str, float]:
     """Whole pictures, from random states so that no emotion space is needed."""
     from emosym.contracts import States
 
-    hidden, context = system.core.backbone.hidden_size, system.core.compressor.context_tokens
+    hidden, context = system.backbone.hidden_size, system.compressor.context_tokens
     generator = torch.Generator().manual_seed(0)
     states = States(
         torch.randn(8, context, hidden, generator=generator), torch.randn(8, hidden, generator=generator)
@@ -92,7 +82,7 @@ def painting(system: System) -> tuple[str, str, float]:
     return (
         "paint pictures, batch 8",
         "images/s",
-        8 / median_seconds(lambda: system.paint(states, prompts, seeds)),
+        8 / median_seconds(lambda: system.require_generation().paint(states, prompts, seeds)),
     )
 
 

@@ -21,18 +21,21 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from emosym_registry import Registry, load_registry
+from emosym_registry import Registry, hookimpl, load_registry
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from emosym.assembly import Builder, build_surroundings, choose_device
+from emosym.assembly import Builder, build_parts
 from emosym.contracts.labels import MIKELS_8
 from emosym.experiment.folder import RunFolder, peak_memory_bytes
-from emosym.experiment.run import STAGES, make_stage
+from emosym.experiment.run import Experiment
+from emosym.precision import choose_device
 from emosym.report.numbers import number
 from emosym.spec import Resolved, load_spec
+from emosym.spec.model import STAGES
 from emosym.system import System
-from emosym.training.loop import Stage, set_modes, train
+from emosym.training.loop import set_modes, train
+from emosym.training.stage import Stage
 
 sys.path.insert(0, str(Path(__file__).parent))
 from random_models import save_backbone, save_head
@@ -49,10 +52,12 @@ class Clock:
         self.device = device
         self.times: list[float] = []
 
-    def emosym_stage_started(self, **_: Any) -> None:
+    @hookimpl
+    def emosym_stage_started(self) -> None:
         self.times = []
 
-    def emosym_step_finished(self, **_: Any) -> None:
+    @hookimpl
+    def emosym_step_finished(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         self.times.append(time.perf_counter())
@@ -134,28 +139,31 @@ def measure(options: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
     device = choose_device(options.device)
     run = RunFolder.open(scratch / "run", resolved.to_yaml(), resume=False)
     builder = Builder.of(resolved, registry, run=run.path, device=device, precision=options.precision)
-    around = build_surroundings(builder)
-    assert around.text_encoder is not None
-    width = around.text_encoder.width
-    system = System.assemble(builder, text_width=width, device=device, precision=options.precision)
+    parts = build_parts(builder)
+    system = System.assemble(builder, text_width=parts.text_width)
     clock, peak = Clock(device), peak_tflops(options, device)
+    registry.manager.register(clock)
+    experiment = Experiment(system, parts, run, registry.lifecycle, resume=False, smoke=False)
     rows = []
     for name in STAGES:
-        stage = make_stage(name, system, around, run, clock, smoke=False)
+        stage = experiment.make_stage(name)
         mixed = "no" if options.precision == "fp32" else options.precision
         accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
-        train(stage, optim=resolved.spec.optim, run=run, hook=clock, accelerator=accelerator, seed=7)
+        train(
+            stage,
+            optim=resolved.spec.optim,
+            run=run.path,
+            lifecycle=registry.lifecycle,
+            accelerator=accelerator,
+            seed=7,
+        )
         memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_memory_bytes()
         batch = stage.batch(0, 0, 1)
         seconds = clock.seconds_a_step
         with torch.no_grad():
-            tokens = (
-                int(system.core.backbone.encode(batch[:1]).tokens[0])
-                + 1
-                + system.core.compressor.context_tokens
-            )
+            tokens = int(system.backbone.encode(batch[:1]).tokens[0]) + 1 + system.compressor.context_tokens
         tflops = flops(stage, system) / seconds / 1e12
         rows.append(
             {

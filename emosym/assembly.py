@@ -15,6 +15,7 @@ from emosym_registry import EmosymError, RegisteredComponent, Registry
 from emosym_registry.errors import first_line
 
 from emosym.contracts import Context, LabelSet
+from emosym.judges import refuse_shared_judge
 
 if TYPE_CHECKING:
     from emosym.contracts import (
@@ -214,16 +215,3 @@ def check_data(dataset: Dataset, name: str) -> None:
             f"data {name!r} has {len(problems)} problem{'s' * (len(problems) != 1)}:\n{shown}",
             hint="mend these, then run: emosym data check",
         )
-
-
-def refuse_shared_judge(judges: Mapping[str, Judge]) -> None:
-    """The judge that measures must not be one that selected or rewarded, by weights and not by name alone."""
-    evaluate = judges.get("evaluate")
-    for role in ("reward", "bank"):
-        other = judges.get(role)
-        if evaluate is not None and other is not None and other.identity == evaluate.identity:
-            raise EmosymError(
-                "spec.shared-judge",
-                f"judges.evaluate and judges.{role} have the same weights: figures would be measured by what selected the images",
-                hint="give judges.evaluate another model",
-            )

@@ -9,12 +9,12 @@ from pydantic import BaseModel
 
 from emosym.contracts.config import ComponentConfig
 from emosym.contracts.labels import LabelSet
+from emosym.contracts.placeholder import PLACEHOLDER
 from emosym.spec.errors import Problem
 from emosym.spec.model import COMPONENT_LISTS
 from emosym.spec.nodes import Node, Path, dotted, key_path
 from emosym.spec.text import found
 
-PLACEHOLDER = "{emotion}"
 _JUDGES = {"metric": "evaluate", "memory": "bank"}
 """The judge that a component asks, by kind; what trains asks the reward judge."""
 _SECTIONS = {
@@ -97,7 +97,8 @@ def _plugins(root: Node) -> Iterator[Problem]:
 def _judges(
     root: Node, configs: Mapping[str, BaseModel], offers: Mapping[str, RegisteredComponent]
 ) -> Iterator[Problem]:
-    """Emo-A must not be measured by the classifier that filtered or rewarded the training."""
+    """Emo-A must not be measured by the classifier that filtered or rewarded the training; by weights, whatever the spec
+    calls them: :mod:`emosym.judges`."""
     own = "judges.evaluate"
     for role in ("reward", "bank"):
         other, node = f"judges.{role}", root.at(("judges", "evaluate"))

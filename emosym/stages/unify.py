@@ -153,7 +153,7 @@ class Unify(Stage[UnifyStage]):
         return probabilities
 
     def refresh(self, step: int, settings: Refreshing, memory: MemoryBank) -> dict[str, float]:
-        """RegisteredComponent newly generated images to the bank, after undoing the last refresh if it did harm."""
+        """Offer newly generated images to the bank, after undoing the last refresh if it did harm."""
         values = {} if settings.tolerance is None else self.judge_last_refresh(settings.tolerance, memory)
         probabilities = self.fit_space()
         labels = labels_of(self.originals, probabilities.device)

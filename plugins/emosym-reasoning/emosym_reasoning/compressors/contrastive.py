@@ -1,4 +1,5 @@
-"""InfoNCE between context states and the text that explains the image."""
+"""InfoNCE between context states and the text that explains the image; the stage compress weighs it against the cross
+entropy (½ and ½ in the paper)."""
 
 from __future__ import annotations
 

@@ -19,18 +19,18 @@ class TokensConfig(ComponentConfig):
 
 
 class ContrastiveConfig(TokensConfig):
-    """Knowledge pressed into the context states by InfoNCE. ``paper``/``official``: symmetric false, mask_identical
-    false, projection text."""
+    """Knowledge pressed into the context states by InfoNCE. ``paper``/``official``: symmetric false,
+    mask_identical false, projection text."""
 
     temperature: float = Field(default=0.07, gt=0)
     """τ of the InfoNCE softmax."""
     symmetric: bool = True
-    """Average both directions (context finds its text, text finds its context); false keeps the first alone."""
+    """Average both directions (context finds text, text finds context); false keeps the first alone."""
     mask_identical: bool = True
     """Samples whose text is the same as one's own are not its negatives."""
     projection: Literal["context", "text"] = "context"
-    """Which side the learned projection is on: ``context`` keeps the text space fixed and gives the rewards context
-    features to read, ``text`` projects the text into the hidden space."""
+    """Which side the learned projection is on: ``context`` keeps the text space fixed and gives the rewards
+    context features to read, ``text`` projects the text into the hidden space."""
 
 
 class LabelRewardConfig(ComponentConfig):
@@ -65,14 +65,14 @@ class BrierRewardConfig(ComponentConfig):
 
 
 class AttributesRewardConfig(ComponentConfig):
-    """How well a try's context features find the text of their own image's scene and objects within the batch."""
+    """How well a try's context finds the text of its own image's scene and objects within the batch."""
 
     mode: Literal["rank", "probability"] = "rank"
     """``rank``: share of the other texts that are further away; ``probability``: softmax over the texts."""
     temperature: float = Field(default=0.07, gt=0)
     """Of the softmax in mode ``probability``."""
     template: str = "a photo of {object} in {scene}"
-    """Text of an image; must name {object}, {scene} or both. An image with one of two is described by that alone."""
+    """Text of an image, with {object}, {scene} or both. One that has but one is described by that alone."""
 
     @model_validator(mode="after")
     def _names_something(self) -> AttributesRewardConfig:
@@ -86,7 +86,7 @@ class AttributesRewardConfig(ComponentConfig):
 
 
 class ConsistencyRewardConfig(ComponentConfig):
-    """Probability of the action when the model reads a changed copy of the image (mirrored, cropped, other light)."""
+    """Probability of the action when the model reads a copy of the image, mirrored, cropped and relit."""
 
     flip: bool = True
     """Mirror the copy."""
@@ -100,21 +100,22 @@ class JudgeRewardConfig(ComponentConfig):
     """Probability that an independent judge (``judges.reward``) gives the action."""
 
 
-class PaperConfig(ComponentConfig):
+class ReinforcerConfig(ComponentConfig):
+    """What reinforcers share."""
+
+    beta: float = Field(default=0.1, ge=0)
+    """β, weight of the divergence from the frozen stage-1 model, computed exactly over the emotions."""
+
+
+class PaperConfig(ReinforcerConfig):
     """−mean(r·p_y) + β·KL(p‖p_ref) on the deterministic reading."""
 
-    beta: float = Field(default=0.1, ge=0)
-    """β, weight of the divergence from the frozen stage-1 model."""
 
-
-class ExactConfig(ComponentConfig):
+class ExactConfig(ReinforcerConfig):
     """−Σ_a p(a)·r(a) + β·KL over all emotions: no sampling, no variance."""
 
-    beta: float = Field(default=0.1, ge=0)
-    """β, weight of the divergence from the frozen stage-1 model."""
 
-
-class GrpoConfig(ComponentConfig):
+class GrpoConfig(ReinforcerConfig):
     """Group-relative policy gradient over latent context tokens."""
 
     rollouts: int = Field(default=8, ge=2)
@@ -123,12 +124,10 @@ class GrpoConfig(ComponentConfig):
     """Noise on the context tokens as a share of the tokens' own standard deviation."""
     clip: float = Field(default=0.2, gt=0)
     """The probability ratio is clipped to [1 − clip, 1 + clip]."""
-    beta: float = Field(default=0.1, ge=0)
-    """β, weight of the divergence from the frozen stage-1 model, computed exactly over the emotions."""
     normalise: bool = True
     """Divide advantages by their group's standard deviation; false only centres them."""
     latent_weight: float = Field(default=1.0, ge=0)
-    """Weight of the latent's log density, taken as a mean over its K·D dimensions; 0 trains on the action alone."""
+    """Weight of the latent's log density, a mean over its K·D dimensions; 0 trains on the action alone."""
     antithetic: bool = True
     """Draw the noise in pairs ±ε."""
 
@@ -140,8 +139,8 @@ class GrpoConfig(ComponentConfig):
 
 
 class FusionConfig(ComponentConfig):
-    """Fused vectors for the diffusion prompt. ``paper``: vectors 1, norm free, standardise false; ``official``: the
-    same with activation relu."""
+    """Fused vectors for the diffusion prompt. ``paper``: vectors 1, norm free, standardise false;
+    ``official``: the same with activation relu."""
 
     vectors: int = Field(default=4, ge=1)
     """n, placeholder tokens in a prompt."""
@@ -152,9 +151,9 @@ class FusionConfig(ComponentConfig):
     context: Literal["mean", "flatten"] = "mean"
     """How K context states enter: their mean, or one after the other."""
     standardise: bool = True
-    """Give every feature of the states mean 0 and deviation 1 over the data, measured once before training."""
+    """Give every feature of the states mean 0 and deviation 1, measured once before training."""
     norm: Literal["vocabulary", "free"] = "vocabulary"
-    """``vocabulary`` gives each vector the mean norm of the encoder's word embeddings times a learned gain."""
+    """``vocabulary``: each vector has the mean norm of the encoder's embeddings times a learned gain."""
 
 
 class DiagonalConfig(ComponentConfig):
@@ -165,7 +164,7 @@ class GaussianConfig(ComponentConfig):
     """A joint low-rank Gaussian per emotion."""
 
     rank: int = Field(default=32, ge=1)
-    """Principal directions kept per emotion; the rest of each feature's variance stays, as independent noise."""
+    """Principal directions kept per emotion; the rest of each variance stays, as independent noise."""
     shrinkage: float = Field(default=16.0, ge=0)
     """Samples that the covariance common to all emotions counts as, when mixed into an emotion's own."""
 

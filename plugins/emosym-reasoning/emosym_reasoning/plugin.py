@@ -1,4 +1,4 @@
-"""What this plugin offers; imports nothing heavy."""
+"""What this plugin has: components by name; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -6,27 +6,50 @@ from collections.abc import Iterable
 
 from emosym_registry import API_VERSION, ComponentSpec, PluginInfo, hookimpl
 
-_HERE = "emosym_reasoning"
-_OFFERS = (
-    ("compressor", "contrastive", "compressors.contrastive:Contrastive", "ContrastiveConfig", "InfoNCE between context states and reasoning text"),
-    ("compressor", "none", "compressors.tokens:TokensOnly", "TokensConfig", "reasoning tokens without knowledge"),
-    ("reward", "label", "rewards.label:LabelReward", "LabelRewardConfig", "1 where the action is the annotated emotion"),
-    ("reward", "confidence", "rewards.paper:ConfidenceReward", "ConfidenceRewardConfig", "the paper's 0.3·correct + 0.7·p_y (not verifiable)"),
-    ("reward", "valence", "rewards.valence:ValenceReward", "ValenceRewardConfig", "1 where the action is as positive as the annotation"),
-    ("reward", "wheel", "rewards.wheel:WheelReward", "WheelRewardConfig", "nearness on Mikels' wheel"),
-    ("reward", "brier", "rewards.brier:BrierReward", "BrierRewardConfig", "calibration of the reading"),
-    ("reward", "attributes", "rewards.attributes:AttributesReward", "AttributesRewardConfig", "context features find their own scene and objects"),
-    ("reward", "consistency", "rewards.consistency:ConsistencyReward", "ConsistencyRewardConfig", "probability of the action on a changed copy (not verifiable)"),
-    ("reward", "judge", "rewards.judge:JudgeReward", "JudgeRewardConfig", "probability an independent judge gives the action"),
-    ("reinforcer", "paper", "reinforcers.paper:Paper", "PaperConfig", "the paper's objective on the deterministic reading"),
-    ("reinforcer", "exact", "reinforcers.exact:Exact", "ExactConfig", "expected reward summed over all emotions"),
-    ("reinforcer", "grpo", "reinforcers.grpo:Grpo", "GrpoConfig", "group-relative policy gradient over latent context tokens"),
-    ("fusion", "additive", "fusions.additive:AdditiveFusion", "FusionConfig", "M_e(e) + M_c(c)"),
-    ("fusion", "concat", "fusions.concat:ConcatFusion", "FusionConfig", "M([e; c])"),
-    ("emotion_space", "diagonal", "spaces.diagonal:Diagonal", "DiagonalConfig", "independent Gaussians per feature"),
-    ("emotion_space", "gaussian", "spaces.gaussian:Gaussian", "GaussianConfig", "a joint low-rank Gaussian per emotion"),
-    ("emotion_space", "kde", "spaces.kde:Kde", "KdeConfig", "real states with a little noise"),
-)  # fmt: skip
+_COMPONENTS = {
+    "compressor": {
+        "contrastive": (
+            "compressors.contrastive:Contrastive",
+            "InfoNCE between context states and reasoning text",
+        ),
+        "none": ("compressors.tokens:TokensOnly", "reasoning tokens without knowledge"),
+    },
+    "reward": {
+        "label": ("rewards.label:LabelReward", "1 where the action is the annotated emotion"),
+        "confidence": (
+            "rewards.paper:ConfidenceReward",
+            "the paper's 0.3·correct + 0.7·p_y (not verifiable)",
+        ),
+        "valence": ("rewards.valence:ValenceReward", "1 where the action is as positive as the annotation"),
+        "wheel": ("rewards.wheel:WheelReward", "nearness on Mikels' wheel"),
+        "brier": ("rewards.brier:BrierReward", "calibration of the reading"),
+        "attributes": (
+            "rewards.attributes:AttributesReward",
+            "context features find their own scene and objects",
+        ),
+        "consistency": (
+            "rewards.consistency:ConsistencyReward",
+            "probability of the action on a changed copy (not verifiable)",
+        ),
+        "judge": ("rewards.judge:JudgeReward", "probability an independent judge gives the action"),
+    },
+    "reinforcer": {
+        "paper": ("reinforcers.paper:Paper", "the paper's objective on the deterministic reading"),
+        "exact": ("reinforcers.exact:Exact", "expected reward summed over all emotions"),
+        "grpo": ("reinforcers.grpo:Grpo", "group-relative policy gradient over latent context tokens"),
+    },
+    "fusion": {
+        "additive": ("fusions.additive:AdditiveFusion", "M_e(e) + M_c(c)"),
+        "concat": ("fusions.concat:ConcatFusion", "M([e; c])"),
+    },
+    "emotion_space": {
+        "diagonal": ("spaces.diagonal:Diagonal", "independent Gaussians per feature"),
+        "gaussian": ("spaces.gaussian:Gaussian", "a joint low-rank Gaussian per emotion"),
+        "kde": ("spaces.kde:Kde", "real states with a little noise"),
+    },
+}
+_CONFIGS = {"none": "TokensConfig", "additive": "FusionConfig", "concat": "FusionConfig"}
+"""Config models that are not named after their component's class."""
 _NEEDS = {
     **dict.fromkeys(("label", "confidence", "valence", "wheel", "brier"), ("labels",)),
     # The compressor projects context into the text space only where there is knowledge to press into it.
@@ -45,6 +68,9 @@ def emosym_plugin_info() -> PluginInfo:
 
 @hookimpl
 def emosym_components() -> Iterable[ComponentSpec]:
-    for kind, name, target, config, summary in _OFFERS:
-        needs = _NEEDS.get(name, ()) if kind == "reward" else ()
-        yield ComponentSpec(kind, name, f"{_HERE}.{target}", f"{_HERE}.config:{config}", summary, needs)
+    here = "emosym_reasoning"
+    for kind, components in _COMPONENTS.items():
+        for name, (target, summary) in components.items():
+            config = _CONFIGS.get(name, target.partition(":")[2] + "Config")
+            needs = _NEEDS.get(name, ()) if kind == "reward" else ()
+            yield ComponentSpec(kind, name, f"{here}.{target}", f"{here}.config:{config}", summary, needs)

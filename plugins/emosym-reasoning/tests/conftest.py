@@ -16,7 +16,7 @@ HIDDEN, WIDTH, TOKENS, CLASSES = 12, 10, 3, 8
 
 @pytest.fixture
 def context() -> Context:
-    """A context of eight emotions, hidden width 12, text width 10, three context tokens, two text encoders."""
+    """A context of eight emotions, D = 12, W = 10, three context tokens, two text encoders."""
     return Context(
         LabelSet.of("mikels-8"),
         seed=5,

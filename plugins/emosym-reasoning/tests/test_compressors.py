@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from emosym_reasoning.compressors.contrastive import Contrastive, info_nce
 from emosym_reasoning.compressors.tokens import TokensOnly
 from emosym_reasoning.config import ContrastiveConfig, TokensConfig
+from emosym_registry import EmosymError
 
 from emosym.contracts import Context, LabelSet, States
 
@@ -154,6 +155,17 @@ def test_tokens_start_at_the_scale_of_the_vocabulary_and_by_the_seed(context):
     assert float((tokens[0] - mean).std()) == pytest.approx(0.25, abs=0.008)
     assert torch.equal(tokens, start(1))
     assert not torch.equal(tokens, start(2))
+
+
+def test_tokens_of_another_program_take_the_place_of_all(context, draw):
+    compressor = TokensOnly(TokensConfig(tokens=3), context)
+    given = draw(4, 12)
+    compressor.set_tokens(given)
+    assert torch.equal(compressor.tokens(2), given.expand(2, -1, -1))
+    assert compressor.tokens(1).requires_grad
+    with pytest.raises(EmosymError, match=r"tokens are \[5, 12\], this compressor has \[4, 12\]") as caught:
+        compressor.set_tokens(draw(5, 12))
+    assert "compressor.params.tokens to 4" in caught.value.hint
 
 
 @pytest.mark.parametrize("control", ["random", "zero"])

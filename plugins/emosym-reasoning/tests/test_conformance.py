@@ -1,4 +1,4 @@
-"""Every component of this plugin keeps the promises of its kind, with its default parameters and with others."""
+"""Every component keeps what its kind promises, with default parameters and with others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the plugin offers is there, documented, and light to list."""
+"""What the plugin has is there, documented, and light to list."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BASES = {
     "fusion": Fusion,
     "emotion_space": EmotionSpace,
 }
-OFFERS = list(emosym_components())
+SPECS = list(emosym_components())
 
 
 def resolve(target):
@@ -34,15 +34,15 @@ def resolve(target):
     return getattr(importlib.import_module(module), name)
 
 
-@pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: f"{offer.kind}-{offer.name}")
-def test_every_offer_is_a_complete_component_with_documented_parameters(offer, context):
-    config = resolve(offer.config)
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.kind}-{spec.name}")
+def test_every_name_is_a_complete_component_with_documented_parameters(spec, context):
+    config = resolve(spec.config)
     assert issubclass(config, ComponentConfig)
     assert all(field.description for field in config.model_fields.values())
     with pytest.raises(ValidationError, match="nonsense"):
         config(nonsense=1)
-    component = resolve(offer.target)(config(), context)
-    assert isinstance(component, BASES[offer.kind])
+    component = resolve(spec.target)(config(), context)
+    assert isinstance(component, BASES[spec.kind])
     assert component.config == config()
     assert component.context is context
 
@@ -56,5 +56,5 @@ def test_listing_components_and_their_parameters_imports_no_torch():
 
 
 def test_classes_and_descriptors_agree_on_what_must_be_beside_a_component():
-    for offer in OFFERS:
-        assert set(resolve(offer.target).needs) == set(offer.needs), offer.name
+    for spec in SPECS:
+        assert set(resolve(spec.target).needs) == set(spec.needs), spec.name

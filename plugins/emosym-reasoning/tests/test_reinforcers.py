@@ -1,8 +1,9 @@
-"""ReinforceBatch gradients against enumeration and closed forms, on problems small enough to know the answer."""
+"""Policy gradients against enumeration and closed forms, on problems small enough for both."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ ACTIONS, TOKENS, HIDDEN = 4, 2, 3
 
 
 class Bandit:
-    """A contextual bandit: logits are a linear function of the context tokens and the image, rewards a table."""
+    """A contextual bandit: logits are linear in the context tokens and the image, rewards a table."""
 
     def __init__(self, batch=2, seed=0):
         generator = torch.Generator().manual_seed(seed)
@@ -150,18 +151,18 @@ def test_advantages_have_mean_zero_and_deviation_one_where_rewards_differ(draw):
 def expected_gradient(reinforcer, bandit, repeat, rounds):
     total = None
     for _ in range(rounds):
-        found = bandit.gradients(reinforcer.loss(bandit.policy(repeat)).loss)
-        found = [
+        got = bandit.gradients(reinforcer.loss(bandit.policy(repeat)).loss)
+        got = [
             torch.zeros_like(p) if g is None else g
-            for g, p in zip(found, (bandit.mean, bandit.head), strict=True)
+            for g, p in zip(got, (bandit.mean, bandit.head), strict=True)
         ]
-        total = found if total is None else [a + b for a, b in zip(total, found, strict=True)]
+        total = got if total is None else [a + b for a, b in zip(total, got, strict=True)]
     return [part / rounds for part in total]
 
 
 @pytest.mark.parametrize("antithetic", [False, True])
 def test_grpo_without_noise_has_the_exact_gradient_in_the_mean(where, antithetic):
-    """At σ → 0 the network's gradient is E[A ∇log p(a)] = (1 − 1/G)·∇E[r]: the group's mean holds the try itself."""
+    """At σ → 0 it is E[A ∇log p(a)] = (1 − 1/G)·∇E[r]: the group's mean holds the try itself."""
     bandit = Bandit()
     grpo = Grpo(
         GrpoConfig(rollouts=4, sigma=1e-4, beta=0, normalise=False, latent_weight=0, antithetic=antithetic),
@@ -174,20 +175,22 @@ def test_grpo_without_noise_has_the_exact_gradient_in_the_mean(where, antithetic
 
 
 def test_grpo_moves_the_tokens_as_the_exact_gradient_would(where):
-    """With the true score function (weight K·D) the tokens' gradient is that of E_z[Σ_a p(a|z) r(a)], which for small σ
-    is the exact one; ± pairs leave the group's mean without bias for the latent, so the factor is 1."""
+    """With the true score function (weight K·D) the tokens' gradient is that of E_z[Σ_a p(a|z) r(a)], which
+    for small σ is the exact one; ± pairs leave the group's mean without bias for the latent, so the factor is
+    1."""
     bandit = Bandit(seed=2)
     size = TOKENS * HIDDEN
     config = GrpoConfig(rollouts=8, sigma=0.2, beta=0, normalise=False, latent_weight=size, antithetic=True)
     got = expected_gradient(Grpo(config, where), bandit, repeat=4000, rounds=15)[0]
     wanted = bandit.gradients(Exact(ExactConfig(beta=0), where).loss(bandit.policy()).loss)[0]
-    # Over 2.7 times as many tries, seeds 0 to 3 were 7.3, 1.9, 1.4 and 3.4 % off at σ = 0.2. Seed 2 has the largest gradient,
-    # so the least noise beside it; seed 0, with a gradient of 0.05, is 16 % off at σ = 0.3: the curvature over σ.
+    # Over 2.7 times as many tries, seeds 0 to 3 were 7.3, 1.9, 1.4 and 3.4 % off at σ = 0.2. Seed 2 has the
+    # largest gradient, so the least noise beside it; seed 0, with a gradient of 0.05, is 16 % off at σ = 0.3:
+    # the curvature over σ.
     assert float((got - wanted).norm()) < 0.1 * float(wanted.norm())
 
 
 def test_a_climb_by_grpo_ends_where_the_exact_climb_ends(where):
-    found = {}
+    got = {}
     for name, reinforcer in {
         "exact": Exact(ExactConfig(beta=0), where),
         "grpo": Grpo(GrpoConfig(beta=0), where),
@@ -198,9 +201,9 @@ def test_a_climb_by_grpo_ends_where_the_exact_climb_ends(where):
             optimiser.zero_grad()
             reinforcer.loss(bandit.policy(8)).loss.backward()
             optimiser.step()
-        found[name] = float((bandit.log_p().exp() * bandit.table).sum())
-    assert found["exact"] == pytest.approx(float(bandit.table.max()), abs=0.02)
-    assert found["grpo"] == pytest.approx(float(bandit.table.max()), abs=0.02)
+        got[name] = float((bandit.log_p().exp() * bandit.table).sum())
+    assert got["exact"] == pytest.approx(float(bandit.table.max()), abs=0.02)
+    assert got["grpo"] == pytest.approx(float(bandit.table.max()), abs=0.02)
 
 
 def test_tokens_learn_from_the_density_alone_where_the_network_is_fixed(where):
@@ -213,7 +216,7 @@ def test_tokens_learn_from_the_density_alone_where_the_network_is_fixed(where):
 
 
 def test_latent_gradient_is_the_mean_of_advantage_times_noise(where):
-    """∇μ = −w/(K·D·σ)·mean(A·ε): the closed form of the density's score, from the tries that were really read."""
+    """∇μ = −w/(K·D·σ)·mean(A·ε): the density's score in closed form, from the tries that were read."""
     bandit = Bandit()
     seen = {}
     policy = bandit.policy()
@@ -226,8 +229,6 @@ def test_latent_gradient_is_the_mean_of_advantage_times_noise(where):
     def scoring(rollouts):
         seen["r"] = score(rollouts)[0]
         return score(rollouts)
-
-    from dataclasses import replace
 
     terms = Grpo(GrpoConfig(beta=0, latent_weight=2, sigma=0.5), where).loss(
         replace(policy, read=reading, score=scoring)
@@ -246,6 +247,18 @@ def test_tries_and_mean_are_read_in_one_call(where):
     bandit = Bandit()
     Grpo(GrpoConfig(), where).loss(bandit.policy())
     assert bandit.reads == 1
+
+
+def test_readings_are_the_rows_that_one_loss_reads_at_once(where):
+    for kind, config in ((Grpo, GrpoConfig(rollouts=6)), (Exact, ExactConfig()), (Paper, PaperConfig())):
+        rows, policy = [], Bandit().policy()
+
+        def reading(context, read=policy.read, rows=rows):
+            rows.append(context.shape[1])
+            return read(context)
+
+        kind(config, where).loss(replace(policy, read=reading))
+        assert max(rows) == kind.readings(config)
 
 
 def test_the_same_generator_gives_the_same_loss(where):
@@ -272,8 +285,6 @@ def test_an_older_policy_is_clipped(where):
 
 def advantages_of(bandit, where):
     kept = []
-    from dataclasses import replace
-
     policy = bandit.policy()
 
     def scoring(rollouts):

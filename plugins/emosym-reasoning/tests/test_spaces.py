@@ -55,7 +55,7 @@ def test_a_pure_emotion_has_the_mean_and_spread_of_its_states(where, data, kind)
     space = kind(EVERY[kind], where)
     space.fit(*data)
     real, drawn = flat(data[0])[4000:8000], draws(space, [0.0, 1.0, 0.0])
-    # Standard errors over 20,000 draws of deviation ≤ 2: 0.014 for the mean, 0.01 for the deviation; five of them.
+    # Standard errors over 20,000 draws of deviation ≤ 2: 0.014 for the mean, 0.01 for the deviation; five.
     torch.testing.assert_close(drawn.mean(0), real.mean(0), rtol=0, atol=0.07)
     torch.testing.assert_close(drawn.std(0), real.std(0), rtol=0.04, atol=0)
 
@@ -75,6 +75,27 @@ def test_the_diagonal_space_forgets_how_features_move_together(where, data):
     space.fit(*data)
     got = draws(space, [1.0, 0.0, 0.0]).T.cov()
     assert float((got - got.diag().diag()).abs().max()) < 0.09
+
+
+def test_the_diagonal_space_draws_from_given_gaussians_of_its_emotions_alone(where, draw):
+    mean, std = draw(3, TOKENS + 1, HIDDEN), draw(3, TOKENS + 1, HIDDEN).abs()
+    space = Diagonal(c.DiagonalConfig(), where)
+    space.set_gaussians(mean, std)
+    drawn = draws(space, [0.0, 0.0, 1.0])
+    # Standard errors over 20,000 draws of deviation ≤ 3.5: 0.025 for the mean, 0.5 % for the deviation.
+    torch.testing.assert_close(drawn.mean(0), mean[2].flatten(), rtol=0, atol=0.12)
+    torch.testing.assert_close(drawn.std(0), std[2].flatten(), rtol=0.04, atol=0)
+    for wrong in ((mean[:2], std[:2]), (mean, std[:, :1]), (mean[0], std[0])):
+        with pytest.raises(EmosymError) as caught:
+            space.set_gaussians(*wrong)
+        assert caught.value.id == "emotion-space.other-shape"
+
+
+@pytest.mark.parametrize("kind", [Gaussian, Kde])
+def test_spaces_that_are_no_diagonal_gaussians_take_no_statistics(where, kind):
+    with pytest.raises(EmosymError) as caught:
+        kind(EVERY[kind], where).set_gaussians(torch.zeros(3, 3, 4), torch.ones(3, 3, 4))
+    assert caught.value.id == "emotion-space.fitted-only"
 
 
 @ALL

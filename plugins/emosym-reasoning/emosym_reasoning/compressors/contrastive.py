@@ -20,10 +20,11 @@ IDENTICAL = 1 - 1e-6
 def info_nce(
     queries: Tensor, keys: Tensor, temperature: float, *, symmetric: bool, not_negatives: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """InfoNCE of unit vectors ``queries`` and ``keys`` [N,W], row i belonging to row i, and its retrieval accuracy.
+    """InfoNCE of unit vectors ``queries`` and ``keys`` [N,W], row i with row i, and its retrieval accuracy.
 
-    ``not_negatives`` bool [N,N] marks pairs left out of the denominators (its diagonal is ignored). Both results are
-    scalars: the mean loss (of both directions where ``symmetric``) and the share of queries nearest to their own key.
+    ``not_negatives`` bool [N,N] marks pairs left out of the denominators (its diagonal is ignored). Both
+    results are scalars: the mean loss (of both directions where ``symmetric``) and the share of queries
+    nearest to their own key.
     """
     logits = queries @ keys.T / temperature
     if not_negatives is not None:
@@ -39,9 +40,9 @@ def info_nce(
 class Contrastive(TokensOnly[ContrastiveConfig]):
     """Aligns the mean context state with features of the image's reasoning text.
 
-    The batch is the global one where torch.distributed runs; samples without text are left out. Where the run has no
-    knowledge (``context.text_width`` 0) there is no projection, so that every trainable tensor has a gradient.
-    Source: the paper; InfoNCE as van den Oord et al. 2018.
+    The batch is the global one where torch.distributed runs; samples without text are left out. Where the run
+    has no knowledge (``context.text_width`` 0) there is no projection, so that every trainable tensor has a
+    gradient. Source: the paper; InfoNCE as van den Oord et al. 2018.
     """
 
     def __init__(self, config: ContrastiveConfig, context: Context) -> None:
@@ -53,7 +54,7 @@ class Contrastive(TokensOnly[ContrastiveConfig]):
             self.projection = linear(*(ends if config.projection == "context" else ends[::-1]), generator)
 
     def project(self, states: States) -> Tensor | None:
-        """Unit features [...,W] of context [...,K,D]; None also where the projection is on the text's side."""
+        """Unit features [...,W] of context [...,K,D]; None where the text is projected."""
         if self.projection is None or self.config.projection == "text":
             return None
         return F.normalize(self.projection(states.context.mean(-2)).float(), dim=-1)
@@ -66,15 +67,15 @@ class Contrastive(TokensOnly[ContrastiveConfig]):
     def loss(
         self, states: States, knowledge: Tensor | None, present: Tensor | None, labels: Tensor
     ) -> LossTerms:
-        """InfoNCE; values ``infonce``, ``alignment`` (mean cosine to the own text), ``retrieval`` (accuracy), and
-        ``knowledge_present`` (share of the batch with text)."""
+        """InfoNCE; values ``infonce``, ``alignment`` (mean cosine to the own text), ``retrieval`` (accuracy),
+        and ``knowledge_present`` (share of the batch with text)."""
         if knowledge is None or self.projection is None:
             return super().loss(states, knowledge, present, labels)
         if present is None:
             present = torch.ones(len(states), dtype=torch.bool, device=knowledge.device)
         present = present.to(states.emotion.device)
         knowledge = knowledge.to(states.emotion.device)
-        # Half precision would call similar texts identical, and its cosines are coarser than the temperature can bear.
+        # Half precision calls similar texts identical, and its cosines are coarse beside the temperature.
         with torch.autocast(states.emotion.device.type, enabled=False):
             queries, keys = self._features(
                 states.context.float().mean(1)[present], knowledge.float()[present]

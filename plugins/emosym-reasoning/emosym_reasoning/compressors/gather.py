@@ -15,8 +15,8 @@ def processes() -> int:
 def gather(rows: Tensor) -> Tensor:
     """Rows [B_r,...] of every process r, one after the other: [ΣB_r,...]; B_r may differ.
 
-    Only the own part carries gradients, scaled by the number of processes: where every process computes the same
-    global loss, the mean of gradients that DDP takes is then the gradient of that loss.
+    Only the own part carries gradients, scaled by the number of processes: where every process computes the
+    same global loss, the mean of gradients that DDP takes is then the gradient of that loss.
     """
     world = processes()
     if world == 1:

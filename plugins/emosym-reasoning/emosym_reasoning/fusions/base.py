@@ -17,8 +17,8 @@ from emosym_reasoning.config import FusionConfig
 class MappedFusion(Fusion[FusionConfig]):
     """Inputs at unit scale, one output split over text encoders, norms kept.
 
-    ``calibrate`` takes the states as the backbone gives them; ``forward`` takes them with the stage's context weight
-    applied, so that the weight shrinks what the context says and does not vanish in the standardisation.
+    ``calibrate`` takes the states as the backbone gives them; ``forward`` takes them with the stage's context
+    weight applied, so that standardising does not undo the weight.
     """
 
     emotion_mean: Tensor

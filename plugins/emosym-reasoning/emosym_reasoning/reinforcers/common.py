@@ -31,7 +31,7 @@ def rollouts_of(
 
 
 def divergence(log_probabilities: Tensor, reference: Tensor) -> Tensor:
-    """KL(p‖p_ref) [B], summed exactly over the C emotions, from log-probabilities [B,C]; gradient to p alone."""
+    """KL(p‖p_ref) [B] from log-probabilities [B,C], summed exactly over emotions; gradient to p alone."""
     reference = reference.detach().to(log_probabilities)
     return (log_probabilities.exp() * (log_probabilities - reference)).sum(-1)
 
@@ -42,8 +42,8 @@ def entropy(log_probabilities: Tensor) -> Tensor:
 
 
 def figures(total: Tensor, each: Mapping[str, Tensor], scalars: Mapping[str, Tensor]) -> dict[str, float]:
-    """What to log: for the total and each reward [B,G] its ``reward/NAME/mean``, ``reward/NAME/std`` over all tries
-    and, where G > 1, ``reward/NAME/flat`` (share of groups without spread); and ``scalars`` as they are."""
+    """What to log: for the total and each reward [B,G] its ``reward/NAME/mean``, ``reward/NAME/std`` over all
+    tries and, where G > 1, ``reward/NAME/flat`` (share of groups without spread); and ``scalars``."""
     values = dict(scalars)
     for name, scores in {"total": total, **each}.items():
         scores = scores.float()

@@ -25,7 +25,7 @@ def advantages(rewards: Tensor, normalise: bool) -> Tensor:
 
 
 def sample_actions(log_probabilities: Tensor, generator: torch.Generator) -> Tensor:
-    """One action [B,G] from log-probabilities [B,G,C], drawn on the CPU so that every device draws the same."""
+    """One action [B,G] from log-probabilities [B,G,C], drawn on the CPU: every device draws the same."""
     flat = log_probabilities.detach().flatten(0, 1).float().cpu().exp()
     drawn = torch.multinomial(flat, 1, generator=generator)
     return drawn.view(log_probabilities.shape[:2]).to(log_probabilities.device)
@@ -34,19 +34,20 @@ def sample_actions(log_probabilities: Tensor, generator: torch.Generator) -> Ten
 class Grpo(Reinforcer[GrpoConfig]):
     """−mean(min(ρA, clip(ρ)A)) + β·KL(p‖p_ref), the action being the pair (z, a).
 
-    z_g = μ + σ·ε_g replaces the [CTX] tokens BEFORE [EMO] is read, a_g ~ p(·|x, z_g), and log π(z,a) =
-    w·log N(z; μ, σ) + log p(a|z). z is held fixed in both terms: μ learns through the density alone (and through the
-    divergence), the network through log p(a|z).
+    z_g = μ + σ·ε_g replaces the [CTX] tokens BEFORE [EMO] is read, a_g ~ p(·|x, z_g), and
+    log π(z,a) = w·log N(z; μ, σ) + log p(a|z). z is held fixed in both terms: μ learns through the density
+    alone (and through the divergence), the network through log p(a|z).
 
-    *Scale.* The log density is a mean over the K·D dimensions, times ``latent_weight``. As a sum (weight K·D, the true
-    score function) its noise grows with the width of the backbone and drowns log p(a|z), one term.
+    *Scale.* The log density is a mean over the K·D dimensions, times ``latent_weight``. As a sum (weight K·D,
+    the true score function) its noise grows with the width of the backbone and drowns log p(a|z), one term.
 
-    *Ratio.* ρ is taken against the same pass's detached log π, so it is exactly 1 and its gradient that of log π: right
-    for one update per batch of tries, which is what the training loop makes. ``ratio_clipped`` is therefore 0 unless a
-    subclass gives an older policy by overriding :meth:`old`. σ is detached, relative to the deviation of μ's elements.
+    *Ratio.* ρ is taken against the same pass's detached log π, so it is exactly 1 and its gradient that of
+    log π: right for one update per batch of tries, which is what the training loop makes. ``ratio_clipped``
+    is therefore 0 unless a subclass gives an older policy by overriding :meth:`old`. σ is detached, relative
+    to the deviation of μ's elements.
 
-    *Divergence.* Computed exactly over the C emotions on the reading of μ itself, read in the same call as the tries.
-    Source: clipping and group advantages as in PPO and GRPO.
+    *Divergence.* Computed exactly over the C emotions on the reading of μ itself, read in the same call as
+    the tries. Source: clipping and group advantages as in PPO and GRPO.
     """
 
     @classmethod

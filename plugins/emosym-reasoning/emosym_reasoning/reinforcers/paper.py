@@ -10,8 +10,8 @@ from emosym_reasoning.reinforcers.common import divergence, entropy, figures, re
 class Paper(Reinforcer[PaperConfig]):
     """−mean(r·p_y) + β·KL(p‖p_ref), r the reward of the reading's own argmax.
 
-    The mean is over labelled samples: without y there is no p_y. The cross entropy that the paper adds is the stage's
-    (``ce_weight``). Source: the paper, and its authors' code.
+    The mean is over labelled samples: without y there is no p_y. The cross entropy that the paper adds is the
+    stage's (``ce_weight``). Source: the paper, and its authors' code.
     """
 
     def loss(self, batch: ReinforceBatch) -> LossTerms:

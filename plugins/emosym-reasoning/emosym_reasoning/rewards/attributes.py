@@ -18,12 +18,13 @@ REMEMBERED = 8192
 
 
 class AttributesReward(RewardVerifier[AttributesRewardConfig]):
-    """How near a try's context features [W] are to the text of its own image, beside the other texts of the batch.
+    """How near a try's context features [W] are to its own image's text, beside the batch's other texts.
 
-    The candidates are the batch's different texts, so an image with the same text as another is not its negative.
-    ``rank``: share of other candidates that are further away (1 nearest, 0 furthest); ``probability``: softmax of the
-    cosines at ``temperature``. A sample without scene and object scores 0 for every try and adds no candidate; a batch
-    with one candidate scores 1. Source: retrieval as in CLIP (Radford et al. 2021).
+    The candidates are the batch's different texts, so an image with the same text as another is not its
+    negative. ``rank``: share of other candidates that are further away (1 nearest, 0 furthest);
+    ``probability``: softmax of the cosines at ``temperature``. A sample without scene and object scores 0 for
+    every try and adds no candidate; a batch with one candidate scores 1. Source: retrieval as in CLIP
+    (Radford et al. 2021).
     """
 
     needs: ClassVar[tuple[str, ...]] = ("attributes", "knowledge", "text_encoder")
@@ -38,8 +39,8 @@ class AttributesReward(RewardVerifier[AttributesRewardConfig]):
         if rollouts.context_features is None:
             raise EmosymError(
                 "reward.no-projection",
-                f"reward {self.context.component} reads context features, and the compressor projects none into the text space",
-                hint="use compressor contrastive with projection: context and a knowledge source, or leave the reward out",
+                f"reward {self.context.component} reads context features, and the compressor projects none",
+                hint="use compressor contrastive with projection: context and knowledge, or leave it out",
             )
         texts = [describe(sample, self.config.template) for sample in rollouts.samples]
         candidates = sorted({text for text in texts if text is not None})
@@ -78,7 +79,7 @@ class AttributesReward(RewardVerifier[AttributesRewardConfig]):
 
 
 def describe(sample: Sample, template: str) -> str | None:
-    """The sample's scene and objects as ``template`` says; by one alone where the other is unknown, None without both."""
+    """The sample's scene and objects by ``template``, or the one that is known; None without both."""
     things = sample.attributes.get("object") or ()
     thing = things if isinstance(things, str) else " and ".join(things)
     scene = str(sample.attributes.get("scene") or "")

@@ -12,8 +12,8 @@ from emosym.contracts import ConfigT, Context, LabelSet, RewardVerifier, Rollout
 
 
 class AnnotatedReward(RewardVerifier[ConfigT]):
-    """Weighs a try against the annotated emotion: 0 for every try of an unlabelled sample, whose group then has no spread
-    and no advantage; else ``_labelled`` of labels [B] that are all valid."""
+    """Weighs a try against the annotated emotion: 0 for every try of an unlabelled sample, whose group then
+    has no spread and no advantage; else ``_labelled`` of labels [B] that are all valid."""
 
     needs: ClassVar[tuple[str, ...]] = ("labels",)
 

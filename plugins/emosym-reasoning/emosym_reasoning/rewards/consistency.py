@@ -19,8 +19,8 @@ from emosym_reasoning.rewards.base import at_actions
 class ConsistencyReward(RewardVerifier[ConsistencyRewardConfig]):
     """Probability of the action when the model reads a changed copy of the image.
 
-    The copy is mirrored, cropped and lit differently, the same way each time (by the sample's id and the run's seed).
-    Not verifiable: it is the policy's own opinion, if of another picture; weigh it against an annotation.
+    The copy is mirrored, cropped and lit differently, the same way each time (by the sample's id and the
+    run's seed). Not verifiable: it is the policy's own opinion; weigh it against an annotation.
     """
 
     verifiable: ClassVar[bool] = False

@@ -37,14 +37,12 @@ class JudgeReward(RewardVerifier[JudgeRewardConfig]):
         assert judge is not None, "the run is refused where its spec has no judge"
         images = [sample.open() for sample in samples]
         probabilities = judge.probabilities([image for several in images for image in several]).float().cpu()
-        wanted = len(self.context.labels)
-        if probabilities.shape[-1] != wanted:
+        known, wanted = probabilities.shape[-1], len(self.context.labels)
+        if known != wanted:
             raise EmosymError(
                 "judge.labels-do-not-fit",
-                f"the judge of reward {self.context.component} knows {probabilities.shape[-1]} emotions, the spec has {wanted}",
+                f"the judge of reward {self.context.component} knows {known} emotions, the spec has {wanted}",
                 hint="choose a judge that was trained for the spec's labels",
             )
-        for sample, rows in zip(
-            samples, probabilities.split([len(several) for several in images]), strict=True
-        ):
-            self._known[sample.id] = rows.mean(0)
+        rows = probabilities.split([len(several) for several in images])
+        self._known |= {sample.id: each.mean(0) for sample, each in zip(samples, rows, strict=True)}

@@ -18,10 +18,10 @@ class ValenceReward(PairReward[ValenceRewardConfig]):
     def _table(labels: LabelSet) -> Tensor:
         positive = torch.tensor([labels.positive(index) for index in range(len(labels))])
         if positive.all() or not positive.any():
-            which = "positive" if positive.any() else "negative"
+            names, which = ", ".join(labels.names), "positive" if positive.any() else "negative"
             raise EmosymError(
                 "spec.labels-do-not-fit",
-                f"reward valence tells positive from negative emotions; {', '.join(labels.names)} are all {which}",
+                f"reward valence tells positive from negative emotions; {names} are all {which}",
                 hint="leave valence out, or use labels of both kinds",
             )
         return (positive[:, None] == positive[None]).float()

@@ -1,4 +1,4 @@
-"""What all emotion spaces share: samples by class, mixtures, and statistics that a fresh instance can load."""
+"""What emotion spaces share: samples by class, mixtures, statistics that a fresh instance can load."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from emosym.contracts import ConfigT, Context, EmotionSpace, States
 class Space(EmotionSpace[ConfigT]):
     """Statistics of x = [c;e], P = (K+1)·D features, as buffers.
 
-    A mixture w is x = Σ_c w_c·μ_c + Σ_c √w_c·δ_c with independent deviations δ_c of each class: its mean is the mean of
-    means, its covariance Σ_c w_c·Σ_c the mean of covariances, and a pure emotion is its own distribution. It lies
-    between the emotions (a slider passes through it) and is not a draw of one or the other.
+    A mixture w is x = Σ_c w_c·μ_c + Σ_c √w_c·δ_c with independent deviations δ_c of each class: its mean is
+    the mean of means, its covariance Σ_c w_c·Σ_c the mean of covariances, and a pure emotion is its own
+    distribution. It lies between the emotions, as on a slider, and is no draw of one or the other.
     """
 
     statistics: tuple[str, ...] = ()
@@ -33,9 +33,9 @@ class Space(EmotionSpace[ConfigT]):
 
     @torch.no_grad()
     def fit(self, states: States, labels: Tensor) -> None:
-        """Unlabelled states (-1) are left out; so is the gradient. Statistics stay on the states' device, in float32."""
-        labels = labels.to(states.emotion.device)
-        rows = states.joined().detach().float().flatten(1)
+        """Leaves out unlabelled states (-1) and gradients; keeps float32 on the states' device."""
+        labels, joined = labels.to(states.emotion.device), states.joined().detach().float()
+        rows = joined.flatten(1)
         if not bool(rows.isfinite().all()):
             raise EmosymError(
                 "emotion-space.not-finite",
@@ -44,16 +44,14 @@ class Space(EmotionSpace[ConfigT]):
                 ours=True,
             )
         classes = [rows[labels == index] for index in range(len(self.context.labels))]
-        empty = [
-            name for name, members in zip(self.context.labels.names, classes, strict=True) if not len(members)
-        ]
+        empty = [name for name, rows in zip(self.context.labels.names, classes, strict=True) if not len(rows)]
         if empty:
             raise EmosymError(
                 "emotion-space.empty-class",
                 f"no labelled training image of {', '.join(empty)}: their states cannot be described",
                 hint="use more training data, or labels that occur in it",
             )
-        self.layout = torch.tensor(states.joined().shape[1:], device=rows.device)
+        self.layout = torch.tensor(joined.shape[1:], device=rows.device)
         self.mean = torch.stack([members.mean(0) for members in classes])
         self._fit([members - mean for members, mean in zip(classes, self.mean, strict=True)])
 

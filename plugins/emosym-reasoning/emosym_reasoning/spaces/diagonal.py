@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from emosym_registry import EmosymError
 from torch import Tensor
 
 from emosym_reasoning.config import DiagonalConfig
@@ -16,6 +17,15 @@ class Diagonal(Space[DiagonalConfig]):
     variance: Tensor
 
     def set_gaussians(self, mean: Tensor, std: Tensor) -> None:
+        """Errors: ``emotion-space.other-shape``."""
+        classes = len(self.context.labels)
+        if mean.ndim != 3 or len(mean) != classes or mean.shape != std.shape:
+            raise EmosymError(
+                "emotion-space.other-shape",
+                f"means are {list(mean.shape)}, deviations {list(std.shape)}; both must be [{classes},K+1,D]",
+                hint="take them from a program with the same emotions",
+            )
+        mean, std = (one.detach().to(self.mean.device, torch.float32) for one in (mean, std))
         self.layout = torch.tensor(mean.shape[1:], device=mean.device)
         self.mean, self.variance = mean.flatten(1), std.flatten(1).square()
 

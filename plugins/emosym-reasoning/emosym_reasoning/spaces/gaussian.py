@@ -17,8 +17,8 @@ ITERATIONS = 4
 class Gaussian(Space[GaussianConfig]):
     """N(μ_c, F_cF_cᵀ + diag(d_c)): ``rank`` principal directions F and the rest of each feature's variance d.
 
-    The diagonal of the covariance is exact whatever the rank. An emotion's covariance is mixed with the one common to
-    all, which counts as ``shrinkage`` samples, so a rare emotion (one image even) keeps a sensible spread.
+    The diagonal of the covariance is exact whatever the rank. An emotion's covariance is mixed with the one
+    common to all, which counts as ``shrinkage`` samples, so one image keeps a sensible spread.
     """
 
     statistics = ("factors", "residual")
@@ -57,7 +57,7 @@ class Gaussian(Space[GaussianConfig]):
 def low_rank(rows: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """Factors F [rank,P] and residual d [P] ≥ 0 with rowsᵀ·rows ≈ FᵀF + diag(d), the diagonal exactly.
 
-    F holds the leading eigenvectors times the roots of their eigenvalues; rows of zeros where there are fewer.
+    F holds the leading eigenvectors times the roots of their eigenvalues, zeros where there are fewer.
     """
     count, features = rows.shape
     if min(count, features) > max(EXACT, 2 * (rank + OVERSAMPLING)):
@@ -65,16 +65,16 @@ def low_rank(rows: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     else:
         rows_small = rows
     _, scale, directions = torch.linalg.svd(rows_small, full_matrices=False)
-    found = min(rank, len(scale))
+    leading = min(rank, len(scale))
     factors = rows.new_zeros(rank, features)
-    factors[:found] = scale[:found, None] * directions[:found]
+    factors[:leading] = scale[:leading, None] * directions[:leading]
     residual = rows.square().sum(0) - factors.square().sum(0)
     return factors, residual.clamp_min(0)
 
 
 def _leading_subspace(rows: Tensor, size: int) -> Tensor:
-    """An orthonormal basis [N,size] near the leading left singular vectors (randomised subspace iteration; Halko,
-    Martinsson and Tropp 2011). The start is fixed: the result depends on the rows alone."""
+    """An orthonormal basis [N,size] near the leading left singular vectors (randomised subspace iteration;
+    Halko, Martinsson and Tropp 2011). The start is fixed: the result depends on the rows alone."""
     generator = torch.Generator().manual_seed(0)
     basis = rows @ torch.randn(rows.shape[1], size, generator=generator).to(rows)
     for _ in range(ITERATIONS):

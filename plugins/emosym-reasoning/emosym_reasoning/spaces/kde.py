@@ -10,9 +10,9 @@ from emosym_reasoning.spaces.base import Space, noise
 
 
 class Kde(Space[KdeConfig]):
-    """A kernel density per emotion: a remembered training state plus ``bandwidth`` × the emotion's own deviation.
+    """A kernel density per emotion: a remembered state plus ``bandwidth`` × the emotion's own deviation.
 
-    A pure emotion draws near one real state; a mixture adds the scaled deviations of one state of each emotion.
+    A pure emotion draws near one real state; a mixture adds scaled deviations of one of each emotion.
     """
 
     statistics = ("memory", "owner", "deviation")

@@ -81,7 +81,7 @@ def new(
         _write(partial, files)
     for path in files:
         print(folder / path)
-    _warn_of_clash(registry, kind, component)
+    _warn_of_clash(registry, kind, component, name)
     print(f"\nnext:\n  emosym plugins check ./{name}\n  pip install -e ./{name}")
 
 
@@ -121,7 +121,7 @@ def add(
     _write(folder, files)
     for path in files:
         print(folder / path)
-    _warn_of_clash(registry_for(context.obj), kind, component)
+    _warn_of_clash(registry_for(context.obj), kind, component, plugin.id)
     for one in read_kind(kind).builds_on:
         print(f"note: add {one!r} to the dependencies in {folder / 'pyproject.toml'}", file=sys.stderr)
     print(f"\nnext:\n  emosym plugins check {folder}")
@@ -290,9 +290,9 @@ def _check_free(registry: Registry, folder: Path, name: str) -> None:
         )
 
 
-def _warn_of_clash(registry: Registry, kind: str, component: str) -> None:
-    """A bare name that two plugins offer makes every spec that uses it ambiguous."""
-    for other in _same(registry, kind, component):
+def _warn_of_clash(registry: Registry, kind: str, component: str, plugin: str) -> None:
+    """A bare name that a plugin besides `plugin` offers makes every spec that uses it ambiguous."""
+    for other in sorted({*_same(registry, kind, component)} - {plugin}):
         print(
             f"note: {kind} {component!r} is also offered by {other}: specs will have to name the plugin",
             file=sys.stderr,

@@ -267,6 +267,7 @@ class System:
         *,
         sets: Sequence[str] = (),
         generate: bool = True,
+        also: Sequence[str] = (),
         device: str = "auto",
         precision: str = "auto",
         registry: Registry | None = None,
@@ -276,13 +277,13 @@ class System:
 
         ``sets`` are ``key.path=value`` overrides of its spec. ``generate=False`` leaves the diffusion head
         out, which takes no part in understanding. Only what reads and paints must be installed: no metric,
-        reward, judge or bank.
+        reward, judge or bank, but for the sections in ``also`` ("metrics", "judges.evaluate").
         """
         folder, facts = find_saved(Path(folder))
         registry = registry or load_registry()
         parts = READING + (PAINTING if generate else ())
         resolved = load_spec(
-            folder / "spec.yaml", registry=registry, sets=sets, use=parts, saved=facts.components
+            folder / "spec.yaml", registry=registry, sets=sets, use=(*parts, *also), saved=facts.components
         )
         builder = _builder(resolved, registry, device, precision, trust_remote_code)
         system = cls.assemble(builder, text_width=facts.text_width)

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from emosym_registry import EmosymError, RegisteredComponent, Registry, load_registry
+from emosym_registry import EmosymError, RegisteredComponent, Registry
 from PIL import Image
 
-from emosym.assembly import Builder, ExperimentParts, attributed, build_parts
+from emosym.assembly import ExperimentParts, attributed, build_parts
 from emosym.contracts import Evidence, Metric, Sample
 from emosym.report.sheet import contact_sheet
-from emosym.spec import load_spec
-from emosym.storage import find_saved
-from emosym.system import PAINTING, READING, System
+from emosym.system import System
 from emosym.toolkit import write_json
 
 Metrics = Sequence[tuple[RegisteredComponent, Metric]]
@@ -175,24 +173,15 @@ def evaluate_run(
     trust_remote_code: bool = False,
 ) -> Mapping[str, Any]:
     """Evaluate the saved system of a run again, on the same or another split; ``sets`` override its spec."""
-    registry = registry or load_registry()
     system = System.load(
         run,
         sets=sets,
+        also=("data", "judges.evaluate", "metrics"),
         registry=registry,
         device=device,
         precision=precision,
         trust_remote_code=trust_remote_code,
     )
-    folder, facts = find_saved(Path(run))
-    used = (*READING, *PAINTING, "data", "judges.evaluate", "metrics")
-    resolved = load_spec(folder / "spec.yaml", registry=registry, sets=sets, use=used, saved=facts.components)
-    builder = Builder.of(
-        resolved,
-        registry,
-        device=system.device,
-        precision=system.precision,
-        trust_remote_code=trust_remote_code,
-    )
-    with builder.naming():
-        return evaluate_system(system, build_parts(builder, training=False), out or Path(run), split=split)
+    with system.builder.naming():
+        parts = build_parts(system.builder, training=False)
+        return evaluate_system(system, parts, out or Path(run), split=split)

@@ -36,8 +36,8 @@ def component_failure(component: RegisteredComponent, method: str, error: Except
     return EmosymError(
         "plugin.component-failed",
         f"{component.spec.kind} {component.qualified} failed in {method}: {type(error).__name__}: {first_line(error)}",
-        hint=f"check its parameters; if they are sound, report it to the authors of "
-        f"{component.plugin.distribution} {component.plugin.version} (--debug shows the traceback)",
+        hint=f"check its parameters; if they are sound, report it to the authors of {component.plugin.package} "
+        "(--debug shows the traceback)",
         ours=True,
     )
 
@@ -87,11 +87,16 @@ class Builder:
         )
         return cls(resolved, registry, context, device, precision)
 
+    def context_of(self, path: str) -> Context:
+        """What the component at ``path`` is told: the run's context with its own kind and name."""
+        spec = self.resolved.offers[path].spec
+        return dataclasses.replace(self.context, kind=spec.kind, component=spec.name)
+
     def build(self, path: str) -> Any:
         """The component at ``path`` of the spec (``backbone``, ``rewards.0``, ``judges.bank``), built once."""
         if path not in self.built:
             offer = self.resolved.offers[path]
-            context = dataclasses.replace(self.context, kind=offer.spec.kind, component=offer.spec.name)
+            context = self.context_of(path)
             implementation = offer.load()
             with attributed(offer, "__init__"):
                 component = implementation(self.resolved.config(path), context)

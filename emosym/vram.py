@@ -18,7 +18,7 @@ from emosym.assembly import Builder
 from emosym.contracts import Footprint, Workload
 from emosym.head import HEAD_WIDTH
 from emosym.spec import Resolved
-from emosym.spec.model import ReinforceStage, StageSettings
+from emosym.spec.model import STAGES, ReinforceStage, StageSettings
 from emosym.toolkit import DTYPES
 
 CARDS = (8, 12, 16, 24, 40, 48, 80, 141)
@@ -97,9 +97,10 @@ class _Sizing:
         self.precision = "bf16" if precision == "auto" else precision
         self.builder = Builder.of(resolved, registry, device=torch.device("cuda"), precision=self.precision)
         self.builder.context = dataclasses.replace(self.builder.context, device=None)
+        self.tokens = 1  # with the context tokens, once a compressor could be built
 
     def estimate(self) -> Estimate:
-        stages = {name: getattr(self.spec.stages, name) for name in ("compress", "reinforce", "unify")}
+        stages = {name: getattr(self.spec.stages, name) for name in STAGES}
         parts = self.parts()
         self.sizes = self.trainable_sizes(parts)
         rows = [
@@ -127,13 +128,10 @@ class _Sizing:
         if name not in self.resolved.offers:
             return None
         component, config = self.resolved.offers[name], self.resolved.config(name)
-        context = dataclasses.replace(
-            self.builder.context, kind=component.spec.kind, component=component.spec.name
-        )
         load = dataclasses.replace(
             load, autocast=None if self.precision == "fp32" else DTYPES[self.precision]
         )
-        found: Footprint | None = component.load().footprint(config, context, load)
+        found: Footprint | None = component.load().footprint(config, self.builder.context_of(name), load)
         return found
 
     def trainable_sizes(self, parts: Mapping[str, Footprint]) -> dict[str, int]:
@@ -188,7 +186,7 @@ class _Sizing:
         holds for its own, which comes after it."""
         load = Workload(
             settings.batch_size,
-            tokens=getattr(self, "tokens", 1),
+            tokens=self.tokens,
             readings=self.readings(settings) if name == "reinforce" else (1,),
             shared=shared,
             learns="adapters" in settings.train,

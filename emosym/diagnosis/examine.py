@@ -55,8 +55,7 @@ def _alone(check: Callable[..., Iterable[Trouble]], *given: object) -> Iterator[
 
 
 def _authors(plugin: LoadedPlugin) -> str:
-    installed = plugin.installed
-    return f"reinstall {installed.distribution} {installed.version}, or report it to its authors"
+    return f"reinstall {plugin.installed.package}, or report it to its authors"
 
 
 def _introduction(plugin: LoadedPlugin) -> Iterator[Trouble]:
@@ -113,7 +112,7 @@ def _target(component: RegisteredComponent) -> Iterator[Trouble]:
 
     spec = component.spec
     contract: Any = getattr(contracts, contracts.CONTRACTS[spec.kind])
-    authors = f"report it to the authors of {component.plugin.distribution} {component.plugin.version}"
+    authors = f"report it to the authors of {component.plugin.package}"
     try:
         target: Any = component.load()
     except EmosymError as error:

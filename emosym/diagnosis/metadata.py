@@ -23,7 +23,7 @@ def metadata_troubles(plugin: InstalledPlugin) -> Iterator[tuple[str, str, str]]
 
 def _requirements(plugin: InstalledPlugin) -> Iterator[tuple[str, str, str]]:
     for clash in unmet(requirements_of(plugin.distribution)):
-        cause = f"{plugin.distribution} {plugin.version} {clash.words}"
+        cause = f"{plugin.package} {clash.words}"
         yield "version", cause, f"pip install {clash.quoted}, or another version of {plugin.distribution}"
 
 

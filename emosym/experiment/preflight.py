@@ -20,7 +20,7 @@ def require_texts(resolved: Resolved, knowledge: Knowledge | None, samples: Sequ
         return
     if any(knowledge.texts(samples)):
         return
-    name = resolved.offers["knowledge"].spec.name
+    name = resolved.component("knowledge")
     given = resolved.config("knowledge").model_dump(mode="json", exclude_defaults=True)
     raise EmosymError(
         "data.no-knowledge",

@@ -80,7 +80,8 @@ def run_experiment(
         stack.callback(close_memory, builder)
         stack.enter_context(builder.naming())
         parts = build_parts(builder)
-        pending = [name for name in stages if name not in run.done()]
+        done = run.done()
+        pending = [name for name in stages if name not in done]
         train_samples = limited(parts.dataset.split("train"), smoke)
         for path, component in resolved.offers.items():
             keys = builder.built[path].attribute_keys if path in builder.built else ()
@@ -95,10 +96,7 @@ def run_experiment(
         write_json(
             run.provenance,
             provenance(
-                {
-                    id: f"{plugin.installed.distribution} {plugin.installed.version}"
-                    for id, plugin in registry.plugins.items()
-                },
+                {id: plugin.installed.package for id, plugin in registry.plugins.items()},
                 seed=spec.seed,
                 device=str(chosen_device),
                 precision=chosen_precision,

@@ -74,9 +74,9 @@ class Resolved:
             if stage is not None:
                 _keep_removed(stage_preset(stage["preset"], name).plain(), stage)
         for path, offer in self.offers.items() if qualified else ():
-            part = data
-            for key in path.split("."):
-                part = part[int(key) if isinstance(part, list) else key]
+            part: Any = data
+            for key in key_path(path):
+                part = part[key]
             part["name"] = offer.qualified
             if path in self.models:
                 part["params"]["model"] = self.models[path]

@@ -36,7 +36,7 @@ class RegisteredComponent:
             raise EmosymError(
                 "plugin.bad-config",
                 f"{self.spec.kind} {self.qualified}: config {self.spec.config} is no pydantic model",
-                hint=f"report it to the authors of {self.plugin.distribution} {self.plugin.version}",
+                hint=f"report it to the authors of {self.plugin.package}",
             )
         return model
 
@@ -66,5 +66,5 @@ class RegisteredComponent:
             raise EmosymError(
                 "plugin.missing-target",
                 f"{self.spec.kind} {self.qualified}: {target} cannot be imported: {cause}{first_line(error)}",
-                hint=f"reinstall or report {self.plugin.distribution} {self.plugin.version}",
+                hint=f"reinstall or report {self.plugin.package}",
             ) from error

@@ -43,6 +43,7 @@ CAPABILITIES: Mapping[str, Mapping[str, str]] = {
 
 TARGET = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")
 NAME = re.compile(r"^[a-z0-9][a-z0-9.-]*$")
+NAME_FORM = "lower case letters, digits, dots and dashes"
 _NEEDS_BEFORE = {"text": "text_encoder"}
 _VERSION = re.compile(r"^\d+\.\d+$")
 
@@ -92,7 +93,7 @@ class ComponentSpec:
         if not NAME.match(self.name):
             raise EmosymError(
                 "plugin.bad-name",
-                f"component name {self.name!r} must be lower case letters, digits, dots and dashes",
+                f"component name {self.name!r} must be {NAME_FORM}",
             )
         self._check_words()
         for field in (self.target, self.config, *filter(None, [self.conformance])):

@@ -28,6 +28,11 @@ class InstalledPlugin:
     version: str
     problem: str = ""
 
+    @property
+    def package(self) -> str:
+        """The distribution with its version, for people."""
+        return f"{self.distribution} {self.version}"
+
     def load(self) -> Any:
         """Import the plugin's light module."""
         return entrypoints.EntryPoint(self.id, self.module, None).load()

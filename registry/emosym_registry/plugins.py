@@ -53,5 +53,4 @@ class Failure:
         return self.stage not in ("run", "cards")
 
     def __str__(self) -> str:
-        package = f"{self.plugin.distribution} {self.plugin.version}"
-        return f"plugin {self.plugin.id} ({package}) failed at {self.stage}: {self.cause}"
+        return f"plugin {self.plugin.id} ({self.plugin.package}) failed at {self.stage}: {self.cause}"

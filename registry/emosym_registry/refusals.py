@@ -104,7 +104,7 @@ def version_clash(plugin: InstalledPlugin, refused: Refused) -> Refused | None:
     from emosym_registry.requirements import unmet_of_ours
 
     for requirement in unmet_of_ours(plugin.distribution):
-        cause = f"{plugin.distribution} {plugin.version} {requirement.words} ({refused.cause})"
+        cause = f"{plugin.package} {requirement.words} ({refused.cause})"
         hint = f"pip install {requirement.quoted}, or another version of {plugin.distribution}"
         return Refused("version", cause, hint)
     return None

@@ -94,9 +94,7 @@ def notes(registry: Registry) -> list[str]:
         if plugin.seconds > SLOW:
             cost = f"importing {installed.module} took {plugin.seconds:.1f} s, which every command pays"
             found.append(f"plugin {id}: {cost}")
-        found += [
-            f"plugin {id} ({installed.distribution} {installed.version}): {one}" for one in plugin.deprecated
-        ]
+        found += [f"plugin {id} ({installed.package}): {one}" for one in plugin.deprecated]
     return found
 
 

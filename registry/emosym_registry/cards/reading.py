@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emosym_registry.descriptors import KINDS, NAME
+from emosym_registry.descriptors import KINDS, NAME, NAME_FORM
 from emosym_registry.errors import EmosymError, first_line, unknown
 
 _TEXTS = ("plugin", "distribution", "summary", "licence", "install", "hardware")
-_NAME_FORM = "lower case letters, digits, dots and dashes"
 _GUIDE = "see CONTRIBUTING.md on cards"
 _KEYS = (*_TEXTS, "tested", "components")
 _INSTALL = re.compile(r"^(pip|uv pip) install( [^\s;&|$`()\\]+)+$")
@@ -69,7 +68,7 @@ def read_card(path: Path) -> Card:
     data = _mapping(path)
     texts = {key: _text(path, data, key) for key in _TEXTS}
     plugin, install, distribution = texts["plugin"], texts["install"], texts["distribution"]
-    _require(NAME.match(plugin), path, f"plugin: expected {_NAME_FORM}, found {plugin!r}")
+    _require(NAME.match(plugin), path, f"plugin: expected {NAME_FORM}, found {plugin!r}")
     _require(path.stem == plugin, path, f"plugin: {plugin!r} belongs into {plugin}.yaml")
     _require(_INSTALL.match(install), path, f"install: expected a pip install command, found {install!r}")
     packages = [re.split(r"[\[<>=~!@;]", word.strip("'\""))[0] for word in install.split()]
@@ -107,7 +106,7 @@ def _component(path: Path, data: Any, place: str) -> CardComponent:
     if component.kind not in KINDS:
         raise unknown("card.invalid", "kind", component.kind, KINDS, where=f"{path.name}: {place}")
     _require(
-        NAME.match(component.name), path, f"{place}: name: expected {_NAME_FORM}, found {component.name!r}"
+        NAME.match(component.name), path, f"{place}: name: expected {NAME_FORM}, found {component.name!r}"
     )
     return component
 

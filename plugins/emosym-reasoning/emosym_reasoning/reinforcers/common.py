@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from emosym.contracts import ReinforceBatch, Rollouts, States
+from emosym.contracts import LossTerms, ReinforceBatch, Rollouts, States
 
 FLAT = 1e-6
 """A group whose rewards' standard deviation is below this has no spread."""
@@ -53,6 +53,21 @@ def figures(total: Tensor, each: Mapping[str, Tensor], scalars: Mapping[str, Ten
             values[f"reward/{name}/flat"] = (scores.std(1, correction=0) < FLAT).float().mean()
     numbers = torch.stack([value.detach().float().to(total.device) for value in values.values()]).tolist()
     return dict(zip(values, numbers, strict=True))
+
+
+def regularised(
+    gain: Tensor,
+    beta: float,
+    log_probabilities: Tensor,
+    reference: Tensor,
+    total: Tensor,
+    each: Mapping[str, Tensor],
+    scalars: Mapping[str, Tensor],
+) -> LossTerms:
+    """−gain + β·mean KL(p‖p_ref) over readings [B,C], with the figures of the rewards and of the divergence."""
+    kl = divergence(log_probabilities, reference).mean()
+    values = {"kl": kl, "entropy": entropy(log_probabilities).mean(), **scalars}
+    return LossTerms(beta * kl - gain, figures(total, each, values))
 
 
 def read_mean(batch: ReinforceBatch) -> tuple[States, Tensor]:

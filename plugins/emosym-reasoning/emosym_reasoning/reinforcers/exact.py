@@ -6,7 +6,7 @@ import torch
 
 from emosym.contracts import LossTerms, ReinforceBatch, Reinforcer, States
 from emosym_reasoning.config import ExactConfig
-from emosym_reasoning.reinforcers.common import divergence, entropy, figures, read_mean, rollouts_of
+from emosym_reasoning.reinforcers.common import read_mean, regularised, rollouts_of
 
 
 class Exact(Reinforcer[ExactConfig]):
@@ -23,6 +23,4 @@ class Exact(Reinforcer[ExactConfig]):
         tries = States(states.context.expand(-1, classes, -1, -1), states.emotion.expand(-1, classes, -1))
         total, each = batch.score(rollouts_of(batch, tries, log_p[:, None].expand(-1, classes, -1), every))
         gain = (log_p.exp() * total.to(log_p)).sum(-1).mean()
-        kl = divergence(log_p, batch.reference).mean()
-        values = figures(total, each, {"kl": kl, "entropy": entropy(log_p).mean(), "gain": gain})
-        return LossTerms(self.config.beta * kl - gain, values)
+        return regularised(gain, self.config.beta, log_p, batch.reference, total, each, {"gain": gain})

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from emosym.contracts import LossTerms, ReinforceBatch, Reinforcer
 from emosym_reasoning.config import GrpoConfig
-from emosym_reasoning.reinforcers.common import FLAT, divergence, entropy, figures, rollouts_of
+from emosym_reasoning.reinforcers.common import FLAT, regularised, rollouts_of
 
 EPSILON = 1e-4
 """Added to a group's standard deviation: rewards in [0,1] that differ by less are noise."""
@@ -83,14 +83,8 @@ class Grpo(Reinforcer[GrpoConfig]):
         ratio = (log_pi - self.old(batch, log_pi)).exp()
         clipped = ratio.clamp(1 - self.config.clip, 1 + self.config.clip)
         surrogate = torch.minimum(ratio * advantage, clipped * advantage).mean()
-        kl = divergence(reading, batch.reference).mean()
-        scalars = {
-            "kl": kl,
-            "entropy": entropy(reading).mean(),
-            "ratio_clipped": (ratio != clipped).float().mean(),
-            "sigma": torch.tensor(sigma),
-        }
-        return LossTerms(self.config.beta * kl - surrogate, figures(total, each, scalars))
+        scalars = {"ratio_clipped": (ratio != clipped).float().mean(), "sigma": torch.tensor(sigma)}
+        return regularised(surrogate, self.config.beta, reading, batch.reference, total, each, scalars)
 
     def old(self, batch: ReinforceBatch, log_pi: Tensor) -> Tensor:
         """log π(z,a) [B,G] under the policy that made the tries: this very one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emosym.contracts import LossTerms, ReinforceBatch, Reinforcer
 from emosym_reasoning.config import PaperConfig
-from emosym_reasoning.reinforcers.common import divergence, entropy, figures, read_mean, rollouts_of
+from emosym_reasoning.reinforcers.common import read_mean, regularised, rollouts_of
 
 
 class Paper(Reinforcer[PaperConfig]):
@@ -22,6 +22,4 @@ class Paper(Reinforcer[PaperConfig]):
         known = labels >= 0
         p_y = log_p.gather(1, labels.clamp_min(0)[:, None])[:, 0].exp()
         gain = (total[:, 0].to(p_y) * p_y * known).sum() / known.sum().clamp_min(1)
-        kl = divergence(log_p, batch.reference).mean()
-        values = figures(total, each, {"kl": kl, "entropy": entropy(log_p).mean(), "gain": gain})
-        return LossTerms(self.config.beta * kl - gain, values)
+        return regularised(gain, self.config.beta, log_p, batch.reference, total, each, {"gain": gain})

@@ -104,14 +104,6 @@ class Stretching(Right):
 
 
 class OneStart(Right):
-    @torch.no_grad()
-    def set_tokens(self, tokens: Tensor) -> None:
-        if tokens.shape != self.table.shape:
-            raise EmosymError(
-                "compressor.tokens", f"tokens of {list(tokens.shape)}, not {list(self.table.shape)}"
-            )
-        self.table.copy_(tokens)
-
     def _drawn(self) -> Tensor:
         return torch.randn(self.table.shape, generator=torch.Generator().manual_seed(0))
 

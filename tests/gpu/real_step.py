@@ -29,7 +29,7 @@ from emosym.assembly import Builder, build_parts
 from emosym.contracts.labels import MIKELS_8
 from emosym.experiment.folder import RunFolder, peak_memory_bytes
 from emosym.experiment.run import Experiment
-from emosym.precision import choose_device
+from emosym.precision import autocast, choose_device
 from emosym.report.numbers import number
 from emosym.spec import Resolved, load_spec
 from emosym.spec.model import STAGES
@@ -116,7 +116,7 @@ def flops(stage: Stage, system: System) -> int:
     """Floating point operations of one forward and backward pass, those of recomputation included."""
     groups = stage.groups()
     set_modes(system, groups)
-    with FlopCounterMode(display=False) as counter, system.autocast():
+    with FlopCounterMode(display=False) as counter, autocast(system.device, system.precision):
         terms = stage(stage.batch(0, 0, 1), torch.Generator().manual_seed(0))
         terms.loss.backward()
     for parameters in groups.values():

@@ -28,15 +28,12 @@ def examine(registry: Registry, is_own_verb: Callable[[str], bool]) -> list[Fail
     troubles = list(registry.failures)
     for id, plugin in sorted(registry.plugins.items()):
         checks = (
-            lambda plugin: _introduction(plugin),
+            _introduction,
             lambda plugin: metadata_troubles(plugin.installed),
             lambda plugin: _clashes(registry, plugin),
             lambda plugin: chain.from_iterable(_alone(_component, one) for one in plugin.components),
             lambda plugin: chain.from_iterable(
-                _alone(_files, plugin, one, registry) for one in plugin.aliases
-            ),
-            lambda plugin: chain.from_iterable(
-                _alone(_files, plugin, one, registry) for one in plugin.presets
+                _alone(_files, plugin, one, registry) for one in (*plugin.aliases, *plugin.presets)
             ),
             lambda plugin: _lonely_aliases(registry, plugin),
             lambda plugin: _commands(plugin, is_own_verb),

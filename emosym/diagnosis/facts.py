@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from emosym_registry import EmosymError, Failure, RegisteredComponent, Registry
+from emosym_registry import EmosymError, Failure, InstalledPlugin, RegisteredComponent, Registry
 from emosym_registry.cards import Card, CardComponent
 from emosym_registry.errors import unknown
 
@@ -37,7 +37,7 @@ def look_up(registry: Registry, name: str) -> dict[str, Any]:
 def plugin_facts(registry: Registry, id: str) -> dict[str, Any]:
     """All that is known of a plugin: what it says of itself where it is installed, and its card."""
     plugin, card, failure = registry.plugins.get(id), registry.catalogue.get(id), _failure(registry, id)
-    installed = plugin.installed if plugin else failure.plugin if failure else None
+    installed = _installed(registry, id)
     return {
         "id": id,
         "summary": plugin.info.summary if plugin else card.summary if card else "",
@@ -134,16 +134,20 @@ def _failure(registry: Registry, id: str) -> Failure | None:
     return next((one for one in registry.failures if one.plugin.id == id and one.leaves_out), None)
 
 
+def _installed(registry: Registry, id: str) -> InstalledPlugin | None:
+    """Where a plugin comes from, whether it loaded or not."""
+    plugin, failure = registry.plugins.get(id), _failure(registry, id)
+    return plugin.installed if plugin else failure.plugin if failure else None
+
+
 def _ids(registry: Registry) -> list[str]:
     failed = [failure.plugin.id for failure in registry.failures]
     return list(dict.fromkeys([*registry.plugins, *registry.blocked, *failed, *registry.catalogue]))
 
 
 def _distribution(registry: Registry, id: str) -> str | None:
-    plugin, failure, card = registry.plugins.get(id), _failure(registry, id), registry.catalogue.get(id)
-    if plugin or failure:
-        return plugin.installed.distribution if plugin else failure.plugin.distribution if failure else None
-    return card.distribution if card else None
+    known = _installed(registry, id) or registry.catalogue.get(id)
+    return known.distribution if known else None
 
 
 def _origin(module: str) -> str:

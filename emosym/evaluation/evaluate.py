@@ -14,13 +14,12 @@ from PIL import Image
 
 from emosym.assembly import ExperimentParts, attributed, build_parts
 from emosym.contracts import Evidence, Metric, Sample
-from emosym.report.sheet import contact_sheet
+from emosym.report.numbers import RESERVED
+from emosym.report.sheet import by_label, contact_sheet
 from emosym.system import System
 from emosym.toolkit import write_json
 
 Metrics = Sequence[tuple[RegisteredComponent, Metric]]
-RESERVED = ("confusion", "names", "images", "bayes", "stages")
-"""Figures that no metric may return: they stand beside those of the metrics."""
 GENERATION_SEED = 90_000
 """Seeds of evaluation images start here plus the run's seed, apart from those of training."""
 
@@ -79,7 +78,6 @@ def generation(
     system: System, samples: Sequence[Sample], metrics: Metrics, judge: Any, out: Path
 ) -> dict[str, float]:
     """Generate ``per_class`` images of each emotion, save them under ``out`` and measure them beside real ones."""
-
     settings = system.resolved.spec.evaluation
     seed, names = system.resolved.spec.seed, system.labels.names
     labels = [label for label in range(len(names)) for _ in range(settings.per_class)]
@@ -108,10 +106,7 @@ def write_sheets(evidence: Evidence, folder: Path) -> None:
         ("generated", evidence.generated_images, evidence.generated_labels),
         ("real", evidence.real_images, evidence.real_labels),
     ):
-        rows = {
-            emotion: [picture for picture, label in zip(pictures, labels, strict=True) if label == i][:12]
-            for i, emotion in enumerate(evidence.names)
-        }
+        rows = by_label(zip(pictures, labels.tolist(), strict=True), evidence.names)
         contact_sheet(rows).save(folder / f"{name}.png")
 
 
@@ -146,8 +141,9 @@ def evaluate_system(
     if understood is None:
         understood = understanding(system, samples, parts.metrics, batch_size=settings.batch_size)
     result: dict[str, Any] = {"split": split or settings.split, "understanding": dict(understood)}
-    if "bayes_accuracy" in parts.dataset.facts():
-        result["understanding"]["bayes"] = parts.dataset.facts()["bayes_accuracy"]
+    facts = parts.dataset.facts()
+    if "bayes_accuracy" in facts:
+        result["understanding"]["bayes"] = facts["bayes_accuracy"]
     can = system.generation is not None and system.resolved.spec.stages.unify is not None
     if can if generate is None else generate:
         result["generation"] = generation(system, samples, parts.metrics, parts.judges.get("evaluate"), out)

@@ -14,12 +14,10 @@ from emosym.contracts import Sample
 from emosym.evaluation.evaluate import evaluate_system
 from emosym.experiment.folder import RunFolder, peak_memory_bytes
 from emosym.experiment.smoke import limited
-from emosym.report.sheet import contact_sheet
+from emosym.report.sheet import by_label, contact_sheet
 from emosym.spec.model import STAGES
 from emosym.system import System
 from emosym.toolkit import write_json, written_whole
-
-SHEET_COLUMNS = 12
 
 
 def finish(
@@ -87,11 +85,8 @@ def scalars(figures: dict[str, Any]) -> dict[str, Any]:
 
 def write_sheet(samples: Sequence[Sample], names: Sequence[str], path: Path) -> None:
     """Contact sheet of samples by label, where there are any."""
-    rows = {
-        name: [sample.open_target() for sample in samples if sample.label == i][:SHEET_COLUMNS]
-        for i, name in enumerate(names)
-    }
-    shown = {name: row for name, row in rows.items() if row}
+    rows = by_label(((sample, sample.label) for sample in samples), names)
+    shown = {name: [sample.open_target() for sample in row] for name, row in rows.items() if row}
     if shown:
         path.parent.mkdir(parents=True, exist_ok=True)
         contact_sheet(shown).save(path)

@@ -9,8 +9,8 @@ from typing import Any
 from emosym.contracts import Figure
 
 NOTHING = "–"
-RESERVED = ("images", "bayes")
-"""Figures of the evaluation itself, which stand beside those of the metrics."""
+RESERVED = ("confusion", "names", "images", "bayes", "stages")
+"""What the evaluation itself says beside the figures of metrics, none of which may have such a name."""
 BAYES = {"bayes": Figure("Bayes optimum", percent=True)}
 """What data may say of the best accuracy that can be reached."""
 
@@ -47,27 +47,30 @@ class Style:
         """That of a run's summary or of an evaluation."""
         return cls(BAYES | {name: Figure(**about) for name, about in (summary.get("figures") or {}).items()})
 
+    def about(self, name: str) -> Figure:
+        """How a figure is shown; one that no metric declares is a plain number."""
+        return self.declared.get(name) or Figure(name.replace("_", " "))
+
     def title(self, name: str) -> str:
         """What people call a figure."""
-        return self.declared[name].title if name in self.declared else name.replace("_", " ")
+        return self.about(name).title
 
     def value(self, figures: Mapping[str, Any], name: str) -> str:
         """A figure: ``81.2 %`` where it is a share, three digits where it is not."""
-        percent = name in self.declared and self.declared[name].percent
-        return (share if percent else number)(figures.get(name))
+        return (share if self.about(name).percent else number)(figures.get(name))
 
     def with_interval(self, figures: Mapping[str, Any], name: str) -> str:
         """The same with its 95 % interval where it has one: ``81.2 % (78.9–83.5)``, ``0.0532 (0.04–0.07)``."""
         low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
         if low is None or high is None:
             return self.value(figures, name)
-        percent = name in self.declared and self.declared[name].percent
+        percent = self.about(name).percent
         ends = f"{100 * low:.1f}–{100 * high:.1f}" if percent else f"{number(low)}–{number(high)}"
         return f"{self.value(figures, name)} ({ends})"
 
     def beside(self, name: str) -> str:
         """The figure that this one is compared with, empty where there is none."""
-        return self.declared[name].beside if name in self.declared else ""
+        return self.about(name).beside
 
     def headlines(self, *several: Mapping[str, Any]) -> list[str]:
         """Names of the headline figures that are there, in the order in which metrics declare them."""

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from PIL import Image, ImageDraw, ImageFont
 
 CELL = 96
 """Side of a picture on the sheet, in pixels, where no scale is given."""
 GAP = 4
+COLUMNS = 12
+"""Most pictures of an emotion that a run's sheets show."""
 TEXT = 15
 INK, PAPER, EMPTY = (40, 40, 40), (255, 255, 255), (238, 238, 238)
+
+
+_Item = TypeVar("_Item")
+
+
+def by_label(labelled: Iterable[tuple[_Item, int | None]], names: Sequence[str]) -> dict[str, list[_Item]]:
+    """At most :data:`COLUMNS` items of each name, by labels that are indices into ``names``."""
+    rows: dict[str, list[_Item]] = {name: [] for name in names}
+    for item, label in labelled:
+        if label is not None and label >= 0 and len(rows[names[label]]) < COLUMNS:
+            rows[names[label]].append(item)
+    return rows
 
 
 def contact_sheet(rows: Mapping[str, Sequence[Image.Image]], scale: float | None = None) -> Image.Image:

@@ -22,11 +22,8 @@ def tables(summary: Figures) -> Iterator[Table]:
     """Understanding after each stage, its other figures, and generation beside real images; those that have anything."""
     style = Style.of(summary)
     understanding = summary.get("understanding") or {}
-    stages = {
-        f"after {stage}": (understanding.get("stages") or {})[stage]
-        for stage in STAGES
-        if stage in (understanding.get("stages") or {})
-    }
+    after = understanding.get("stages") or {}
+    stages = {f"after {stage}": after[stage] for stage in STAGES if stage in after}
     measured: dict[str, Figures] = stages or ({"held out": understanding} if understanding else {})
     made = (
         _understanding(style, understanding, measured, summary.get("seconds") or {}),

@@ -113,18 +113,13 @@ class ConformanceSuite:
 
     def context(self) -> Context:
         """What the component is told when it is built; the sizes are those of :data:`SIZES`."""
-        aliases = {
-            (alias.kind, alias.component, alias.name): path
-            for _, alias in installed().aliases()
-            if (path := installed().alias(alias.kind, alias.component, alias.name)) is not None
-        }
         return Context(
             labels=LabelSet.of(self.labels),
             device=torch.device("cpu"),
             run=self.folder,
             kind=self.kind,
             component=self.component.rpartition("/")[2],
-            aliases=aliases,
+            aliases=installed().folders,
             **SIZES._asdict(),
         )
 

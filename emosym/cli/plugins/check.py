@@ -141,7 +141,7 @@ def results_of(
 
 def chosen(context: typer.Context, names: Sequence[str]) -> list[RegisteredComponent]:
     """The components that the names mean; folders are plugins that need not be installed."""
-    from emosym.testing.runner import plugins_in
+    from emosym.testing.folders import plugins_in
     from emosym.testing.suite import use
 
     own = {name: plugins_in(Path(name).expanduser()) for name in names if _is_folder(name)}

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,6 +48,7 @@ class Kind:
 KINDS = (*KIND_NAMES, HOOKS)
 
 
+@cache
 def read_kind(kind: str) -> Kind:
     """The scaffold of a kind. Errors: ``cli.unknown-kind``."""
     from ruamel.yaml import YAML
@@ -94,13 +96,13 @@ def add(
     kind: Annotated[str, typer.Option("--kind", metavar="KIND", help=f"Its kind: {', '.join(KIND_NAMES)}.")],
 ) -> None:
     """Add a component to a plugin package: a folder of its own, a line in the package's light module, and its test."""
-    from emosym.testing.runner import plugins_in
+    from emosym.testing.folders import plugins_in
 
     kind = kind.replace("-", "_")
     plugin = plugins_in(folder)[0]
     package = plugin.module.partition(".")[0]
     root = next(place for place in (folder / "src", folder) if (place / package).is_dir())
-    module = folder_name = component.replace("-", "_")
+    module = component.replace("-", "_")
     files = {
         f"{root.relative_to(folder)}/{path}" if path.startswith(package) else path: text
         for path, text in render_component(plugin.id, package, kind, component, f"{package}.{module}").items()
@@ -115,7 +117,7 @@ def add(
     light = root / f"{plugin.module.replace('.', '/')}.py"
     files[str(light.relative_to(folder))] = extended(
         light.read_text(encoding="utf-8"),
-        offer(plugin.id, kind, component, f"{package}.{folder_name}"),
+        offer(plugin.id, kind, component, f"{package}.{module}"),
         light,
     )
     _write(folder, files)
@@ -253,11 +255,8 @@ def _importing(source: str, names: list[str]) -> str:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    lines = (
-        [f"from emosym_registry import {', '.join(missing)}"]
-        if (missing := [n for n in names if n not in imported])
-        else []
-    )
+    missing = [name for name in names if name not in imported]
+    lines = [f"from emosym_registry import {', '.join(missing)}"] if missing else []
     lines += ["from collections.abc import Iterable"] if "Iterable" not in imported else []
     if not lines:
         return source

@@ -13,7 +13,6 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from emosym.contracts import AdaptedModule
-from emosym.spec import SavedComponent
 
 State = Mapping[str, Mapping[str, Tensor]]
 """Tensors by part and name."""
@@ -75,12 +74,10 @@ def _learns(module: nn.Module) -> bool:
 
 @dataclass(frozen=True)
 class SavedFacts:
-    """What ``system.json`` says: ``text_width`` W, the plugin API's version, and the components as they were when it was
-    saved (see :class:`emosym.spec.SavedComponent`)."""
+    """What ``system.json`` says: ``text_width`` W and the plugin API's version."""
 
     text_width: int
     api_version: str
-    components: Mapping[str, SavedComponent]
 
 
 def find_saved(folder: Path) -> tuple[Path, SavedFacts]:
@@ -92,8 +89,7 @@ def find_saved(folder: Path) -> tuple[Path, SavedFacts]:
         path = place / "system.json"
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
-            components: Mapping[str, SavedComponent] = facts["components"]
-            return place, SavedFacts(int(facts["text_width"]), str(facts["api_version"]), components)
+            return place, SavedFacts(int(facts["text_width"]), str(facts["api_version"]))
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:

@@ -251,11 +251,10 @@ class System:
             "api_version": API_VERSION,
             "labels": list(self.labels.names),
             "text_width": self.text_width,
-            "components": self.resolved.saved_components(),
         }
         with written_whole(folder, size_of(parts)) as partial:
             partial.mkdir(parents=True)
-            (partial / "spec.yaml").write_text(self.resolved.to_yaml(qualified=True), encoding="utf-8")
+            self.resolved.save(partial, qualified=True)
             (partial / "system.json").write_text(json_text(facts), encoding="utf-8")
             write_state(partial, parts)
         return folder
@@ -282,9 +281,7 @@ class System:
         folder, facts = find_saved(Path(folder))
         registry = registry or load_registry()
         parts = READING + (PAINTING if generate else ())
-        resolved = load_spec(
-            folder / "spec.yaml", registry=registry, sets=sets, use=(*parts, *also), saved=facts.components
-        )
+        resolved = load_spec(folder / "spec.yaml", registry=registry, sets=sets, use=(*parts, *also))
         builder = _builder(resolved, registry, device, precision, trust_remote_code)
         system = cls.assemble(builder, text_width=facts.text_width)
         state = read_state(folder)

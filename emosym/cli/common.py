@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,13 +64,22 @@ def registry_with(settings: Globals, extra: Sequence[InstalledPlugin]) -> Regist
     return load_registry(installed=[*installed, *extra], disabled=settings.no_plugin)
 
 
-def resolve(settings: Globals, source: str, sets: Sequence[str] | None) -> tuple[Any, Registry]:
-    """The validated spec and the registry it is for. Everything wrong with it is one error that lists all."""
-    from emosym.spec import load_spec, plugins_only
+def resolve(
+    settings: Globals,
+    source: str,
+    sets: Sequence[str] | None,
+    run: Callable[[str], Path] | None = None,
+) -> tuple[Any, Registry]:
+    """The validated spec and the registry it is for. Everything wrong with it is one error that lists all.
+
+    ``run`` gives the folder of a run that goes on by the spec's name: what was kept there of its components is known.
+    """
+    from emosym.spec import load_spec, plugins_only, read_saved, spec_name
 
     overrides = tuple(sets or ())
     registry = registry_for(settings, plugins_only(source, overrides))
-    resolved = load_spec(source, registry=registry, sets=overrides)
+    saved = read_saved(run(spec_name(source, registry, overrides))) if run else None
+    resolved = load_spec(source, registry=registry, sets=overrides, saved=saved)
     for message in resolved.messages:
         print(f"note: {message}", file=sys.stderr)
     return resolved, registry

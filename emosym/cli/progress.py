@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from emosym_registry import hookimpl
 
 from emosym.report.numbers import clock
 
+Item = TypeVar("Item")
 EVERY = 10.0
 """Seconds between plain lines."""
 
@@ -135,6 +136,24 @@ def show_progress(stream: TextIO | None = None) -> Iterator[Any]:
     )
     with Progress(*columns, console=Console(file=stream)) as bars:
         yield BarProgress(bars)
+
+
+def steps(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
+    """The items, each as it comes, with their number shown on stderr: a bar on a terminal, a line every ten seconds
+    elsewhere."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import track
+
+        yield from track(items, title, total, console=Console(stderr=True), transient=True)
+        return
+    said = time.monotonic()
+    for number, item in enumerate(items, 1):
+        now = time.monotonic()
+        if now - said >= EVERY:
+            said = now
+            print(f"{title}: {number} of {total}", file=sys.stderr, flush=True)
+        yield item
 
 
 def bank_line(step: int, refresh: Any) -> str:

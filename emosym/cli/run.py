@@ -81,8 +81,12 @@ def _execute(
     **options: Any,
 ) -> None:
     """Run with the ``options`` of :func:`run_experiment`, and print its summary."""
-    resolved, registry = resolve(context.obj, source, sets)
-    folder = out if out is not None else _default_folder(resolved.spec.name, options)
+
+    def folder_of(name: str) -> Path:
+        return out if out is not None else _default_folder(name, options)
+
+    resolved, registry = resolve(context.obj, source, sets, folder_of if options["resume"] else None)
+    folder = folder_of(resolved.spec.name)
     from emosym.cli.progress import show_progress
     from emosym.experiment.run import run_experiment
     from emosym.experiment.trackers import Tracker

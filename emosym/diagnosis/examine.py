@@ -18,11 +18,12 @@ from emosym.diagnosis.probe import probe_all
 
 Trouble = tuple[str, str, str]
 """Stage, cause and what to do."""
+Verbs = Callable[[str], str | None]
+"""Which of emosym's own verbs a command's name would run, or stand behind; None for a name that is free."""
 
 
-def examine(registry: Registry, is_own_verb: Callable[[str], bool]) -> list[Failure]:
-    """Every trouble of every installed plugin, those of loading first; ``is_own_verb`` says whether a command's name is one
-    of emosym's own."""
+def examine(registry: Registry, verbs: Verbs) -> list[Failure]:
+    """Every trouble of every installed plugin, those of loading first."""
     heavy = probe_all(registry)
     catalogue = registry.catalogue  # reading it notes the cards that cannot be read
     troubles = list(registry.failures)
@@ -32,16 +33,20 @@ def examine(registry: Registry, is_own_verb: Callable[[str], bool]) -> list[Fail
             lambda plugin: metadata_troubles(plugin.installed),
             lambda plugin: _clashes(registry, plugin),
             lambda plugin: chain.from_iterable(_alone(_component, one) for one in plugin.components),
-            lambda plugin: chain.from_iterable(
-                _alone(_files, plugin, one, registry) for one in (*plugin.aliases, *plugin.presets)
-            ),
-            lambda plugin: _lonely_aliases(registry, plugin),
-            lambda plugin: _commands(plugin, is_own_verb),
+            lambda plugin: offers(registry, plugin, verbs),
             lambda plugin: _card(catalogue.get(plugin.id), plugin),
         )
         seen = [*heavy[id], *(trouble for check in checks for trouble in _alone(check, plugin))]
         troubles += [Failure(plugin.installed, *trouble) for trouble in seen]
     return troubles
+
+
+def offers(registry: Registry, plugin: LoadedPlugin, verbs: Verbs) -> Iterator[Trouble]:
+    """What is wrong with the aliases, presets and commands of a plugin."""
+    for one in (*plugin.aliases, *plugin.presets):
+        yield from _alone(_files, plugin, one, registry)
+    yield from _lonely_aliases(registry, plugin)
+    yield from _commands(registry, plugin, verbs)
 
 
 def _alone(check: Callable[..., Iterable[Trouble]], *given: object) -> Iterator[Trouble]:
@@ -80,7 +85,7 @@ def _names(plugin: LoadedPlugin) -> Iterator[tuple[str, str]]:
     for one in plugin.components:
         yield f"{one.spec.kind} {one.spec.name}", one.qualified
     for alias in plugin.aliases:
-        yield f"model {alias.name} of {alias.kind} {alias.component}", f"{plugin.id}/{alias.name}"
+        yield f"model {alias.name} of {alias.kind} {alias.component}", f"alias:{plugin.id}/{alias.name}"
     for preset in plugin.presets:
         yield f"preset {preset.name}", f"preset:{plugin.id}/{preset.name}"
     for name, _, _ in plugin.commands:
@@ -143,14 +148,15 @@ def _files(plugin: LoadedPlugin, item: Alias | Preset, registry: Registry) -> It
         what = f"preset {item.name!r}"
     else:
         what = f"weights {item.name!r} of {item.kind} {item.component}"
-    reinstall = f"pip install --force-reinstall {plugin.installed.distribution}"
+    distribution, module = plugin.installed.distribution, plugin.installed.module
+    mend = f"its author puts it there or mends {module}, then pip install --force-reinstall {distribution}"
     try:
         place = item.location
     except EmosymError as error:
-        yield "spec", f"{what}: {error.message}", reinstall
+        yield "spec", f"{what}: {error.message}", mend
         return
     if not place.exists():
-        yield "spec", f"{what}: there is no {place}", reinstall
+        yield "spec", f"{what}: there is no {place}", mend
     elif isinstance(item, Preset):
         yield from _preset(what, item, plugin, registry)
 
@@ -170,9 +176,10 @@ def _lonely_aliases(registry: Registry, plugin: LoadedPlugin) -> Iterator[Troubl
             yield "spec", cause, _authors(plugin)
 
 
-def _commands(plugin: LoadedPlugin, is_own_verb: Callable[[str], bool]) -> Iterator[Trouble]:
+def _commands(registry: Registry, plugin: LoadedPlugin, verbs: Verbs) -> Iterator[Trouble]:
     import typer
 
+    offered = [name for _, (name, _, _) in registry.commands()]
     for name, target, _ in plugin.commands:
         module, _, attribute = target.partition(":")
         try:
@@ -183,9 +190,14 @@ def _commands(plugin: LoadedPlugin, is_own_verb: Callable[[str], bool]) -> Itera
             continue
         if not isinstance(command, typer.Typer):
             yield "spec", f"command {name!r}: {target} is no typer.Typer", _authors(plugin)
-        if is_own_verb(name):
-            cause = f"command {name!r} is never reached: emosym has a verb of that name"
+        verb = verbs(name)
+        if verb is not None:
+            cause = f"command {name!r} is never reached: emosym has a verb {verb!r}"
             yield "register", cause, _authors(plugin)
+        for other in offered:
+            if name.startswith(f"{other} "):
+                cause = f"command {name!r} and command {other!r} hide one another"
+                yield "register", cause, f"{other!r} is a command or a group, not both: rename one"
 
 
 def _card(card: Card | None, plugin: LoadedPlugin) -> Iterator[Trouble]:

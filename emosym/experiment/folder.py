@@ -17,7 +17,8 @@ from typing import Any
 
 from emosym_registry import EmosymError
 
-from emosym.toolkit import write_json, written_whole
+from emosym.spec import Resolved
+from emosym.toolkit import write_json
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class RunFolder:
     path: Path
 
     @classmethod
-    def open(cls, path: Path, spec_yaml: str, *, resume: bool) -> RunFolder:
+    def open(cls, path: Path, resolved: Resolved, *, resume: bool) -> RunFolder:
         """Create a run folder, or continue one; an existing one is refused without ``resume``."""
         folder = cls(path)
         started = folder.spec.exists()
@@ -47,7 +48,7 @@ class RunFolder:
                 f"{path} holds no run to resume",
                 hint="leave --resume out to start it",
             )
-        if resume and folder.spec.read_text(encoding="utf-8") != spec_yaml:
+        if resume and folder.spec.read_text(encoding="utf-8") != resolved.to_yaml():
             raise EmosymError(
                 "run.spec-changed",
                 f"{folder.spec} differs from the spec given, so the run cannot be continued with it",
@@ -55,8 +56,7 @@ class RunFolder:
             )
         path.mkdir(parents=True, exist_ok=True)
         if not started:
-            with written_whole(folder.spec) as partial:
-                partial.write_text(spec_yaml, encoding="utf-8")
+            resolved.save(path)
         return folder
 
     @property

@@ -63,7 +63,7 @@ def run_experiment(
     stages = stages_of(spec, only)
     chosen_device = choose_device(device or spec.compute.device)
     chosen_precision = choose_precision(precision or spec.compute.precision, chosen_device)
-    run = RunFolder.open(Path(out), resolved.to_yaml(), resume=resume)
+    run = RunFolder.open(Path(out), resolved, resume=resume)
     with ExitStack() as stack:
         if not resume:
             stack.enter_context(forgotten_unless_started(run))

@@ -4,8 +4,8 @@ from emosym.spec.errors import Problem, SpecErrors
 from emosym.spec.explain import Deviation, Row, deviations, explain
 from emosym.spec.model import Spec
 from emosym.spec.nodes import Origin
-from emosym.spec.resolved import Resolved, check_preset, load_spec, plugins_only
-from emosym.spec.saved import SavedComponent
+from emosym.spec.resolved import Resolved, check_preset, load_spec, plugins_only, spec_name
+from emosym.spec.saved import read_saved
 from emosym.spec.schema import schema
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "Problem",
     "Resolved",
     "Row",
-    "SavedComponent",
     "Spec",
     "SpecErrors",
     "check_preset",
@@ -22,5 +21,7 @@ __all__ = [
     "explain",
     "load_spec",
     "plugins_only",
+    "read_saved",
     "schema",
+    "spec_name",
 ]

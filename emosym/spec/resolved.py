@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from emosym_registry import EmosymError, RegisteredComponent, Registry, did_you_mean
+from emosym_registry import Alias, EmosymError, LoadedPlugin, RegisteredComponent, Registry, did_you_mean
+from emosym_registry.registry import ALIAS
 from pydantic import BaseModel
 
 from emosym.spec.checks import needs_of
@@ -15,9 +16,10 @@ from emosym.spec.errors import Problem, SpecErrors
 from emosym.spec.layers import PRESET, apply_sets, preset_file, read_source, stage_preset
 from emosym.spec.model import Spec
 from emosym.spec.nodes import Node, Origin, dotted, key_path
-from emosym.spec.saved import Saved, SavedComponent, record, revive
+from emosym.spec.saved import FILE, Saved, SavedComponent, read_saved, record, revive
 from emosym.spec.text import block
 from emosym.spec.validate import Used, validate
+from emosym.toolkit.files import json_text, written_whole
 
 
 @dataclass
@@ -27,8 +29,8 @@ class Resolved:
     ``spec`` has the parameters of every component completed by its config model; ``offers`` says by path
     ("backbone", "rewards.0", "judges.bank") who offers a component; ``origins`` says by dotted path where a
     value was written (a path that is not there has its default); ``messages`` are for people (dropped
-    parameters); ``models`` are the weights that components name, qualified where an alias; ``saved`` is what
-    :meth:`saved_components` gives. A component that was not to be used is in ``spec`` alone.
+    parameters); ``aliases`` are the aliases that the ``model`` of components is, each with its plugin; ``saved`` is what
+    is kept of components beside a spec that is saved. A component that was not to be used is in ``spec`` alone.
     """
 
     spec: Spec
@@ -36,7 +38,7 @@ class Resolved:
     origins: dict[str, Origin]
     messages: list[str]
     configs: dict[str, BaseModel] = field(repr=False)
-    models: dict[str, str] = field(default_factory=dict, repr=False)
+    aliases: dict[str, tuple[LoadedPlugin, Alias]] = field(default_factory=dict, repr=False)
     saved: dict[str, SavedComponent] = field(default_factory=dict, repr=False)
 
     def config(self, path: str) -> BaseModel:
@@ -78,17 +80,19 @@ class Resolved:
             for key in key_path(path):
                 part = part[key]
             part["name"] = offer.qualified
-            if path in self.models:
-                part["params"]["model"] = self.models[path]
+            if path in self.aliases:
+                part["params"]["model"] = f"{ALIAS}{self.saved[path]['weights']['name']}"
         return data
 
     def to_yaml(self, *, qualified: bool = False) -> str:
         """:meth:`document` as YAML: a complete spec that loads again to the same thing."""
         return block(self.document(qualified=qualified))
 
-    def saved_components(self) -> dict[str, SavedComponent]:
-        """What :func:`load_spec` takes as ``saved``, to be kept beside the spec as JSON."""
-        return dict(self.saved)
+    def save(self, folder: Path, *, qualified: bool = False) -> None:
+        """``spec.yaml`` and ``components.json`` in a folder, which :func:`load_spec` reads together."""
+        for name, text in ((FILE, json_text(self.saved)), ("spec.yaml", self.to_yaml(qualified=qualified))):
+            with written_whole(folder / name) as partial:
+                partial.write_text(text, encoding="utf-8")
 
 
 def _keep_removed(preset: dict[str, Any], given: dict[str, Any]) -> None:
@@ -114,10 +118,13 @@ def load_spec(
     ``source`` is a YAML file (relative to ``base``, by default the working directory) or ``preset:NAME``;
     ``sets`` are ``key.path=value`` overrides. Of the sections in ``use`` ("backbone", "rewards",
     "judges.bank") alone must the components be there; those of others are kept as they are written. ``saved``
-    is what :meth:`Resolved.saved_components` gave when the spec was saved: plugins may have changed since.
+    is what was kept of the components when the spec was saved, as plugins may have changed since: by default what
+    lies beside the file.
     Raises :class:`SpecErrors` with everything that is wrong, each at its place.
     """
     root = read_source(source, registry, base)
+    if saved is None and not str(source).startswith(PRESET):
+        saved = read_saved(((base or Path()) / source).parent)
     return resolve(
         root, registry, sets, lambda path, _: use is None or bool({path[0], dotted(path)} & {*use}), saved
     )
@@ -135,9 +142,10 @@ def resolve(
         path: was for path, was in saved.items() if valid.root.at(key_path(path)) and path not in valid.offers
     }
     kept |= {
-        path: record(one, valid.root.at((*key_path(path), "params"))) for path, one in valid.offers.items()
+        path: record(one, valid.root.at((*key_path(path), "params")), valid.aliases.get(path))
+        for path, one in valid.offers.items()
     }
-    return Resolved(spec, valid.offers, _origins(valid.root), messages, valid.configs, valid.models, kept)
+    return Resolved(spec, valid.offers, _origins(valid.root), messages, valid.configs, valid.aliases, kept)
 
 
 def check_preset(name: str, registry: Registry) -> list[Problem]:
@@ -174,3 +182,9 @@ def plugins_only(source: Path | str, sets: Sequence[str] = (), base: Path | None
     about = [text for text in sets if text.partition("=")[0].strip().partition(".")[0] == "plugins"]
     only = apply_sets(read_source(source, None, base), about).at(("plugins", "only"))
     return [item.value for item in only.items if isinstance(item.value, str)] if only and only.items else None
+
+
+def spec_name(source: Path | str, registry: Registry, sets: Sequence[str] = ()) -> str:
+    """The ``name`` of a spec, whatever may be wrong with the rest; empty where it has none."""
+    name = apply_sets(read_source(source, registry), sets).at(("name",))
+    return str(name.value) if name and name.value else ""

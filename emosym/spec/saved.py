@@ -1,22 +1,27 @@
-"""What is kept of the components of a saved spec, so that it still loads when plugins have changed."""
+"""What is kept of the components of a spec that is saved, in ``components.json`` beside it, so that it still loads when
+plugins have changed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any, TypedDict
+from pathlib import Path as FilePath
+from typing import Any, NotRequired
 
-from emosym_registry import EmosymError, RegisteredComponent, Registry
+from emosym_registry import Alias, EmosymError, LoadedPlugin, RegisteredComponent, Registry
 from emosym_registry.errors import first_line
+from emosym_registry.registry import ALIAS
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from emosym.contracts.config import ComponentConfig
 from emosym.spec.errors import Problem, fail
 from emosym.spec.nodes import Node, Path, components, dotted, of_plain, same_component
 
 
-class SavedComponent(TypedDict):
-    """A component as it was when its spec was saved; plain data, for JSON."""
+class SavedOffer(TypedDict):
+    """What a plugin offered when a spec was saved; plain data, for JSON."""
 
     name: str
     """``plugin-id/name``."""
@@ -24,22 +29,61 @@ class SavedComponent(TypedDict):
     """The package of its plugin."""
     version: str
     """Version of that package."""
+
+
+class SavedComponent(SavedOffer):
+    """A component as it was when its spec was saved."""
+
     written: list[str]
     """Parameters that somebody wrote, dotted; the others were filled in from defaults."""
+    weights: NotRequired[SavedOffer]
+    """The alias that its ``model`` was."""
 
 
 Saved = Mapping[str, SavedComponent]
 """By path: "backbone", "rewards.0", "judges.bank"."""
+FILE = "components.json"
+_SAVED = TypeAdapter(dict[str, SavedComponent])
 
 
-def record(offer: RegisteredComponent, params: Node | None) -> SavedComponent:
-    """What to keep of a component with these parameters."""
+def read_saved(folder: FilePath) -> Saved:
+    """What was saved beside the spec of a folder; nothing where nothing was.
+
+    Errors: ``spec.damaged-components``.
+    """
+    file = folder / FILE
+    try:
+        return _SAVED.validate_json(file.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValidationError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it does not say which components were saved"
+        raise EmosymError(
+            "spec.damaged-components",
+            f"{file} cannot be read: {why}",
+            hint="restore it, or delete it to load the spec as if it were new",
+        ) from error
+
+
+def record(
+    offer: RegisteredComponent, params: Node | None, weights: tuple[LoadedPlugin, Alias] | None
+) -> SavedComponent:
+    """What to keep of a component with these parameters, whose ``model`` is these weights of a plugin."""
     leaves = _leaves(params) if params else ()
-    written = sorted(dotted(path) for path, node in leaves if node.origin.kind != "default")
+    written = {dotted(path) for path, node in leaves if node.origin.kind != "default"}
+    written |= {"model"} if weights else set()  # another default would be other weights
     plugin = offer.plugin
-    return SavedComponent(
-        name=offer.qualified, distribution=plugin.distribution, version=plugin.version, written=written
+    kept = SavedComponent(
+        name=offer.qualified,
+        distribution=plugin.distribution,
+        version=plugin.version,
+        written=sorted(written),
     )
+    if weights is not None:
+        by = weights[0].installed
+        name = f"{by.id}/{weights[1].name}"
+        kept["weights"] = SavedOffer(name=name, distribution=by.distribution, version=by.version)
+    return kept
 
 
 def revive(root: Node, registry: Registry, saved: Saved) -> Node:
@@ -95,10 +139,11 @@ def _migrated(params: Node, kind: str, was: SavedComponent, registry: Registry, 
 
 
 def absent(
-    error: EmosymError, kind: str, name: str, was: SavedComponent | None, registry: Registry
+    error: EmosymError, what: str, name: str, was: SavedOffer | None, registry: Registry
 ) -> EmosymError:
-    """Why a component cannot be found, in the words of what was saved where that knows more."""
-    if was is None or error.id != "spec.unknown-component" or not same_component(name, was["name"]):
+    """Why a component or its weights (``what``, by ``name``) cannot be found, in the words of what was saved where that
+    knows more."""
+    if was is None or not error.id.startswith("spec.unknown-") or not was_called(name, was):
         return error
     if was["name"].partition("/")[0] in registry.blocked:
         return error
@@ -108,9 +153,14 @@ def absent(
     ]
     state = f"is installed as {there[0]} and has it no more" if there else "is not installed"
     message = (
-        f"{kind} {was['name']!r} was saved with {package} {was['version']}, which {state}: {_install(was)}"
+        f"{what} {was['name']!r} was saved with {package} {was['version']}, which {state}: {_install(was)}"
     )
     return EmosymError(error.id, message)
+
+
+def was_called(name: str, was: SavedOffer) -> bool:
+    """Whether a name, bare or not, is that of what was saved."""
+    return same_component(name.removeprefix(ALIAS), was["name"])
 
 
 def advice(problem: Problem, offer: RegisteredComponent, was: SavedComponent | None) -> Problem:
@@ -122,7 +172,7 @@ def advice(problem: Problem, offer: RegisteredComponent, was: SavedComponent | N
     return replace(problem, hint=f"{versions}: {_install(was)}, or --set {problem.path}={value}")
 
 
-def _install(was: SavedComponent) -> str:
+def _install(was: SavedOffer) -> str:
     return f"pip install {was['distribution']}=={was['version']}"
 
 

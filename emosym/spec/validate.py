@@ -8,16 +8,28 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from emosym_registry import EmosymError, RegisteredComponent, Registry, did_you_mean
+from emosym_registry import Alias, EmosymError, LoadedPlugin, RegisteredComponent, Registry, did_you_mean
+from emosym_registry.registry import ALIAS
 from pydantic import BaseModel, ValidationError
 
 from emosym.spec.checks import cross_checks
 from emosym.spec.errors import Problem, SpecErrors
 from emosym.spec.keys import known_keys
 from emosym.spec.layers import fill_stages, refill
-from emosym.spec.model import NAME_PATTERN, NAME_WORDS, Spec
-from emosym.spec.nodes import REMOVES, Node, Origin, Path, components, dotted, key_path, of_plain
-from emosym.spec.saved import Saved, absent, advice
+from emosym.spec.model import COMPONENT_LISTS, NAME_PATTERN, NAME_WORDS, Spec
+from emosym.spec.nodes import (
+    REMOVES,
+    Node,
+    Origin,
+    Path,
+    bare,
+    components,
+    dotted,
+    key_path,
+    kind_at,
+    of_plain,
+)
+from emosym.spec.saved import Saved, SavedComponent, absent, advice, was_called
 from emosym.spec.text import found, inline
 
 M = TypeVar("M", bound=BaseModel)
@@ -46,14 +58,14 @@ _EXPECTED = {
 
 @dataclass
 class Validated:
-    """What validation found: the spec, and by path its components, their parameters, and the ``model`` of
-    those that have one, qualified where it is an alias."""
+    """What validation found: the spec, and by path its components, their parameters, and the alias that the ``model`` of
+    some is, with its plugin."""
 
     root: Node
     spec: Spec | None = None
     configs: dict[str, BaseModel] = field(default_factory=dict)
     offers: dict[str, RegisteredComponent] = field(default_factory=dict)
-    models: dict[str, str] = field(default_factory=dict)
+    aliases: dict[str, tuple[LoadedPlugin, Alias]] = field(default_factory=dict)
 
 
 def validate(
@@ -72,7 +84,7 @@ def validate(
         spec, errors = _parse(Spec, root.plain())
         said = {path for path, _ in problems}  # a component knows better what to do than the spec's own model
         problems += [one for one in problems_of(errors, Spec, root) if one[0] not in said]
-        smaller = _drop_soft(root, problems, messages)
+        smaller = _drop_soft(root, problems, registry, messages)
         if smaller is None:
             break
         root = fill_stages(smaller, refill)
@@ -130,11 +142,15 @@ def _component_problems(valid: Validated, registry: Registry, used: Used, saved:
         name, at = node.fields.get("name"), dotted(path)
         if name is None or not isinstance(name.value, str) or not used(path, node):
             continue  # what has no name is for the spec's own model to say
+        was = saved.get(at)
         try:
             offer = valid.offers[at] = registry.find(kind, name.value)
             model = offer.load_config()
         except EmosymError as error:
-            error = absent(error, kind, name.value, saved.get(at), registry)
+            error = absent(error, kind, name.value, was, registry)
+            if was is not None and path[0] in COMPONENT_LISTS:
+                hint = f"{error.hint}, or go without it: --set {at}=null".removeprefix(", ")
+                error = EmosymError(error.id, error.message, hint=hint)
             problems.append(
                 ((*path, "name"), Problem.at(name.origin, f"{at}.name", error.message, error.hint))
             )
@@ -150,20 +166,30 @@ def _component_problems(valid: Validated, registry: Registry, used: Used, saved:
         wrong = problems_of(errors, model, params, (*path, "params"))
         if config is not None:
             valid.configs[at] = config
-            wrong += _model(valid, at, params, registry)
-        problems += [(place, advice(problem, offer, saved.get(at))) for place, problem in wrong]
+            wrong += _weights(valid, at, params, registry, was)
+        problems += [(place, advice(problem, offer, was)) for place, problem in wrong]
         problems += _misplaced(path, node, model)
     return problems
 
 
-def _model(valid: Validated, path: str, params: Node, registry: Registry) -> Located:
-    """Note which weights ``model:`` means; what is wrong where several plugins offer them, or none does."""
+def _weights(
+    valid: Validated, path: str, params: Node, registry: Registry, saved: SavedComponent | None
+) -> Located:
+    """Note which alias ``model:`` is; what is wrong where several plugins offer it, or none does that was to."""
     model, offer = getattr(valid.configs[path], "model", None), valid.offers[path]
     if not isinstance(model, str):
         return []
+    was = saved.get("weights") if saved else None
+    kind, name = offer.spec.kind, offer.spec.name
     try:
-        valid.models[path] = registry.qualified_alias(offer.spec.kind, offer.spec.name, model)
+        alias = registry.find_alias(kind, name, model)
+        if alias is None and was is not None and was_called(model, was):
+            registry.find_alias(kind, name, f"{ALIAS}{was['name']}")  # no folder and no hub id: an error
+        if alias is not None:
+            valid.aliases[path] = alias
+            registry.alias(kind, name, model)  # an error where the plugin has lost it
     except EmosymError as error:
+        error = absent(error, f"{kind} {name}: model", model, was, registry)
         at, where = f"{path}.params.model", params.fields.get("model", params).where
         return [(key_path(at), Problem.at(where, at, error.message, error.hint))]
     return []
@@ -180,23 +206,42 @@ def _misplaced(path: Path, node: Node, model: type[BaseModel]) -> Located:
     return problems
 
 
-def _drop_soft(root: Node, problems: Located, messages: list[str]) -> Node | None:
+def _drop_soft(root: Node, problems: Located, registry: Registry, messages: list[str]) -> Node | None:
     """The tree without the soft values that are at fault, None when none is."""
-    drops = {soft for path, _ in problems if (soft := _softest(root, path)) is not None}
+    drops = {soft: one for path, one in reversed(problems) if (soft := _softest(root, path)) is not None}
     if not drops:
         return None
     for path in sorted(drops, key=len, reverse=True):
         node = root.at(path)
         if node is None:
             continue
+        own = None
         if node.soft != REMOVES:
             name = root.at((*path[: path.index("params")], "name"))
-            new = name.plain() if name else "the new component"
-            messages.append(
-                f"{dotted(path)} {node.soft} ({node.where.place}) and is dropped: {new!r} takes no such value"
-            )
-        root = root.put(path, None)
+            new = str(name.plain()) if name else "the new component"
+            own = _namesake(path, node, new, registry)
+            if own is not None:
+                what = f"{own.plain()} takes its place"
+            elif drops[path].message.startswith("unknown key"):
+                what = f"is dropped: {new!r} takes no such value"
+            else:
+                what = f"gives way to the default of {new!r}: {drops[path].message}"
+            messages.append(f"{dotted(path)} {node.soft} ({node.where.place}) and {what}")
+        root = root.put(path, own)
     return root
+
+
+def _namesake(path: Path, node: Node, component: str, registry: Registry) -> Node | None:
+    """The weights of a new component that have the name of those that were set for the old one."""
+    kind = kind_at(path[:-2])
+    if path[-2:] != ("params", "model") or kind is None or not isinstance(node.value, str):
+        return None
+    name = bare(node.value.removeprefix(ALIAS))
+    try:
+        found = registry.find_alias(kind, registry.find(kind, component).spec.name, name)
+    except EmosymError:
+        return None
+    return replace(node, value=f"{ALIAS}{found[0].id}/{name}", soft="") if found else None
 
 
 def _softest(root: Node, path: Path) -> Path | None:

@@ -35,6 +35,15 @@ class Check:
         return f"{PAGE}#{self.id.replace('.', '-')}"
 
 
+OFFERS = Check(
+    "plugin.offers",
+    "core",
+    "aliases, presets and commands that lead to something that is there and sound",
+    "Installing a plugin reads none of them: what is missing stops the first spec that names it.",
+)
+"""What `emosym plugins check` promises of a plugin beside its components."""
+
+
 class ConformanceError(EmosymError, AssertionError):
     """A promise that a component breaks; says the check's id, what was expected, what was seen, and where
     to read on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from emosym.contracts.page import as_markdown
-from emosym.testing.checks import TIERS, Check
+from emosym.testing.checks import OFFERS, TIERS, Check
 from emosym.testing.generic import ComponentSuite
 from emosym.testing.suites import SUITES
 
@@ -33,13 +33,28 @@ accelerator where there is one.
 
 def page() -> str:
     """The page, in Markdown."""
-    return "\n".join([HEAD, *_tiers(), *_kind("Every kind", ComponentSuite), *_kinds()])
+    return "\n".join([HEAD, *_tiers(), *_plugin(), *_kind("Every kind", ComponentSuite), *_kinds()])
 
 
 def _tiers() -> Iterator[str]:
     yield "| tier | runs for |"
     yield "|---|---|"
     yield from (f"| {tier} | {meaning} |" for tier, meaning in TIERS.items())
+    yield ""
+
+
+def _plugin() -> Iterator[str]:
+    yield "## Every plugin"
+    yield ""
+    yield "Checked where a plugin is named, not a component, and it offers something else too."
+    yield ""
+    yield from _promise(OFFERS)
+
+
+def _promise(promise: Check) -> Iterator[str]:
+    yield f'<a id="{promise.anchor.partition("#")[2]}"></a>'
+    yield f"**{promise.id}** ({promise.tier}): expects {promise.expects}."
+    yield as_markdown(promise.why)
     yield ""
 
 
@@ -58,7 +73,4 @@ def _kind(title: str, suite: type[ComponentSuite], leave_out: set[Check] | None 
         yield ""
     for promise in suite.checks():
         if promise not in (leave_out or ()):
-            yield f'<a id="{promise.anchor.partition("#")[2]}"></a>'
-            yield f"**{promise.id}** ({promise.tier}): expects {promise.expects}."
-            yield as_markdown(promise.why)
-            yield ""
+            yield from _promise(promise)

@@ -20,6 +20,8 @@ from emosym_registry.plugins import Failure, LoadedPlugin
 if TYPE_CHECKING:
     from emosym_registry.cards.reading import Card
 
+ALIAS = "alias:"
+"""What a spec writes before a name that can only be an alias's, never an id of a hub."""
 _Item = TypeVar("_Item")
 
 
@@ -118,35 +120,44 @@ class Registry:
     def find_alias(self, kind: str, component: str, name: str) -> tuple[LoadedPlugin, Alias] | None:
         """The alias that ``model: name`` of a component means, with its plugin; None where it is none.
 
-        ``name`` is bare or ``plugin-id/name``, which may as well be an id of a hub: it is an error
-        (``spec.unknown-alias``) only where the plugin is known. ``spec.ambiguous-alias`` where several
-        plugins offer it.
+        ``name`` is ``alias:plugin-id/name`` or ``alias:name``, which can be nothing else, or the same without
+        ``alias:``, which may as well be a folder or an id of a hub. Errors: ``spec.unknown-alias`` where no
+        plugin offers what can be nothing else, or the plugin that ought to is known; ``spec.ambiguous-alias``
+        where several offer it.
         """
+        certain, name = name.startswith(ALIAS), name.removeprefix(ALIAS)
         offered = {
             f"{plugin.id}/{alias.name}": (plugin, alias)
             for plugin, alias in self.aliases()
             if (alias.kind, alias.component) == (kind, component)
         }
         where = f"{kind} {component}"
-        alias = _pick("spec.ambiguous-alias", f"{where}: model", name, offered)
+        alias = _pick("spec.ambiguous-alias", f"{where}: model", name, offered, prefix=ALIAS)
         plugin_id = name.rpartition("/")[0]
-        if alias is not None or not plugin_id:
+        if alias is not None or not (plugin_id or certain):
             return alias
-        own = [one for one in offered if one.startswith(f"{plugin_id}/")]
+        own = [one for one in offered if one.startswith(f"{plugin_id}/" if plugin_id else "")]
         missing = self._missing(plugin_id)
-        if missing or own or (plugin_id in self.plugins and plugin_id in self.catalogue):
+        if certain and not missing and plugin_id not in ("", *self.plugins):
+            missing = f"no plugin {plugin_id} is installed"
+        if certain or missing or own or (plugin_id in self.plugins and plugin_id in self.catalogue):
             raise unknown("spec.unknown-alias", "alias", name, own, hint=missing, where=where)
         return None
 
     def alias(self, kind: str, component: str, name: str) -> Path | None:
-        """The folder that ``model: name`` of a component means; None and errors as :meth:`find_alias`."""
-        found = self.find_alias(kind, component, name)
-        return None if found is None else found[1].location
+        """The folder that ``model: name`` of a component means; None and errors as :meth:`find_alias`.
 
-    def qualified_alias(self, kind: str, component: str, name: str) -> str:
-        """``plugin-id/name`` of an alias, which stays unique; any other name as it is."""
+        ``spec.missing-weights`` where the plugin has not what it offers.
+        """
         found = self.find_alias(kind, component, name)
-        return name if found is None else f"{found[0].id}/{found[1].name}"
+        if found is None:
+            return None
+        plugin, alias = found
+        if not alias.location.exists():
+            message = f"{kind} {component}: weights {alias.name!r} of plugin {plugin.id}: no {alias.location}"
+            hint = f"pip install --force-reinstall {plugin.installed.distribution}, or ask its authors"
+            raise EmosymError("spec.missing-weights", message, hint=hint)
+        return alias.location
 
     def preset(self, name: str) -> Path:
         """The YAML file of a preset, ``name`` or ``plugin-id/name``.

@@ -202,15 +202,17 @@ def test_weights_of_one_name_from_two_plugins_are_refused_when_they_are_asked_fo
     assert registry.folders.get(("backbone", "llava", "large")) is None
     with pytest.raises(EmosymError, match="backbone llava: model 'tiny' is offered by several") as caught:
         registry.folders.get(("backbone", "llava", "tiny"))
-    assert (caught.value.id, caught.value.hint) == ("spec.ambiguous-alias", "write one of a/tiny, b/tiny")
+    assert (caught.value.id, caught.value.hint) == (
+        "spec.ambiguous-alias",
+        "write one of alias:a/tiny, alias:b/tiny",
+    )
     assert registry.folders["backbone", "llava", "b/tiny"].name == "llava"
     assert set(registry.folders) == {("backbone", "llava", "tiny")}
 
 
 def test_an_alias_is_found_by_its_bare_and_by_its_qualified_name(plugin: Write) -> None:
     registry = load_registry(installed=[plugin("a", ALIAS), plugin("b", ALIAS.replace("tiny", "small"))])
-    for name in ("tiny", "a/tiny"):
-        assert registry.qualified_alias("backbone", "llava", name) == "a/tiny"
+    for name in ("tiny", "a/tiny", "alias:tiny", "alias:a/tiny"):
         assert registry.alias("backbone", "llava", name) == registry.folders["backbone", "llava", name]
         assert registry.alias("backbone", "llava", name) is not None
         owner, alias = registry.find_alias("backbone", "llava", name)  # type: ignore[misc]
@@ -221,8 +223,10 @@ def test_an_alias_is_found_by_its_bare_and_by_its_qualified_name(plugin: Write) 
 def test_what_is_no_alias_may_be_a_hub_id_or_a_folder(plugin: Write, name: str) -> None:
     registry = load_registry(installed=[plugin("a", ALIAS), plugin("c", GOOD)])
     assert registry.alias("backbone", "llava", name) is None
-    assert registry.qualified_alias("backbone", "llava", name) == name
     assert ("backbone", "llava", name) not in registry.folders
+    with pytest.raises(EmosymError, match=f"unknown alias '{name}'") as caught:
+        registry.alias("backbone", "llava", f"alias:{name}")
+    assert caught.value.id == "spec.unknown-alias"
 
 
 def test_a_plugin_of_aliases_is_asked_for_one_that_it_has_not(plugin: Write) -> None:
@@ -244,7 +248,7 @@ def test_a_plugin_of_aliases_that_is_not_there_is_named_with_what_to_do(plugin: 
         (blocked, "plugin emosym-tiny is blocked by --no-plugin"),
     ):
         with pytest.raises(EmosymError, match="unknown alias 'emosym-tiny/tiny'") as caught:
-            registry.qualified_alias("backbone", "llava", "emosym-tiny/tiny")
+            registry.alias("backbone", "llava", "emosym-tiny/tiny")
         assert (caught.value.id, caught.value.hint) == ("spec.unknown-alias", hint)
         with pytest.raises(EmosymError, match="unknown preset 'emosym-tiny/tiny'") as caught:
             registry.preset("emosym-tiny/tiny")

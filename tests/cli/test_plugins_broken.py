@@ -110,7 +110,9 @@ LOADED = {
     "bad-yaml": ("@hookimpl\ndef emosym_presets():\n    yield Preset('torn', 'torn_presets', 'torn.yaml')\n", "spec", "torn.yaml:3:"),
     "orphan": ("@hookimpl\ndef emosym_aliases():\n    yield Alias('reward', 'nobody', 'tiny', 'email', 'mime')\n", "spec", "reward nobody, which no plugin offers"),
     "bad-command": ("@hookimpl\ndef emosym_commands():\n    yield ('serve', 'json:dumps', 'Serve.')\n", "spec", "json:dumps is no typer.Typer"),
-    "shadow": ("@hookimpl\ndef emosym_commands():\n    yield ('run', 'emosym.cli.spec:app', 'Run.')\n", "register", "emosym has a verb of that name"),
+    "shadow": ("@hookimpl\ndef emosym_commands():\n    yield ('run', 'emosym.cli.spec:app', 'Run.')\n", "register", "emosym has a verb 'run'"),
+    "below": ("@hookimpl\ndef emosym_commands():\n    yield ('train fast', 'emosym.cli.spec:app', 'Train.')\n", "register", "'train fast' is never reached: emosym has a verb 'train'"),
+    "hidden": ("@hookimpl\ndef emosym_commands():\n    yield ('poll', 'emosym.cli.spec:app', 'Poll.')\n    yield ('poll end', 'emosym.cli.spec:app', 'End.')\n", "register", "'poll end' and command 'poll' hide one another"),
 }  # fmt: skip
 
 

@@ -241,7 +241,7 @@ def test_weights_that_two_plugins_offer_are_found_by_the_check(write: Write) -> 
     ) as caught:
         load_spec(path, registry=registry)
     assert len(caught.value.problems) == 1
-    assert "emosym-tiny/tiny, third/tiny" in caught.value.problems[0].hint
+    assert "alias:emosym-tiny/tiny, alias:third/tiny" in caught.value.problems[0].hint
 
 
 def test_a_bare_name_for_a_qualified_one_is_no_swap(installed: Registry, write: Write) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emosym_registry import Alias, InstalledPlugin, Registry
+from emosym_registry import Alias, EmosymError, InstalledPlugin, LoadedPlugin, Registry
 
 from emosym.spec import Resolved, SpecErrors, load_spec
 
@@ -29,7 +29,7 @@ def again(registry: Registry, write: Write) -> Reload:
     def again(resolved: Resolved, backbone: dict[str, Any], saved: dict[str, Any], **kwargs: Any) -> Resolved:
         document = resolved.document(qualified=True) | {"backbone": backbone}
         path = write(json.dumps(document), "saved.yaml")
-        before = json.loads(json.dumps(resolved.saved_components()))
+        before = json.loads(json.dumps(resolved.saved))
         return load_spec(path, registry=registry, saved={**before, "backbone": saved}, **kwargs)
 
     return again
@@ -56,12 +56,62 @@ def test_an_alias_is_saved_with_its_plugin(
     alias = Alias("backbone", "qwen-vl", "tiny", "spec_example", "weights")
     monkeypatch.setitem(registry.plugins, "spec-example", replace(plugin, aliases=(alias,)))
     resolved = load()
-    assert resolved.document(qualified=True)["backbone"]["params"]["model"] == "spec-example/tiny"
+    assert resolved.document(qualified=True)["backbone"]["params"]["model"] == "alias:spec-example/tiny"
     assert resolved.data()["backbone"]["params"]["model"] == "tiny"
+    weights = {"name": "spec-example/tiny", "distribution": "spec-example", "version": "1.0"}
+    assert resolved.saved["backbone"]["weights"] == weights
+    assert load().saved["compressor"].get("weights") is None
+
+
+@pytest.fixture
+def borrowed(load: Load, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Resolved:
+    """A spec whose backbone has its weights from a plugin that has gone since."""
+    alias = Alias("backbone", "qwen-vl", "tiny", "spec_example", "weights")
+    installed = InstalledPlugin("lender", "lender.plugin", "lender-weights", "0.3")
+    with monkeypatch.context() as patch:
+        info = registry.plugins["spec-example"].info
+        patch.setitem(registry.plugins, "lender", LoadedPlugin(installed, info, aliases=(alias,)))
+        return load()
+
+
+@pytest.mark.parametrize("qualified", [True, False])
+def test_weights_of_a_plugin_that_is_gone_are_never_looked_for_elsewhere(
+    borrowed: Resolved, registry: Registry, tmp_path: Path, qualified: bool
+) -> None:
+    borrowed.save(tmp_path, qualified=qualified)
+    with pytest.raises(SpecErrors) as caught:
+        load_spec(tmp_path / "spec.yaml", registry=registry)
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.message) == (
+        "backbone.params.model",
+        "backbone qwen-vl: model 'lender/tiny' was saved with lender-weights 0.3, which is not installed: "
+        "pip install lender-weights==0.3",
+    )
+    other = load_spec(tmp_path / "spec.yaml", registry=registry, sets=["backbone.params.model=owner/model"])
+    assert other.spec.backbone.params["model"] == "owner/model"
+    assert load_spec(tmp_path / "spec.yaml", registry=registry, use=["compressor"]).saved == borrowed.saved
+
+
+def test_a_qualified_alias_is_refused_without_what_was_saved_too(
+    borrowed: Resolved, registry: Registry, write: Write
+) -> None:
+    with pytest.raises(SpecErrors, match="unknown alias 'lender/tiny'; no plugin lender is installed"):
+        load_spec(write(borrowed.to_yaml(qualified=True), "saved.yaml"), registry=registry)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"backbone": {"name": "a/b"}}'])
+def test_what_was_kept_of_components_and_cannot_be_read_is_an_error(
+    borrowed: Resolved, registry: Registry, tmp_path: Path, text: str
+) -> None:
+    borrowed.save(tmp_path)
+    (tmp_path / "components.json").write_text(text)
+    with pytest.raises(EmosymError, match="components.json cannot be read") as caught:
+        load_spec(tmp_path / "spec.yaml", registry=registry)
+    assert caught.value.id == "spec.damaged-components"
 
 
 def test_what_somebody_wrote_is_kept_apart_from_defaults(load: Load) -> None:
-    saved = load(sets=("data.params.test=3", "backbone.params.adapter.type=none")).saved_components()
+    saved = load(sets=("data.params.test=3", "backbone.params.adapter.type=none")).saved
     assert saved["backbone"] == {
         "name": "spec-example/qwen-vl", "distribution": "spec-example", "version": "1.0",
         "written": ["adapter.rank", "adapter.type", "model", "pixels"],
@@ -74,12 +124,10 @@ def test_what_somebody_wrote_is_kept_apart_from_defaults(load: Load) -> None:
 def test_saving_again_does_not_make_defaults_written(load: Load, write: Write, registry: Registry) -> None:
     first = load(sets=("data.params.test=3",))
     path = write(first.to_yaml(qualified=True), "saved.yaml")
-    second = load_spec(
-        path, registry=registry, saved=first.saved_components(), sets=["rewards.1.params.low=0.5"]
-    )
-    expected = first.saved_components()
+    second = load_spec(path, registry=registry, saved=first.saved, sets=["rewards.1.params.low=0.5"])
+    expected = first.saved
     expected["rewards.1"] = {**expected["rewards.1"], "written": ["low"]}
-    assert second.saved_components() == expected
+    assert second.saved == expected
     assert second.messages == []
     assert str(second.origins["rewards.1.params.high"]) == "default"
 
@@ -181,7 +229,7 @@ def test_a_component_brings_its_parameters_up_to_its_own_version(
     assert seen == ["0.9"]
     assert resolved.config("backbone").pixels == 7
     assert [message.split(" ")[0] for message in resolved.messages] == ["backbone.params.old"]
-    assert "pixels" in resolved.saved_components()["backbone"]["written"]
+    assert "pixels" in resolved.saved["backbone"]["written"]
     backbone["params"] = {"model": "tiny"}
     again(load(), backbone, {**EARLIER, "version": "1.0"})
     assert seen == ["0.9"], "the same version has nothing to migrate"
@@ -219,8 +267,8 @@ def test_what_is_not_used_need_not_be_installed(load: Load, write: Write, regist
 def test_what_was_not_used_is_saved_as_it_was(load: Load, write: Write, registry: Registry) -> None:
     first = load()
     path = write(first.to_yaml(qualified=True), "saved.yaml")
-    resolved = load_spec(path, registry=registry, use=("backbone",), saved=first.saved_components())
-    assert resolved.saved_components() == first.saved_components()
+    resolved = load_spec(path, registry=registry, use=("backbone",), saved=first.saved)
+    assert resolved.saved == first.saved
     assert resolved.document(qualified=True) == first.document(qualified=True)
 
 

@@ -75,17 +75,17 @@ def test_a_default_that_an_upgrade_removed_is_dropped_with_a_note_and_a_written_
 ) -> None:
     folder = tmp_path / "system"
     shutil.copytree(run / "system", folder)
-    facts = json.loads((folder / "system.json").read_text())
-    facts["components"]["backbone"]["version"] = "0.0.9"
-    (folder / "system.json").write_text(json.dumps(facts))
+    saved = json.loads((folder / "components.json").read_text())
+    saved["backbone"]["version"] = "0.0.9"
+    (folder / "components.json").write_text(json.dumps(saved))
     text = (folder / "spec.yaml").read_text()
     (folder / "spec.yaml").write_text(
         text.replace("    padding_side: left\n", "    padding_side: left\n    padded: 3\n")
     )
     system = System.load(folder, registry=registry, generate=False, device="cpu")
     assert any("backbone.params.padded" in message for message in system.resolved.messages)
-    facts["components"]["backbone"]["written"].append("padded")
-    (folder / "system.json").write_text(json.dumps(facts))
+    saved["backbone"]["written"].append("padded")
+    (folder / "components.json").write_text(json.dumps(saved))
     with pytest.raises(EmosymError, match="saved with emosym-vlm 0.0.9, installed 0.1.0"):
         System.load(folder, registry=registry, generate=False, device="cpu")
     system = System.load(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emosym.testing import SUITES
-from emosym.testing.checks import PAGE, TIERS
+from emosym.testing.checks import OFFERS, PAGE, TIERS
 from emosym.testing.page import page
 
 ROOT = Path(__file__).parents[2]
@@ -26,8 +26,8 @@ def test_every_message_leads_to_its_place_on_the_page() -> None:
     html = markdown.markdown(page(), extensions=["tables", "toc"])
     places = re.findall(r'id="([^"]+)"', html)
     assert len(set(places)) == len(places)
-    for suite in SUITES.values():
-        for promise in suite.checks():
+    for promises in ([OFFERS], *(suite.checks() for suite in SUITES.values())):
+        for promise in promises:
             file, _, place = promise.anchor.partition("#")
             assert file == PAGE
             assert place in places, promise.id

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
+import sys
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from emosym_registry import EmosymError
-from emosym_registry.errors import some, unknown
+from emosym_registry.errors import plural, some, unknown
 
 from emosym.cli.common import registry_for, registry_with
 from emosym.cli.plugins.listing import every, explanation, known, listing
+from emosym.cli.progress import steps
 
 if TYPE_CHECKING:
-    from emosym_registry import RegisteredComponent, Registry
+    from emosym_registry import LoadedPlugin, RegisteredComponent, Registry
 
     from emosym.testing import ConformanceSuite, Result
 
@@ -63,9 +67,7 @@ def check(
         print(listing(every(), as_json=as_json))
         return
     known(only or ())
-    offers = chosen(context, names or ())
-    if not offers:
-        return
+    registry, offers, plugins = chosen(context, names or ())
     from emosym.testing import suite_for
 
     changes = parsed(params or (), offers)
@@ -77,19 +79,23 @@ def check(
 
     tiers = ("core", "capability", "slow") if slow else ("core", "capability")
     results: list[Result] = []
+
+    def add(title: str, found: Iterable[Result]) -> None:
+        own = [dataclasses.replace(result, component=title) for result in found]
+        results.extend(own)
+        if own and not as_json:
+            print(report(title, own, verbose=verbose))
+
+    for plugin in plugins:
+        add(f"plugin {plugin.id}", _offers(context, registry, plugin, only or ()))
     for offer in offers:
         title = f"{offer.spec.kind} {offer.qualified}"
-        own = [
-            dataclasses.replace(result, component=title)
-            for result in results_of(with_parameters(suite_for(offer), changes), tiers=tiers, only=only or ())
-        ]
-        results += own
-        if not as_json:
-            print(report(title, own, verbose=verbose))
+        suite = with_parameters(suite_for(offer), changes)
+        add(title, results_of(suite, title, tiers=tiers, only=only or ()))
     if as_json:
         print(json.dumps([as_dict(result) for result in results], indent=2))
-    else:
-        print(f"\n{len(offers)} component{'s' if len(offers) > 1 else ''}: {_counts(results)}")
+    elif offers:
+        print(f"\n{plural(len(offers), 'component')}: {_counts(results)}")
     if any(result.outcome == "failed" for result in results):
         raise typer.Exit(1)
 
@@ -129,18 +135,46 @@ def with_parameters(suite: type[ConformanceSuite], changes: Mapping[str, Any]) -
 
 
 def results_of(
-    suite: type[ConformanceSuite], *, tiers: Collection[str], only: Collection[str]
+    suite: type[ConformanceSuite], title: str, *, tiers: Collection[str], only: Collection[str]
 ) -> list[Result]:
-    """How the checks end; the contract's alone where the component cannot be built, as all others would say the same."""
+    """How the checks end, with a bar on a terminal and a line elsewhere, as they may take minutes; the contract's alone
+    where the component cannot be built, as all others would say the same."""
     from emosym.testing import run_suite
     from emosym.testing.runner import contract_failure
 
     broken = contract_failure(suite)
-    return [broken] if broken is not None else list(run_suite(suite, tiers=tiers, only=only))
+    if broken is not None:
+        return [broken]
+    count = sum(promise.id in only if only else promise.tier in tiers for promise in suite.checks())
+    logging.disable(logging.WARNING)  # each of the many that are built would say the same again
+    try:
+        return list(steps(run_suite(suite, tiers=tiers, only=only), count, f"checking {title}"))
+    finally:
+        logging.disable(logging.NOTSET)
 
 
-def chosen(context: typer.Context, names: Sequence[str]) -> list[RegisteredComponent]:
-    """The components that the names mean; folders are plugins that need not be installed."""
+def _offers(
+    context: typer.Context, registry: Registry, plugin: LoadedPlugin, only: Collection[str]
+) -> Iterator[Result]:
+    """How a plugin offers what is no component; nothing where it offers no such thing."""
+    from emosym.cli.plugins.doctor import own_verb
+    from emosym.diagnosis.examine import offers
+    from emosym.testing import Result
+    from emosym.testing.checks import OFFERS
+
+    if not (plugin.aliases or plugin.presets or plugin.commands) or (only and OFFERS.id not in only):
+        return
+    troubles = list(offers(registry, plugin, partial(own_verb, context.find_root().command)))
+    for _, cause, hint in troubles:
+        yield Result(plugin.id, OFFERS, "failed", f"{cause} ({hint})")
+    if not troubles:
+        yield Result(plugin.id, OFFERS, "passed")
+
+
+def chosen(
+    context: typer.Context, names: Sequence[str]
+) -> tuple[Registry, list[RegisteredComponent], list[LoadedPlugin]]:
+    """The components that the names mean, and the plugins among them; folders are plugins that need not be installed."""
     from emosym.testing.folders import plugins_in
     from emosym.testing.suite import use
 
@@ -151,11 +185,10 @@ def chosen(context: typer.Context, names: Sequence[str]) -> list[RegisteredCompo
         there = ", ".join(sorted(registry.plugins))
         raise EmosymError("cli.what-to-check", "no component to check", hint=f"name a plugin: {there}")
     use(registry)
-    offers: list[RegisteredComponent] = []
-    for name in names:
-        ids = [one.id for one in own[name]] if name in own else [name]
-        offers += [offer for id in ids for offer in named(registry, id) if offer not in offers]
-    return offers
+    ids = [id for name in names for id in ([one.id for one in own[name]] if name in own else [name])]
+    offers = dict.fromkeys(offer for id in ids for offer in named(registry, id))
+    plugins = [one for one in registry.plugins.values() if {one.id, one.installed.distribution} & {*ids}]
+    return registry, list(offers), plugins
 
 
 def _is_folder(name: str) -> bool:
@@ -173,12 +206,14 @@ def named(registry: Registry, name: str) -> list[RegisteredComponent]:
     for failure in registry.failures:
         if name in (failure.plugin.id, failure.plugin.distribution):
             raise EmosymError("plugin.failed", str(failure), hint=failure.hint) from failure.error
-    if name in registry.plugins:
-        callers = registry.manager.get_hookcallers(registry.manager.get_plugin(name)) or ()
-        hooks = [caller.name.removeprefix("emosym_") for caller in callers]
-        listening = [hook for hook in hooks if hasattr(registry.lifecycle, hook)]
-        print(f"plugin {name}: no component to check; it listens to {', '.join(listening) or 'nothing'}")
-        return []
+    for plugin in registry.plugins.values():
+        if name in (plugin.id, plugin.installed.distribution):
+            callers = registry.manager.get_hookcallers(registry.manager.get_plugin(plugin.id)) or ()
+            hooks = [caller.name.removeprefix("emosym_") for caller in callers]
+            listening = [hook for hook in hooks if hasattr(registry.lifecycle, hook)]
+            what = f"no component to check; it listens to {', '.join(listening) or 'nothing'}"
+            print(f"plugin {plugin.id}: {what}", file=sys.stderr)
+            return []
     there = sorted({*registry.plugins, *(one.spec.name for one in registry.components())})
     hint = "see them with: emosym plugins list"
     raise unknown("plugin.unknown", "plugin or component", name, there, hint=hint)

@@ -33,7 +33,7 @@ def doctor(
     from emosym.diagnosis.examine import examine
 
     with redirect_stdout(sys.stderr):  # what an import prints must not get into the report
-        troubles = examine(registry, partial(_is_own_verb, context.find_root().command))
+        troubles = examine(registry, partial(own_verb, context.find_root().command))
     if as_json:
         print(json.dumps(as_dict(registry, troubles), indent=2, ensure_ascii=False))
     else:
@@ -42,11 +42,16 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _is_own_verb(root: Any, name: str) -> bool:
-    command = root
-    for word in name.split():
-        command = getattr(command, "commands", {}).get(word)
-    return command is not None
+def own_verb(root: Any, name: str) -> str | None:
+    """The verb of emosym's own that ``name`` is, or that takes its first words for itself; None where it is free."""
+    command, words = root, name.split()
+    for place, word in enumerate(words, 1):
+        command = command.commands.get(word)
+        if command is None:
+            return None
+        if not hasattr(command, "commands"):
+            return " ".join(words[:place])
+    return name
 
 
 def as_dict(registry: Registry, troubles: list[Failure]) -> dict[str, Any]:

@@ -37,11 +37,13 @@ def known(ids: Sequence[str]) -> list[Check]:
 
 
 def every() -> list[Check]:
-    """The checks of all kinds, those that every kind has first."""
+    """The checks of all kinds, those of every plugin and of every kind first."""
     from emosym.testing import SUITES
+    from emosym.testing.checks import OFFERS
 
     found = {promise.id: promise for suite in SUITES.values() for promise in suite.checks()}
-    return sorted(found.values(), key=lambda promise: (not promise.id.startswith("component."), promise.id))
+    ranked = sorted(found.values(), key=lambda one: (not one.id.startswith("component."), one.id))
+    return [OFFERS, *ranked]
 
 
 def listing(promises: Iterable[Check], *, as_json: bool) -> str:

@@ -106,14 +106,16 @@ class PromptTokenizer:
 
     def _row(self, prompt: str, vectors: int | None) -> tuple[list[int], int]:
         if vectors is None:
-            return list(self._tokenizer(prompt).input_ids), 0
+            return list(self._tokenizer(prompt, verbose=False).input_ids), 0
         # A blank before the placeholder separates words; as text of its own it could become a token.
         before, after = prompt.split(PLACEHOLDER)
         head = self._before + self._text_ids(before.rstrip())
         return head + [self._filler] * vectors + self._text_ids(after.rstrip()) + self._after, len(head)
 
     def _text_ids(self, text: str) -> list[int]:
-        return list(self._tokenizer(text, add_special_tokens=False).input_ids) if text else []
+        if not text:
+            return []
+        return list(self._tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
 
     def _refuse_overflow(self, prompt: str, row: Sequence[int], vectors: int | None) -> None:
         if len(row) <= self.length:

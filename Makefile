@@ -13,6 +13,9 @@ JOBS ?= 2
 # of the time of convolutions. Elsewhere these variables mean nothing.
 KEEP_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456
 
+# Python compiles a module once, not in every process: torch and transformers are thousands of them.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Test files run side by side, each process on one thread: small tensors gain nothing from a second.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 

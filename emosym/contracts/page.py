@@ -4,12 +4,12 @@ it."""
 from __future__ import annotations
 
 import ast
-import importlib
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from textwrap import dedent
 
+from emosym import contracts
 from emosym.contracts import CONTRACTS
 
 PAGE = "docs/reference/contracts.md"
@@ -57,10 +57,10 @@ def page() -> str:
     """The page, in Markdown."""
     lines = [HEAD, "## Kinds", ""]
     for kind, name in CONTRACTS.items():
-        lines += _class(name, f"`{kind}`: {name}")
+        lines += described(getattr(contracts, name), f"`{kind}`: {name}")
     lines += ["## Values", ""]
     for name in VALUES:
-        lines += _class(name, name)
+        lines += described(getattr(contracts, name), name)
     return "\n".join(lines)
 
 
@@ -69,13 +69,12 @@ def as_markdown(docstring: str) -> str:
     return re.sub(r"(?::\w+:)?(`{1,2})(.+?)\1", r"`\2`", " ".join(docstring.split()))
 
 
-def _class(name: str, title: str) -> Iterator[str]:
+def described(target: type, title: str) -> Iterator[str]:
     """One class: its docstring, then its fields and its public methods as its source has them, in that
     order."""
-    target = getattr(importlib.import_module("emosym.contracts"), name)
     tree = ast.parse(dedent(inspect.getsource(target))).body[0]
     assert isinstance(tree, ast.ClassDef)
-    yield f'<a id="{name.lower()}"></a>'
+    yield f'<a id="{target.__name__.lower()}"></a>'
     yield f"### {title}"
     yield ""
     yield as_markdown(ast.get_docstring(tree) or "")
@@ -91,7 +90,7 @@ def _member(body: list[ast.stmt], number: int, one: ast.stmt) -> Iterator[str]:
         following = body[number + 1] if number + 1 < len(body) else None
         value = "" if one.value is None else f" = {ast.unparse(one.value)}"
         yield _entry(f"{one.target.id}: {ast.unparse(one.annotation)}{value}", "", _text(following))
-    elif isinstance(one, ast.FunctionDef) and (not one.name.startswith("_") or ast.get_docstring(one)):
+    elif isinstance(one, ast.FunctionDef) and _is_public(one):
         decorators = {ast.unparse(decorator) for decorator in one.decorator_list}
         result = "" if one.returns is None else ast.unparse(one.returns)
         required = "required" if "abstractmethod" in decorators else ""
@@ -101,6 +100,19 @@ def _member(body: list[ast.stmt], number: int, one: ast.stmt) -> Iterator[str]:
             )
         else:
             yield _entry(f"{_call(one, decorators)} -> {result}", required, _doc(one))
+
+
+def function(target: Callable[..., object]) -> str:
+    """One function: its signature and its docstring, as an entry of a list."""
+    tree = ast.parse(dedent(inspect.getsource(target))).body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    result = "" if tree.returns is None else ast.unparse(tree.returns)
+    return _entry(f"{tree.name}({ast.unparse(tree.args)}) -> {result}", "", _doc(tree))
+
+
+def _is_public(function: ast.FunctionDef) -> bool:
+    special = function.name.startswith("__") and ast.get_docstring(function)
+    return bool(special) or not function.name.startswith("_")
 
 
 def _call(function: ast.FunctionDef, decorators: set[str]) -> str:

@@ -27,17 +27,20 @@ def emosym_components() -> Iterable[ComponentSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def emosym_aliases() -> Iterable[Alias]:  # type: ignore[empty-body]
-    """Offer names for weights (``model: tiny``)."""
+    """Offer names for weights: ``model: tiny``, or ``model: alias:plugin-id/tiny`` where several plugins have one."""
 
 
 @hookspec
 def emosym_presets() -> Iterable[Preset]:  # type: ignore[empty-body]
-    """Offer specs to extend (``extends: preset:tiny``)."""
+    """Offer specs to extend: ``extends: preset:tiny``, or ``preset:plugin-id/tiny``."""
 
 
 @hookspec
 def emosym_commands() -> Iterable[tuple[str, str, str]]:  # type: ignore[empty-body]
-    """Offer commands as (name, ``"package.module:typer_app"``, help)."""
+    """Offer commands as (name, ``"package.module:typer_app"``, help): the words after ``emosym`` ("losses", or "data
+    losses" in a group that is made where nobody has it), a ``typer.Typer`` that is imported when the command is typed,
+    and a line for lists of commands. ``context.obj.no_plugin`` of its ``typer.Context`` are the ids of ``--no-plugin``.
+    """
 
 
 @hookspec

@@ -12,11 +12,11 @@ import pytest
 from emosym_registry import EmosymError, Failure, InstalledPlugin, load_registry
 from emosym_registry.cards import Card, bundled_cards, read_card
 from emosym_registry.cards.__main__ import main
-from emosym_registry.cards.catalogue import FOLDER
 from emosym_registry.cards.page import page
 
 ROOT = Path(__file__).parents[2]
 BUNDLED = {card.plugin: card for card in bundled_cards()}
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "publish-a-plugin.md"
 CARD = """\
 plugin: my-plugin
 distribution: my-plugin
@@ -221,7 +221,7 @@ def test_the_page_has_every_component_and_how_to_get_it() -> None:
 
 
 def test_the_example_of_the_guide_is_a_sound_card(tmp_path: Path) -> None:
-    guide = (FOLDER / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    guide = GUIDE.read_text(encoding="utf-8")
     example = guide.partition("```yaml\n")[2].partition("```")[0]
     (tmp_path / "my-plugin.yaml").write_text(example)
     card = read_card(tmp_path / "my-plugin.yaml")
@@ -229,7 +229,7 @@ def test_the_example_of_the_guide_is_a_sound_card(tmp_path: Path) -> None:
 
 
 def test_the_guide_explains_every_key() -> None:
-    guide = (FOLDER / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    guide = GUIDE.read_text(encoding="utf-8")
     missing = [field.name for field in dataclasses.fields(Card) if f"| `{field.name}` |" not in guide]
     assert not missing
 

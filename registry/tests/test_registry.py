@@ -176,11 +176,11 @@ def test_presets_and_aliases_lead_to_files_without_importing(plugin: Write) -> N
 
     @hookimpl
     def emosym_aliases():
-        yield Alias("backbone", "llava", "tiny", "email", "weights/llava")
+        yield Alias("backbone", "llava", "tiny", "email", "mime")
     """
     registry = load_registry(installed=[plugin("a", body)])
     assert registry.preset("mine").parts[-3:] == ("email", "presets", "mine.yaml")
-    assert registry.alias("backbone", "llava", "tiny").parts[-3:] == ("email", "weights", "llava")  # type: ignore[union-attr]
+    assert registry.alias("backbone", "llava", "tiny").parts[-2:] == ("email", "mime")  # type: ignore[union-attr]
     assert registry.alias("backbone", "other", "tiny") is None
     with pytest.raises(EmosymError, match="unknown preset 'mime'; did you mean \"mine\""):
         registry.preset("mime")
@@ -189,7 +189,7 @@ def test_presets_and_aliases_lead_to_files_without_importing(plugin: Write) -> N
 ALIAS = """
 @hookimpl
 def emosym_aliases():
-    yield Alias("backbone", "llava", "tiny", "email", "weights/llava")
+    yield Alias("backbone", "llava", "tiny", "email", "mime")
 """
 
 
@@ -206,7 +206,7 @@ def test_weights_of_one_name_from_two_plugins_are_refused_when_they_are_asked_fo
         "spec.ambiguous-alias",
         "write one of alias:a/tiny, alias:b/tiny",
     )
-    assert registry.folders["backbone", "llava", "b/tiny"].name == "llava"
+    assert registry.folders["backbone", "llava", "b/tiny"].name == "mime"
     assert set(registry.folders) == {("backbone", "llava", "tiny")}
 
 
@@ -265,9 +265,17 @@ def test_a_plugin_of_aliases_that_is_not_there_is_named_with_what_to_do(plugin: 
 def test_weights_in_a_package_that_is_missing_trouble_only_who_wants_them(plugin: Write) -> None:
     lost = ALIAS.replace("email", "nobody_has.this").replace('"tiny"', '"lost"')
     registry = load_registry(installed=[plugin("a", ALIAS), plugin("b", lost)])
-    assert registry.folders["backbone", "llava", "tiny"].name == "llava"
+    assert registry.folders["backbone", "llava", "tiny"].name == "mime"
     with pytest.raises(EmosymError, match="package 'nobody_has.this' is not installed"):
         registry.folders["backbone", "llava", "lost"]
+
+
+def test_weights_that_are_not_where_their_plugin_says_are_an_error_that_names_it(plugin: Write) -> None:
+    registry = load_registry(installed=[plugin("a", ALIAS.replace("mime", "no/such"))])
+    with pytest.raises(EmosymError, match="weights 'tiny' of plugin a: no .*no/such") as caught:
+        registry.alias("backbone", "llava", "tiny")
+    assert caught.value.id == "spec.missing-weights"
+    assert registry.find_alias("backbone", "llava", "tiny") is not None
 
 
 def test_presets_of_one_name_need_their_plugin(plugin: Write) -> None:

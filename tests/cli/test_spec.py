@@ -208,4 +208,4 @@ def test_the_licence_of_a_plugin_is_not_taken_for_that_of_its_weights(emosym: Co
         r"^diffusion +sdxl .* Apache-2.0 +stabilityai/\S+ \(see the model's page\)$", explained, re.M
     )
     tiny = emosym("spec", "explain", "preset:tiny").out
-    assert re.search(r"^diffusion +sd .* emosym-tiny/tiny \(\S+, emosym-tiny \S+\)$", tiny, re.M)
+    assert re.search(r"^diffusion +sd .* alias:emosym-tiny/tiny \(\S+, emosym-tiny \S+\)$", tiny, re.M)

@@ -137,7 +137,7 @@ def measure(options: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
     registry = load_registry()
     resolved = resolve(options, scratch, registry)
     device = choose_device(options.device)
-    run = RunFolder.open(scratch / "run", resolved.to_yaml(), resume=False)
+    run = RunFolder.open(scratch / "run", resolved, resume=False)
     builder = Builder.of(resolved, registry, run=run.path, device=device, precision=options.precision)
     parts = build_parts(builder)
     system = System.assemble(builder, text_width=parts.text_width)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,25 @@ def test_weights_that_two_plugins_offer_are_found_by_the_check(write: Write) -> 
         load_spec(path, registry=registry)
     assert len(caught.value.problems) == 1
     assert "alias:emosym-tiny/tiny, alias:third/tiny" in caught.value.problems[0].hint
+
+
+def test_a_swap_by_name_alone_takes_the_new_components_weights_of_the_same_name() -> None:
+    mine = ComponentSpec(
+        "backbone", "mine", "third:Mine", "emosym_vlm.config:QwenVLConfig", capabilities=("prefix",)
+    )
+    weights = Alias("backbone", "mine", "tiny", "emosym_tiny", "weights/qwen-vl")
+    swap = ["backbone.name=mine"]
+    resolved = load_spec("preset:tiny", registry=crowded((mine,), (weights,)), sets=swap)
+    assert resolved.spec.backbone.params["model"] == "alias:third/tiny"
+    (note,) = resolved.messages
+    assert note.startswith("backbone.params.model was set for 'qwen-vl' (")
+    assert note.endswith(") and alias:third/tiny takes its place")
+    without = load_spec("preset:tiny", registry=crowded((mine,)), sets=swap)
+    (note,) = without.messages
+    assert "gives way to the default of 'mine': backbone mine: unknown alias 'emosym-tiny/tiny'" in note
+    other = replace(weights, name="other")
+    with_other = load_spec("preset:tiny", registry=crowded((mine,), (other,)), sets=swap)
+    assert with_other.spec.backbone.params["model"] == without.spec.backbone.params["model"]
 
 
 def test_a_bare_name_for_a_qualified_one_is_no_swap(installed: Registry, write: Write) -> None:

@@ -53,7 +53,7 @@ def test_an_alias_is_saved_with_its_plugin(
     load: Load, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plugin = registry.plugins["spec-example"]
-    alias = Alias("backbone", "qwen-vl", "tiny", "spec_example", "weights")
+    alias = Alias("backbone", "qwen-vl", "tiny", "spec_example", ".")
     monkeypatch.setitem(registry.plugins, "spec-example", replace(plugin, aliases=(alias,)))
     resolved = load()
     assert resolved.document(qualified=True)["backbone"]["params"]["model"] == "alias:spec-example/tiny"
@@ -66,7 +66,7 @@ def test_an_alias_is_saved_with_its_plugin(
 @pytest.fixture
 def borrowed(load: Load, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Resolved:
     """A spec whose backbone has its weights from a plugin that has gone since."""
-    alias = Alias("backbone", "qwen-vl", "tiny", "spec_example", "weights")
+    alias = Alias("backbone", "qwen-vl", "tiny", "spec_example", ".")
     installed = InstalledPlugin("lender", "lender.plugin", "lender-weights", "0.3")
     with monkeypatch.context() as patch:
         info = registry.plugins["spec-example"].info
@@ -276,3 +276,17 @@ def test_the_plugin_of_the_tests_has_the_version_that_they_say(registry: Registr
     assert registry.plugins["spec-example"].installed == InstalledPlugin(
         "spec-example", "spec_example.plugin", "spec-example", "1.0"
     )
+
+
+def test_a_metric_that_is_gone_can_be_gone_without(load: Load, write: Write, registry: Registry) -> None:
+    first = load()
+    path = write(first.to_yaml(qualified=True).replace("spec-example/accuracy", "gone/metric"), "saved.yaml")
+    gone = {"name": "gone/metric", "distribution": "gone", "version": "0.2", "written": []}
+    saved: Any = {**first.saved, "metrics.0": gone}
+    with pytest.raises(SpecErrors) as caught:
+        load_spec(path, registry=registry, saved=saved)
+    (problem,) = caught.value.problems
+    assert "was saved with gone 0.2, which is not installed: pip install gone==0.2" in problem.message
+    assert problem.hint == "or go without it: --set metrics.0=null"
+    mended = load_spec(path, registry=registry, saved=saved, sets=["metrics.0=null"])
+    assert len(mended.spec.metrics) == len(first.spec.metrics) - 1

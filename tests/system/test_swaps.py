@@ -30,7 +30,10 @@ LEARNS = {
     "reinforce": {"adapters", "tokens", "head"},
     "unify": {"adapters", "tokens", "head", "fusion"},
 }
-CELLS = product(("qwen-vl", "llava", "hf-vlm"), ("sd", "sdxl"), ("lora", "tokens-only"))
+CELLS = [
+    pytest.param(*cell, marks=[pytest.mark.slow] if cell[1:] == ("sdxl", "tokens-only") else [])
+    for cell in product(("qwen-vl", "llava", "hf-vlm"), ("sd", "sdxl"), ("lora", "tokens-only"))
+]
 
 
 @pytest.fixture(autouse=True, scope="module")

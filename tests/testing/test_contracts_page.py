@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import importlib.util
 import inspect
 from pathlib import Path
 
+import emosym_registry.hookspecs
 import pytest
 
-from emosym import contracts
+from emosym import contracts, toolkit
 from emosym.contracts.page import PAGE, VALUES, page
 
 ROOT = Path(__file__).parents[2]
@@ -17,6 +20,22 @@ ROOT = Path(__file__).parents[2]
 def test_the_page_is_the_one_that_the_contracts_make() -> None:
     written = (ROOT / PAGE).read_text(encoding="utf-8")
     assert written == page(), f"python -m emosym.contracts.page > {PAGE}"
+
+
+def test_the_page_of_hooks_toolkit_and_bases_is_the_one_that_the_code_makes() -> None:
+    spec = importlib.util.spec_from_file_location("library", ROOT / "docs" / "library.py")
+    assert spec is not None
+    assert spec.loader is not None
+    library = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(library)
+    text = library.page()
+    assert library.FILE.read_text(encoding="utf-8") == text, "python docs/library.py"
+    for name in (*emosym_registry.hookspecs.__dict__, *toolkit.__all__):
+        if name.startswith("emosym_") or callable(getattr(toolkit, name, None)):
+            assert f"- `{name}(" in text or f"### `{name}`" in text, name
+    for package in library.PACKAGES:
+        for name in importlib.import_module(package).__all__:
+            assert f"### `{name}`" in text, name
 
 
 def test_every_value_of_the_contracts_is_on_it() -> None:

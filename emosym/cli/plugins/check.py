@@ -162,13 +162,18 @@ def _offers(
     from emosym.testing import Result
     from emosym.testing.checks import OFFERS
 
-    if not (plugin.aliases or plugin.presets or plugin.commands) or (only and OFFERS.id not in only):
+    if not _beside(plugin) or (only and OFFERS.id not in only):
         return
     troubles = list(offers(registry, plugin, partial(own_verb, context.find_root().command)))
     for _, cause, hint in troubles:
         yield Result(plugin.id, OFFERS, "failed", f"{cause} ({hint})")
     if not troubles:
         yield Result(plugin.id, OFFERS, "passed")
+
+
+def _beside(plugin: LoadedPlugin) -> bool:
+    """Whether a plugin offers something that is no component."""
+    return bool(plugin.aliases or plugin.presets or plugin.commands)
 
 
 def chosen(
@@ -208,6 +213,8 @@ def named(registry: Registry, name: str) -> list[RegisteredComponent]:
             raise EmosymError("plugin.failed", str(failure), hint=failure.hint) from failure.error
     for plugin in registry.plugins.values():
         if name in (plugin.id, plugin.installed.distribution):
+            if _beside(plugin):
+                return []
             callers = registry.manager.get_hookcallers(registry.manager.get_plugin(plugin.id)) or ()
             hooks = [caller.name.removeprefix("emosym_") for caller in callers]
             listening = [hook for hook in hooks if hasattr(registry.lifecycle, hook)]

@@ -24,7 +24,7 @@ class MemorySuite(HistoryChecks):
     all without a label; each refresh offers :meth:`candidates`, 4 of each emotion, of which the first time
     the bank must admit some.
 
-    ``fraction`` is the bank's α as its parameters set it. ``durable`` says whether what is in the bank
+    ``fraction`` is the bank's α with the suite's ``params``, 0.1 where the suite does not say. ``durable`` says whether what is in the bank
     outlives the object; None takes ``durable`` among the capabilities of the component's spec.
     """
 
@@ -106,7 +106,8 @@ class MemorySuite(HistoryChecks):
     )
     def test_fraction(self) -> None:
         """The authors' bank ended up with a training set of generated images alone. α is what the spec
-        promises."""
+        promises: a parameter of the bank's own, such as ``fraction``, that a suite with other ``params`` repeats
+        as its class attribute ``fraction`` (0.1 where it has none)."""
         bank = self.started()
         most = self.fraction * len(self.confidences) + 1e-9
         for turn in range(4):

@@ -47,7 +47,7 @@ class BankBase(ComponentSuite):
     kind = "memory"
     contract: ClassVar[type] = MemoryBank
     fraction: ClassVar[float] = 0.1
-    """α, as the bank's parameters set it."""
+    """α of the bank with the suite's ``params``."""
     durable: ClassVar[bool | None] = None
     """Whether what is in the bank outlives the object; None: as its component's capabilities say."""
 

@@ -102,12 +102,13 @@ def test_import_json_records_files_hashes_and_every_tensor(
 
 
 def test_the_folder_is_a_saved_system_like_any_other(imported: Path) -> None:
-    assert sorted(path.name for path in imported.iterdir()) == [
+    assert {path.name for path in imported.iterdir()} == {
         *(f"{part}.safetensors" for part in ("adapters", "compressor", "emotion_space", "fusion", "head")),
+        "components.json",
         "import.json",
         "spec.yaml",
         "system.json",
-    ]
+    }
 
 
 def test_what_training_alone_needs_is_left_aside_and_said(

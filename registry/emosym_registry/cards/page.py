@@ -14,8 +14,8 @@ Every plugin that emosym knows, installed or not. `emosym plugins search WORDS` 
 `emosym plugins show NAME` shows one with its parameters where it is installed, and a spec that names a component which
 is not installed is answered with the command that brings it.
 
-This page is generated from the cards; to change it, change or add a card: see `CONTRIBUTING.md` beside them, in
-`registry/emosym_registry/cards/`.
+This page is generated from the cards; to change it, change or add a card: see
+[Publish a plugin](../how-to/publish-a-plugin.md).
 """
 
 

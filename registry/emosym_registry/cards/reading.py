@@ -11,7 +11,7 @@ from emosym_registry.descriptors import KINDS, NAME, NAME_FORM
 from emosym_registry.errors import EmosymError, first_line, unknown
 
 _TEXTS = ("plugin", "distribution", "summary", "licence", "install", "hardware")
-_GUIDE = "see CONTRIBUTING.md on cards"
+_GUIDE = "see docs/how-to/publish-a-plugin.md"
 _KEYS = (*_TEXTS, "tested", "components")
 _INSTALL = re.compile(r"^(pip|uv pip) install( [^\s;&|$`()\\]+)+$")
 

@@ -18,7 +18,6 @@ from emosym_registry.errors import plural, some, unknown
 
 from emosym.cli.common import registry_for, registry_with
 from emosym.cli.plugins.listing import every, explanation, known, listing
-from emosym.cli.progress import steps
 
 if TYPE_CHECKING:
     from emosym_registry import LoadedPlugin, RegisteredComponent, Registry
@@ -139,6 +138,7 @@ def results_of(
 ) -> list[Result]:
     """How the checks end, with a bar on a terminal and a line elsewhere, as they may take minutes; the contract's alone
     where the component cannot be built, as all others would say the same."""
+    from emosym.cli.progress import steps
     from emosym.testing import run_suite
     from emosym.testing.runner import contract_failure
 

@@ -71,6 +71,7 @@ class Builder:
         registry: Registry,
         *,
         run: Path | None = None,
+        run_id: str = "",
         device: torch.device,
         precision: str,
         trust_remote_code: bool = False,
@@ -82,6 +83,7 @@ class Builder:
             device=device,
             dtype=dtype,
             run=run,
+            run_id=run_id,
             aliases=registry.folders,
             trust_remote_code=trust_remote_code,
         )

@@ -255,8 +255,8 @@ class System:
         with written_whole(folder, size_of(parts)) as partial:
             partial.mkdir(parents=True)
             self.resolved.save(partial, qualified=True)
-            (partial / "system.json").write_text(json_text(facts), encoding="utf-8")
-            write_state(partial, parts)
+            files = write_state(partial, parts)
+            (partial / "system.json").write_text(json_text({**facts, "files": files}), encoding="utf-8")
         return folder
 
     @classmethod
@@ -284,7 +284,7 @@ class System:
         resolved = load_spec(folder / "spec.yaml", registry=registry, sets=sets, use=(*parts, *also))
         builder = _builder(resolved, registry, device, precision, trust_remote_code)
         system = cls.assemble(builder, text_width=facts.text_width)
-        state = read_state(folder)
+        state = read_state(folder, facts.files)
         if not generate:
             state = {name: tensors for name, tensors in state.items() if name not in PAINTING}
         system.load_state(state)

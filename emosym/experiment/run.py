@@ -17,7 +17,7 @@ from emosym_registry import EmosymError, Lifecycle, Registry
 from emosym.assembly import Builder, ExperimentParts, build_parts
 from emosym.contracts import Sample
 from emosym.evaluation.evaluate import understanding
-from emosym.experiment.folder import RunFolder, provenance
+from emosym.experiment.folder import RunFolder, fingerprint, provenance
 from emosym.experiment.preflight import require_annotations, require_room, require_texts
 from emosym.experiment.smoke import limited, shortened
 from emosym.experiment.summary import finish
@@ -32,8 +32,10 @@ from emosym.stages.unify import Unify
 from emosym.storage import read_state
 from emosym.system import System
 from emosym.toolkit import write_json
+from emosym.training.checkpoint import steps_of
 from emosym.training.loop import train
 from emosym.training.stage import Stage
+from emosym.training.stopping import Stopping, listening_to_signals
 
 
 def run_experiment(
@@ -47,32 +49,35 @@ def run_experiment(
     device: str | None = None,
     precision: str | None = None,
     trust_remote_code: bool = False,
+    changed_data: bool = False,
     listeners: Sequence[object] = (),
 ) -> dict[str, Any]:
     """Run the stages of a spec in folder ``out``, evaluate, write ``summary.json`` and ``report.html``.
 
     ``smoke`` takes two steps of each stage on a few images, to see that a spec runs at all. ``only`` names the stages
     to run (the ones before them must be done). ``trust_remote_code`` lets models run Python code that their folders
-    bring. ``listeners`` are hook implementations that listen to this run beside the plugins', ``metrics.jsonl`` and the
-    spec's trackers. Returns the summary.
+    bring. ``changed_data`` lets a run go on with other data than it began with. ``listeners`` are hook implementations that listen to this run beside the plugins', ``metrics.jsonl`` and the
+    spec's trackers. Returns the summary. SIGTERM saves a checkpoint and raises :class:`emosym.training.stopping.Terminated`.
     """
-    started = time.perf_counter()
+    begun = time.perf_counter()
     if smoke:
         resolved = shortened(resolved)
     spec = resolved.spec
     stages = stages_of(spec, only)
     chosen_device = choose_device(device or spec.compute.device)
     chosen_precision = choose_precision(precision or spec.compute.precision, chosen_device)
-    run = RunFolder.open(Path(out), resolved, resume=resume)
+    run = RunFolder(Path(out))
     with ExitStack() as stack:
-        if not resume:
-            stack.enter_context(forgotten_unless_started(run))
+        stopping = stack.enter_context(listening_to_signals())
+        stack.enter_context(run.opened(resolved, resume=resume))
+        started = begun - run.elapsed()
         trackers = [Tracker(one.name, one.params) for one in spec.trackers]
         lifecycle = stack.enter_context(listening(registry, [JsonLines(), *trackers, *listeners]))
         builder = Builder.of(
             resolved,
             registry,
             run=run.path,
+            run_id=run.id,
             device=chosen_device,
             precision=chosen_precision,
             trust_remote_code=trust_remote_code,
@@ -93,19 +98,19 @@ def run_experiment(
         if "unify" in pending:
             with system.evaluating():
                 require_room(resolved, system.require_generation())
-        write_json(
-            run.provenance,
+        run.record(
             provenance(
                 {id: plugin.installed.package for id, plugin in registry.plugins.items()},
                 seed=spec.seed,
                 device=str(chosen_device),
                 precision=chosen_precision,
-                data=dict(parts.dataset.facts()),
+                data={**parts.dataset.facts(), "sha256": fingerprint(parts.dataset)},
             ),
+            changed_data=changed_data,
         )
         lifecycle.run_started(run=run.path, spec=resolved.data(), resumed=resume)
         stack.enter_context(failure_told(lifecycle, run.path))
-        experiment = Experiment(system, parts, run, lifecycle, resume, smoke)
+        experiment = Experiment(system, parts, run, lifecycle, resume, smoke, started, stopping)
         measured = {name: experiment.run_stage(name) for name in pending}
         latest = experiment.load_latest()
         system.save(run.system)
@@ -125,6 +130,12 @@ class Experiment:
     lifecycle: Lifecycle
     resume: bool
     smoke: bool
+    started: float
+    stopping: Stopping
+
+    def elapsed(self) -> float:
+        """Seconds of the whole run so far, earlier sessions included."""
+        return time.perf_counter() - self.started
 
     def samples(self, split: str) -> Sequence[Sample]:
         """A split of the data, shortened for a smoke run."""
@@ -149,15 +160,22 @@ class Experiment:
             accelerator=accelerator,
             seed=spec.seed * 31 + STAGES.index(name),
             checkpoint_minutes=spec.compute.checkpoint_minutes,
+            keep=spec.compute.keep_checkpoints,
             workers=spec.compute.workers,
             resume=self.resume,
+            elapsed=self.elapsed,
+            stopping=self.stopping,
+            unharmed=self.run.require_whole,
         )
         stage.finish()
         system.save(self.run.checkpoint(name))
         held_out = self.samples(spec.evaluation.split)
         figures = understanding(system, held_out, self.parts.metrics, batch_size=spec.evaluation.batch_size)
         write_json(self.run.path / "evaluation" / f"{name}.json", figures)
-        self.run.mark_done(name, facts)
+        self.run.mark_done(name, {**facts, "elapsed": self.elapsed()})
+        if spec.compute.keep_checkpoints == 1:  # who keeps more keeps them for good
+            for old in steps_of(self.run.path / "checkpoints", name):
+                shutil.rmtree(old)
         short = {key: value for key, value in figures.items() if isinstance(value, float)}
         self.lifecycle.stage_finished(run=self.run.path, stage=name, summary={**facts, **short})
         return figures
@@ -196,17 +214,6 @@ class Experiment:
             self.run.path,
             accumulation,
         )
-
-
-@contextmanager
-def forgotten_unless_started(run: RunFolder) -> Iterator[None]:
-    """Remove what a new run wrote when it fails before its first stage: mend the cause and give the same command again."""
-    try:
-        yield
-    except Exception:
-        if not run.started:
-            shutil.rmtree(run.path)
-        raise
 
 
 @contextmanager

@@ -94,6 +94,8 @@ class Compute(Section):
     """Processes that load data; 0 loads in the run's own."""
     checkpoint_minutes: float = Field(default=5.0, gt=0)
     """Minutes between checkpoints of a running stage."""
+    keep_checkpoints: int = Field(default=1, ge=1)
+    """How many checkpoints of a running stage are kept, the newest; more than one stay when it is done."""
     gradient_accumulation: int = Field(default=1, ge=1)
     """Batches that make one optimiser step."""
 

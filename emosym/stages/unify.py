@@ -69,6 +69,12 @@ class Unify(Stage[UnifyStage]):
     def batch(self, number: int, rank: int, world: int) -> Sequence[Sample]:
         return super().batch(number - self.since * self.accumulation, rank, world)
 
+    def begin(self) -> None:
+        """What an earlier attempt at this stage has put into the bank is not there yet."""
+        if self.memory is not None:
+            self.memory.reset()
+            self.use_view(0)
+
     def before(self) -> None:
         """Scale the fusion to the vocabulary and to the states it will see; done once, before the first step."""
         if self.calibrated:

@@ -4,6 +4,7 @@ from .files import (
     json_text as json_text,
     megabytes as megabytes,
     read_json_lines as read_json_lines,
+    sweep as sweep,
     write_json as write_json,
     written_whole as written_whole,
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import math
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,9 +34,10 @@ def written_whole(path: Path, size: int = 0) -> Iterator[Path]:
         try:
             _remove(partial)
             yield partial
-            if path.is_dir():
-                path.replace(old)
-            partial.replace(path)
+            if not (path.is_dir() and _exchanged(partial, path)):
+                if path.is_dir():
+                    path.replace(old)
+                partial.replace(path)
         finally:
             if old.exists() and not path.exists():
                 old.replace(path)
@@ -42,6 +45,27 @@ def written_whole(path: Path, size: int = 0) -> Iterator[Path]:
             _remove(old)
     except OSError as error:
         raise _explained(path, size, error) from error
+
+
+def sweep(folder: Path) -> None:
+    """Clean up what writers that were killed have left in ``folder``: what they had put aside takes its place again where
+    nothing else has, and what was not whole goes. Only for a folder that nobody else writes to."""
+    for left in sorted(folder.glob(".*.*.old")):
+        path = folder / left.name[1:].rsplit(".", 2)[0]
+        if not path.exists():
+            left.replace(path)
+    for left in (*folder.glob(".*.*.old"), *folder.glob(".*.*.partial")):
+        _remove(left)
+
+
+_EXCHANGE = 2
+"""``RENAME_EXCHANGE`` of Linux: two names change places in one step."""
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Let two folders change places at once, where the system can: no moment in which one of them is not there."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    return rename is not None and rename(-100, os.fsencode(one), -100, os.fsencode(other), _EXCHANGE) == 0
 
 
 def _explained(path: Path, size: int, error: OSError) -> EmosymError:

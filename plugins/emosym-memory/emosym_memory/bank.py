@@ -162,6 +162,11 @@ class Bank(MemoryBank[BankConfigT]):
         last = self._state.refreshes[-1]
         self._return("rollback", last - 1, reason, {"refresh": last})
 
+    def reset(self) -> None:
+        self._usable()
+        if self._state.held or self._state.refreshes:
+            self._return("restore", 0, "the stage begins anew", {})
+
     def close(self) -> None:
         if not self._closed:
             self._closed = True

@@ -9,7 +9,6 @@ import traceback
 
 from emosym_registry import EmosymError
 
-
 INTERRUPTED, TERMINATED = 130, 75
 """Exit statuses: Ctrl-C, and a temporary failure as schedulers understand it (``EX_TEMPFAIL``): run it again."""
 

@@ -34,7 +34,8 @@ SmokeOption = Annotated[
 ChangedDataOption = Annotated[
     bool,
     typer.Option(
-        "--changed-data", help="With --resume: go on although samples or labels have changed since the run began."
+        "--changed-data",
+        help="With --resume: go on although samples or labels have changed since the run began.",
     ),
 ]
 TensorBoardOption = Annotated[

@@ -62,13 +62,13 @@ class RunFolder:
                 try:
                     yield
                 except BaseException:
-                    if not self.started:
+                    if not (resume or self.started or self.progress.parent.exists()):
                         self._forget()
                     raise
         finally:
-            if made and not self.started:
+            if made:
                 with suppress(OSError):
-                    self.path.rmdir()
+                    self.path.rmdir()  # only where nothing is in it
 
     def _check(self, resolved: Resolved, *, resume: bool) -> None:
         if self.spec.exists() and not resume:
@@ -91,7 +91,7 @@ class RunFolder:
 
     def _forget(self) -> None:
         """Remove what a run that never started has written, and nothing else."""
-        for one in self.path.iterdir():
+        for one in self.path.iterdir() if self.path.is_dir() else ():
             if one.name == LOCK:
                 continue
             with suppress(OSError):

@@ -24,7 +24,8 @@ from emosym.spec.model import Refreshing, UnifyStage
 from emosym.system import System
 from emosym.training.stage import Shuffle, Stage
 
-LATENT_CACHE = 20_000
+LATENT_CACHE, CHUNK = 20_000, 8
+"""Latents that are kept, and pictures that are encoded at a time."""
 
 
 class Unify(Stage[UnifyStage]):
@@ -133,8 +134,13 @@ class Unify(Stage[UnifyStage]):
             self.latents.clear()
         new = [sample for sample in batch if sample.id not in self.latents]
         if new:
-            fresh = self.generation.diffusion.latents(self.generation.pixels(new)).float().cpu()
-            self.latents |= dict(zip((sample.id for sample in new), fresh, strict=True))
+            # A convolution rounds by the size of its batch, and a resumed run has other pictures left to encode: filled
+            # up to whole chunks, a picture's latents are the same bits whatever is encoded beside it.
+            filled = [*new, *[new[-1]] * (-len(new) % CHUNK)]
+            for start in range(0, len(filled), CHUNK):
+                part = filled[start : start + CHUNK]
+                fresh = self.generation.diffusion.latents(self.generation.pixels(part)).float().cpu()
+                self.latents |= dict(zip((sample.id for sample in part), fresh, strict=True))
         return torch.stack([self.latents[sample.id] for sample in batch]).to(self.system.device)
 
     # ---- feeding back

@@ -86,6 +86,8 @@ class Checkpoints:
             facts = read_facts(newest)
             parts = read_state(newest, facts["files"])
             tensors = parts.pop(OPTIMIZER, {})
+            if not tensors and f"{OPTIMIZER}.safetensors" in facts["files"]:
+                raise ValueError(f"{OPTIMIZER}.safetensors is missing")
             self.stage.system.load_state(parts)
             self.optimizer.load_state_dict(
                 {"state": _nested(tensors, self.optimizer), "param_groups": facts["groups"]}
@@ -105,7 +107,9 @@ def steps_of(folder: Path, stage: str) -> list[Path]:
     """The checkpoints of a stage under a folder, the newest last."""
     named = re.compile(rf"{re.escape(stage)}-\d{{8,}}")
     there = folder.iterdir() if folder.is_dir() else ()
-    return sorted((one for one in there if named.fullmatch(one.name)), key=lambda one: (len(one.name), one.name))
+    return sorted(
+        (one for one in there if named.fullmatch(one.name)), key=lambda one: (len(one.name), one.name)
+    )
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

@@ -28,7 +28,10 @@ class MemorySuite(HistoryChecks):
     outlives the object; None takes ``durable`` among the capabilities of the component's spec.
     """
 
-    @check("memory.reset", "the view and the decisions of a new bank after `reset`, and the ledger longer, not shorter")
+    @check(
+        "memory.reset",
+        "the view and the decisions of a new bank after `reset`, and the ledger longer, not shorter",
+    )
     def test_reset(self) -> None:
         """A stage that begins anew, as after a lost checkpoint, must not train on what an earlier attempt admitted."""
         bank = self.started()

@@ -149,7 +149,8 @@ class Bank(MemoryBank[BankConfigT]):
                 f"the bank has no snapshot {snapshot!r}",
                 hint=f"snapshots: {', '.join(known) or 'none; a bank in memory goes with its process'}",
             )
-        self._return("restore", known[snapshot], f"restored {snapshot}", {"snapshot": snapshot})
+        if known[snapshot] != self._next - 1:  # else nothing has happened since
+            self._return("restore", known[snapshot], f"restored {snapshot}", {"snapshot": snapshot})
 
     def rollback(self, reason: str) -> None:
         self._usable()

@@ -16,6 +16,7 @@ from emosym_registry.errors import first_line
 
 from emosym.contracts import Context, LabelSet
 from emosym.judges import refuse_shared_judge
+from emosym.processes import is_first, of_another
 
 if TYPE_CHECKING:
     from emosym.contracts import (
@@ -120,6 +121,9 @@ class Builder:
         except EmosymError:
             raise
         except Exception as error:
+            if of_another(error):
+                what = "another process of the run has failed, and this one ends with it"
+                raise EmosymError("processes.other-failed", what, hint="see its message") from error
             owners = {id(component): path for path, component in self.built.items()}
             frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
             for frame in reversed(frames):
@@ -189,7 +193,7 @@ def build_parts(builder: Builder, *, training: bool = True) -> ExperimentParts:
         text_encoder=builder.optional("text_encoder"),
         rewards=build_rewards(builder),
         reinforcer=builder.optional("reinforcer"),
-        memory=builder.optional("memory"),
+        memory=builder.optional("memory") if is_first() else None,
         judges=judges,
         metrics=metrics,
     )

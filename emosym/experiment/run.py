@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
 from emosym_registry import EmosymError, Lifecycle, Registry
 
@@ -23,6 +23,7 @@ from emosym.experiment.smoke import limited, shortened
 from emosym.experiment.summary import finish
 from emosym.experiment.trackers import JsonLines, Tracker, listening
 from emosym.precision import choose_device, choose_precision
+from emosym.processes import from_first, is_first, meet, world
 from emosym.report.report import write_report
 from emosym.spec import Resolved
 from emosym.spec.model import STAGES, Spec
@@ -67,17 +68,21 @@ def run_experiment(
     chosen_device = choose_device(device or spec.compute.device)
     chosen_precision = choose_precision(precision or spec.compute.precision, chosen_device)
     run = RunFolder(Path(out))
+    chosen_device = meet(chosen_device)
+    require_shares(spec)
     with ExitStack() as stack:
         stopping = stack.enter_context(listening_to_signals())
-        stack.enter_context(run.opened(resolved, resume=resume))
-        started = begun - run.elapsed()
+        if is_first():
+            stack.enter_context(run.opened(resolved, resume=resume))
+        run_id, before = from_first(lambda: (run.id, run.elapsed()))
+        started = begun - before
         trackers = [Tracker(one.name, one.params) for one in spec.trackers]
         lifecycle = stack.enter_context(listening(registry, [JsonLines(), *trackers, *listeners]))
         builder = Builder.of(
             resolved,
             registry,
             run=run.path,
-            run_id=run.id,
+            run_id=run_id,
             device=chosen_device,
             precision=chosen_precision,
             trust_remote_code=trust_remote_code,
@@ -98,26 +103,26 @@ def run_experiment(
         if "unify" in pending:
             with system.evaluating():
                 require_room(resolved, system.require_generation())
-        run.record(
-            provenance(
-                {id: plugin.installed.package for id, plugin in registry.plugins.items()},
-                seed=spec.seed,
-                device=str(chosen_device),
-                precision=chosen_precision,
-                data={**parts.dataset.facts(), "sha256": fingerprint(parts.dataset)},
-            ),
-            changed_data=changed_data,
+        facts = {**parts.dataset.facts(), "sha256": fingerprint(parts.dataset)}
+        from_first(
+            lambda: run.record(
+                provenance(
+                    {id: plugin.installed.package for id, plugin in registry.plugins.items()},
+                    seed=spec.seed,
+                    device=str(chosen_device),
+                    precision=chosen_precision,
+                    data=facts,
+                    processes=world(),
+                ),
+                changed_data=changed_data,
+            )
         )
         lifecycle.run_started(run=run.path, spec=resolved.data(), resumed=resume)
         stack.enter_context(failure_told(lifecycle, run.path))
         experiment = Experiment(system, parts, run, lifecycle, resume, smoke, started, stopping)
         measured = {name: experiment.run_stage(name) for name in pending}
         latest = experiment.load_latest()
-        system.save(run.system)
-        summary = finish(system, parts, run, started, measured.get(latest), smoke=smoke)
-        write_report(run.path)
-        lifecycle.run_finished(run=run.path, summary=summary)
-    return summary
+        return from_first(lambda: experiment.conclude(measured.get(latest)))
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,8 @@ class Experiment:
             cpu=system.device.type == "cpu",
             mixed_precision="no" if system.precision == "fp32" else system.precision,
             gradient_accumulation_steps=spec.compute.gradient_accumulation,
+            # The first process alone fits the emotion space in between, for the bank; all of them do at the end.
+            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         )
         facts = train(
             stage,
@@ -168,6 +175,11 @@ class Experiment:
             unharmed=self.run.require_whole,
         )
         stage.finish()
+        return from_first(lambda: self.close_stage(name, facts))
+
+    def close_stage(self, name: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Save the weights of a stage that is trained, and measure them."""
+        spec, system = self.system.resolved.spec, self.system
         system.save(self.run.checkpoint(name))
         held_out = self.samples(spec.evaluation.split)
         figures = understanding(system, held_out, self.parts.metrics, batch_size=spec.evaluation.batch_size)
@@ -179,6 +191,14 @@ class Experiment:
         short = {key: value for key, value in figures.items() if isinstance(value, float)}
         self.lifecycle.stage_finished(run=self.run.path, stage=name, summary={**facts, **short})
         return figures
+
+    def conclude(self, figures: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Save the system, measure it (``figures`` are what its last stage has measured), write the summary and the report."""
+        self.system.save(self.run.system)
+        summary = finish(self.system, self.parts, self.run, self.started, figures, smoke=self.smoke)
+        write_report(self.run.path)
+        self.lifecycle.run_finished(run=self.run.path, summary=summary)
+        return summary
 
     def load_latest(self, before: str | None = None) -> str:
         """Take the weights of the last finished stage (of those ``before`` one), whatever order they were trained in.
@@ -231,6 +251,18 @@ def close_memory(builder: Builder) -> None:
     memory = builder.built.get("memory")
     if memory is not None:
         memory.close()
+
+
+def require_shares(spec: Spec) -> None:
+    """Refuse batches that several processes cannot share evenly: ``compute.uneven-batch``."""
+    for name in STAGES:
+        stage = getattr(spec.stages, name)
+        if stage is not None and stage.batch_size % world():
+            raise EmosymError(
+                "compute.uneven-batch",
+                f"stages.{name}.batch_size {stage.batch_size} does not divide among {world()} processes",
+                hint="it is the batch of all processes together; take a multiple of their number",
+            )
 
 
 def stages_of(spec: Spec, only: Sequence[str] | None) -> list[str]:

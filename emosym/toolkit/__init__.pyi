@@ -1,4 +1,5 @@
 from .adapters import differences as differences, load_state as load_state
+from .chance import BatchGenerator as BatchGenerator, drawn as drawn
 from .dtypes import DTYPES as DTYPES, choose_dtype as choose_dtype
 from .files import (
     json_text as json_text,

@@ -14,8 +14,10 @@ from emosym_registry import EmosymError, Lifecycle
 from torch import Tensor, nn
 
 from emosym.contracts import LossTerms
+from emosym.processes import any_says, mean_of
 from emosym.spec.model import Optim
 from emosym.system import System
+from emosym.toolkit import BatchGenerator
 from emosym.training.checkpoint import Checkpoints, Progress
 from emosym.training.prefetch import Prefetch
 from emosym.training.reachability import Reachability
@@ -101,7 +103,7 @@ def train(
     values: dict[str, float] = {}
     stopping = stopping or Stopping()
     for step in range(first, stage.steps):
-        if unharmed is not None:
+        if unharmed is not None and accelerator.is_main_process:
             unharmed()
         factor = schedule(step, stage.steps, optim)
         for group in optimizer.param_groups:
@@ -114,6 +116,7 @@ def train(
             lifecycle.step_finished(run=run, stage=stage.name, step=step + 1, values=values)
             if step + 1 == min(stage.steps, Reachability.STEPS):
                 reach.report(run / "evaluation" / f"gradients-{stage.name}.json")
+            stopping.asked = any_says(stopping.asked)
             if stopping.asked or time.perf_counter() - saved > 60 * checkpoint_minutes:
                 save(step + 1)
                 saved = time.perf_counter()
@@ -147,8 +150,10 @@ def one_step(
     for part in range(parts):
         micro = step * parts + part
         torch.manual_seed(seed * 7_368_787 + micro)
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + micro * 131 + accelerator.process_index)
         rank, world = accelerator.process_index, accelerator.num_processes
+        generator = BatchGenerator()
+        generator.manual_seed(seed * 1_000_003 + micro * 131)
+        generator.rank, generator.world = rank, world
         batch = prefetch.take(stage.batch(micro, rank, world))
         prefetch.announce(stage.batch(micro + 1, rank, world))
         with accelerator.accumulate(prepared):
@@ -168,7 +173,7 @@ def one_step(
             optimizer.zero_grad(set_to_none=True)
         for key, value in {"loss": float(terms.loss.detach()), **terms.values}.items():
             totals[key] = totals.get(key, 0.0) + float(value) / parts
-    return totals
+    return mean_of(totals)
 
 
 def refuse_nan(value: Tensor | None, what: str, stage: str, step: int) -> None:

@@ -38,11 +38,32 @@ SMALL = (
     "stages.compress.batch_size=8", "stages.reinforce.batch_size=8", "stages.unify.batch_size=8",
     "reinforcer.params.rollouts=2", "stages.unify.refresh.every=2", "stages.unify.refresh.per_class=1",
     "stages.unify.refresh.sampling_steps=2", "evaluation.per_class=2", "evaluation.sampling_steps=2",
+    "memory.params.min_score=0", "memory.params.min_distance=0", "memory.params.fraction=0.3",
 )  # fmt: skip
-OPERATIONS = ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.truncate", "sqlite3.connect")
+OPERATIONS = (
+    "open",
+    "os.rename",
+    "os.mkdir",
+    "os.remove",
+    "os.rmdir",
+    "os.link",
+    "os.truncate",
+    "sqlite3.connect",
+)
 LIMIT = 300.0
 """Seconds after which a session hangs."""
-TIMED = {"seconds", "elapsed", "time", "total", "peak_memory_bytes", "started", "resumed", "id", "sha256", "run"}
+TIMED = {
+    "seconds",
+    "elapsed",
+    "time",
+    "total",
+    "peak_memory_bytes",
+    "started",
+    "resumed",
+    "id",
+    "sha256",
+    "run",
+}
 """Keys whose values depend on the clock or the attempt."""
 
 
@@ -113,7 +134,9 @@ def strike(folder: Path, fault: Fault, place: Path) -> None:
 
 
 def _within(arguments: tuple[Any, ...], folder: Path) -> bool:
-    return isinstance(arguments[0], (str, bytes, os.PathLike)) and os.fsdecode(arguments[0]).startswith(str(folder))
+    return isinstance(arguments[0], (str, bytes, os.PathLike)) and os.fsdecode(arguments[0]).startswith(
+        str(folder)
+    )
 
 
 def _name(arguments: tuple[Any, ...], folder: Path) -> str:
@@ -192,17 +215,21 @@ def outcome(run: Path) -> dict[str, Any]:
         "bank": bank_of(run),
         "summary": timeless(json.loads((run / "summary.json").read_text())),
         "evaluation": {
-            path.name: timeless(json.loads(path.read_text())) for path in sorted((run / "evaluation").glob("*.json"))
+            path.name: timeless(json.loads(path.read_text()))
+            for path in sorted((run / "evaluation").glob("*.json"))
         },
-        "pictures": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(run.rglob("*.png"))},
+        "pictures": {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(run.rglob("*.png"))
+        },
         "files": [name for name in files if not name.endswith((".db-wal", ".db-shm"))],
     }
 
 
 def bank_of(run: Path) -> list[dict[str, Any]]:
     """What the memory bank holds at the end, by its ledger; ways back that led nowhere leave no trace in it."""
-    from emosym.contracts import LedgerEntry
     from emosym_memory.ledger import replay
+
+    from emosym.contracts import LedgerEntry
 
     lines = [LedgerEntry(**json.loads(line)) for line in (run / "ledger.jsonl").read_text().splitlines()]
     return [
@@ -273,7 +300,11 @@ class Campaign:
         if left:
             counts.leftovers += 1
             counts.notes.append(f"{name}: left {left} after {story}")
-        other = [one for one in differences(expected, found) if one != "files" or set(expected["files"]) - set(found["files"])]
+        other = [
+            one
+            for one in differences(expected, found)
+            if one != "files" or set(expected["files"]) - set(found["files"])
+        ]
         if other:
             counts.divergences += 1
             counts.notes.append(f"{name}: {other} differ after {story}")
@@ -295,7 +326,9 @@ class Campaign:
             counts.tracebacks += 1
             counts.notes.append(f"{story[-1]}: {ended.said[-600:]}")
 
-    def after_the_run(self, name: str, work: Callable[[Path], object], faults: Callable[[], Fault], times: int) -> Counts:
+    def after_the_run(
+        self, name: str, work: Callable[[Path], object], faults: Callable[[], Fault], times: int
+    ) -> Counts:
         """A verb over a finished run that is disturbed again and again, and at last done."""
         import shutil
 
@@ -327,7 +360,9 @@ def reported(run: Path) -> object:
 def kills(chance: random.Random, operations: int) -> Callable[[], Fault]:
     """Kills at one of the first ``operations`` file operations of a session; one in five at a moment of the clock."""
     return lambda: (
-        Fault(seconds=chance.uniform(0.05, 6)) if chance.random() < 0.2 else Fault(operation=chance.randint(1, operations))
+        Fault(seconds=chance.uniform(0.05, 6))
+        if chance.random() < 0.2
+        else Fault(operation=chance.randint(1, operations))
     )
 
 

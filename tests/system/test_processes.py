@@ -1,0 +1,77 @@
+"""Two processes of one run give what one gives, can be stopped and continued by any number, and fall together."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from emosym.storage import read_state
+
+SCRIPT = Path(__file__).with_name("launched.py")
+TOLERANCE = {"compress": 1e-4, "reinforce": 1e-3, "unify": 2e-2}
+"""Largest difference of a weight: sums over two halves of a batch round otherwise, and Adam makes steps of the learning rate
+(2e-3) of gradients however small."""
+
+
+def launch(processes: int, *words: object) -> subprocess.CompletedProcess[str]:
+    """Start the script as torchrun does, or alone."""
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes)] if processes > 1 else []
+    return subprocess.run(
+        [sys.executable, *launcher, str(SCRIPT), *map(str, words)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+def difference(one: Path, other: Path, stage: str) -> float:
+    """The largest difference of a weight after a stage."""
+    first, second = (read_state(run / "checkpoints" / stage) for run in (one, other))
+    assert first.keys() == second.keys()
+    return max(
+        float((first[part][name].double() - value.double()).abs().max())
+        for part, tensors in second.items()
+        for name, value in tensors.items()
+        if value.numel()
+    )
+
+
+def test_two_processes_then_one_then_two_give_what_one_gives(tmp_path: Path) -> None:
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
+    assert launch(1, alone).returncode == 0
+    assert "75" in launch(2, shared, "--stop", "reinforce:2").stderr
+    assert launch(1, shared, "--stop", "unify:3").returncode == 75
+    done = launch(2, shared)
+    assert done.returncode == 0, done.stderr
+    for stage, tolerance in TOLERANCE.items():
+        assert difference(alone, shared, stage) < tolerance, stage
+    lines = [(run / "metrics.jsonl").read_text().count("\n") for run in (alone, shared)]
+    assert lines[0] == lines[1] == 13
+    assert not list(shared.glob(".*"))
+
+
+def test_a_process_that_fails_ends_all_of_them_with_its_message_first(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    failed = launch(2, tmp_path / "run", "--fail", 1)
+    assert failed.returncode != 0
+    assert time.monotonic() - begun < 60
+    errors = [line for line in failed.stderr.splitlines() if line.lower().startswith(("error", "w1", "e1"))]
+    assert errors[:2] == [
+        "error: this process is broken",
+        "error: another process of the run has failed, and this one ends with it",
+    ]
+
+
+def test_a_batch_that_does_not_divide_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from emosym_registry import EmosymError, load_registry
+
+    from emosym.experiment import run
+    from emosym.spec import load_spec
+
+    monkeypatch.setattr(run, "world", lambda: 5)
+    spec = load_spec("preset:tiny", registry=load_registry()).spec
+    with pytest.raises(EmosymError, match="batch_size 32 does not divide among 5 processes"):
+        run.require_shares(spec)

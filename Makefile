@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Test files run side by side, each process on one thread: small tensors gain nothing from a second.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help setup demo test test-all lint bench docs
+.PHONY: help setup demo test test-all lint bench faults docs
 
 help:
 	@echo "make demo      train, evaluate and report the embedded example (about ten minutes, no GPU, no download)"
@@ -27,6 +27,7 @@ help:
 	@echo "make test-all  lint, then every test"
 	@echo "make lint      ruff, mypy, import-linter"
 	@echo "make bench     how fast this machine renders, reads and paints"
+	@echo "make faults    kill, starve and fuzz runs for a quarter of an hour, and write docs/reliability.md"
 	@echo "make docs      build the documentation into site/"
 
 setup: $(INSTALLED)
@@ -57,6 +58,10 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(KEEP_MEMORY) $(BIN)/python tests/bench.py
+
+# Hundreds of killed, starved and fuzzed runs; writes docs/reliability.md.
+faults: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults
 
 docs: $(INSTALLED)
 	$(BIN)/mkdocs build --strict --quiet

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.metadata
 import json
@@ -27,7 +28,8 @@ from emosym.experiment.lock import NAME as LOCK, locked
 from emosym.spec import Resolved
 from emosym.spec.model import STAGES
 from emosym.spec.saved import FILE as COMPONENTS
-from emosym.toolkit import sweep, write_json
+from emosym.toolkit import cannot_write, sweep, write_json
+from emosym.toolkit.files import FULL
 from emosym.training.checkpoint import read_facts, steps_of
 
 
@@ -60,7 +62,8 @@ class RunFolder:
                     write_json(self.identity, {"id": uuid4().hex})
                     resolved.save(self.path)
                 try:
-                    yield
+                    with self._explaining():
+                        yield
                 except BaseException:
                     if not (resume or self.started or self.progress.parent.exists()):
                         self._forget()
@@ -69,6 +72,19 @@ class RunFolder:
             if made:
                 with suppress(OSError):
                     self.path.rmdir()  # only where nothing is in it
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """What the system says of a file of the run, or of a full or broken disk, becomes one error."""
+        try:
+            yield
+        except OSError as error:
+            named = Path(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else None
+            if named is not None and self.path in named.parents:
+                raise cannot_write(named, error) from error
+            if named is None and error.errno in (*FULL, errno.EROFS, errno.EIO):
+                raise cannot_write(self.path, error) from error
+            raise
 
     def _check(self, resolved: Resolved, *, resume: bool) -> None:
         if self.spec.exists() and not resume:

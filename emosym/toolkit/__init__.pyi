@@ -2,6 +2,7 @@ from .adapters import differences as differences, load_state as load_state
 from .chance import BatchGenerator as BatchGenerator, drawn as drawn
 from .dtypes import DTYPES as DTYPES, choose_dtype as choose_dtype
 from .files import (
+    cannot_write as cannot_write,
     json_text as json_text,
     megabytes as megabytes,
     read_json_lines as read_json_lines,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import glob
 import json
 import math
 import os
@@ -33,6 +34,7 @@ def written_whole(path: Path, size: int = 0) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             _remove(partial)
+            _remove_left(path)
             yield partial
             if not (path.is_dir() and _exchanged(partial, path)):
                 if path.is_dir():
@@ -44,7 +46,25 @@ def written_whole(path: Path, size: int = 0) -> Iterator[Path]:
             _remove(partial)
             _remove(old)
     except OSError as error:
-        raise _explained(path, size, error) from error
+        raise cannot_write(path, error, size) from error
+
+
+def _remove_left(path: Path) -> None:
+    """What processes that died have left of writing this very file or folder."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        process = left.name.rsplit(".", 2)[1]
+        if process.isdecimal() and not _lives(int(process)):
+            _remove(left)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def sweep(folder: Path) -> None:
@@ -68,7 +88,9 @@ def _exchanged(one: Path, other: Path) -> bool:
     return rename is not None and rename(-100, os.fsencode(one), -100, os.fsencode(other), _EXCHANGE) == 0
 
 
-def _explained(path: Path, size: int, error: OSError) -> EmosymError:
+def cannot_write(path: Path, error: OSError, size: int = 0) -> EmosymError:
+    """The error for a file or folder that the system would not write, of ``size`` bytes where that is known:
+    ``files.disk-full`` or ``run.cannot-write``."""
     if error.errno not in FULL:
         return EmosymError(
             "run.cannot-write",

@@ -32,6 +32,8 @@ def locked(folder: Path) -> Iterator[None]:
     path = folder / NAME
     own = {"host": socket.gethostname(), "pid": os.getpid(), "born": _born(os.getpid()), "since": _now()}
     _take(path, own)
+    for left in folder.glob(f"{NAME}.*"):  # by one who died while taking over
+        left.unlink(missing_ok=True)
     done = threading.Event()
     threading.Thread(target=_beat, args=(path, done), daemon=True).start()
     try:

@@ -176,7 +176,8 @@ class System:
 
     def _reading(self, id: str, probabilities: Sequence[float]) -> Reading:
         named = dict(zip(self.labels.names, probabilities, strict=True))
-        positive = sum(p for i, p in enumerate(probabilities) if self.labels.positive(i))
+        signed = self.labels.signed
+        positive = sum(p for i, p in enumerate(probabilities) if self.labels.positive(i)) if signed else None
         return Reading(id, max(named, key=named.__getitem__), named, positive)
 
     # ---- generation

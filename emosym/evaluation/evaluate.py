@@ -17,7 +17,7 @@ from emosym.contracts import Evidence, Metric, Sample
 from emosym.report.numbers import RESERVED
 from emosym.report.sheet import by_label, contact_sheet
 from emosym.system import System
-from emosym.toolkit import write_json
+from emosym.toolkit import file_name, write_json
 
 Metrics = Sequence[tuple[RegisteredComponent, Metric]]
 GENERATION_SEED = 90_000
@@ -113,12 +113,12 @@ def write_sheets(evidence: Evidence, folder: Path) -> None:
 def save_images(
     images: Sequence[Image.Image], labels: Sequence[int], names: Sequence[str], folder: Path
 ) -> None:
-    """``<emotion>-<number>.png`` for each image."""
+    """``<emotion>-<number>.png`` for each image, the emotion as :func:`emosym.toolkit.file_name` writes it."""
     folder.mkdir(parents=True, exist_ok=True)
     counts: dict[int, int] = {}
     for image, label in zip(images, labels, strict=True):
         number = counts[label] = counts.get(label, -1) + 1
-        image.save(folder / f"{names[label]}-{number:03d}.png")
+        image.save(folder / f"{file_name(names[label])}-{number:03d}.png")
 
 
 def evaluate_system(

@@ -18,7 +18,7 @@ from emosym.assembly import Builder, ExperimentParts, build_parts
 from emosym.contracts import Sample
 from emosym.evaluation.evaluate import understanding
 from emosym.experiment.folder import RunFolder, fingerprint, provenance
-from emosym.experiment.preflight import require_annotations, require_room, require_texts
+from emosym.experiment.preflight import require_annotations, require_room, require_splits, require_texts
 from emosym.experiment.smoke import limited, shortened
 from emosym.experiment.summary import finish
 from emosym.experiment.trackers import JsonLines, Tracker, listening
@@ -90,6 +90,7 @@ def run_experiment(
         stack.callback(close_memory, builder)
         stack.enter_context(builder.naming())
         parts = build_parts(builder)
+        require_splits(parts.dataset)
         done = run.done()
         pending = [name for name in stages if name not in done]
         train_samples = limited(parts.dataset.split("train"), smoke)

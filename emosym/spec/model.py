@@ -205,7 +205,7 @@ class Spec(Section):
     """The run folder is runs/NAME unless --out says otherwise."""
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     """Seed of everything random in the run."""
-    labels: str | list[str] = "mikels-8"
+    labels: str | list[str] | dict[str, Literal["positive", "negative"] | None] = "mikels-8"
     """``mikels-8``, ``binary``, or a list of emotion names."""
     plugins: Plugins = Field(default_factory=Plugins)
     """Which plugins may load."""

@@ -15,6 +15,7 @@ from .injection import embedded as embedded
 from .lora import attach_lora as attach_lora, detach_lora as detach_lora
 from .metering import LikeCuda as LikeCuda, Meter as Meter, metered as metered
 from .modes import Frozen as Frozen, evaluating as evaluating
+from .naming import file_name as file_name
 from .pictures import to_image as to_image, to_pixels as to_pixels
 from .weights import (
     LOADING_ERRORS as LOADING_ERRORS,

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from emosym_registry import Registry
 
+from .damaged_images import damaged
 from .harness import Campaign, Counts, evaluated, kills, reported, starved
 from .postgres import stopped_in_a_refresh, there_is_one
+from .specs import mutated
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +51,16 @@ def test_what_comes_after_a_run_can_be_killed_too(campaign: Campaign, registry: 
 @pytest.mark.skipif(not there_is_one(), reason="no PostgreSQL on this machine")
 def test_a_database_server_may_die_in_the_middle_of_a_refresh(registry: Registry, tmp_path: Path) -> None:
     assert sound(stopped_in_a_refresh(registry, tmp_path))
+
+
+def test_damaged_pictures_are_read_or_refused_by_name() -> None:
+    ends = damaged(120)
+    assert ends["read"] + ends["refused"] == ends["images"] == 120
+    assert ends["read"] > 5
+    assert ends["refused"] > 30
+
+
+def test_mutated_specs_are_answered() -> None:
+    ends = mutated(60)
+    assert ends["accepted"] + ends["refused"] == ends["specs"] == 60
+    assert not ends["slow"]

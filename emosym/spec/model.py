@@ -206,7 +206,7 @@ class Spec(Section):
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     """Seed of everything random in the run."""
     labels: str | list[str] | dict[str, Literal["positive", "negative"] | None] = "mikels-8"
-    """``mikels-8``, ``binary``, or a list of emotion names."""
+    """``mikels-8``, ``binary``, a list of emotion names, or names with their signs (``{happy: positive, tired: null}``)."""
     plugins: Plugins = Field(default_factory=Plugins)
     """Which plugins may load."""
     data: Component

@@ -114,7 +114,7 @@ class EmoSet(SplitDataset[EmoSetConfig]):
                 )
             emotions_of[split] = [row.emotion for row in rows]
         if not findings:
-            check_splits(emotions_of, str(root), findings)
+            check_splits(emotions_of, str(root), findings, made=False)
         check_pictures(root, images, findings, self.reading)
 
 

@@ -55,9 +55,9 @@ class ImageFolder(SplitDataset[ImageFolderConfig]):
         try:
             splits = self._list(root, findings)
             if not findings:
-                check_splits(
-                    {split: [one.emotion for one in splits[split]] for split in SPLITS}, str(root), findings
-                )
+                emotions = {split: [one.emotion for one in splits[split]] for split in SPLITS}
+                made = not any(name in SPLITS for name in _folders(root))
+                check_splits(emotions, str(root), findings, made=made)
             check_pictures(
                 root, [(split, one.path) for split in SPLITS for one in splits[split]], findings, self.config
             )

@@ -203,15 +203,10 @@ def test_a_picture_that_cannot_be_read_is_left_out_where_the_spec_says_so(
     assert "skipped" not in read(root).facts()
 
 
-def test_a_split_that_is_empty_or_lacks_an_emotion_is_found_before_a_run(emoset: Write) -> None:
+def test_a_split_that_is_empty_is_found_before_a_run(emoset: Write) -> None:
     root = emoset()
     rewrite(root, "val", lambda rows: rows.clear())
-    rewrite(
-        root, "test", lambda rows: rows.__setitem__(slice(None), [row for row in rows if row[0] != "awe"])
-    )
-    text = "\n".join(read(root).problems())
-    assert f"{root}: val has no pictures" in text
-    assert f"{root}: test has no picture of awe" in text
+    assert f"{root}: val has no pictures" in "\n".join(read(root).problems())
 
 
 def test_a_flat_label_map_and_a_byte_order_mark_are_read(emoset: Write) -> None:

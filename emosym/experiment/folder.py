@@ -244,9 +244,27 @@ def _version(name: str) -> str | None:
         return None
 
 
+_QUIET_GIT = (
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.untrackedCache=false",
+)
+"""A folder's own configuration could have git start programs."""
+
+
 def _git(*words: str) -> str | None:
     try:
-        done = subprocess.run(["git", *words], capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(
+            ["git", *_QUIET_GIT, *words],
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

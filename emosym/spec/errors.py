@@ -38,6 +38,10 @@ def _visible(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+MOST, LONGEST = 50, 2000
+"""Mistakes that a message lists, and characters of each."""
+
+
 class SpecErrors(EmosymError):  # noqa: N818 - there are several in it
     """All mistakes of a spec at once, sorted by place; ``str()`` is one line a problem."""
 
@@ -45,7 +49,10 @@ class SpecErrors(EmosymError):  # noqa: N818 - there are several in it
         self.problems = sorted(
             set(problems), key=lambda p: (not p.line, p.file, p.line, p.column, p.path, p.message)
         )
-        super().__init__(id, "\n".join(str(problem) for problem in self.problems))
+        lines = [str(problem)[:LONGEST] for problem in self.problems[:MOST]]
+        if len(self.problems) > MOST:
+            lines.append(f"and {len(self.problems) - MOST} more")
+        super().__init__(id, "\n".join(lines))
 
     def __reduce__(self) -> tuple[object, ...]:
         return (SpecErrors, (self.problems, self.id))

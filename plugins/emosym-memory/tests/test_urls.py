@@ -20,6 +20,13 @@ from emosym.spec import SpecErrors, load_spec
 
 LABELS = LabelSet.of(["awe", "fear"])
 PASSWORD = "p@ss/wörd?:{run} %41"
+
+
+@pytest.fixture(autouse=True)
+def _allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOSYM_SECRETS", "A,BANK_NAME,BANK_PASSWORD,BANK_USER,D,H,NAME,P,PART,U")
+
+
 SPEC = "emosym: 1\nextends: preset:tiny\nname: bank\nmemory: {name: sql, params: {url: '%s'}}\n"
 
 

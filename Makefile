@@ -19,13 +19,14 @@ unexport PYTHONDONTWRITEBYTECODE
 # Test files run side by side, each process on one thread: small tensors gain nothing from a second.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help setup demo test test-all lint bench faults docs
+.PHONY: help setup demo test test-all lint audit bench faults docs
 
 help:
 	@echo "make demo      train, evaluate and report the embedded example (about ten minutes, no GPU, no download)"
 	@echo "make test      lint, then every test but the slow ones"
 	@echo "make test-all  lint, then every test"
 	@echo "make lint      ruff, mypy, import-linter"
+	@echo "make audit     known faults of the pinned packages (asks the network)"
 	@echo "make bench     how fast this machine renders, reads and paints"
 	@echo "make faults    kill, starve and fuzz runs for a quarter of an hour, and write docs/reliability.md"
 	@echo "make docs      build the documentation into site/"
@@ -55,6 +56,10 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Known faults of what is installed; asks the network.
+audit: $(INSTALLED)
+	$(BIN)/uv tool run pip-audit --requirement requirements.lock --no-deps --disable-pip
 
 bench: $(INSTALLED)
 	$(KEEP_MEMORY) $(BIN)/python tests/bench.py

@@ -257,8 +257,8 @@ _QUIET_GIT = (
 
 def _git(*words: str) -> str | None:
     try:
-        done = subprocess.run(
-            ["git", *_QUIET_GIT, *words],
+        done = subprocess.run(  # noqa: S603 - git, with nothing that a folder names
+            ["git", *_QUIET_GIT, *words],  # noqa: S607 - git, with nothing that a folder names
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
             capture_output=True,
             text=True,

@@ -181,7 +181,7 @@ class MemorySuite(HistoryChecks):
             require(away[nearest] < NEAR, f"{sample.id} {away[nearest]:.3g} of 255 away from every candidate")
             label = offered[nearest][1]
             require(sample.label == label, f"label {sample.label} of {sample.id}, which was made for {label}")
-            again = pickle.loads(pickle.dumps(sample))
+            again = pickle.loads(pickle.dumps(sample))  # noqa: S301 - what was pickled here
             require(np.array_equal(_pixels(again), pixels), f"{sample.id} does not survive pickling")
 
     @check("memory.marks-generated", "`generated` to be true of admitted images and of nothing else")

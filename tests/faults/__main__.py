@@ -86,12 +86,17 @@ def main() -> int:
 
 
 def others(given: argparse.Namespace, facts: dict[str, Any]) -> dict[str, Any]:
-    """Mutated specs and damaged pictures."""
+    """Two processes, mutated specs and damaged pictures."""
     from .damaged_images import damaged
+    from .processes import differences
     from .specs import mutated
 
+    with tempfile.TemporaryDirectory(prefix="emosym-processes-") as name:
+        apart = differences(Path(name))
     specs, images = mutated(given.specs, seed=given.seed), damaged(given.images, seed=given.seed)
     return {
+        "processes_2_difference_by_stage": {stage: float(f"{value:.2g}") for stage, value in apart.items()},
+        "processes_2_max_difference": float(f"{max(apart.values()):.2g}"),
         "fuzzed_specs": specs["specs"],
         "slow_specs": specs["slow"],
         "damaged_images": images["images"],

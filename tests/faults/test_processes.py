@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from emosym.storage import read_state
+from .processes import difference, launch
 
-SCRIPT = Path(__file__).with_name("launched.py")
 TOLERANCE = {"compress": 1e-4, "reinforce": 1e-3, "unify": 2e-2}
 """Largest difference of a weight: sums over two halves of a batch round otherwise, and Adam makes steps of the learning rate
 (2e-3) of gradients however small."""
-
-
-def launch(processes: int, *words: object) -> subprocess.CompletedProcess[str]:
-    """Start the script as torchrun does, or alone."""
-    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes)] if processes > 1 else []
-    return subprocess.run(
-        [sys.executable, *launcher, str(SCRIPT), *map(str, words)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-
-
-def difference(one: Path, other: Path, stage: str) -> float:
-    """The largest difference of a weight after a stage."""
-    first, second = (read_state(run / "checkpoints" / stage) for run in (one, other))
-    assert first.keys() == second.keys()
-    return max(
-        float((first[part][name].double() - value.double()).abs().max())
-        for part, tensors in second.items()
-        for name, value in tensors.items()
-        if value.numel()
-    )
 
 
 def test_two_processes_then_one_then_two_give_what_one_gives(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from emosym_registry import EmosymError, hookimpl, load_registry
 from emosym.experiment.run import run_experiment
 from emosym.training.stopping import Terminated
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
+sys.path.insert(0, str(Path(__file__).parent))
 from harness import small_spec
 
 

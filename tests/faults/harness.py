@@ -322,6 +322,9 @@ class Campaign:
         if "HANGS" in ended.said:
             counts.hangs += 1
             counts.notes.append(f"hangs: {story[-1]}")
+        if ended.status == 2 and not fault.error:
+            counts.not_resumed += 1
+            counts.notes.append(f"refused after {story[-3:]}: {ended.said[-600:]}")
         if "TRACEBACK" in ended.said or ended.status == 1:
             counts.tracebacks += 1
             counts.notes.append(f"{story[-1]}: {ended.said[-600:]}")

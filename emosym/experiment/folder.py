@@ -178,6 +178,12 @@ class RunFolder:
                     known.append(read_facts(folder)["elapsed"])
         return max([0.0, *map(float, known)])
 
+    def forget_steps(self, *, keep: int) -> None:
+        """Remove the checkpoints of stages that are done; who keeps more than the newest keeps them for good."""
+        for stage in self.done() if keep == 1 else ():
+            for old in steps_of(self.path / "checkpoints", stage):
+                shutil.rmtree(old)
+
     def record(self, facts: Mapping[str, Any], *, changed_data: bool) -> None:
         """Write down where and with what the run begins, or goes on: earlier sessions stay.
 

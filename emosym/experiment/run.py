@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -33,7 +32,6 @@ from emosym.stages.unify import Unify
 from emosym.storage import read_state
 from emosym.system import System
 from emosym.toolkit import write_json
-from emosym.training.checkpoint import steps_of
 from emosym.training.loop import train
 from emosym.training.stage import Stage
 from emosym.training.stopping import Stopping, listening_to_signals
@@ -91,6 +89,8 @@ def run_experiment(
         stack.enter_context(builder.naming())
         parts = build_parts(builder)
         require_splits(parts.dataset)
+        if is_first():
+            run.forget_steps(keep=spec.compute.keep_checkpoints)  # a kill may have come before
         done = run.done()
         pending = [name for name in stages if name not in done]
         train_samples = limited(parts.dataset.split("train"), smoke)
@@ -186,9 +186,7 @@ class Experiment:
         figures = understanding(system, held_out, self.parts.metrics, batch_size=spec.evaluation.batch_size)
         write_json(self.run.path / "evaluation" / f"{name}.json", figures)
         self.run.mark_done(name, {**facts, "elapsed": self.elapsed()})
-        if spec.compute.keep_checkpoints == 1:  # who keeps more keeps them for good
-            for old in steps_of(self.run.path / "checkpoints", name):
-                shutil.rmtree(old)
+        self.run.forget_steps(keep=spec.compute.keep_checkpoints)
         short = {key: value for key, value in figures.items() if isinstance(value, float)}
         self.lifecycle.stage_finished(run=self.run.path, stage=name, summary={**facts, **short})
         return figures

@@ -60,7 +60,7 @@ class RunFolder:
                     sweep(folder)
                 if not resume:
                     write_json(self.identity, {"id": uuid4().hex})
-                    resolved.save(self.path)
+                    resolved.save(self.path, qualified=True)
                 try:
                     with self._explaining():
                         yield
@@ -98,7 +98,7 @@ class RunFolder:
             raise EmosymError(
                 "run.not-a-run", f"{self.path} is not empty and holds no run", hint="choose another --out"
             )
-        if resume and self.spec.read_text(encoding="utf-8") != resolved.to_yaml():
+        if resume and self.spec.read_text(encoding="utf-8") != resolved.to_yaml(qualified=True):
             raise EmosymError(
                 "run.spec-changed",
                 f"{self.spec} differs from the spec given, so the run cannot be continued with it",

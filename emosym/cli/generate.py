@@ -70,6 +70,8 @@ def generate(
     from emosym.request import PROMPT, Request
 
     request = Request(emotion, weights, image, number, prompt or PROMPT, seed, steps, guidance, strength)
+    from emosym.toolkit import file_name
+
     loaded = load_system(context, system, sets, device, precision, trust_remote_code, generate=True)
     with _steps_shown() as on_step:
         pictures = loaded.paint(request, on_step=on_step)
@@ -79,7 +81,7 @@ def generate(
         wanted = {"image": image.name}
     for picture in pictures:
         emotions = list(weights) if weights else [loaded.labels.names[picture.label]]
-        print(save_png(out, "-".join([*emotions, str(picture.seed)]), picture, wanted))
+        print(save_png(out, file_name("-".join([*emotions, str(picture.seed)])), picture, wanted))
 
 
 def parse_mixture(text: str) -> dict[str, float]:

@@ -9,6 +9,7 @@ class Brightness(RewardVerifier):
 
     def __init__(self, config, context):
         super().__init__(config, context)
+        context.labels.require_signs("reward brightness")
         self.positive = torch.tensor([context.labels.positive(i) for i in range(len(context.labels))])
 
     def score(self, rollouts):

@@ -74,12 +74,15 @@ def resolve(
 
     ``run`` gives the folder of a run that goes on by the spec's name: what was kept there of its components is known.
     """
-    from emosym.spec import load_spec, plugins_only, read_saved, spec_name
+    from emosym.spec import load_again, load_spec, plugins_only, read_saved, spec_name
 
     overrides = tuple(sets or ())
     registry = registry_for(settings, plugins_only(source, overrides))
-    saved = read_saved(run(spec_name(source, registry, overrides))) if run else None
-    resolved = load_spec(source, registry=registry, sets=overrides, saved=saved)
+    if run is None:
+        resolved = load_spec(source, registry=registry, sets=overrides)
+    else:
+        saved = read_saved(run(spec_name(source, registry, overrides)))
+        resolved = load_again(source, registry, overrides, saved)
     for message in resolved.messages:
         print(f"note: {message}", file=sys.stderr)
     return resolved, registry
@@ -93,10 +96,11 @@ def find_system(given: Path | None) -> Path:
         return given / "system" if (given / "system").is_dir() else given
     runs = saved_runs()
     if not runs:
+        smoke = [f"; a smoke run: --system {run}" for run in saved_runs(smoke=True)[-1:]]
         raise EmosymError(
             "system.none",
             f"no saved system under {RUNS}/",
-            hint="make one with `emosym run configs/tiny.yaml`, or name one with --system",
+            hint="make one with `emosym run configs/tiny.yaml`, or name one with --system" + "".join(smoke),
         )
     print(f"system: {runs[-1] / 'system'}", file=sys.stderr)
     return runs[-1] / "system"
@@ -133,18 +137,18 @@ def load_system(
 
 def _is_smoke(run: Path) -> bool:
     """Whether a run only looked whether its spec runs at all."""
-    import json
+    from emosym.experiment.folder import RunFolder
 
     try:
-        return bool(json.loads((run / "summary.json").read_text(encoding="utf-8")).get("smoke"))
-    except (OSError, ValueError, AttributeError):
+        return RunFolder(run).smoke
+    except EmosymError:
         return False
 
 
-def saved_runs() -> list[Path]:
-    """Run folders under ``runs/`` that hold a system that was trained, the newest last; no smoke runs."""
+def saved_runs(*, smoke: bool = False) -> list[Path]:
+    """Run folders under ``runs/`` that hold a system that was trained, the newest last; those of smoke runs instead."""
     systems = sorted(RUNS.glob("*/system")) if RUNS.is_dir() else []
-    systems = [path for path in systems if not _is_smoke(path.parent)]
+    systems = [path for path in systems if _is_smoke(path.parent) is smoke]
     return [path.parent for path in sorted(systems, key=lambda path: (path.stat().st_mtime, path))]
 
 

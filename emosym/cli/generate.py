@@ -68,10 +68,9 @@ def generate(
     """Generate pictures that evoke an emotion, or a mixture of several."""
     weights = parse_mixture(mixture) if mixture is not None else None
     from emosym.request import PROMPT, Request
-
-    request = Request(emotion, weights, image, number, prompt or PROMPT, seed, steps, guidance, strength)
     from emosym.toolkit import file_name
 
+    request = Request(emotion, weights, image, number, prompt or PROMPT, seed, steps, guidance, strength)
     loaded = load_system(context, system, sets, device, precision, trust_remote_code, generate=True)
     with _steps_shown() as on_step:
         pictures = loaded.paint(request, on_step=on_step)

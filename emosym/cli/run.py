@@ -57,8 +57,12 @@ def run(
     tensorboard: TensorBoardOption = False,
 ) -> None:
     """Run an experiment: every stage, the evaluation and the report."""
-    where = {"device": device, "precision": precision, "trust_remote_code": trust_remote_code}
-    where |= {"changed_data": changed_data}
+    where = {
+        "device": device,
+        "precision": precision,
+        "trust_remote_code": trust_remote_code,
+        "changed_data": changed_data,
+    }
     _execute(context, spec, sets, out, tensorboard, smoke=smoke, resume=resume, **where)
 
 
@@ -78,8 +82,12 @@ def train(
 ) -> None:
     """Train single stages of an experiment; a later stage goes on from an earlier one with --resume."""
     _check_stages(stage)
-    where = {"device": device, "precision": precision, "trust_remote_code": trust_remote_code}
-    where |= {"changed_data": changed_data}
+    where = {
+        "device": device,
+        "precision": precision,
+        "trust_remote_code": trust_remote_code,
+        "changed_data": changed_data,
+    }
     _execute(context, spec, sets, out, tensorboard, only=stage, smoke=smoke, resume=resume, **where)
 
 

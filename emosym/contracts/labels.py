@@ -47,21 +47,20 @@ class LabelSet:
                 hint='use "mikels-8", "binary" or a list of names',
             )
         names = tuple(value)
-        folded = {name.casefold() for name in names}
-        if len(folded) == len(names) >= 2 and isinstance(value, Mapping):
-            wrong = {name: sign for name, sign in value.items() if sign is not None and sign not in SIGNS}
-            if wrong:
-                raise EmosymError(
-                    "spec.bad-labels",
-                    f"the sign of a label is positive, negative or null, got {wrong}",
-                    hint="such as {happy: positive, tired: null}",
-                )
-            return cls(names, tuple((name, SIGNS[sign]) for name, sign in value.items() if sign is not None))
-        if len(names) < 2 or len(folded) != len(names):
+        if len(names) < 2 or len({name.casefold() for name in names}) != len(names):
             raise EmosymError(
                 "spec.bad-labels", f"a label list needs two or more different names, got {list(names)}"
             )
-        return cls(names)
+        given = value if isinstance(value, Mapping) else {}
+        signs = {name: sign for name, sign in given.items() if sign is not None}
+        wrong = {name: sign for name, sign in signs.items() if sign not in SIGNS}
+        if wrong:
+            raise EmosymError(
+                "spec.bad-labels",
+                f"the sign of a label is positive, negative or null, got {wrong}",
+                hint="such as {happy: positive, tired: null}",
+            )
+        return cls(names, tuple((name, SIGNS[sign]) for name, sign in signs.items()))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -69,16 +68,14 @@ class LabelSet:
     def index(self, name: str) -> int:
         """Index of ``name``, without regard to case; an unknown name is an error that says what exists."""
         folded = [one.casefold() for one in self.names]
-        if name.casefold() in folded:
-            return folded.index(name.casefold())
-        if name not in self.names:
+        if name.casefold() not in folded:
             suggestion = did_you_mean(name, self.names)
             raise EmosymError(
                 "data.unknown-label",
                 f"unknown emotion {name!r}" + (f"; {suggestion}" if suggestion else ""),
                 hint=f"emotions: {', '.join(self.names)}",
             )
-        return self.names.index(name)
+        return folded.index(name.casefold())
 
     def positive(self, index: int) -> bool | None:
         """Whether the label at ``index`` is a positive emotion; None where nobody has said so."""

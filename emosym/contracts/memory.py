@@ -68,9 +68,9 @@ class LedgerEntry:
 
 class MemoryBank(Component[ConfigT]):
     """Keeps generated images that replace a fraction of the training set; scoring belongs to the stage,
-    policy to the bank, and so does α, the largest share of the labelled originals that may be replaced: a parameter of
-    the bank's config (``fraction`` of emosym's own, 0.1), which nobody else reads. Originals are masked, never deleted. A bank with the capability ``durable`` outlives
-    the process: opened again on the same place it has its images, its ledger and its snapshots."""
+    policy to the bank, and so does α, the largest share of the labelled originals that may be replaced: a
+    parameter of the bank's config (``fraction`` of emosym's own, 0.1), which nobody else reads. Originals are
+    masked, never deleted. A bank with the capability ``durable`` outlives the process: opened again on the same place it has its images, its ledger and its snapshots."""
 
     @abstractmethod
     def refresh(

@@ -85,9 +85,9 @@ def _names(plugin: LoadedPlugin) -> Iterator[tuple[str, str]]:
     for one in plugin.components:
         yield f"{one.spec.kind} {one.spec.name}", one.qualified
     for alias in plugin.aliases:
-        yield f"model {alias.name} of {alias.kind} {alias.component}", f"alias:{plugin.id}/{alias.name}"
+        yield f"model {alias.name} of {alias.kind} {alias.component}", f"alias:{plugin.qualified(alias.name)}"
     for preset in plugin.presets:
-        yield f"preset {preset.name}", f"preset:{plugin.id}/{preset.name}"
+        yield f"preset {preset.name}", f"preset:{plugin.qualified(preset.name)}"
     for name, _, _ in plugin.commands:
         yield f"command {name}", ""
 

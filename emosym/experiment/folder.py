@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from emosym_registry import EmosymError
+from emosym_registry import EmosymError, Registry
 from emosym_registry.errors import first_line
 
 from emosym.contracts import SPLITS, Dataset
 from emosym.experiment.lock import NAME as LOCK, locked
-from emosym.spec import Resolved
+from emosym.spec import Resolved, begun_with
 from emosym.spec.model import STAGES
 from emosym.spec.saved import FILE as COMPONENTS
 from emosym.toolkit import cannot_write, sweep, write_json
@@ -40,26 +40,20 @@ class RunFolder:
     path: Path
 
     @contextmanager
-    def opened(self, resolved: Resolved, *, resume: bool) -> Iterator[None]:
+    def opened(self, resolved: Resolved, *, resume: bool, smoke: bool = False) -> Iterator[None]:
         """Own the folder for the time of the block: begin a run in it, or continue the one that it holds.
 
         A run that fails before its first stage leaves nothing behind: mend the cause and give the same command again.
-        Errors: ``run.locked``, ``run.exists``, ``run.not-a-run``, ``run.nothing-to-resume``, ``run.spec-changed``.
+        Errors: ``run.locked``, ``run.exists``, ``run.not-a-run``.
         """
         made = not self.path.exists()
-        if resume and not self.spec.exists():
-            raise EmosymError(
-                "run.nothing-to-resume",
-                f"{self.path} holds no run to resume",
-                hint="leave --resume out to start it",
-            )
         try:
             with locked(self.path):
-                self._check(resolved, resume=resume)
+                self._check(resume=resume)
                 for folder in (self.path, *(self.path / name for name in ("checkpoints", "evaluation"))):
                     sweep(folder)
                 if not resume:
-                    write_json(self.identity, {"id": uuid4().hex})
+                    write_json(self.identity, {"id": uuid4().hex, "smoke": smoke})
                     resolved.save(self.path, qualified=True)
                 try:
                     with self._explaining():
@@ -86,7 +80,7 @@ class RunFolder:
                 raise cannot_write(self.path, error) from error
             raise
 
-    def _check(self, resolved: Resolved, *, resume: bool) -> None:
+    def _check(self, *, resume: bool) -> None:
         if self.spec.exists() and not resume:
             raise EmosymError(
                 "run.exists",
@@ -98,12 +92,6 @@ class RunFolder:
             raise EmosymError(
                 "run.not-a-run", f"{self.path} is not empty and holds no run", hint="choose another --out"
             )
-        if resume and self.spec.read_text(encoding="utf-8") != resolved.to_yaml(qualified=True):
-            raise EmosymError(
-                "run.spec-changed",
-                f"{self.spec} differs from the spec given, so the run cannot be continued with it",
-                hint="give the same spec and --set values, or start a new run with --out",
-            )
 
     def _forget(self) -> None:
         """Remove what a run that never started has written, and nothing else."""
@@ -112,6 +100,19 @@ class RunFolder:
                 continue
             with suppress(OSError):
                 shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()
+
+    def continued(self, given: Resolved, registry: Registry) -> Resolved:
+        """The spec with which the run goes on, which :func:`emosym.spec.begun_with` holds against the one ``given``.
+
+        Errors: ``run.nothing-to-resume``, ``run.spec-changed``.
+        """
+        if not self.spec.exists():
+            raise EmosymError(
+                "run.nothing-to-resume",
+                f"{self.path} holds no run to resume",
+                hint="leave --resume out to start it",
+            )
+        return begun_with(self.spec, given, registry)
 
     def require_whole(self) -> None:
         """Refuse to go on in a folder that was taken away: ``run.folder-gone``."""
@@ -131,6 +132,11 @@ class RunFolder:
         """What tells this run from every other one."""
         facts = _read_json(self.identity) if self.identity.exists() else {}
         return str(facts.get("id", ""))
+
+    @property
+    def smoke(self) -> bool:
+        """Whether it only looks whether its spec runs at all."""
+        return self.identity.exists() and _read_json(self.identity).get("smoke") is True
 
     @property
     def spec(self) -> Path:

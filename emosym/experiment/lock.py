@@ -16,6 +16,7 @@ from typing import Any
 from emosym_registry import EmosymError
 
 from emosym.toolkit import json_text
+from emosym.toolkit.files import lives
 
 NAME = ".lock"
 BEAT, SILENT = 30.0, 300.0
@@ -53,8 +54,6 @@ def _take(path: Path, own: Mapping[str, Any]) -> None:
             return
         except FileExistsError:
             owner = _owner(path)
-        if owner == own:
-            return
         if _lives(path, owner):
             break
         aside = path.with_name(f"{NAME}.{os.getpid()}")
@@ -94,15 +93,8 @@ def _born(pid: int) -> str:
     """When a process of this machine began, so that another one of its number is not taken for it; empty for none."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        pass
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return ""
-    except OSError:
-        return "alive"
-    return "" if Path("/proc/self").exists() else "alive"
+    except OSError:  # none, or no Linux
+        return "alive" if lives(pid) else ""
 
 
 def _beat(path: Path, done: threading.Event) -> None:

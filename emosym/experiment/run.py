@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -53,25 +54,32 @@ def run_experiment(
 ) -> dict[str, Any]:
     """Run the stages of a spec in folder ``out``, evaluate, write ``summary.json`` and ``report.html``.
 
-    ``smoke`` takes two steps of each stage on a few images, to see that a spec runs at all. ``only`` names the stages
+    ``smoke`` takes two steps of each stage on a few images, to see that a spec runs at all; a run that goes on stays what
+    it began as. ``only`` names the stages
     to run (the ones before them must be done). ``trust_remote_code`` lets models run Python code that their folders
-    bring. ``changed_data`` lets a run go on with other data than it began with. ``listeners`` are hook implementations that listen to this run beside the plugins', ``metrics.jsonl`` and the
-    spec's trackers. Returns the summary. SIGTERM saves a checkpoint and raises :class:`emosym.training.stopping.Terminated`.
+    bring. ``changed_data`` lets a run go on with other data than it began with. ``listeners`` are hook implementations
+    that listen to this run beside the plugins', ``metrics.jsonl`` and the spec's trackers. Returns the summary. SIGTERM
+    saves a checkpoint and raises :class:`emosym.training.stopping.Terminated`.
     """
     begun = time.perf_counter()
+    run = RunFolder(Path(out))
+    smoke = smoke or (resume and run.smoke)
     if smoke:
         resolved = shortened(resolved)
+    if resume:
+        resolved = run.continued(resolved, registry)
+        for message in resolved.messages:
+            print(f"note: {message}", file=sys.stderr)
     spec = resolved.spec
     stages = stages_of(spec, only)
     chosen_device = choose_device(device or spec.compute.device)
     chosen_precision = choose_precision(precision or spec.compute.precision, chosen_device)
-    run = RunFolder(Path(out))
     chosen_device = meet(chosen_device)
     require_shares(spec)
     with ExitStack() as stack:
         stopping = stack.enter_context(listening_to_signals())
         if is_first():
-            stack.enter_context(run.opened(resolved, resume=resume))
+            stack.enter_context(run.opened(resolved, resume=resume, smoke=smoke))
         run_id, before = from_first(lambda: (run.id, run.elapsed()))
         started = begun - before
         trackers = [Tracker(one.name, one.params) for one in spec.trackers]
@@ -104,7 +112,6 @@ def run_experiment(
         if "unify" in pending:
             with system.evaluating():
                 require_room(resolved, system.require_generation())
-        facts = {**parts.dataset.facts(), "sha256": fingerprint(parts.dataset)}
         from_first(
             lambda: run.record(
                 provenance(
@@ -112,7 +119,7 @@ def run_experiment(
                     seed=spec.seed,
                     device=str(chosen_device),
                     precision=chosen_precision,
-                    data=facts,
+                    data={**parts.dataset.facts(), "sha256": fingerprint(parts.dataset)},
                     processes=world(),
                 ),
                 changed_data=changed_data,

@@ -29,7 +29,7 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        key = f" {self.path}" if self.path else ""
+        key = f" {self.path}" if self.path and not place.endswith(f" {self.path}") else ""
         return _visible(f"{place}{key}: {self.message}" + (f"; {self.hint}" if self.hint else ""))
 
 

@@ -13,7 +13,7 @@ from emosym_registry import InstalledPlugin, RegisteredComponent, Registry
 
 from emosym.spec.layers import PRESET, preset_names, read_source
 from emosym.spec.model import COMPONENT_LISTS
-from emosym.spec.nodes import Node, Origin, Path, bare, same_component
+from emosym.spec.nodes import Node, Origin, Path, bare, leaves, same_component
 from emosym.spec.resolved import Resolved, resolve
 
 ABOUT_THE_RUN = frozenset({"emosym", "name", "seed", "plugins", "compute", "trackers"})
@@ -45,7 +45,7 @@ class Deviation(Row):
 
 def explain(resolved: Resolved) -> list[Row]:
     """Every value of the spec, in the order of the spec, with where it came from."""
-    return [Row(path, value, origin_of(resolved, path)) for path, value in _leaves(resolved.data())]
+    return [Row(path, value, origin_of(resolved, path)) for path, value in leaves(resolved.data())]
 
 
 def deviations(resolved: Resolved, registry: Registry, against: str = "paper") -> list[Deviation]:
@@ -120,18 +120,6 @@ def origin_of(resolved: Resolved, path: str) -> Origin:
     while path not in resolved.origins and path.rpartition(".")[2].isdecimal():
         path = path.rpartition(".")[0]
     return resolved.origin(path)
-
-
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Scalars, and lists of scalars, by dotted path."""
-    if isinstance(value, Mapping) and value:
-        for key, item in value.items():
-            yield from _leaves(item, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
-        for index, item in enumerate(value):
-            yield from _leaves(item, f"{path}.{index}")
-    else:
-        yield path, value
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -123,6 +123,18 @@ def of_plain(value: Any, origin: Origin, key: Origin | None = None) -> Node:
     if isinstance(value, list):
         return Node([of_plain(item, origin) for item in value], origin, key)
     return Node(value, origin, key)
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Scalars, and lists of scalars, by dotted path."""
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from leaves(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        for index, item in enumerate(value):
+            yield from leaves(item, f"{path}.{index}")
+    else:
+        yield path, value
 
 
 def dotted(path: Path) -> str:

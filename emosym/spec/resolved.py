@@ -81,7 +81,8 @@ class Resolved:
                 part = part[key]
             part["name"] = offer.qualified
             if path in self.aliases:
-                part["params"]["model"] = f"{ALIAS}{self.saved[path]['weights']['name']}"
+                plugin, alias = self.aliases[path]
+                part["params"]["model"] = f"{ALIAS}{plugin.qualified(alias.name)}"
             part["params"] = {key: _absolute(value) for key, value in part["params"].items()}
         return data
 
@@ -121,6 +122,7 @@ def load_spec(
     base: Path | None = None,
     use: Collection[str] | None = None,
     saved: Saved | None = None,
+    resumes: bool = False,
 ) -> Resolved:
     """Read, complete and validate a spec.
 
@@ -128,25 +130,39 @@ def load_spec(
     ``sets`` are ``key.path=value`` overrides. Of the sections in ``use`` ("backbone", "rewards",
     "judges.bank") alone must the components be there; those of others are kept as they are written. ``saved``
     is what was kept of the components when the spec was saved, as plugins may have changed since: by default what
-    lies beside the file.
+    lies beside the file. ``resumes`` is for a run that goes on: ``sets`` are of then too, and advice keeps to it.
     Raises :class:`SpecErrors` with everything that is wrong, each at its place.
     """
     root = read_source(source, registry, base)
     if saved is None and not str(source).startswith(PRESET):
         saved = read_saved(((base or Path()) / source).parent)
     return resolve(
-        root, registry, sets, lambda path, _: use is None or bool({path[0], dotted(path)} & {*use}), saved
+        root,
+        registry,
+        sets,
+        lambda path, _: use is None or bool({path[0], dotted(path)} & {*use}),
+        saved,
+        resumes=resumes,
     )
 
 
 def resolve(
-    root: Node, registry: Registry, sets: Sequence[str], used: Used, saved: Saved | None = None
+    root: Node,
+    registry: Registry,
+    sets: Sequence[str],
+    used: Used,
+    saved: Saved | None = None,
+    *,
+    resumes: bool = False,
 ) -> Resolved:
     """The tree of a spec with its layers, resolved where a component is ``used``."""
     messages: list[str] = []
     saved = saved or {}
-    root = apply_sets(revive(root, registry, saved), sets)
-    valid, spec = validate(root, registry, messages, used, saved)
+    if resumes:
+        root = revive(apply_sets(root, sets), registry, saved)
+    else:
+        root = apply_sets(revive(root, registry, saved), sets)
+    valid, spec = validate(root, registry, messages, used, saved, resumes=resumes)
     kept = {
         path: was for path, was in saved.items() if valid.root.at(key_path(path)) and path not in valid.offers
     }

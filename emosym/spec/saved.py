@@ -81,7 +81,7 @@ def record(
     )
     if weights is not None:
         by = weights[0].installed
-        name = f"{by.id}/{weights[1].name}"
+        name = weights[0].qualified(weights[1].name)
         kept["weights"] = SavedOffer(name=name, distribution=by.distribution, version=by.version)
     return kept
 
@@ -128,7 +128,7 @@ def _migrated(params: Node, kind: str, was: SavedComponent, registry: Registry, 
     except Exception as error:
         what = f"{offer.qualified} {offer.plugin.version} cannot take over what {was['version']} saved"
         message = f"{what}: {first_line(error)}"
-        fail(params.where, "spec.migration", message, _install(was), path=f"{path}.params")
+        fail(params.where, "spec.migration", message, install(was), path=f"{path}.params")
     same = {key for key, value in after.items() if key in before and before[key] == value}
     place = params.where
     fields = {
@@ -153,7 +153,7 @@ def absent(
     ]
     state = f"is installed as {there[0]} and has it no more" if there else "is not installed"
     message = (
-        f"{what} {was['name']!r} was saved with {package} {was['version']}, which {state}: {_install(was)}"
+        f"{what} {was['name']!r} was saved with {package} {was['version']}, which {state}: {install(was)}"
     )
     return EmosymError(error.id, message)
 
@@ -163,16 +163,26 @@ def was_called(name: str, was: SavedOffer) -> bool:
     return same_component(name.removeprefix(ALIAS), was["name"])
 
 
-def advice(problem: Problem, offer: RegisteredComponent, was: SavedComponent | None) -> Problem:
-    """A mistake in parameters that another version of the component had saved, with what can be done."""
-    if was is None or was["name"] != offer.qualified or was["version"] == offer.plugin.version:
+def advice(
+    problem: Problem, offer: RegisteredComponent, was: SavedComponent | None, *, resumes: bool
+) -> Problem:
+    """A mistake in parameters that another version of the component had saved, with what can be done: a run that goes on
+    (``resumes``) cannot do without them. What somebody sets now is no such parameter."""
+    if (
+        was is None
+        or was["name"] != offer.qualified
+        or was["version"] == offer.plugin.version
+        or not problem.line
+    ):
         return problem
     value = "null" if problem.message.startswith("unknown key") else "VALUE"
     versions = f"saved with {was['distribution']} {was['version']}, installed {offer.plugin.version}"
-    return replace(problem, hint=f"{versions}: {_install(was)}, or --set {problem.path}={value}")
+    or_else = "start a new run with --out" if resumes else f"--set {problem.path}={value}"
+    return replace(problem, hint=f"{versions}: {install(was)}, or {or_else}")
 
 
-def _install(was: SavedOffer) -> str:
+def install(was: SavedOffer) -> str:
+    """What brings back the version that was saved."""
     return f"pip install {was['distribution']}=={was['version']}"
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from emosym_registry import Alias, EmosymError, LoadedPlugin, RegisteredComponent, Registry, did_you_mean
-from emosym_registry.registry import ALIAS
+from emosym_registry.registry import ALIAS, weights_of
 from pydantic import BaseModel, ValidationError
 
 from emosym.spec.checks import cross_checks
@@ -69,7 +69,7 @@ class Validated:
 
 
 def validate(
-    root: Node, registry: Registry, messages: list[str], used: Used, saved: Saved
+    root: Node, registry: Registry, messages: list[str], used: Used, saved: Saved, *, resumes: bool = False
 ) -> tuple[Validated, Spec]:
     """Everything that is wrong, at once, as :class:`SpecErrors`.
 
@@ -80,7 +80,7 @@ def validate(
     root = fill_stages(root)
     while True:
         valid = Validated(root)
-        problems = _component_problems(valid, registry, used, saved)
+        problems = _component_problems(valid, registry, used, saved, resumes=resumes)
         spec, errors = _parse(Spec, root.plain())
         said = {path for path, _ in problems}  # a component knows better what to do than the spec's own model
         problems += [one for one in problems_of(errors, Spec, root) if one[0] not in said]
@@ -135,7 +135,9 @@ def _confuses(type_: str, value: Any) -> bool:
     return False
 
 
-def _component_problems(valid: Validated, registry: Registry, used: Used, saved: Saved) -> Located:
+def _component_problems(
+    valid: Validated, registry: Registry, used: Used, saved: Saved, *, resumes: bool
+) -> Located:
     """What is wrong with components; fills in what ``valid`` says of them."""
     problems: Located = []
     for path, kind, node in components(valid.root):
@@ -148,7 +150,7 @@ def _component_problems(valid: Validated, registry: Registry, used: Used, saved:
             model = offer.load_config()
         except EmosymError as error:
             error = absent(error, kind, name.value, was, registry)
-            if was is not None and path[0] in COMPONENT_LISTS:
+            if was is not None and path[0] in COMPONENT_LISTS and not resumes:
                 hint = f"{error.hint}, or go without it: --set {at}=null".removeprefix(", ")
                 error = EmosymError(error.id, error.message, hint=hint)
             problems.append(
@@ -167,7 +169,7 @@ def _component_problems(valid: Validated, registry: Registry, used: Used, saved:
         if config is not None:
             valid.configs[at] = config
             wrong += _weights(valid, at, params, registry, was)
-        problems += [(place, advice(problem, offer, was)) for place, problem in wrong]
+        problems += [(place, advice(problem, offer, was, resumes=resumes)) for place, problem in wrong]
         problems += _misplaced(path, node, model)
     return problems
 
@@ -187,7 +189,7 @@ def _weights(
             registry.find_alias(kind, name, f"{ALIAS}{was['name']}")  # no folder and no hub id: an error
         if alias is not None:
             valid.aliases[path] = alias
-            registry.alias(kind, name, model)  # an error where the plugin has lost it
+            weights_of(*alias)  # an error where the plugin has lost it
     except EmosymError as error:
         error = absent(error, f"{kind} {name}: model", model, was, registry)
         at, where = f"{path}.params.model", params.fields.get("model", params).where
@@ -241,7 +243,7 @@ def _namesake(path: Path, node: Node, component: str, registry: Registry) -> Nod
         found = registry.find_alias(kind, registry.find(kind, component).spec.name, name)
     except EmosymError:
         return None
-    return replace(node, value=f"{ALIAS}{found[0].id}/{name}", soft="") if found else None
+    return replace(node, value=f"{ALIAS}{found[0].qualified(name)}", soft="") if found else None
 
 
 def _softest(root: Node, path: Path) -> Path | None:

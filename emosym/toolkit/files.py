@@ -53,17 +53,18 @@ def _remove_left(path: Path) -> None:
     """What processes that died have left of writing this very file or folder."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
         process = left.name.rsplit(".", 2)[1]
-        if process.isdecimal() and not _lives(int(process)):
+        if process.isdecimal() and not lives(int(process)):
             _remove(left)
 
 
-def _lives(process: int) -> bool:
+def lives(process: int) -> bool:
+    """Whether there is a process of this number on this machine."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # somebody else's
-        return True
+    except OSError:  # it is somebody else's
+        pass
     return True
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 LONGEST = 120
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_ .,+=@()'")
 
@@ -10,7 +12,6 @@ def file_name(text: str) -> str:
     """``text`` as one name in a folder, the same for the same text and for no other: letters of any script stay, what a
     path or a terminal would act on becomes %XX of its UTF-8 (``joy/delight`` is ``joy%2Fdelight``), and what is long is cut
     and told apart by a hash."""
-    from hashlib import sha256
 
     def safe(place: int, letter: str) -> str:
         hidden = letter in "./" and place == 0  # "..", hidden files, absolute paths

@@ -163,9 +163,8 @@ def one_step(
             if accelerator.sync_gradients:
                 norm = accelerator.clip_grad_norm_(parameters, clip)
                 totals["gradient_norm"] = float(norm) if norm is not None else 0.0
-                if (
-                    accelerator.scaler is None
-                ):  # fp16 leaves a step out whose gradients overflow, and scales less
+                # fp16 leaves a step out whose gradients overflow, and scales less.
+                if accelerator.scaler is None:
                     refuse_nan(norm, "gradient", stage.name, step + 1)
                 if step < Reachability.STEPS:
                     reach.look()

@@ -109,9 +109,7 @@ def _points(config: Any, owner: Any) -> Iterator[InstalledPlugin]:
 
 
 def _installed(owner: Any, id: str, module: str, problem: str) -> InstalledPlugin:
-    name = canonical(owner.name) if owner is not None and owner.name else id
-    version = owner.version if owner is not None else ""
-    if not (owner is not None and owner.name) and not problem:
-        problem = "is of a package without a name (a leftover *.dist-info folder)"
-        problem = f"the entry point {module!r} {problem}"
-    return InstalledPlugin(id, module, name, version or "unknown", problem)
+    name, version = (owner.name, owner.version) if owner is not None else ("", "")
+    if not name and not problem:
+        problem = f"the entry point {module!r} is of a package without a name (a leftover *.dist-info folder)"
+    return InstalledPlugin(id, module, canonical(name) if name else id, version or "unknown", problem)

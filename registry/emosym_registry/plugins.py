@@ -32,6 +32,10 @@ class LoadedPlugin:
         """The name of its entry point."""
         return self.installed.id
 
+    def qualified(self, name: str) -> str:
+        """``plugin-id/name`` of something that it offers, which stays unique whatever else is installed."""
+        return f"{self.id}/{name}"
+
 
 @dataclass(frozen=True)
 class Failure:

@@ -127,7 +127,7 @@ class Registry:
         """
         certain, name = name.startswith(ALIAS), name.removeprefix(ALIAS)
         offered = {
-            f"{plugin.id}/{alias.name}": (plugin, alias)
+            plugin.qualified(alias.name): (plugin, alias)
             for plugin, alias in self.aliases()
             if (alias.kind, alias.component) == (kind, component)
         }
@@ -145,26 +145,17 @@ class Registry:
         return None
 
     def alias(self, kind: str, component: str, name: str) -> Path | None:
-        """The folder that ``model: name`` of a component means; None and errors as :meth:`find_alias`.
-
-        ``spec.missing-weights`` where the plugin has not what it offers.
-        """
+        """The folder that ``model: name`` of a component means; None and errors as :meth:`find_alias`, and as
+        :func:`weights_of`."""
         found = self.find_alias(kind, component, name)
-        if found is None:
-            return None
-        plugin, alias = found
-        if not alias.location.exists():
-            message = f"{kind} {component}: weights {alias.name!r} of plugin {plugin.id}: no {alias.location}"
-            hint = f"pip install --force-reinstall {plugin.installed.distribution}, or ask its authors"
-            raise EmosymError("spec.missing-weights", message, hint=hint)
-        return alias.location
+        return None if found is None else weights_of(*found)
 
     def preset(self, name: str) -> Path:
         """The YAML file of a preset, ``name`` or ``plugin-id/name``.
 
         Errors: ``spec.unknown-preset``, ``spec.ambiguous-preset``.
         """
-        presets = {f"{plugin.id}/{preset.name}": preset for plugin, preset in self.presets()}
+        presets = {plugin.qualified(preset.name): preset for plugin, preset in self.presets()}
         preset = _pick("spec.ambiguous-preset", "preset", name, presets, prefix="preset:")
         if preset is not None:
             return preset.location
@@ -222,6 +213,16 @@ class Registry:
         return words + (
             f"; plugins that failed to load: {', '.join(failed)} (emosym plugins doctor)" if failed else ""
         )
+
+
+def weights_of(plugin: LoadedPlugin, alias: Alias) -> Path:
+    """The folder of an alias; ``spec.missing-weights`` where the plugin has not what it offers."""
+    if not alias.location.exists():
+        where = f"{alias.kind} {alias.component}: weights {alias.name!r}"
+        message = f"{where} of plugin {plugin.id}: no {alias.location}"
+        hint = f"pip install --force-reinstall {plugin.installed.distribution}, or ask its authors"
+        raise EmosymError("spec.missing-weights", message, hint=hint)
+    return alias.location
 
 
 class _Folders(Mapping[tuple[str, str, str], Path]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -124,7 +125,7 @@ def test_a_run_goes_on_without_its_plugin_in_one_sentence(
     )
     monkeypatch.chdir(tmp_path)
     load_spec("mine.yaml", registry=load_registry()).save(Path("runs/mine"))
-    monkeypatch.setattr("sys.path", [one for one in __import__("sys").path if one != str(poll.parent)])
+    monkeypatch.setattr("sys.path", [one for one in sys.path if one != str(poll.parent)])
     sentence = (
         "model 'poll/pocket' was saved with dist-poll 1.0, which is not installed: pip install dist-poll==1.0"
     )

@@ -116,9 +116,10 @@ def test_the_newest_run_that_was_trained_is_used_and_named(
     shutil.copytree(smoke[0], tmp_path / "runs" / "tiny-smoke")
     refused = emosym("understand", photo, "--json")
     assert (refused.status, "no saved system under runs" in refused.err) == (2, True)
+    assert "a smoke run: --system runs/tiny-smoke" in refused.err
     trained = Path(shutil.copytree(smoke[0], tmp_path / "runs" / "trained"))
-    summary = json.loads((trained / "summary.json").read_text())
-    (trained / "summary.json").write_text(json.dumps({**summary, "smoke": False}))
+    identity = json.loads((trained / "run.json").read_text())
+    (trained / "run.json").write_text(json.dumps({**identity, "smoke": False}))
     read = emosym("understand", photo, "--json")
     assert read.status == 0
     assert read.err.startswith("system: runs/trained/system")

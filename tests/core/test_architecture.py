@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import graphlib
 import importlib
-import importlib.util
+import runpy
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import grimp
 import pytest
@@ -34,11 +35,7 @@ def test_nothing_imports_itself_by_any_way() -> None:
 
 
 def test_the_picture_of_the_architecture_is_drawn_from_the_code() -> None:
-    spec = importlib.util.spec_from_file_location("architecture", ROOT / "docs" / "architecture.py")
-    assert spec is not None
-    assert spec.loader is not None
-    architecture = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(architecture)
+    architecture = SimpleNamespace(**runpy.run_path(str(ROOT / "docs" / "architecture.py")))
     drawn = architecture.FILE.read_text(encoding="utf-8")
     assert drawn == architecture.drawing(architecture.imports()), "run: python docs/architecture.py"
 

@@ -84,7 +84,7 @@ def test_a_swap_in_a_file_works_like_one_in_set(load: Load) -> None:
 def test_params_given_beside_the_swap_are_not_dropped(problems: Callable[..., list[str]]) -> None:
     sets = ("backbone.params.pixels=3", "backbone.name=llava")
     assert problems(sets=sets) == [
-        "--set backbone.params.pixels backbone.params.pixels: unknown key 'pixels'; keys here: adapter, model"
+        "--set backbone.params.pixels: unknown key 'pixels'; keys here: adapter, model"
     ]
 
 
@@ -104,8 +104,8 @@ def test_sets_take_types_lists_and_indices(load: Load) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sed=3", "--set sed sed: unknown key 'sed'; did you mean \"seed\"?"),
-        ("seed=x", '--set seed seed: expected a whole number, found "x"'),
+        ("sed=3", "--set sed: unknown key 'sed'; did you mean \"seed\"?"),
+        ("seed=x", '--set seed: expected a whole number, found "x"'),
         ("seed", "--set seed: expected key.path=value; for example --set seed=3"),
         (
             "rewards.7.weight=1",
@@ -116,14 +116,14 @@ def test_sets_take_types_lists_and_indices(load: Load) -> None:
             "--set seed.deep seed: expected a mapping at 'seed', found 7; it comes from preset:base",
         ),
         ("name={a", "--set name: not a YAML value"),
-        ("name=3", "--set name name: expected text, found 3; put it in quotes"),
+        ("name=3", "--set name: expected text, found 3; put it in quotes"),
         (
             "backbone.params.adapter.rank=0",
-            "--set backbone.params.adapter.rank backbone.params.adapter.rank: expected at least 1",
+            "--set backbone.params.adapter.rank: expected at least 1",
         ),
         (
             "backbone.name=lava",
-            "--set backbone.name backbone.name: unknown backbone 'lava'; did you mean \"llava\"?",
+            "--set backbone.name: unknown backbone 'lava'; did you mean \"llava\"?",
         ),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -117,16 +118,21 @@ def run(
     return out
 
 
-class AskToStop:
-    """Sends the process SIGTERM after a step, as a cluster does before it kills."""
+class After:
+    """Does something after a step of a stage."""
 
-    def __init__(self, stage: str, step: int) -> None:
-        self.stage, self.step = stage, step
+    def __init__(self, stage: str, step: int, do: Callable[[], object]) -> None:
+        self.stage, self.step, self.do = stage, step, do
 
     @hookimpl
     def emosym_step_finished(self, stage: str, step: int) -> None:
         if (stage, step) == (self.stage, self.step):
-            os.kill(os.getpid(), signal.SIGTERM)
+            self.do()
+
+
+def ask_to_stop() -> None:
+    """Send the process SIGTERM, as a cluster does before it kills."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.fixture(scope="session")
@@ -134,5 +140,5 @@ def stopped(small: Resolved, registry: Registry, tmp_path_factory: pytest.TempPa
     """The small run, asked to stop after the fourth step of unify, which comes after a refresh of the bank."""
     folder = tmp_path_factory.mktemp("stopped") / "run"
     with pytest.raises(Terminated):
-        run_experiment(small, registry, folder, listeners=[AskToStop("unify", 4)])
+        run_experiment(small, registry, folder, listeners=[After("unify", 4, ask_to_stop)])
     return folder

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from emosym_registry import EmosymError, Registry, hookimpl
+from emosym_registry import EmosymError, Registry
 
 from emosym.evaluation.evaluate import evaluate_run
 from emosym.experiment.run import run_experiment
 from emosym.spec import Resolved, load_spec
 from emosym.storage import read_state
 
-from .conftest import Recorder
+from .conftest import After, Recorder
 
 
 def test_a_run_folder_holds_what_the_docs_say(run: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_run_that_cannot_be_built_leaves_nothing_in_the_way_of_the_next(
     missing = load_spec(
         "preset:tiny", registry=registry, sets=[*sets, "backbone.params.model=/no/such/folder"]
     )
-    with pytest.raises(EmosymError, match="neither an alias, nor a folder"):
+    with pytest.raises(EmosymError, match="is not there"):
         run_experiment(missing, registry, tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
 
@@ -112,16 +112,9 @@ def untimed(file: Path) -> str:
     return re.sub(r'"seconds": [\d.e-]+', "", file.read_text())
 
 
-class _StopAt:
-    """Ends the process's work after a step, as a power cut would."""
-
-    def __init__(self, stage: str, step: int) -> None:
-        self.stage, self.step = stage, step
-
-    @hookimpl
-    def emosym_step_finished(self, stage: str, step: int) -> None:
-        if (stage, step) == (self.stage, self.step):
-            raise KeyboardInterrupt
+def interrupt() -> None:
+    """End the process's work, as a power cut would."""
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(("stage", "step"), [("compress", 4), ("reinforce", 2), ("unify", 5)])
@@ -136,7 +129,7 @@ def test_an_interrupted_run_continues_to_the_same_weights(
 ) -> None:
     out = tmp_path / "stopped"
     often = load_spec("preset:tiny", registry=registry, sets=[*sets, "compute.checkpoint_minutes=1e-9"])
-    stopper = _StopAt(stage, step)
+    stopper = After(stage, step, interrupt)
     registry.manager.register(stopper, name="stopper")
     try:
         with pytest.raises(KeyboardInterrupt):

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from emosym_registry import EmosymError, Registry, hookimpl
+from emosym_registry import EmosymError, Registry
 
 from emosym.experiment.folder import RunFolder
 from emosym.experiment.lock import NAME as LOCK, locked
@@ -24,6 +24,7 @@ from emosym.spec import Resolved, load_spec
 from emosym.storage import read_state
 from emosym.training.checkpoint import read_facts, steps_of
 
+from .conftest import After
 from .test_run import rows, untimed
 
 
@@ -95,18 +96,6 @@ def test_the_bank_of_another_run_is_refused(
     assert not (tmp_path / "mine").exists()
 
 
-class _Harm:
-    """Does something after a step."""
-
-    def __init__(self, stage: str, step: int, harm: Any) -> None:
-        self.stage, self.step, self.harm = stage, step, harm
-
-    @hookimpl
-    def emosym_step_finished(self, stage: str, step: int) -> None:
-        if (stage, step) == (self.stage, self.step):
-            self.harm()
-
-
 @pytest.mark.parametrize(
     ("name", "id"),
     [(".", "run.folder-gone"), ("bank.db", "memory.gone"), ("metrics.jsonl", "run.metrics-gone")],
@@ -121,7 +110,7 @@ def test_what_is_deleted_under_a_run_stops_it(
 
     stage = "unify" if name == "bank.db" else "compress"
     with pytest.raises(EmosymError) as error:
-        run_experiment(small, registry, out, listeners=[_Harm(stage, 2, harm)])
+        run_experiment(small, registry, out, listeners=[After(stage, 2, harm)])
     assert error.value.id == id
     assert name != "." or not (out / "summary.json").exists()
 
@@ -146,7 +135,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run_and_is_never_saved(
 
     monkeypatch.setattr(Accelerator, "clip_grad_norm_", poisoned)
     with pytest.raises(EmosymError, match=f"the gradient of stage {stage} is not finite at step 4") as error:
-        run_experiment(small, registry, out, listeners=[_Harm(stage, 3, lambda: poison.update(now=True))])
+        run_experiment(small, registry, out, listeners=[After(stage, 3, lambda: poison.update(now=True))])
     assert error.value.id == "training.not-finite"
     poison["now"] = False
     run_experiment(small, registry, out, resume=True)

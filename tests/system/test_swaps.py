@@ -108,5 +108,10 @@ def test_a_cell_from_the_command_line(tmp_path: Path, monkeypatch: pytest.Monkey
     sets = [word for value in swap for word in ("--set", value)]
     assert emosym("run", str(SPEC), *sets, "--smoke", "--device", "cpu") == 0
     assert _bare(System.load(tmp_path / "runs" / "tiny-smoke", device="cpu")) == ("llava", "sdxl")
-    assert emosym("generate", "--emotion", "awe", "--steps", "2", "--device", "cpu") == 0
+    assert (
+        emosym(
+            "generate", "--system", "runs/tiny-smoke", "--emotion", "awe", "--steps", "2", "--device", "cpu"
+        )
+        == 0
+    )
     assert [path.name for path in (tmp_path / "generated").iterdir()] == ["awe-0.png"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import importlib.util
 import inspect
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import emosym_registry.hookspecs
 import pytest
@@ -23,11 +24,7 @@ def test_the_page_is_the_one_that_the_contracts_make() -> None:
 
 
 def test_the_page_of_hooks_toolkit_and_bases_is_the_one_that_the_code_makes() -> None:
-    spec = importlib.util.spec_from_file_location("library", ROOT / "docs" / "library.py")
-    assert spec is not None
-    assert spec.loader is not None
-    library = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(library)
+    library = SimpleNamespace(**runpy.run_path(str(ROOT / "docs" / "library.py")))
     text = library.page()
     assert library.FILE.read_text(encoding="utf-8") == text, "python docs/library.py"
     for name in (*emosym_registry.hookspecs.__dict__, *toolkit.__all__):

@@ -64,6 +64,19 @@ class DiffusionSuite(PromptChecks, AdapterChecks):
         require(tuple(loss.shape) == (BATCH,), f"shape {list(loss.shape)} for B={BATCH}")
         require(finite(loss) and float(loss.detach().min()) >= 0, f"{loss.tolist()}")
 
+    @check("diffusion.loss-batch", "a sample's loss that does not depend on the others of its batch")
+    def test_loss_batch(self) -> None:
+        """A mean over the batch has the right shape once it is spread over it, and trains every sample on the others'
+        errors."""
+        pixels, condition = self.pixels(BATCH + 1), self.condition(self.vectors(BATCH + 1))
+        latents = self.subject.latents(pixels)
+        losses = [
+            self.subject.loss(latents[pair], condition[pair], torch.Generator().manual_seed(0))
+            for pair in ([0, 1], [0, 2])
+        ]
+        difference = gap(losses[0][0], losses[1][0])
+        require(difference < 1e-5, f"a loss that differs by {difference:.3g} beside another sample")
+
     @check("diffusion.loss-deterministic", "the same loss from the same generator, another from another")
     def test_loss_deterministic(self) -> None:
         """A step is repeated from its seed. A loss that ignores the generator trains on one time and one

@@ -24,8 +24,8 @@ class MemorySuite(HistoryChecks):
     all without a label; each refresh offers :meth:`candidates`, 4 of each emotion, of which the first time
     the bank must admit some.
 
-    ``fraction`` is the bank's α with the suite's ``params``, 0.1 where the suite does not say. ``durable`` says whether what is in the bank
-    outlives the object; None takes ``durable`` among the capabilities of the component's spec.
+    ``fraction`` is the bank's α with the suite's ``params``, 0.1 where the suite does not say. ``durable`` says
+    whether what is in the bank outlives the object; None takes ``durable`` among the capabilities of the component's spec.
     """
 
     @check(

@@ -16,7 +16,7 @@ from emosym_data.emoset_index import Row, read_emotions, read_index
 from emosym_data.files import check_pictures, missing_files
 from emosym_data.findings import Findings
 from emosym_data.labels import Labeller
-from emosym_data.splits import MEND, SplitDataset, check_splits, skipped_facts
+from emosym_data.splits import MEND, SplitDataset, check_splits
 from emosym_data.subset import choose
 
 
@@ -56,7 +56,7 @@ class EmoSet(SplitDataset[EmoSetConfig]):
         digest = hashlib.sha256()
         for name in ("info.json", *(f"{split}.json" for split in SPLITS)):
             digest.update((self.root() / name).read_bytes())
-        return {"sha256": digest.hexdigest(), **skipped_facts(self.skipped())}
+        return {"sha256": digest.hexdigest(), **self.skipped()}
 
     def policy(self) -> ReaderConfig:
         return self.reading

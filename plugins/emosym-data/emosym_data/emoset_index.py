@@ -49,9 +49,8 @@ def read_emotions(root: Path, findings: Findings) -> tuple[str, ...]:
     if info is None:
         return MIKELS_8
     try:
-        inner = (
-            info["emotion"] if isinstance(info.get("emotion"), dict) else info
-        )  # EmoSet's own file is flat
+        # EmoSet's own file is flat.
+        inner = info["emotion"] if isinstance(info.get("emotion"), dict) else info
         numbers = {str(name): int(number) for name, number in inner["label2idx"].items()}
     except (KeyError, TypeError, AttributeError, ValueError):
         findings.add(

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from emosym_registry import EmosymError
 
-from emosym.contracts import open_image, picture_size
+from emosym.contracts import ImageSource, open_image, picture_size
 from emosym_data.config import ReaderConfig
 from emosym_data.findings import Findings
 
@@ -38,18 +38,25 @@ def readable(text: str) -> str:
     return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
+def look(source: ImageSource, *, verify: bool) -> None:
+    """Read the header of a picture, or with ``verify`` all of it; the error of one that cannot be read."""
+    open_image(source) if verify else picture_size(source)
+
+
 def check_pictures(
     root: Path, images: Iterable[tuple[str, str]], findings: Findings, config: ReaderConfig
 ) -> None:
     """Look at the header of every picture of (split, path) that is there; with ``config.verify`` decode it, and find the
     same content in two splits. Where the run skips what it cannot read, that is no finding."""
+    if config.on_bad_image == "skip" and not config.verify:
+        return  # nothing that a header shows would be a finding
     contents: dict[bytes, tuple[str, str]] = {}
     for split, path in images:
         file = root / path
         if not file.is_file():
             continue
         try:
-            open_image(file) if config.verify else picture_size(file)
+            look(file, verify=config.verify)
         except EmosymError as error:
             if config.on_bad_image == "stop":
                 findings.add("unreadable image", f"{error.message}; {error.hint}")

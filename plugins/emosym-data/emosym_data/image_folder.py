@@ -17,7 +17,7 @@ from emosym_data.config import ImageFolderConfig
 from emosym_data.files import check_pictures, readable
 from emosym_data.findings import Findings
 from emosym_data.labels import BINARY, Labeller
-from emosym_data.splits import MEND, SplitDataset, check_splits, skipped_facts
+from emosym_data.splits import MEND, SplitDataset, check_splits
 from emosym_data.subset import choose, class_orders
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -35,8 +35,8 @@ class Picture:
 class ImageFolder(SplitDataset[ImageFolderConfig]):
     """ROOT/EMOTION/**/*.jpg with a seeded, stratified split, or ROOT/{train,val,test}/EMOTION/**/*.jpg.
 
-    Folder names are compared without case; pictures may lie in folders of their emotion's folder. A sample's id is its path in the root. Listings are sorted, so the
-    split depends on names and seed alone.
+    Folder names are compared without case; pictures may lie in folders of their emotion's folder. A sample's id
+    is its path in the root. Listings are sorted, so the split depends on names and seed alone.
     """
 
     def __init__(self, config: ImageFolderConfig, context: Context) -> None:
@@ -67,7 +67,7 @@ class ImageFolder(SplitDataset[ImageFolderConfig]):
 
     def facts(self) -> Mapping[str, Any]:
         names = "\n".join(f"{split} {one.path}" for split in SPLITS for one in self._pictures()[split])
-        return {"sha256": hashlib.sha256(names.encode()).hexdigest(), **skipped_facts(self.skipped())}
+        return {"sha256": hashlib.sha256(names.encode()).hexdigest(), **self.skipped()}
 
     def _read(self, name: str) -> list[Sample]:
         root, pictures = self.root(), self._pictures()[name]
@@ -158,10 +158,10 @@ def _files(folder: Path, findings: Findings) -> list[Path]:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
-                found += [] if entry.is_symlink() else _files(Path(entry.path), findings)
-                if entry.is_symlink():
-                    findings.add("linked folder", f"{entry.path}: a link to a folder; put the pictures there")
+            if entry.is_dir() and entry.is_symlink():
+                findings.add("linked folder", f"{entry.path}: a link to a folder; put the pictures there")
+            elif entry.is_dir():
+                found += _files(Path(entry.path), findings)
             elif entry.is_file():
                 found.append(Path(entry.path))
             else:

@@ -10,8 +10,9 @@ from typing import Any
 from emosym_registry import EmosymError
 from emosym_registry.errors import some, unknown
 
-from emosym.contracts import SPLITS, ConfigT, Context, Dataset, Sample, open_image, picture_size
+from emosym.contracts import SPLITS, ConfigT, Context, Dataset, Sample
 from emosym_data.config import ReaderConfig
+from emosym_data.files import look
 from emosym_data.findings import Findings
 
 logger = logging.getLogger(__name__)
@@ -39,9 +40,12 @@ class SplitDataset(Dataset[ConfigT]):
         """What to do about pictures that cannot be read; None leaves it to whoever opens them."""
         return self.config if isinstance(self.config, ReaderConfig) else None
 
-    def skipped(self) -> Mapping[str, str]:
-        """Samples that were left out, by id, and why."""
-        return dict(self._skipped)
+    def skipped(self) -> dict[str, Any]:
+        """Facts about the samples that were left out, by id and why; none where there are none."""
+        if not self._skipped:
+            return {}
+        pictures = dict(list(self._skipped.items())[:LISTED])
+        return {"skipped": {"count": len(self._skipped), "pictures": pictures}}
 
     def _without_bad(self, name: str, samples: Sequence[Sample]) -> Sequence[Sample]:
         policy = self.policy()
@@ -65,17 +69,10 @@ def _fault(sample: Sample, *, verify: bool) -> str:
     """Why a sample's pictures cannot be read; empty where they can."""
     try:
         for source in sample.images:
-            open_image(source) if verify else picture_size(source)
+            look(source, verify=verify)
     except EmosymError as error:
         return error.message
     return ""
-
-
-def skipped_facts(skipped: Mapping[str, str]) -> dict[str, Any]:
-    """What a run's provenance says of pictures that were left out; nothing where there are none."""
-    if not skipped:
-        return {}
-    return {"skipped": {"count": len(skipped), "pictures": dict(list(skipped.items())[:LISTED])}}
 
 
 def check_splits(

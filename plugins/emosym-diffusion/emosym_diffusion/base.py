@@ -161,7 +161,9 @@ class LatentDiffusion(Frozen, DiffusionHead[DiffusionConfig]):
         """
         noised = self._objective.draw(latents.to(self.device), generator)
         predicted = predict(self.unet, noised.noisy, noised.times, condition)
-        error = self.error(predicted, noised.target) * noised.weight
+        error = self.error(predicted, noised.target)
+        checks.check_error(error, len(latents), type(self).__name__)
+        error = error * noised.weight
         return error if weights is None else error * weights.to(error)
 
     def error(self, predicted: Tensor, target: Tensor) -> Tensor:

@@ -126,6 +126,16 @@ def check_pixels(pixels: Tensor, size: tuple[int, int], who: str) -> None:
         )
 
 
+def check_error(error: Tensor, batch: int, who: str) -> None:
+    """[B]: one value would be spread over the batch without a word."""
+    if tuple(error.shape) != (batch,):
+        raise EmosymError(
+            "diffusion.bad-error",
+            f"{who}.error: expected [{batch}], one value a sample, got {list(error.shape)}",
+            hint="take the mean over all dimensions but the first",
+        )
+
+
 def check_sampling(
     batch: int,
     generators: Sequence[torch.Generator],

@@ -97,9 +97,8 @@ class SqlBank(Bank[SqlConfig]):
     def _begin(self) -> Iterator[Connection]:
         """A transaction; what goes wrong in the database becomes an error that names it."""
         file = self._database.file
-        if (
-            self._ready and file is not None and not file.exists()
-        ):  # SQLite would go on in a file without a name
+        # SQLite would go on in a file without a name.
+        if self._ready and file is not None and not file.exists():
             raise EmosymError("memory.gone", f"{self._where} was deleted while the run used it", hint=_HINT)
         try:
             with self._engine.begin() as connection:
@@ -172,10 +171,8 @@ _HINT = "restore a copy of the database, or start the run again in a new folder"
 
 
 def _database_error(database: Database, error: DBAPIError) -> EmosymError:
-    where, names = (
-        database.name,
-        {one.__name__ for one in type(error.orig).__mro__},
-    )  # drivers raise subclasses
+    where = database.name
+    names = {one.__name__ for one in type(error.orig).__mro__}  # drivers raise subclasses
     # Hidden before it is cut: a secret may hold a line break.
     cause = (database.without_secrets(error.orig).strip() or type(error.orig).__name__).splitlines()[0]
     if "IntegrityError" in names:

@@ -64,16 +64,15 @@ def _missing(model: str, context: Context, error: Exception) -> EmosymError:
         why = first_line(error) if there else "config.json is missing"
         what = f"folder {path} holds no complete model ({why})"
         todo = "it needs config.json, *.safetensors and the processor's files, as save_pretrained writes them"
+    elif model.startswith((".", "~", "/")) or model.count("/") > 1:  # no id of a hub is written so
+        what = f"folder {model} was looked for in {Path(model).absolute().parent} and is not there"
+        todo = "set where it is now: --set backbone.params.model=DIR"
     else:
         what = f"model {model!r} is neither an alias, nor a folder, nor a hub id that can be reached{named}"
-        if model.startswith((".", "~", "/")) or model.count("/") > 1:  # which no id of a hub does
-            what = f"folder {model} was looked for in {Path(model).absolute().parent} and is not there"
         todo = (
             f"download it once where there is a network (`{_download(model)}`) "
             "and set backbone.params.model to DIR"
         )
-        if what.startswith("folder"):
-            todo = "set where it is now: --set backbone.params.model=DIR"
     return EmosymError("backbone.missing-model", what, hint=todo)
 
 

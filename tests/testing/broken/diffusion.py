@@ -50,6 +50,12 @@ class OneLoss(Losing):
         return super().changed(latents, condition, generator, weights).mean()
 
 
+class SpreadLoss(Losing):
+    def changed(self, latents: Any, condition: Any, generator: Any, weights: Any) -> Tensor:
+        one = super().changed(latents, condition, generator, None).mean()
+        return one.expand(len(latents)) if weights is None else one * weights
+
+
 class OneTime(Losing):
     def changed(self, latents: Any, condition: Any, generator: Any, weights: Any) -> Tensor:
         return super().changed(latents, condition, torch.Generator().manual_seed(0), weights)
@@ -274,6 +280,7 @@ BROKEN = {
     "diffusion.latents": suite(MeanPicture),
     "diffusion.pixels": suite(AnySize),
     "diffusion.loss": suite(OneLoss),
+    "diffusion.loss-batch": suite(SpreadLoss),
     "diffusion.loss-deterministic": suite(OneTime),
     "diffusion.loss-weights": suite(Unweighted),
     "diffusion.loss-reaches-vectors": suite(CutLoss),

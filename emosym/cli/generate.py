@@ -68,6 +68,7 @@ def generate(
     """Generate pictures that evoke an emotion, or a mixture of several."""
     weights = parse_mixture(mixture) if mixture is not None else None
     from emosym.request import PROMPT, Request
+    from emosym.toolkit.files import file_name
 
     request = Request(emotion, weights, image, number, prompt or PROMPT, seed, steps, guidance, strength)
     loaded = load_system(context, system, sets, device, precision, trust_remote_code, generate=True)
@@ -79,7 +80,7 @@ def generate(
         wanted = {"image": image.name}
     for picture in pictures:
         emotions = list(weights) if weights else [loaded.labels.names[picture.label]]
-        print(save_png(out, "-".join([*emotions, str(picture.seed)]), picture, wanted))
+        print(save_png(out, f"{file_name('-'.join(emotions))}-{picture.seed}", picture, wanted))
 
 
 def parse_mixture(text: str) -> dict[str, float]:

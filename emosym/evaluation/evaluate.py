@@ -17,7 +17,7 @@ from emosym.contracts import Evidence, Metric, Sample
 from emosym.report.numbers import RESERVED
 from emosym.report.sheet import by_label, contact_sheet
 from emosym.system import System
-from emosym.toolkit import write_json
+from emosym.toolkit import file_name, write_json
 
 Metrics = Sequence[tuple[RegisteredComponent, Metric]]
 GENERATION_SEED = 90_000
@@ -118,7 +118,7 @@ def save_images(
     counts: dict[int, int] = {}
     for image, label in zip(images, labels, strict=True):
         number = counts[label] = counts.get(label, -1) + 1
-        image.save(folder / f"{names[label]}-{number:03d}.png")
+        image.save(folder / f"{file_name(names[label])}-{number:03d}.png")
 
 
 def evaluate_system(

@@ -1,6 +1,7 @@
 from .adapters import differences as differences, load_state as load_state
 from .dtypes import DTYPES as DTYPES, choose_dtype as choose_dtype
 from .files import (
+    file_name as file_name,
     json_text as json_text,
     megabytes as megabytes,
     read_json_lines as read_json_lines,

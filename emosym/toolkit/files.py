@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +18,9 @@ from emosym_registry import EmosymError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What a full disk and a spent quota say."""
+LONGEST = 160
+"""Bytes of a name's stem, which leaves room for numbers and endings below the 255 of most file systems."""
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
 @contextmanager
@@ -42,6 +47,29 @@ def written_whole(path: Path, size: int = 0) -> Iterator[Path]:
             _remove(old)
     except OSError as error:
         raise _explained(path, size, error) from error
+
+
+def file_name(text: str) -> str:
+    """Any text as one file's name that stays in its folder: what means something in a path is written ``%2F``.
+
+    Different texts have different names. ``urllib.parse.unquote`` gives the text back, but for an empty one (``%``) and
+    for one of more than :data:`LONGEST` bytes, which is cut and ends in its own hash.
+    """
+    name = "".join(
+        _escaped(c) if c in '%/\\:*?"<>|' or not (c.isprintable() or c == " ") else c for c in text
+    )
+    if name[:1] in (".", " ", "-", "~") or _RESERVED.match(name):
+        name = _escaped(name[0]) + name[1:]
+    if name[-1:] in (".", " "):
+        name = name[:-1] + _escaped(name[-1])
+    if len(name.encode()) > LONGEST:
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return f"{name.encode()[: LONGEST - 17].decode(errors='ignore')}%{digest}"
+    return name or "%"
+
+
+def _escaped(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
 
 
 def _explained(path: Path, size: int, error: OSError) -> EmosymError:

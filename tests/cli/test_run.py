@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from ruamel.yaml import YAML
+
+from emosym.evaluation.evaluate import save_images
+from emosym.spec.text import block
 
 from .conftest import Command, Outcome, install
 
@@ -141,6 +146,24 @@ def test_the_same_seed_gives_the_same_bytes_with_the_recipe_inside(
     with Image.open(tmp_path / "a" / "awe-4.png") as picture:
         recipe = json.loads(picture.text["emosym"])
     assert {"emotion": "awe", "prompt": "a {emotion} street", "seed": 4}.items() <= recipe.items()
+
+
+def test_a_label_of_a_saved_system_never_leads_out_of_the_folder_given(
+    smoke: tuple[Path, Outcome], emosym: Command, tmp_path: Path
+) -> None:
+    system = Path(shutil.copytree(smoke[0] / "system", tmp_path / "system"))
+    labels = [str(tmp_path / "outside"), "../../up", "..", "a\\b", "joy/delight", "x" * 300, "new\nline", ""]
+    spec = YAML(typ="safe", pure=True).load(system / "spec.yaml")
+    (system / "spec.yaml").write_text(block(spec | {"labels": labels}))
+    before = set(tmp_path.rglob("*"))
+    out = tmp_path / "a" / "b" / "out"
+    for wanted in (("--emotion", labels[0]), ("--mixture", "../../up=0.5,..=0.5")):
+        words = ("--steps", 1, "--system", system, "--out", out, "--device", "cpu")
+        assert emosym("generate", *wanted, *words).status == 0
+    save_images([Image.new("RGB", (4, 4))] * len(labels), range(len(labels)), labels, out / "images")
+    made = {path for path in set(tmp_path.rglob("*")) - before if path.is_file()}
+    assert {path.parent for path in made} == {out, out / "images"}
+    assert len(made) == 2 + len(labels)
 
 
 def test_a_photo_decides_the_emotion_and_the_name(

@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import resource
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from typing import Any
 
 from emosym_registry import EmosymError
 
+from emosym.experiment import git
 from emosym.spec import Resolved
 from emosym.toolkit import write_json
 
@@ -110,7 +110,7 @@ def provenance(plugins: Mapping[str, str], **more: Any) -> dict[str, Any]:
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "versions": {name: _version(name) for name in names},
         "plugins": dict(plugins),
-        "git": {"commit": _git("rev-parse", "HEAD"), "dirty": bool(_git("status", "--porcelain"))},
+        "git": git.state(),
         "machine": {
             "python": platform.python_version(),
             "system": platform.platform(),
@@ -127,14 +127,6 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _git(*words: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *words], capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 def peak_memory_bytes() -> int:

@@ -28,6 +28,9 @@ LOADING_ERRORS: tuple[type[Exception], ...] = (
 )
 """What diffusers, transformers, safetensors and torch raise for files that are missing, damaged or of another
 kind."""
+STOCK_ATTENTION = ("sdpa", "eager", "flex_attention")
+STOCK_EXPERTS = ("eager", "grouped_mm", "batched_mm")
+"""What transformers brings; it looks for every other name among the kernels of the hub, and runs what it finds."""
 _log = logging.getLogger("emosym.weights")
 _TORN = "PytorchStreamReader", "unexpected EOF", "storage has wrong byte size"
 
@@ -103,6 +106,32 @@ def broken_weights(
             hint="delete that file and download it again",
         )
     return None
+
+
+def refuse_hub_code(kind: str, where: str, described: Any) -> None:
+    """Refuse a model whose ``described`` configuration (JSON as Python has it) would run code of the hub.
+
+    That is a kernel in place of an attention or of experts, anywhere in it, or ``trust_remote_code``, which only the
+    command line can give. Errors: ``KIND.untrusted-code``.
+    """
+    if isinstance(described, list):
+        for one in described:
+            refuse_hub_code(kind, where, one)
+    if not isinstance(described, Mapping):
+        return
+    for key, value in described.items():
+        name = str(key).removeprefix("_").removesuffix("_internal")
+        stock = {"attn_implementation": STOCK_ATTENTION, "experts_implementation": STOCK_EXPERTS}.get(name)
+        named = list(value.values()) if isinstance(value, Mapping) else [value]
+        foreign = [one for one in named if one and one not in stock] if stock else []
+        if foreign or (name in ("trust_remote_code", "use_kernels", "kernel_config") and value):
+            raise EmosymError(
+                f"{kind}.untrusted-code",
+                f"{where}: its configuration asks for {key}: {foreign[0] if foreign else value}, code of the hub that "
+                "would run on this machine",
+                hint=f"take {key} out of its configuration; transformers' own code needs none",
+            )
+        refuse_hub_code(kind, where, value)
 
 
 def check_complete(kind: str, where: str, info: Mapping[str, Any]) -> None:

@@ -15,10 +15,10 @@ from emosym_registry import EmosymError
 from emosym_registry.errors import first_line
 from huggingface_hub.constants import is_offline_mode
 from pydantic import ValidationError
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PretrainedConfig
 from transformers.utils import logging as transformers_logging
 
-from emosym.toolkit import LOADING_ERRORS, broken_weights, check_complete, quiet
+from emosym.toolkit import LOADING_ERRORS, broken_weights, check_complete, quiet, refuse_hub_code
 from emosym_diffusion.config import SamplingDefaults
 
 DEFAULTS_FILE = "emosym.json"
@@ -154,8 +154,17 @@ class PipelineFolder:
     def text_encoder(self, component: str, cls: Any) -> Any:
         """The text encoder in the subfolder ``component``, of the transformers class ``cls``; pickles are
         opened for tensors alone."""
+        self.refuse_code(component)
         options = {"subfolder": component, "dtype": self.dtype, "weights_only": True}
         return self._weights(component, lambda: self._open(cls, **options))
+
+    def refuse_code(self, component: str) -> None:
+        """Refuse a text encoder whose config.json names code of the hub."""
+        described, _ = self._read(
+            component,
+            lambda: PretrainedConfig.get_config_dict(self.path, subfolder=component, **self._where),
+        )
+        refuse_hub_code("diffusion", f"{self.path}/{component}", described)
 
     def tokenizer(self, component: str) -> Any:
         """The tokenizer in the subfolder ``component``; code of its own never runs."""

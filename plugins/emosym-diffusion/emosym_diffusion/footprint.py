@@ -99,6 +99,8 @@ def skeleton(path: str, family: Family, dtype: torch.dtype) -> Skeleton:
             cls.from_config(folder.config(part, cls))
             for part, cls in zip(("unet", "vae"), classes, strict=True)
         )
+        for tower in family.towers:
+            folder.refuse_code(tower.encoder)
         encoders = tuple(
             tower.cls(AutoConfig.from_pretrained(path, subfolder=tower.encoder, local_files_only=True))
             for tower in family.towers

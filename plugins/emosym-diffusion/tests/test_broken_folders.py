@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -232,3 +233,12 @@ def test_offline_a_hub_id_says_what_to_download_and_where_to_put_it(refused, mon
     )
     assert "hf download nobody/nothing --local-dir models/nothing" in str(error)
     assert "model: models/nothing" in str(error)
+
+
+def test_a_text_encoder_that_names_a_kernel_of_the_hub_is_refused(copied, refused):
+    path = copied()
+    file = path / "text_encoder" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"_attn_implementation": "owner/kernel"}))
+    error = refused("sd", path)
+    assert error.id == "diffusion.untrusted-code"
+    assert "owner/kernel" in error.message

@@ -15,6 +15,8 @@ _USER = re.compile(r"^[^/]*//[^:/]*:(?P<password>[^@]*)@")
 _CONFIDENTIAL = re.compile(r"password|passwd|pwd|secret|scram", re.IGNORECASE)
 """Keys of a query that hold what ``user:password@`` does."""
 _MARK, _MARKED = r"{secret \1}", re.compile(r"\{secret (\w+)\}", re.ASCII)
+ALLOWED = "EMOSYM_SECRETS"
+"""The environment variable in which the user names what a spec may read of the environment."""
 _ASK = "write {secret:NAME}, which is the environment variable NAME when the bank opens"
 
 
@@ -46,8 +48,20 @@ def fill(part: str, values: Mapping[str, str], run: str) -> str:
 
 
 def secrets(url: str) -> dict[str, str]:
-    """The variables that ``url`` names, with their values; ``memory.missing-secret`` where one is not set."""
+    """The variables that ``url`` names, with their values.
+
+    Errors: ``memory.secret-not-allowed`` where the user has not named one in :data:`ALLOWED`, for the URL may be somebody
+    else's and send it anywhere; ``memory.missing-secret`` where one is not set.
+    """
     names = list(dict.fromkeys(_SECRET.findall(url)))
+    allowed = [name.strip() for name in os.environ.get(ALLOWED, "").split(",") if name.strip()]
+    refused = [name for name in names if name not in allowed]
+    if refused:
+        raise EmosymError(
+            "memory.secret-not-allowed",
+            f"memory url {url!r} asks for {', '.join(refused)} of the environment, which {ALLOWED} does not allow",
+            hint=f"if that host may have it: export {ALLOWED}={','.join(dict.fromkeys([*allowed, *refused]))}",
+        )
     missing = [name for name in names if not os.environ.get(name)]
     if missing:
         what = "variable" if len(missing) == 1 else "variables"

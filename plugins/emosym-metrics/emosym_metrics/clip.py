@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from emosym.contracts import Context
-from emosym.toolkit import holds_code, is_torn
+from emosym.toolkit import holds_code, is_torn, refuse_hub_code
 
 
 def locate(model: str, context: Context) -> str:
@@ -48,14 +48,29 @@ def load_clip(
             "model.no-weights", f"open_clip model {name} needs its weights named", hint=f"pretrained: {tags}"
         )
     try:
+        _refuse_code(f"open_clip model {model!r}", open_clip.get_model_config(name))
         # open_clip draws weights before it reads them; the run's random numbers are not for that.
         with torch.random.fork_rng(devices=[]):
             loaded, transform = open_clip.create_model_from_pretrained(
                 name, None if ":" in name else pretrained, weights_only=True
             )
+    except EmosymError:
+        raise
     except Exception as error:  # open_clip, the hub and torch each raise their own
         raise _explained(model, name, error) from error
     return loaded.float().eval().requires_grad_(False), transform, name
+
+
+def _refuse_code(who: str, described: Any) -> None:
+    """open_clip hands what its configuration says of a tokenizer to transformers, ``trust_remote_code`` too, and takes a
+    text tower of transformers with whatever that one's own configuration says."""
+    refuse_hub_code("model", who, described)
+    tower = ((described or {}).get("text_cfg") or {}).get("hf_model_name")
+    if tower:
+        from transformers import PretrainedConfig
+
+        own, _ = PretrainedConfig.get_config_dict(tower)
+        refuse_hub_code("model", who, {**own, "trust_remote_code": own.get("auto_map")})
 
 
 def _explained(model: str, name: str, error: Exception) -> EmosymError:

@@ -12,6 +12,7 @@ import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
+from emosym_metrics.clip import load_clip
 from emosym_metrics.config import ImageClassifierConfig, OpenClipJudgeConfig
 from emosym_metrics.judges.image_classifier import ImageClassifierJudge
 from emosym_metrics.judges.labels import select
@@ -123,6 +124,47 @@ def test_a_classifiers_pickle_that_holds_code_is_not_run(
         _classifier(folder)
     assert caught.value.id == "model.unsafe-pickle"
     assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"attn_implementation": "owner/kernel"},
+        {"backbone_config": {"_attn_implementation": {"": "owner/kernel@v1"}}},
+    ],
+)
+def test_a_classifier_that_names_a_kernel_of_the_hub_is_refused(
+    classifier_folder: Path, tmp_path: Path, named: dict[str, object]
+) -> None:
+    folder = shutil.copytree(classifier_folder, tmp_path / "resnet")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | named))
+    with pytest.raises(EmosymError, match="owner/kernel.*, code of the hub") as caught:
+        _classifier(folder)
+    assert caught.value.id == "model.untrusted-code"
+
+
+def test_a_clip_whose_tokenizer_brings_code_is_refused(clip_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(clip_folder, tmp_path / "clip")
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    config["model_cfg"]["text_cfg"]["tokenizer_kwargs"] = {"trust_remote_code": True}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    with pytest.raises(EmosymError, match="trust_remote_code") as caught:
+        load_clip(str(folder), None, _context("open-clip"))
+    assert caught.value.id == "model.untrusted-code"
+
+
+def test_a_clip_whose_text_tower_brings_code_is_refused(clip_folder: Path, tmp_path: Path) -> None:
+    folder, tower = shutil.copytree(clip_folder, tmp_path / "clip"), tmp_path / "tower"
+    tower.mkdir()
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    config["model_cfg"]["text_cfg"] = {"hf_model_name": str(tower), "hf_tokenizer_name": str(tower)}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    for own in ({"_attn_implementation": "owner/kernel"}, {"auto_map": {"AutoModel": "code.Evil"}}):
+        (tower / "config.json").write_text(json.dumps({"model_type": "bert", **own}))
+        with pytest.raises(EmosymError) as caught:
+            load_clip(str(folder), None, _context("open-clip"))
+        assert caught.value.id == "model.untrusted-code"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 from transformers.utils.import_utils import is_kernels_available
 
 from emosym.contracts import Context
-from emosym.toolkit import check_complete, choose_dtype, quiet
+from emosym.toolkit import check_complete, choose_dtype, quiet, refuse_hub_code
 from emosym_vlm.config import BackboneConfig
 from emosym_vlm.failures import LOADING, downloaded, explained
 from emosym_vlm.placing import check_on_device, placement, settle
@@ -61,8 +61,10 @@ def load(config: BackboneConfig, context: Context, families: Sequence[str]) -> t
     options = {"local_files_only": config.local_files_only, "trust_remote_code": context.trust_remote_code}
     try:
         declared = AutoConfig.from_pretrained(path, **options)
+        described, _ = PretrainedConfig.get_config_dict(path, **options)
     except LOADING as error:
         raise explained(config.model, context, error) from error
+    refuse_hub_code("backbone", config.model, described)
     _check_family(declared, config.model, context, families)
     processor = load_processor(path, config, context, declared, options)
     model = _read_weights(path, config, context, options)

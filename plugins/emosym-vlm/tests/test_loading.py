@@ -116,6 +116,16 @@ def test_weights_without_a_place_are_told_of(copy, context, caplog):
     assert "1 weights in its files have no place in the model, such as" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "named",
+    [{"experts_implementation": "owner/kernel"}, {"vision_config": {"_attn_implementation": "owner/kernel"}}],
+)
+def test_a_config_that_names_a_kernel_of_the_hub_is_refused(named, copy, context):
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | named))
+    assert "owner/kernel" in refused(copy, context, "backbone.untrusted-code").message
+
+
 def test_a_folder_without_weights_is_named(copy, context):
     (copy / "model.safetensors").unlink()
     error = refused(copy, context, "backbone.missing-model")

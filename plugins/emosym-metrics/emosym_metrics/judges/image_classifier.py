@@ -10,10 +10,10 @@ from emosym_registry import EmosymError
 from emosym_registry.errors import first_line
 from PIL import Image
 from torch import Tensor, nn
-from transformers import AutoImageProcessor, AutoModelForImageClassification
+from transformers import AutoImageProcessor, AutoModelForImageClassification, PretrainedConfig
 
 from emosym.contracts import Context, Judge
-from emosym.toolkit import hash_tensors, holds_code
+from emosym.toolkit import hash_tensors, holds_code, refuse_hub_code
 from emosym_metrics.clip import device_of, unsafe_pickle
 from emosym_metrics.config import ImageClassifierConfig
 from emosym_metrics.judges.labels import select
@@ -34,10 +34,14 @@ class ImageClassifierJudge(Judge[ImageClassifierConfig]):
             "trust_remote_code": context.trust_remote_code,
         }
         try:
+            described, _ = PretrainedConfig.get_config_dict(path, **options)
+            refuse_hub_code("model", f"judge image-classifier: {config.model!r}", described)
             self.processor: Any = AutoImageProcessor.from_pretrained(path, **options)
             self.model: Any = AutoModelForImageClassification.from_pretrained(
                 path, dtype=torch.float32, weights_only=True, **options
             )
+        except EmosymError:
+            raise
         except Exception as error:  # transformers and the hub raise several
             if holds_code(error):
                 raise unsafe_pickle(f"judge image-classifier: {config.model!r}") from error

@@ -17,7 +17,7 @@ from emosym.experiment.smoke import limited
 from emosym.report.sheet import by_label, contact_sheet
 from emosym.spec.model import STAGES
 from emosym.system import System
-from emosym.toolkit import write_json, written_whole
+from emosym.toolkit import read_json, write_json, written_whole
 
 
 def finish(
@@ -47,7 +47,7 @@ def finish(
     for name in STAGES:
         path = run.path / "evaluation" / f"{name}.json"
         if path.exists():
-            stages[name] = scalars(json.loads(path.read_text(encoding="utf-8")))
+            stages[name] = scalars(read_json(path))
     if parts.memory is not None and "unify" in done:
         write_ledger(parts.memory, run.path / "ledger.jsonl")
         originals = [

@@ -4,6 +4,7 @@ from .files import (
     file_name as file_name,
     json_text as json_text,
     megabytes as megabytes,
+    read_json as read_json,
     read_json_lines as read_json_lines,
     write_json as write_json,
     written_whole as written_whole,

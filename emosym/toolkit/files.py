@@ -20,6 +20,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 """What a full disk and a spent quota say."""
 LONGEST = 160
 """Bytes of a name's stem, which leaves room for numbers and endings below the 255 of most file systems."""
+LARGEST = 100_000_000
+"""Bytes a JSON file may have."""
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
@@ -111,6 +113,27 @@ def write_json(path: Path, value: Any) -> None:
 def json_text(value: Any) -> str:
     """JSON as :func:`write_json` writes it, for a file in a folder that is itself written whole."""
     return json.dumps(value, indent=2, default=_plain) + "\n"
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; no more of it than :data:`LARGEST` bytes is read.
+
+    Errors: ``files.too-large``; what the system says as OSError, and ValueError where it is no JSON.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a file", str(path))
+    with path.open("rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise EmosymError(
+            "files.too-large",
+            f"{path}: a JSON file may have {megabytes(LARGEST)}, this one has {megabytes(path.stat().st_size)}",
+            hint="is it the right file?",
+        )
+    try:
+        return json.loads(data.decode("utf-8-sig"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:

@@ -19,14 +19,16 @@ unexport PYTHONDONTWRITEBYTECODE
 # Test files run side by side, each process on one thread: small tensors gain nothing from a second.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help setup demo test test-all lint bench docs
+.PHONY: help setup demo test test-all lint audit bench faults docs
 
 help:
 	@echo "make demo      train, evaluate and report the embedded example (about ten minutes, no GPU, no download)"
 	@echo "make test      lint, then every test but the slow ones"
 	@echo "make test-all  lint, then every test"
 	@echo "make lint      ruff, mypy, import-linter"
+	@echo "make audit     known faults of the pinned packages (asks the network)"
 	@echo "make bench     how fast this machine renders, reads and paints"
+	@echo "make faults    kill, starve and fuzz runs for a quarter of an hour, and write docs/reliability.md"
 	@echo "make docs      build the documentation into site/"
 
 setup: $(INSTALLED)
@@ -55,8 +57,16 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Known faults of what is installed; asks the network.
+audit: $(INSTALLED)
+	$(BIN)/uv tool run pip-audit --requirement requirements.lock --no-deps --disable-pip
+
 bench: $(INSTALLED)
 	$(KEEP_MEMORY) $(BIN)/python tests/bench.py
+
+# Hundreds of killed, starved and fuzzed runs; writes docs/reliability.md.
+faults: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults
 
 docs: $(INSTALLED)
 	$(BIN)/mkdocs build --strict --quiet

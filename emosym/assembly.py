@@ -16,6 +16,7 @@ from emosym_registry.errors import capped, first_line, plural
 
 from emosym.contracts import Context, LabelSet
 from emosym.judges import refuse_shared_judge
+from emosym.processes import is_first, of_another
 
 if TYPE_CHECKING:
     from emosym.contracts import (
@@ -71,6 +72,7 @@ class Builder:
         registry: Registry,
         *,
         run: Path | None = None,
+        run_id: str = "",
         device: torch.device,
         precision: str,
         trust_remote_code: bool = False,
@@ -82,6 +84,7 @@ class Builder:
             device=device,
             dtype=dtype,
             run=run,
+            run_id=run_id,
             aliases=registry.folders,
             trust_remote_code=trust_remote_code,
         )
@@ -118,6 +121,9 @@ class Builder:
         except EmosymError:
             raise
         except Exception as error:
+            if of_another(error):
+                what = "another process of the run has failed, and this one ends with it"
+                raise EmosymError("processes.other-failed", what, hint="see its message") from error
             owners = {id(component): path for path, component in self.built.items()}
             frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
             for frame in reversed(frames):
@@ -187,7 +193,7 @@ def build_parts(builder: Builder, *, training: bool = True) -> ExperimentParts:
         text_encoder=builder.optional("text_encoder"),
         rewards=build_rewards(builder),
         reinforcer=builder.optional("reinforcer"),
-        memory=builder.optional("memory"),
+        memory=builder.optional("memory") if is_first() else None,
         judges=judges,
         metrics=metrics,
     )
@@ -214,9 +220,9 @@ def check_data(dataset: Dataset, name: str) -> None:
     """Refuse unsound data with all its problems at once."""
     problems = dataset.problems()
     if problems:
-        shown = "\n".join(f"  {line}" for line in capped(problems, "problem"))
+        shown = "\n".join(f"  {line}" for line in capped(problems))
         raise EmosymError(
             "data.unsound",
-            f"data {name!r} has {plural(len(problems), "problem")}:\n{shown}",
+            f"data {name!r} has {plural(len(problems), 'problem')}:\n{shown}",
             hint="mend these, then run: emosym data check",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from emosym_registry import EmosymError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from emosym.contracts import AdaptedModule
@@ -74,10 +75,11 @@ def _learns(module: nn.Module) -> bool:
 
 @dataclass(frozen=True)
 class SavedFacts:
-    """What ``system.json`` says: ``text_width`` W and the plugin API's version."""
+    """What ``system.json`` says: ``text_width`` W, the plugin API's version, and the sha256 of each file of weights."""
 
     text_width: int
     api_version: str
+    files: Mapping[str, str]
 
 
 def find_saved(folder: Path) -> tuple[Path, SavedFacts]:
@@ -89,7 +91,9 @@ def find_saved(folder: Path) -> tuple[Path, SavedFacts]:
         path = place / "system.json"
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
-            return place, SavedFacts(int(facts["text_width"]), str(facts["api_version"]))
+            return place, SavedFacts(
+                int(facts["text_width"]), str(facts["api_version"]), dict(facts.get("files") or {})
+            )
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
@@ -107,12 +111,32 @@ def find_saved(folder: Path) -> tuple[Path, SavedFacts]:
     )
 
 
-def write_state(folder: Path, parts: State) -> None:
-    """``<part>.safetensors`` in an existing folder for each part with tensors."""
+def write_state(folder: Path, parts: State) -> dict[str, str]:
+    """``<part>.safetensors`` in an existing folder for each part with tensors; the sha256 of each file.
+
+    Errors: ``training.not-finite`` for a tensor with NaN or infinity, before anything is written.
+    """
+    refuse_not_finite(parts)
+    files = {}
     for name, tensors in parts.items():
         if tensors:
             # Through Python and not safetensors' own writer, whose errors do not say what the system said.
-            (folder / f"{name}.safetensors").write_bytes(save(dict(tensors)))
+            content = save(dict(tensors))
+            (folder / f"{name}.safetensors").write_bytes(content)
+            files[f"{name}.safetensors"] = hashlib.sha256(content).hexdigest()
+    return files
+
+
+def refuse_not_finite(parts: State) -> None:
+    """Weights with NaN or infinity are worth nothing, and nothing that is saved is overwritten with them."""
+    for part, tensors in parts.items():
+        for name, value in tensors.items():
+            if value.is_floating_point() and not bool(value.isfinite().all()):
+                raise EmosymError(
+                    "training.not-finite",
+                    f"{part}/{name} is not finite, so nothing of it is saved",
+                    hint="lower the learning rate, or use --precision fp32; what was saved before is untouched",
+                )
 
 
 def size_of(parts: State) -> int:
@@ -120,12 +144,19 @@ def size_of(parts: State) -> int:
     return sum(value.nbytes for tensors in parts.values() for value in tensors.values())
 
 
-def read_state(folder: Path) -> dict[str, dict[str, Tensor]]:
-    """The tensors that :func:`write_state` wrote; a damaged file is an error that names it."""
+def read_state(folder: Path, files: Mapping[str, str] | None = None) -> dict[str, dict[str, Tensor]]:
+    """The tensors that :func:`write_state` wrote; a damaged file is an error that names it.
+
+    ``files`` are the sha256 that it gave: a file that is another one is damaged too, and one that is not there is for
+    :func:`spread` to miss.
+    """
     parts = {}
     for path in sorted(folder.glob("*.safetensors")):
         try:
-            parts[path.stem] = load_file(path)
+            content = path.read_bytes()
+            if files and files.get(path.name, "") not in ("", hashlib.sha256(content).hexdigest()):
+                raise SafetensorError("it is not the file that was saved (another sha256)")
+            parts[path.stem] = load(content)
         except (SafetensorError, OSError) as error:
             raise _damaged(path, error) from error
     return parts

@@ -176,7 +176,8 @@ class System:
 
     def _reading(self, id: str, probabilities: Sequence[float]) -> Reading:
         named = dict(zip(self.labels.names, probabilities, strict=True))
-        positive = sum(p for i, p in enumerate(probabilities) if self.labels.positive(i))
+        signed = self.labels.signed
+        positive = sum(p for i, p in enumerate(probabilities) if self.labels.positive(i)) if signed else None
         return Reading(id, max(named, key=named.__getitem__), named, positive)
 
     # ---- generation
@@ -255,8 +256,8 @@ class System:
         with written_whole(folder, size_of(parts)) as partial:
             partial.mkdir(parents=True)
             self.resolved.save(partial, qualified=True)
-            (partial / "system.json").write_text(json_text(facts), encoding="utf-8")
-            write_state(partial, parts)
+            files = write_state(partial, parts)
+            (partial / "system.json").write_text(json_text({**facts, "files": files}), encoding="utf-8")
         return folder
 
     @classmethod
@@ -284,7 +285,7 @@ class System:
         resolved = load_spec(folder / "spec.yaml", registry=registry, sets=sets, use=(*parts, *also))
         builder = _builder(resolved, registry, device, precision, trust_remote_code)
         system = cls.assemble(builder, text_width=facts.text_width)
-        state = read_state(folder)
+        state = read_state(folder, facts.files)
         if not generate:
             state = {name: tensors for name, tensors in state.items() if name not in PAINTING}
         system.load_state(state)

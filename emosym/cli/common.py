@@ -131,9 +131,20 @@ def load_system(
     return system
 
 
+def _is_smoke(run: Path) -> bool:
+    """Whether a run only looked whether its spec runs at all."""
+    import json
+
+    try:
+        return bool(json.loads((run / "summary.json").read_text(encoding="utf-8")).get("smoke"))
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
 def saved_runs() -> list[Path]:
-    """Run folders under ``runs/`` that hold a system, the newest last."""
+    """Run folders under ``runs/`` that hold a system that was trained, the newest last; no smoke runs."""
     systems = sorted(RUNS.glob("*/system")) if RUNS.is_dir() else []
+    systems = [path for path in systems if not _is_smoke(path.parent)]
     return [path.parent for path in sorted(systems, key=lambda path: (path.stat().st_mtime, path))]
 
 

@@ -41,19 +41,29 @@ def check(
     labels: Annotated[
         str, typer.Option("--labels", help="Label set of --folder: mikels-8, binary, or names with commas.")
     ] = ("mikels-8"),
+    index: Annotated[
+        Path | None,
+        typer.Option(
+            "--index",
+            metavar="FILE",
+            help="Write what is there as JSON lines: id, split, label, image, size.",
+        ),
+    ] = None,
     sets: SetOption = None,
 ) -> None:
     """List everything that is wrong with data, before a run would stumble over it."""
 
+    if index is not None and len(folder or ()) > 1:
+        raise EmosymError("cli.what-to-check", "--index is for one dataset, and several are named")
     if (spec is None) == (not folder):
         raise EmosymError(
             "cli.what-to-check", "nothing to check, or two things", hint="give a SPEC or --folder DIR"
         )
     found = 0
     if spec is not None:
-        found += _report(*_from_spec(context, spec, sets))
+        found += _report(*_from_spec(context, spec, sets), index)
     for path in folder or ():
-        found += _report(*_from_folder(context, path, layout, labels))
+        found += _report(*_from_folder(context, path, layout, labels), index)
     if found:
         print(
             f"error: {found} problem{'s' if found > 1 else ''} found; mend the files and check again",
@@ -103,7 +113,28 @@ def guess_layout(path: Path) -> str:
     )
 
 
-def _report(name: str, dataset: Dataset, labels: LabelSet) -> int:
+def write_index(file: Path, dataset: Dataset, labels: LabelSet) -> None:
+    """One JSON object a sample, whole or not at all; ``image`` is a path, or null where the picture is in a database."""
+    import json
+
+    from emosym.contracts import SPLITS, picture_size
+    from emosym.toolkit import written_whole
+
+    with written_whole(file) as partial, partial.open("w", encoding="utf-8") as lines:
+        for split in SPLITS:
+            for sample in dataset.split(split):
+                source = sample.images[sample.target_image]
+                line = {
+                    "id": sample.id,
+                    "split": split,
+                    "label": None if sample.label is None else labels.names[sample.label],
+                    "image": str(source) if isinstance(source, Path) else None,
+                    "size": picture_size(source),
+                }
+                lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _report(name: str, dataset: Dataset, labels: LabelSet, index: Path | None) -> int:
     """Print the problems on stderr, or what is there; returns how many problems there are."""
     problems = dataset.problems()
     for problem in problems:
@@ -112,10 +143,13 @@ def _report(name: str, dataset: Dataset, labels: LabelSet) -> int:
         return len(problems)
     from emosym.contracts import SPLITS
 
-    sizes = {split: dataset.split(split) for split in SPLITS}
+    sizes, facts = {split: dataset.split(split) for split in SPLITS}, dataset.facts()
     print(f"ok: {name}: " + ", ".join(f"{split} {len(samples)}" for split, samples in sizes.items()))
     counts: Counter[Any] = Counter(sample.label for sample in sizes["train"])
     print("train: " + ", ".join(f"{label} {counts[index]}" for index, label in enumerate(labels.names)))
-    for key, value in dataset.facts().items():
+    for key, value in facts.items():
         print(f"{key}: {value}")
+    if index is not None:
+        write_index(index, dataset, labels)
+        print(f"index: {index}")
     return 0

@@ -9,9 +9,16 @@ import traceback
 
 from emosym_registry import EmosymError
 
+INTERRUPTED, TERMINATED = 130, 75
+"""Exit statuses: Ctrl-C, and a temporary failure as schedulers understand it (``EX_TEMPFAIL``): run it again."""
+
 
 class StoppedError(Exception):
-    """The user pressed Ctrl-C; the message says how to go on."""
+    """Somebody stopped a run; the message says how to go on."""
+
+    def __init__(self, message: str, status: int = INTERRUPTED) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def report_failure(error: BaseException, *, debug: bool) -> int:
@@ -19,9 +26,9 @@ def report_failure(error: BaseException, *, debug: bool) -> int:
     if debug and not _is_usage(error):
         traceback.print_exception(error)
     if isinstance(error, StoppedError):
-        return _say(str(error), 130)
+        return _say(str(error), error.status)
     if isinstance(error, KeyboardInterrupt):
-        return _say("stopped", 130)
+        return _say("stopped", INTERRUPTED)
     if _is_usage(error):
         return _show_usage(error)
     if len(getattr(error, "problems", ())) > 1:

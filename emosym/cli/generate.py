@@ -68,7 +68,7 @@ def generate(
     """Generate pictures that evoke an emotion, or a mixture of several."""
     weights = parse_mixture(mixture) if mixture is not None else None
     from emosym.request import PROMPT, Request
-    from emosym.toolkit.files import file_name
+    from emosym.toolkit import file_name
 
     request = Request(emotion, weights, image, number, prompt or PROMPT, seed, steps, guidance, strength)
     loaded = load_system(context, system, sets, device, precision, trust_remote_code, generate=True)

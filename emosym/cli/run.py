@@ -19,7 +19,7 @@ from emosym.cli.common import (
     TrustOption,
     resolve,
 )
-from emosym.cli.failures import StoppedError
+from emosym.cli.failures import TERMINATED, StoppedError
 
 OutOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Run folder; runs/NAME by default.")
@@ -29,6 +29,13 @@ SmokeOption = Annotated[
     bool,
     typer.Option(
         "--smoke", help="Two steps of each stage and a tiny evaluation, into runs/NAME-smoke, made anew."
+    ),
+]
+ChangedDataOption = Annotated[
+    bool,
+    typer.Option(
+        "--changed-data",
+        help="With --resume: go on although samples or labels have changed since the run began.",
     ),
 ]
 TensorBoardOption = Annotated[
@@ -46,10 +53,12 @@ def run(
     device: DeviceOption = None,
     precision: PrecisionOption = None,
     trust_remote_code: TrustOption = False,
+    changed_data: ChangedDataOption = False,
     tensorboard: TensorBoardOption = False,
 ) -> None:
     """Run an experiment: every stage, the evaluation and the report."""
     where = {"device": device, "precision": precision, "trust_remote_code": trust_remote_code}
+    where |= {"changed_data": changed_data}
     _execute(context, spec, sets, out, tensorboard, smoke=smoke, resume=resume, **where)
 
 
@@ -64,11 +73,13 @@ def train(
     device: DeviceOption = None,
     precision: PrecisionOption = None,
     trust_remote_code: TrustOption = False,
+    changed_data: ChangedDataOption = False,
     tensorboard: TensorBoardOption = False,
 ) -> None:
     """Train single stages of an experiment; a later stage goes on from an earlier one with --resume."""
     _check_stages(stage)
     where = {"device": device, "precision": precision, "trust_remote_code": trust_remote_code}
+    where |= {"changed_data": changed_data}
     _execute(context, spec, sets, out, tensorboard, only=stage, smoke=smoke, resume=resume, **where)
 
 
@@ -90,6 +101,7 @@ def _execute(
     from emosym.cli.progress import show_progress
     from emosym.experiment.run import run_experiment
     from emosym.experiment.trackers import Tracker
+    from emosym.training.stopping import Terminated
 
     trackers = [Tracker("tensorboard")] if tensorboard else []
     try:
@@ -97,6 +109,8 @@ def _execute(
             summary = run_experiment(resolved, registry, folder, listeners=[progress, *trackers], **options)
     except KeyboardInterrupt:
         raise StoppedError(_how_to_resume(source, sets, folder, options)) from None
+    except Terminated:
+        raise StoppedError(_how_to_resume(source, sets, folder, options), TERMINATED) from None
     from emosym.cli.columns import tables_of
 
     print(tables_of(summary))

@@ -58,7 +58,7 @@ def as_dict(path: Path, reading: Reading) -> dict[str, object]:
     return {
         "image": str(path),
         "emotion": reading.emotion,
-        "positive": round(reading.positive, 6),
+        "positive": None if reading.positive is None else round(reading.positive, 6),
         "probabilities": probabilities,
     }
 
@@ -76,7 +76,9 @@ def _check_images(images: Sequence[Path]) -> None:
     if len(problems) == 1:
         raise problems[0]
     if problems:
-        raise EmosymError(problems[0].id, "\n  ".join(["unreadable images:", *capped((p.message for p in problems), "image")]))
+        raise EmosymError(
+            problems[0].id, "\n  ".join(["unreadable images:", *capped(p.message for p in problems)])
+        )
 
 
 def _print_table(images: Sequence[Path], readings: Sequence[Reading]) -> None:
@@ -84,5 +86,6 @@ def _print_table(images: Sequence[Path], readings: Sequence[Reading]) -> None:
     for path, reading in zip(images, readings, strict=True):
         ranked = sorted(reading.probabilities.items(), key=lambda item: -item[1])
         others = ", ".join(f"{name} {value:.2f}" for name, value in ranked[1:3])
-        rows.append((str(path), reading.emotion, f"{ranked[0][1]:.2f}", f"{reading.positive:.2f}", others))
+        positive = "" if reading.positive is None else f"{reading.positive:.2f}"
+        rows.append((str(path), reading.emotion, f"{ranked[0][1]:.2f}", positive, others))
     print(columns(("image", "emotion", "p", "positive", "next"), rows, numbers=(2, 3)))

@@ -42,6 +42,7 @@ from .sample import (
     Reading as Reading,
     Sample as Sample,
     open_image as open_image,
+    picture_size as picture_size,
 )
 from .states import LossTerms as LossTerms, States as States
 from .text_encoder import TextEncoder as TextEncoder

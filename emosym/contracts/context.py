@@ -43,6 +43,9 @@ class Context:
     token_widths: tuple[int, ...] = ()
     """The width of the vectors that each text encoder of the diffusion head takes, in the order of
     ``DiffusionHead.token_widths``: a fusion makes one tensor for each. Empty where nothing is painted."""
+    run_id: str = ""
+    """What tells this run from every other one, the same when it is resumed; empty outside a run. What outlives a process
+    keeps it, and refuses another."""
     kind: str = ""
     """The kind that the component is built as."""
     component: str = ""

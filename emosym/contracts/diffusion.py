@@ -89,7 +89,7 @@ class DiffusionHead(AdaptedModule[ConfigT]):
         on_step: Callable[[int, int], None] | None = None,
     ) -> Tensor:
         """Images float32 [B,3,H,W] in [0,1]; one generator a picture, so a picture does not depend on its batch.
-        None takes the defaults of the model's own config. ``init_image`` [B,3,H,W] in [-1,1] starts from a picture."""
+        None takes the defaults of the model's own config. ``init_image`` [B,3,H,W] in [-1,1] starts from a picture, of which ``strength`` 0 keeps all and 1 nothing."""
 
     @abstractmethod
     def fingerprint(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from emosym_registry import EmosymError
@@ -20,17 +20,25 @@ LABEL_SETS = {"mikels-8": MIKELS_8, "binary": ("negative", "positive")}
 POSITIVE = frozenset(
     {"amusement", "awe", "contentment", "excitement", "positive", "joy", "love", "happiness", "surprise"}
 )
+NEGATIVE = frozenset({"anger", "disgust", "fear", "sadness", "negative"})
+SIGNS = {"positive": True, "negative": False}
+"""How a label list says the sign of an emotion, and what it means."""
 
 
 @dataclass(frozen=True)
 class LabelSet:
-    """An ordered set of emotion names; a label is an index into ``names``."""
+    """An ordered set of emotion names; a label is an index into ``names``.
+
+    ``signs`` are by name whether an emotion is positive, for those that are no names of the field.
+    """
 
     names: tuple[str, ...]
+    signs: tuple[tuple[str, bool], ...] = ()
 
     @classmethod
-    def of(cls, value: str | list[str] | tuple[str, ...]) -> LabelSet:
-        """``"mikels-8"``, ``"binary"``, or a list of two or more different names."""
+    def of(cls, value: str | Sequence[str] | Mapping[str, str | None]) -> LabelSet:
+        """``"mikels-8"``, ``"binary"``, a list of two or more different names, or such names with their signs
+        (``{"happy": "positive", "tired": None}``)."""
         if isinstance(value, str):
             if value in LABEL_SETS:
                 return cls(LABEL_SETS[value])
@@ -40,7 +48,17 @@ class LabelSet:
                 hint='use "mikels-8", "binary" or a list of names',
             )
         names = tuple(value)
-        if len(names) < 2 or len(set(names)) != len(names):
+        folded = {name.casefold() for name in names}
+        if len(folded) == len(names) >= 2 and isinstance(value, Mapping):
+            wrong = {name: sign for name, sign in value.items() if sign is not None and sign not in SIGNS}
+            if wrong:
+                raise EmosymError(
+                    "spec.bad-labels",
+                    f"the sign of a label is positive, negative or null, got {wrong}",
+                    hint="such as {happy: positive, tired: null}",
+                )
+            return cls(names, tuple((name, SIGNS[sign]) for name, sign in value.items() if sign is not None))
+        if len(names) < 2 or len(folded) != len(names):
             raise EmosymError(
                 "spec.bad-labels", f"a label list needs two or more different names, got {some(names, 20)}"
             )
@@ -50,14 +68,36 @@ class LabelSet:
         return len(self.names)
 
     def index(self, name: str) -> int:
-        """Index of ``name``; an unknown name is an error that says what exists."""
+        """Index of ``name``, without regard to case; an unknown name is an error that says what exists."""
+        folded = [one.casefold() for one in self.names]
+        if name.casefold() in folded:
+            return folded.index(name.casefold())
         if name not in self.names:
             raise unknown("data.unknown-label", "emotion", name, self.names)
         return self.names.index(name)
 
-    def positive(self, index: int) -> bool:
-        """Whether the label at ``index`` is a positive emotion."""
-        return self.names[index] in POSITIVE
+    def positive(self, index: int) -> bool | None:
+        """Whether the label at ``index`` is a positive emotion; None where nobody has said so."""
+        name = self.names[index]
+        folded = name.casefold()
+        return dict(self.signs).get(
+            name, True if folded in POSITIVE else False if folded in NEGATIVE else None
+        )
+
+    @property
+    def signed(self) -> bool:
+        """Whether the sign of every emotion is known."""
+        return all(self.positive(index) is not None for index in range(len(self)))
+
+    def require_signs(self, who: str) -> None:
+        """Refuse emotions of unknown sign: ``spec.unknown-sign``."""
+        unknown = [name for index, name in enumerate(self.names) if self.positive(index) is None]
+        if unknown:
+            raise EmosymError(
+                "spec.unknown-sign",
+                f"{who} needs to know which emotions are positive; of {', '.join(unknown)} nobody has said it",
+                hint=f"write labels: {{{unknown[0]}: positive, …}}, or leave {who} out",
+            )
 
 
 def require_labels(labels: LabelSet, expected: Sequence[str], who: str) -> None:

@@ -87,6 +87,11 @@ class MemoryBank(Component[ConfigT]):
         :meth:`restore`, as a resumed run does, it is not refused and gives the same ids."""
 
     @abstractmethod
+    def reset(self) -> None:
+        """Back to before the first refresh, as a stage that begins anew expects: the view is the originals. What the bank
+        was shown and what is in its ledger stay; the ledger says that it went back."""
+
+    @abstractmethod
     def view(self, originals: Sequence[Sample]) -> list[Sample]:
         """The current training set: unmasked originals, in their order, then admitted images, in order of
         admission. The first view tells the bank what the originals are; it comes before the first refresh."""

@@ -2,34 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from emosym_registry import EmosymError
+from emosym_registry.errors import first_line
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 ImageSource = Path | bytes | Image.Image
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+"""What pictures may be, whatever their files are called: no format that starts another program, such as EPS."""
+MOST_PIXELS = 100_000_000
+"""Pixels of the largest picture that is decoded: 300 MB as RGB."""
 
 
 def open_image(source: ImageSource) -> Image.Image:
-    """The picture as RGB, turned as its EXIF says. An unreadable one is an :class:`EmosymError` naming it."""
+    """The picture as RGB, turned as its EXIF says; not turned where its EXIF is broken.
+
+    Grey pictures of 16 bits are scaled to 8. One that cannot be read, is too large, or whose numbers have no known
+    scale is an :class:`EmosymError` naming it: ``data.missing-image``, ``data.bad-image``, ``data.large-image``.
+    """
     if isinstance(source, Image.Image):
-        return source.convert("RGB")
+        return _rgb(source, "the given picture")
+    with _opened(source) as (image, name):
+        image.load()
+        with suppress(Exception):  # EXIF is written by anybody, and Pillow raises whatever parsing it raises
+            image = ImageOps.exif_transpose(image)
+        return _rgb(image, name)
+
+
+def picture_size(source: ImageSource) -> tuple[int, int]:
+    """Width and height by the header alone; the errors are those of :func:`open_image` that it shows."""
+    if isinstance(source, Image.Image):
+        return source.size
+    with _opened(source) as (image, _):
+        return image.size
+
+
+@contextmanager
+def _opened(source: Path | bytes) -> Iterator[tuple[Image.Image, str]]:
+    """The picture, its pixels not yet read, and its name; whatever Pillow raises inside names it."""
     name = "the given bytes" if isinstance(source, bytes) else str(source)
     try:
-        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # our own limit is an error
+            with Image.open(
+                BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS
+            ) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    raise EmosymError(
+                        "data.large-image",
+                        f"{name}: {image.width} x {image.height} pixels, more than {MOST_PIXELS:,}",
+                        hint="save it smaller",
+                    )
+                yield image, name
     except FileNotFoundError as error:
         raise EmosymError("data.missing-image", f"{name}: no such file", hint="check the path") from error
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+    except EmosymError:
+        raise
+    except Exception as error:  # decoders raise what they like: struct.error, SyntaxError, ValueError …
+        unknown = isinstance(error, UnidentifiedImageError)
+        why = f"no {', '.join(FORMATS)}" if unknown else first_line(error)
         raise EmosymError(
             "data.bad-image",
-            f"{name}: not a readable image ({error})",
+            f"{name}: not a readable image ({why})",
             hint="open it in a viewer, save it again as JPEG or PNG",
         ) from error
+
+
+def _rgb(image: Image.Image, name: str) -> Image.Image:
+    """As RGB of 8 bits. Pillow itself would cut larger numbers off at 255."""
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;"):
+        return image.convert("RGB")
+    values = np.asarray(image, dtype=np.float64)
+    low, high = float(values.min()), float(values.max())
+    scale = 1.0 if image.mode == "F" else 65535.0
+    if not (np.isfinite(values).all() and low >= 0 and high <= scale):
+        raise EmosymError(
+            "data.bad-image",
+            f"{name}: its numbers go from {low:g} to {high:g}, and grey pictures from 0 to {scale:g}",
+            hint="save it with 8 bits a channel",
+        )
+    return Image.fromarray((values / scale * 255).round().astype(np.uint8)).convert("RGB")
 
 
 @dataclass(frozen=True)
@@ -101,7 +161,8 @@ class Reading:
     id: str
     emotion: str
     probabilities: Mapping[str, float]
-    positive: float
+    positive: float | None
+    """None where the sign of an emotion is not known."""
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def write_sheets(evidence: Evidence, folder: Path) -> None:
 def save_images(
     images: Sequence[Image.Image], labels: Sequence[int], names: Sequence[str], folder: Path
 ) -> None:
-    """``<emotion>-<number>.png`` for each image."""
+    """``<emotion>-<number>.png`` for each image, the emotion as :func:`emosym.toolkit.file_name` writes it."""
     folder.mkdir(parents=True, exist_ok=True)
     counts: dict[int, int] = {}
     for image, label in zip(images, labels, strict=True):
@@ -131,11 +131,13 @@ def evaluate_system(
     samples: Sequence[Sample] | None = None,
     understood: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Understanding on a split and, where the system can, generation; written to ``out/evaluation/final.json``.
+    """Understanding on a split and, where the system can, generation; written to ``out/evaluation/final.json``, for
+    another split than the spec's to ``final-SPLIT.json``, with pictures in ``out/evaluation/SPLIT``.
 
     ``understood`` are figures of :func:`understanding` that were just measured on these samples with these weights.
     """
     settings = system.resolved.spec.evaluation
+    usual = split in (None, settings.split)
     samples = parts.dataset.split(split or settings.split) if samples is None else samples
     started = time.perf_counter()
     if understood is None:
@@ -146,14 +148,15 @@ def evaluate_system(
         result["understanding"]["bayes"] = facts["bayes_accuracy"]
     can = system.generation is not None and system.resolved.spec.stages.unify is not None
     if can if generate is None else generate:
-        result["generation"] = generation(system, samples, parts.metrics, parts.judges.get("evaluate"), out)
+        judge, pictures = parts.judges.get("evaluate"), out if usual else out / "evaluation" / str(split)
+        result["generation"] = generation(system, samples, parts.metrics, judge, pictures)
     result["figures"] = {
         name: dataclasses.asdict(figure)
         for _, metric in parts.metrics
         for name, figure in metric.figures.items()
     }
     result["seconds"] = time.perf_counter() - started
-    write_json(out / "evaluation" / "final.json", result)
+    write_json(out / "evaluation" / ("final.json" if usual else f"final-{split}.json"), result)
     return result
 
 

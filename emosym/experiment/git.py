@@ -35,8 +35,8 @@ def _git(*words: str, config: Mapping[str, str] = _NOTHING) -> str | None:
     for number, (key, value) in enumerate(config.items()):
         environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     try:
-        done = subprocess.run(
-            ["git", *words],
+        done = subprocess.run(  # noqa: S603 - git, with nothing that a folder names
+            ["git", *words],  # noqa: S607 - git, with nothing that a folder names
             capture_output=True,
             text=True,
             errors="replace",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import torch
 from emosym_registry import EmosymError
 
-from emosym.contracts import Knowledge, Sample
+from emosym.contracts import SPLITS, Dataset, Knowledge, Sample
 from emosym.generation import Generation
 from emosym.spec import Resolved
 from emosym.spec.text import inline
@@ -28,6 +29,17 @@ def require_texts(resolved: Resolved, knowledge: Knowledge | None, samples: Sequ
         hint="train without it (knowledge: null, text_encoder: null), or give the images texts and say where they are in "
         "knowledge.params",
     )
+
+
+def require_splits(dataset: Dataset[Any]) -> None:
+    """Refuse data of which a part is empty, which a later stage or the evaluation would find: ``data.empty-split``."""
+    empty = [split for split in SPLITS if not len(dataset.split(split))]
+    if empty:
+        raise EmosymError(
+            "data.empty-split",
+            f"the data have no {' and no '.join(empty)} images, and a run reads all three parts",
+            hint="give each part some: emosym data check says what is there",
+        )
 
 
 def require_annotations(

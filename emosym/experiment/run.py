@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,19 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
 from emosym_registry import EmosymError, Lifecycle, Registry
 
 from emosym.assembly import Builder, ExperimentParts, build_parts
 from emosym.contracts import Sample
 from emosym.evaluation.evaluate import understanding
-from emosym.experiment.folder import RunFolder, provenance
-from emosym.experiment.preflight import require_annotations, require_room, require_texts
+from emosym.experiment.folder import RunFolder, fingerprint, provenance
+from emosym.experiment.preflight import require_annotations, require_room, require_splits, require_texts
 from emosym.experiment.smoke import limited, shortened
 from emosym.experiment.summary import finish
 from emosym.experiment.trackers import JsonLines, Tracker, listening
 from emosym.precision import choose_device, choose_precision
+from emosym.processes import from_first, is_first, meet, world
 from emosym.report.report import write_report
 from emosym.spec import Resolved
 from emosym.spec.model import STAGES, Spec
@@ -34,6 +34,7 @@ from emosym.system import System
 from emosym.toolkit import write_json
 from emosym.training.loop import train
 from emosym.training.stage import Stage
+from emosym.training.stopping import Stopping, listening_to_signals
 
 
 def run_experiment(
@@ -47,32 +48,39 @@ def run_experiment(
     device: str | None = None,
     precision: str | None = None,
     trust_remote_code: bool = False,
+    changed_data: bool = False,
     listeners: Sequence[object] = (),
 ) -> dict[str, Any]:
     """Run the stages of a spec in folder ``out``, evaluate, write ``summary.json`` and ``report.html``.
 
     ``smoke`` takes two steps of each stage on a few images, to see that a spec runs at all. ``only`` names the stages
     to run (the ones before them must be done). ``trust_remote_code`` lets models run Python code that their folders
-    bring. ``listeners`` are hook implementations that listen to this run beside the plugins', ``metrics.jsonl`` and the
-    spec's trackers. Returns the summary.
+    bring. ``changed_data`` lets a run go on with other data than it began with. ``listeners`` are hook implementations that listen to this run beside the plugins', ``metrics.jsonl`` and the
+    spec's trackers. Returns the summary. SIGTERM saves a checkpoint and raises :class:`emosym.training.stopping.Terminated`.
     """
-    started = time.perf_counter()
+    begun = time.perf_counter()
     if smoke:
         resolved = shortened(resolved)
     spec = resolved.spec
     stages = stages_of(spec, only)
     chosen_device = choose_device(device or spec.compute.device)
     chosen_precision = choose_precision(precision or spec.compute.precision, chosen_device)
-    run = RunFolder.open(Path(out), resolved, resume=resume)
+    run = RunFolder(Path(out))
+    chosen_device = meet(chosen_device)
+    require_shares(spec)
     with ExitStack() as stack:
-        if not resume:
-            stack.enter_context(forgotten_unless_started(run))
+        stopping = stack.enter_context(listening_to_signals())
+        if is_first():
+            stack.enter_context(run.opened(resolved, resume=resume))
+        run_id, before = from_first(lambda: (run.id, run.elapsed()))
+        started = begun - before
         trackers = [Tracker(one.name, one.params) for one in spec.trackers]
         lifecycle = stack.enter_context(listening(registry, [JsonLines(), *trackers, *listeners]))
         builder = Builder.of(
             resolved,
             registry,
             run=run.path,
+            run_id=run_id,
             device=chosen_device,
             precision=chosen_precision,
             trust_remote_code=trust_remote_code,
@@ -80,6 +88,9 @@ def run_experiment(
         stack.callback(close_memory, builder)
         stack.enter_context(builder.naming())
         parts = build_parts(builder)
+        require_splits(parts.dataset)
+        if is_first():
+            run.forget_steps(keep=spec.compute.keep_checkpoints)  # a kill may have come before
         done = run.done()
         pending = [name for name in stages if name not in done]
         train_samples = limited(parts.dataset.split("train"), smoke)
@@ -93,26 +104,26 @@ def run_experiment(
         if "unify" in pending:
             with system.evaluating():
                 require_room(resolved, system.require_generation())
-        write_json(
-            run.provenance,
-            provenance(
-                {id: plugin.installed.package for id, plugin in registry.plugins.items()},
-                seed=spec.seed,
-                device=str(chosen_device),
-                precision=chosen_precision,
-                data=dict(parts.dataset.facts()),
-            ),
+        facts = {**parts.dataset.facts(), "sha256": fingerprint(parts.dataset)}
+        from_first(
+            lambda: run.record(
+                provenance(
+                    {id: plugin.installed.package for id, plugin in registry.plugins.items()},
+                    seed=spec.seed,
+                    device=str(chosen_device),
+                    precision=chosen_precision,
+                    data=facts,
+                    processes=world(),
+                ),
+                changed_data=changed_data,
+            )
         )
         lifecycle.run_started(run=run.path, spec=resolved.data(), resumed=resume)
         stack.enter_context(failure_told(lifecycle, run.path))
-        experiment = Experiment(system, parts, run, lifecycle, resume, smoke)
+        experiment = Experiment(system, parts, run, lifecycle, resume, smoke, started, stopping)
         measured = {name: experiment.run_stage(name) for name in pending}
         latest = experiment.load_latest()
-        system.save(run.system)
-        summary = finish(system, parts, run, started, measured.get(latest), smoke=smoke)
-        write_report(run.path)
-        lifecycle.run_finished(run=run.path, summary=summary)
-    return summary
+        return from_first(lambda: experiment.conclude(measured.get(latest)))
 
 
 @dataclass(frozen=True)
@@ -125,6 +136,12 @@ class Experiment:
     lifecycle: Lifecycle
     resume: bool
     smoke: bool
+    started: float
+    stopping: Stopping
+
+    def elapsed(self) -> float:
+        """Seconds of the whole run so far, earlier sessions included."""
+        return time.perf_counter() - self.started
 
     def samples(self, split: str) -> Sequence[Sample]:
         """A split of the data, shortened for a smoke run."""
@@ -140,6 +157,8 @@ class Experiment:
             cpu=system.device.type == "cpu",
             mixed_precision="no" if system.precision == "fp32" else system.precision,
             gradient_accumulation_steps=spec.compute.gradient_accumulation,
+            # The first process alone fits the emotion space in between, for the bank; all of them do at the end.
+            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         )
         facts = train(
             stage,
@@ -149,18 +168,36 @@ class Experiment:
             accelerator=accelerator,
             seed=spec.seed * 31 + STAGES.index(name),
             checkpoint_minutes=spec.compute.checkpoint_minutes,
+            keep=spec.compute.keep_checkpoints,
             workers=spec.compute.workers,
             resume=self.resume,
+            elapsed=self.elapsed,
+            stopping=self.stopping,
+            unharmed=self.run.require_whole,
         )
         stage.finish()
+        return from_first(lambda: self.close_stage(name, facts))
+
+    def close_stage(self, name: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Save the weights of a stage that is trained, and measure them."""
+        spec, system = self.system.resolved.spec, self.system
         system.save(self.run.checkpoint(name))
         held_out = self.samples(spec.evaluation.split)
         figures = understanding(system, held_out, self.parts.metrics, batch_size=spec.evaluation.batch_size)
         write_json(self.run.path / "evaluation" / f"{name}.json", figures)
-        self.run.mark_done(name, facts)
+        self.run.mark_done(name, {**facts, "elapsed": self.elapsed()})
+        self.run.forget_steps(keep=spec.compute.keep_checkpoints)
         short = {key: value for key, value in figures.items() if isinstance(value, float)}
         self.lifecycle.stage_finished(run=self.run.path, stage=name, summary={**facts, **short})
         return figures
+
+    def conclude(self, figures: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Save the system, measure it (``figures`` are what its last stage has measured), write the summary and the report."""
+        self.system.save(self.run.system)
+        summary = finish(self.system, self.parts, self.run, self.started, figures, smoke=self.smoke)
+        write_report(self.run.path)
+        self.lifecycle.run_finished(run=self.run.path, summary=summary)
+        return summary
 
     def load_latest(self, before: str | None = None) -> str:
         """Take the weights of the last finished stage (of those ``before`` one), whatever order they were trained in.
@@ -199,17 +236,6 @@ class Experiment:
 
 
 @contextmanager
-def forgotten_unless_started(run: RunFolder) -> Iterator[None]:
-    """Remove what a new run wrote when it fails before its first stage: mend the cause and give the same command again."""
-    try:
-        yield
-    except Exception:
-        if not run.started:
-            shutil.rmtree(run.path)
-        raise
-
-
-@contextmanager
 def failure_told(lifecycle: Lifecycle, run: Path) -> Iterator[None]:
     """Tell listeners when a run stops with an error or is interrupted."""
     try:
@@ -224,6 +250,18 @@ def close_memory(builder: Builder) -> None:
     memory = builder.built.get("memory")
     if memory is not None:
         memory.close()
+
+
+def require_shares(spec: Spec) -> None:
+    """Refuse batches that several processes cannot share evenly: ``compute.uneven-batch``."""
+    for name in STAGES:
+        stage = getattr(spec.stages, name)
+        if stage is not None and stage.batch_size % world():
+            raise EmosymError(
+                "compute.uneven-batch",
+                f"stages.{name}.batch_size {stage.batch_size} does not divide among {world()} processes",
+                hint="it is the batch of all processes together; take a multiple of their number",
+            )
 
 
 def stages_of(spec: Spec, only: Sequence[str] | None) -> list[str]:

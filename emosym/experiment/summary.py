@@ -14,6 +14,7 @@ from emosym.contracts import Sample
 from emosym.evaluation.evaluate import evaluate_system
 from emosym.experiment.folder import RunFolder, peak_memory_bytes
 from emosym.experiment.smoke import limited
+from emosym.report.report import write_report
 from emosym.report.sheet import by_label, contact_sheet
 from emosym.spec.model import STAGES
 from emosym.system import System
@@ -76,7 +77,20 @@ def finish(
     return summary
 
 
-def scalars(figures: dict[str, Any]) -> dict[str, Any]:
+def renew(run: Path, final: Mapping[str, Any]) -> None:
+    """Put the figures of a new evaluation on the spec's split into ``summary.json`` and the report of a run."""
+    folder = RunFolder(run)
+    if not folder.summary.exists():
+        return
+    summary = json.loads(folder.summary.read_text(encoding="utf-8"))
+    stages = summary.get("understanding", {}).get("stages", {})
+    summary["understanding"] = {**scalars(final["understanding"]), "stages": stages}
+    summary["generation"], summary["figures"] = final.get("generation", {}), final["figures"]
+    write_json(folder.summary, summary)
+    write_report(run)
+
+
+def scalars(figures: Mapping[str, Any]) -> dict[str, Any]:
     """Figures without the confusion matrix, which has a file of its own."""
     return {
         key: value for key, value in figures.items() if isinstance(value, (int, float)) and "/" not in key

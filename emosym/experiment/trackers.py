@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -82,6 +83,12 @@ class JsonLines:
     def _write(self, line: Mapping[str, Any]) -> None:
         if self._file is None:
             return
+        if os.fstat(self._file.fileno()).st_nlink == 0 and Path(self._file.name).parent.exists():
+            raise EmosymError(
+                "run.metrics-gone",
+                f"{self._file.name} was deleted while the run goes on",
+                hint="resume the run: it goes on from its last checkpoint, without the rows that are lost",
+            )
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
 

@@ -76,9 +76,8 @@ def _labels(root: Node) -> Iterator[Problem]:
     if node is None:
         return
     value = node.plain()
-    if not isinstance(value, str) and not (
-        isinstance(value, list) and all(isinstance(item, str) for item in value)
-    ):
+    listed = isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if not (isinstance(value, str) or listed or isinstance(value, dict)):
         return  # the spec's own model says so
     try:
         LabelSet.of(value)

@@ -31,7 +31,8 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         key = f" {self.path}" if self.path else ""
-        return _visible(f"{place}{short(key)}: {short(self.message)}" + (f"; {short(self.hint)}" if self.hint else ""))
+        hint = f"; {short(self.hint)}" if self.hint else ""
+        return _visible(f"{place}{short(key)}: {short(self.message)}{hint}")
 
 
 def _visible(text: str) -> str:
@@ -40,13 +41,13 @@ def _visible(text: str) -> str:
 
 
 class SpecErrors(EmosymError):  # noqa: N818 - there are several in it
-    """All mistakes of a spec at once, sorted by place; ``str()`` is one line a problem, for the first fifty."""
+    """All mistakes of a spec at once, sorted by place; ``str()`` is one line a problem, for the first of them."""
 
     def __init__(self, problems: Iterable[Problem], id: str = "spec.invalid") -> None:
         self.problems = sorted(
             set(problems), key=lambda p: (not p.line, p.file, p.line, p.column, p.path, p.message)
         )
-        super().__init__(id, "\n".join(capped(self.problems, "mistake")))
+        super().__init__(id, "\n".join(capped(self.problems)))
 
     def __reduce__(self) -> tuple[object, ...]:
         return (SpecErrors, (self.problems, self.id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -184,6 +185,10 @@ def _parse_set(text: str) -> tuple[tuple[str, ...], Node]:
     if not equals or not all(parts):
         place = Origin("set", f"--set {text}")
         fail(place, "spec.bad-set", "expected key.path=value", "for example --set seed=3", path="")
+    if re.search(r"(^|\s)#", value) and value.strip()[:1] not in "\"'":
+        place = Origin("set", f"--set {text}")
+        message = f"YAML reads no further than the # in {value.strip()!r}"
+        fail(place, "spec.bad-set", message, f"quote the value: --set '{key}=\"{value.strip()}\"'", path=key)
     return parts, replace(read_text(value, origin), key=origin)
 
 

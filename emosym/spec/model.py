@@ -94,6 +94,8 @@ class Compute(Section):
     """Processes that load data; 0 loads in the run's own."""
     checkpoint_minutes: float = Field(default=5.0, gt=0)
     """Minutes between checkpoints of a running stage."""
+    keep_checkpoints: int = Field(default=1, ge=1)
+    """How many checkpoints of a running stage are kept, the newest; more than one stay when it is done."""
     gradient_accumulation: int = Field(default=1, ge=1)
     """Batches that make one optimiser step."""
 
@@ -203,8 +205,8 @@ class Spec(Section):
     """The run folder is runs/NAME unless --out says otherwise."""
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     """Seed of everything random in the run."""
-    labels: str | list[str] = "mikels-8"
-    """``mikels-8``, ``binary``, or a list of emotion names."""
+    labels: str | list[str] | dict[str, Literal["positive", "negative"] | None] = "mikels-8"
+    """``mikels-8``, ``binary``, a list of emotion names, or names with their signs (``{happy: positive, tired: null}``)."""
     plugins: Plugins = Field(default_factory=Plugins)
     """Which plugins may load."""
     data: Component

@@ -68,8 +68,8 @@ class Resolved:
     def document(self, *, qualified: bool = False) -> dict[str, Any]:
         """:meth:`data` as it has to be written down to load again to the same thing.
 
-        ``qualified`` names the plugin of every component and of every alias, so that it stays the same thing
-        whatever else is installed.
+        ``qualified`` names the plugin of every component and of every alias, and writes paths in full, so that it stays the
+        same thing whatever else is installed and wherever it is read.
         """
         data = self.data()
         for name, stage in data["stages"].items():
@@ -82,6 +82,7 @@ class Resolved:
             part["name"] = offer.qualified
             if path in self.aliases:
                 part["params"]["model"] = f"{ALIAS}{self.saved[path]['weights']['name']}"
+            part["params"] = {key: _absolute(value) for key, value in part["params"].items()}
         return data
 
     def to_yaml(self, *, qualified: bool = False) -> str:
@@ -93,6 +94,14 @@ class Resolved:
         for name, text in ((FILE, json_text(self.saved)), ("spec.yaml", self.to_yaml(qualified=qualified))):
             with written_whole(folder / name) as partial:
                 partial.write_text(text, encoding="utf-8")
+
+
+def _absolute(value: Any) -> Any:
+    """A relative path that leads somewhere now, in full; anything else as it is."""
+    if isinstance(value, str) and ("/" in value or value.startswith(".")) and "://" not in value:
+        path = Path(value).expanduser()
+        return str(path.absolute()) if path.exists() else value
+    return value
 
 
 def _keep_removed(preset: dict[str, Any], given: dict[str, Any]) -> None:

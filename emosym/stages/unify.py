@@ -20,11 +20,14 @@ from torch import Tensor
 from emosym.assembly import ExperimentParts
 from emosym.contracts import Candidate, LossTerms, MemoryBank, Sample, States
 from emosym.head import cross_entropy, labels_of
+from emosym.processes import from_first
 from emosym.spec.model import Refreshing, UnifyStage
 from emosym.system import System
+from emosym.toolkit import drawn
 from emosym.training.stage import Shuffle, Stage
 
-LATENT_CACHE = 20_000
+LATENT_CACHE, CHUNK = 20_000, 8
+"""Latents that are kept, and pictures that are encoded at a time."""
 
 
 class Unify(Stage[UnifyStage]):
@@ -48,6 +51,8 @@ class Unify(Stage[UnifyStage]):
         super().__init__(system, settings, self.originals, seed, accumulation)
         self.generation = system.require_generation()
         self.memory = parts.memory
+        """The bank, in the first process."""
+        self.banked = from_first(lambda: parts.memory is not None)
         self.judge = parts.judges.get("bank")
         self.validation = validation
         self.lifecycle = lifecycle
@@ -62,12 +67,23 @@ class Unify(Stage[UnifyStage]):
 
     def use_view(self, step: int) -> None:
         """Draw batches from the bank's current training set, from ``step`` on."""
-        self.samples = self.memory.view(self.originals) if self.memory is not None else self.originals
+        self.samples = from_first(self.view) if self.banked else self.originals
         self.since = step
         self.shuffle = Shuffle(len(self.samples), self.settings.batch_size, self.seed + 2 + step)
 
+    def view(self) -> Sequence[Sample]:
+        """The bank's training set, or the originals where this process has no bank."""
+        return self.memory.view(self.originals) if self.memory is not None else self.originals
+
     def batch(self, number: int, rank: int, world: int) -> Sequence[Sample]:
         return super().batch(number - self.since * self.accumulation, rank, world)
+
+    def begin(self) -> None:
+        """What an earlier attempt at this stage has put into the bank is not there yet."""
+        if self.memory is not None:
+            self.memory.reset()
+        if self.banked:
+            self.use_view(0)
 
     def before(self) -> None:
         """Scale the fusion to the vocabulary and to the states it will see; done once, before the first step."""
@@ -94,7 +110,10 @@ class Unify(Stage[UnifyStage]):
         logits = self.system.head(states.emotion)
         ce, accuracy = cross_entropy(logits, batch)
         seen = self.scaled(states)
-        pick = torch.randint(len(self.settings.prompts), (len(batch),), generator=generator).tolist()
+        kinds = len(self.settings.prompts)
+        pick = drawn(
+            lambda n: torch.randint(kinds, (n,), generator=generator), len(batch), generator
+        ).tolist()
         prompts = [self.settings.prompts[i] for i in pick]
         diffusion = self.generation.diffusion
         condition = diffusion.condition(self.generation.fuse(seen), prompts)
@@ -127,8 +146,13 @@ class Unify(Stage[UnifyStage]):
             self.latents.clear()
         new = [sample for sample in batch if sample.id not in self.latents]
         if new:
-            fresh = self.generation.diffusion.latents(self.generation.pixels(new)).float().cpu()
-            self.latents |= dict(zip((sample.id for sample in new), fresh, strict=True))
+            # A convolution rounds by the size of its batch, and a resumed run has other pictures left to encode: filled
+            # up to whole chunks, a picture's latents are the same bits whatever is encoded beside it.
+            filled = [*new, *[new[-1]] * (-len(new) % CHUNK)]
+            for start in range(0, len(filled), CHUNK):
+                part = filled[start : start + CHUNK]
+                fresh = self.generation.diffusion.latents(self.generation.pixels(part)).float().cpu()
+                self.latents |= dict(zip((sample.id for sample in part), fresh, strict=True))
         return torch.stack([self.latents[sample.id] for sample in batch]).to(self.system.device)
 
     # ---- feeding back
@@ -136,9 +160,11 @@ class Unify(Stage[UnifyStage]):
     def after_step(self, step: int) -> Mapping[str, float]:
         refresh = self.settings.refresh
         values = {"diffusion_gradient_norm": self.gradient_norm}
-        if refresh is None or self.memory is None or step % refresh.every or step >= self.steps:
+        if refresh is None or not self.banked or step % refresh.every or step >= self.steps:
             return values
-        return values | self.refresh(step, refresh, self.memory)
+        done = from_first(lambda: self.refresh(step, refresh, self.memory))
+        self.use_view(step)
+        return values | done
 
     def finish(self) -> None:
         """Fit the emotion space with the final weights."""
@@ -152,8 +178,9 @@ class Unify(Stage[UnifyStage]):
         space.to(self.system.device)
         return probabilities
 
-    def refresh(self, step: int, settings: Refreshing, memory: MemoryBank) -> dict[str, float]:
-        """Offer newly generated images to the bank, after undoing the last refresh if it did harm."""
+    def refresh(self, step: int, settings: Refreshing, memory: MemoryBank | None) -> dict[str, float]:
+        """Offer newly generated images to the bank, after undoing the last refresh if it did harm; the first process's."""
+        assert memory is not None
         values = {} if settings.tolerance is None else self.judge_last_refresh(settings.tolerance, memory)
         probabilities = self.fit_space()
         labels = labels_of(self.originals, probabilities.device)
@@ -161,7 +188,6 @@ class Unify(Stage[UnifyStage]):
         confidences = {sample.id: value for sample, value in zip(self.originals, own, strict=True)}
         done = memory.refresh(step, self.candidates(step, settings), confidences)
         self.lifecycle.bank_refreshed(run=self.run, step=step, refresh=done)
-        self.use_view(step)
         return {
             **values,
             "bank/admitted": len(done.admitted),

@@ -1,11 +1,13 @@
 from .adapters import differences as differences, load_state as load_state
+from .chance import BatchGenerator as BatchGenerator, drawn as drawn
 from .dtypes import DTYPES as DTYPES, choose_dtype as choose_dtype
 from .files import (
-    file_name as file_name,
+    cannot_write as cannot_write,
     json_text as json_text,
     megabytes as megabytes,
     read_json as read_json,
     read_json_lines as read_json_lines,
+    sweep as sweep,
     write_json as write_json,
     written_whole as written_whole,
 )
@@ -14,6 +16,7 @@ from .injection import embedded as embedded
 from .lora import attach_lora as attach_lora, detach_lora as detach_lora
 from .metering import LikeCuda as LikeCuda, Meter as Meter, metered as metered
 from .modes import Frozen as Frozen, evaluating as evaluating
+from .naming import file_name as file_name
 from .pictures import to_image as to_image, to_pixels as to_pixels
 from .weights import (
     LOADING_ERRORS as LOADING_ERRORS,
@@ -25,5 +28,4 @@ from .weights import (
     is_torn as is_torn,
     known_folder as known_folder,
     quiet as quiet,
-    refuse_hub_code as refuse_hub_code,
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
-import hashlib
+import glob
 import json
 import math
 import os
-import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,11 +19,8 @@ from emosym_registry import EmosymError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What a full disk and a spent quota say."""
-LONGEST = 160
-"""Bytes of a name's stem, which leaves room for numbers and endings below the 255 of most file systems."""
 LARGEST = 100_000_000
 """Bytes a JSON file may have."""
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
 @contextmanager
@@ -38,43 +36,63 @@ def written_whole(path: Path, size: int = 0) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             _remove(partial)
+            _remove_left(path)
             yield partial
-            if path.is_dir():
-                path.replace(old)
-            partial.replace(path)
+            if not (path.is_dir() and _exchanged(partial, path)):
+                if path.is_dir():
+                    path.replace(old)
+                partial.replace(path)
         finally:
             if old.exists() and not path.exists():
                 old.replace(path)
             _remove(partial)
             _remove(old)
     except OSError as error:
-        raise _explained(path, size, error) from error
+        raise cannot_write(path, error, size) from error
 
 
-def file_name(text: str) -> str:
-    """Any text as one file's name that stays in its folder: what means something in a path is written ``%2F``.
-
-    Different texts have different names. ``urllib.parse.unquote`` gives the text back, but for an empty one (``%``) and
-    for one of more than :data:`LONGEST` bytes, which is cut and ends in its own hash.
-    """
-    name = "".join(
-        _escaped(c) if c in '%/\\:*?"<>|' or not (c.isprintable() or c == " ") else c for c in text
-    )
-    if name[:1] in (".", " ", "-", "~") or _RESERVED.match(name):
-        name = _escaped(name[0]) + name[1:]
-    if name[-1:] in (".", " "):
-        name = name[:-1] + _escaped(name[-1])
-    if len(name.encode()) > LONGEST:
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        return f"{name.encode()[: LONGEST - 17].decode(errors='ignore')}%{digest}"
-    return name or "%"
+def _remove_left(path: Path) -> None:
+    """What processes that died have left of writing this very file or folder."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        process = left.name.rsplit(".", 2)[1]
+        if process.isdecimal() and not _lives(int(process)):
+            _remove(left)
 
 
-def _escaped(character: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
-def _explained(path: Path, size: int, error: OSError) -> EmosymError:
+def sweep(folder: Path) -> None:
+    """Clean up what writers that were killed have left in ``folder``: what they had put aside takes its place again where
+    nothing else has, and what was not whole goes. Only for a folder that nobody else writes to."""
+    for left in sorted(folder.glob(".*.*.old")):
+        path = folder / left.name[1:].rsplit(".", 2)[0]
+        if not path.exists():
+            left.replace(path)
+    for left in (*folder.glob(".*.*.old"), *folder.glob(".*.*.partial")):
+        _remove(left)
+
+
+_EXCHANGE = 2
+"""``RENAME_EXCHANGE`` of Linux: two names change places in one step."""
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Let two folders change places at once, where the system can: no moment in which one of them is not there."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    return rename is not None and rename(-100, os.fsencode(one), -100, os.fsencode(other), _EXCHANGE) == 0
+
+
+def cannot_write(path: Path, error: OSError, size: int = 0) -> EmosymError:
+    """The error for a file or folder that the system would not write, of ``size`` bytes where that is known:
+    ``files.disk-full`` or ``run.cannot-write``."""
     if error.errno not in FULL:
         return EmosymError(
             "run.cannot-write",

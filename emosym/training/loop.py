@@ -14,12 +14,15 @@ from emosym_registry import EmosymError, Lifecycle
 from torch import Tensor, nn
 
 from emosym.contracts import LossTerms
+from emosym.processes import any_says, mean_of
 from emosym.spec.model import Optim
 from emosym.system import System
-from emosym.training.checkpoint import Checkpoint
+from emosym.toolkit import BatchGenerator
+from emosym.training.checkpoint import Checkpoints, Progress
 from emosym.training.prefetch import Prefetch
 from emosym.training.reachability import Reachability
 from emosym.training.stage import Stage
+from emosym.training.stopping import Stopping, Terminated
 
 
 def schedule(step: int, steps: int, optim: Optim) -> float:
@@ -42,12 +45,19 @@ def train(
     accelerator: Accelerator,
     seed: int,
     checkpoint_minutes: float = 5.0,
+    keep: int = 1,
     workers: int = 0,
     resume: bool = False,
+    elapsed: Callable[[], float] = time.perf_counter,
+    stopping: Stopping | None = None,
+    unharmed: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
-    """Train one stage from its first step, or from the last checkpoint with ``resume``; returns its facts.
+    """Train one stage from its first step, or from the newest checkpoint with ``resume``; returns its facts.
 
-    In the folder ``run`` it keeps ``checkpoints/last`` and ``evaluation/gradients-<stage>.json``.
+    In the folder ``run`` it keeps ``checkpoints/STAGE-STEP`` (the ``keep`` newest) and
+    ``evaluation/gradients-STAGE.json``. ``elapsed`` are the seconds of the whole run, earlier sessions included.
+    ``unharmed`` raises where the run's folder is not what it was. Where ``stopping`` was asked to, a checkpoint is saved
+    after the step and :class:`Terminated` raised.
     """
     groups = stage.groups()
     if not groups:
@@ -63,36 +73,55 @@ def train(
         ],
         weight_decay=optim.weight_decay,
     )
-    checkpoint = Checkpoint(run / "checkpoints" / "last", stage, optimizer)
-    first = checkpoint.load() if resume else 0
+    checkpoints = Checkpoints(run / "checkpoints", stage, optimizer, keep)
+    found = checkpoints.load() if resume else None
+    begun = found or Progress()
+    first = begun.step
+    if found is None:
+        stage.begin()
     stage.before()
-    if first == 0 and accelerator.is_main_process:
-        # What a stage starts from is kept too, so that a stop before the first periodic checkpoint is undone by --resume.
-        checkpoint.save(0)
     prefetch = Prefetch(workers)
     reach = Reachability(
-        {f"{group}/{name}": p for group, params in groups.items() for name, p in params.items()}
+        {f"{group}/{name}": p for group, params in groups.items() for name, p in params.items()},
+        begun.gradients,
     )
+    start = time.perf_counter() - begun.seconds
+
+    def save(step: int) -> None:
+        gradients = reach.largest if step < Reachability.STEPS else {}
+        if accelerator.is_main_process:
+            checkpoints.save(Progress(step, time.perf_counter() - start, elapsed(), gradients))
+
+    if found is None:
+        # What a stage starts from is kept too, so that a stop before the first periodic checkpoint is undone by --resume.
+        save(0)
     prepared, optimizer = accelerator.prepare(stage, optimizer)
     parameters = [p for params in groups.values() for p in params.values()]
     set_modes(stage.system, groups)
     lifecycle.stage_started(run=run, stage=stage.name, steps=stage.steps, step=first)
-    start = saved = time.perf_counter()
+    saved = time.perf_counter()
     values: dict[str, float] = {}
+    stopping = stopping or Stopping()
     for step in range(first, stage.steps):
+        if unharmed is not None and accelerator.is_main_process:
+            unharmed()
         factor = schedule(step, stage.steps, optim)
         for group in optimizer.param_groups:
             group["lr"] = rates[group["name"]] * factor
-        values = one_step(
-            prepared, stage, optimizer, accelerator, parameters, step, seed, optim.clip, reach, prefetch
-        )
-        values |= {"lr": optim.lr * factor, **stage.after_step(step + 1)}
-        lifecycle.step_finished(run=run, stage=stage.name, step=step + 1, values=values)
-        if step + 1 == min(stage.steps, first + Reachability.STEPS):
-            reach.report(run / "evaluation" / f"gradients-{stage.name}.json")
-        if time.perf_counter() - saved > 60 * checkpoint_minutes and accelerator.is_main_process:
-            checkpoint.save(step + 1)
-            saved = time.perf_counter()
+        with stopping.deferred():
+            values = one_step(
+                prepared, stage, optimizer, accelerator, parameters, step, seed, optim.clip, reach, prefetch
+            )
+            values |= {"lr": optim.lr * factor, **stage.after_step(step + 1)}
+            lifecycle.step_finished(run=run, stage=stage.name, step=step + 1, values=values)
+            if step + 1 == min(stage.steps, Reachability.STEPS):
+                reach.report(run / "evaluation" / f"gradients-{stage.name}.json")
+            stopping.asked = any_says(stopping.asked)
+            if stopping.asked or time.perf_counter() - saved > 60 * checkpoint_minutes:
+                save(step + 1)
+                saved = time.perf_counter()
+        if stopping.asked:
+            raise Terminated
     prefetch.close()
     accelerator.wait_for_everyone()
     accelerator.free_memory()
@@ -121,30 +150,37 @@ def one_step(
     for part in range(parts):
         micro = step * parts + part
         torch.manual_seed(seed * 7_368_787 + micro)
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + micro * 131 + accelerator.process_index)
         rank, world = accelerator.process_index, accelerator.num_processes
+        generator = BatchGenerator()
+        generator.manual_seed(seed * 1_000_003 + micro * 131)
+        generator.rank, generator.world = rank, world
         batch = prefetch.take(stage.batch(micro, rank, world))
         prefetch.announce(stage.batch(micro + 1, rank, world))
         with accelerator.accumulate(prepared):
             terms = prepared(batch, generator)
-            refuse_nan(terms.loss, stage.name, step + 1)
+            refuse_nan(terms.loss, "loss", stage.name, step + 1)
             accelerator.backward(terms.loss)
             if accelerator.sync_gradients:
                 norm = accelerator.clip_grad_norm_(parameters, clip)
                 totals["gradient_norm"] = float(norm) if norm is not None else 0.0
-                reach.look()
+                if (
+                    accelerator.scaler is None
+                ):  # fp16 leaves a step out whose gradients overflow, and scales less
+                    refuse_nan(norm, "gradient", stage.name, step + 1)
+                if step < Reachability.STEPS:
+                    reach.look()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         for key, value in {"loss": float(terms.loss.detach()), **terms.values}.items():
             totals[key] = totals.get(key, 0.0) + float(value) / parts
-    return totals
+    return mean_of(totals)
 
 
-def refuse_nan(loss: Tensor, stage: str, step: int) -> None:
-    """A loss that is not finite stops the run: what would be saved after it is worthless."""
-    if not bool(torch.isfinite(loss).all()):
+def refuse_nan(value: Tensor | None, what: str, stage: str, step: int) -> None:
+    """A loss or a gradient that is not finite stops the run: what would be saved after it is worthless."""
+    if value is not None and not bool(torch.isfinite(value).all()):
         raise EmosymError(
-            "training.not-finite", f"the loss of stage {stage} is not finite at step {step}",
+            "training.not-finite", f"the {what} of stage {stage} is not finite at step {step}",
             hint="lower the learning rate, or use --precision fp32; the last checkpoint is untouched",
         )  # fmt: skip
 

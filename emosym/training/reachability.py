@@ -19,15 +19,14 @@ class Reachability:
 
     STEPS = 4
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter]) -> None:
+    def __init__(
+        self, parameters: Mapping[str, nn.Parameter], before: Mapping[str, float] | None = None
+    ) -> None:
         self.parameters = parameters
-        self.largest = dict.fromkeys(parameters, 0.0)
-        self._reported = False
+        self.largest = {**dict.fromkeys(parameters, 0.0), **(before or {})}
 
     def look(self) -> None:
         """Note the gradients that are there now."""
-        if self._reported:
-            return
         for name, parameter in self.parameters.items():
             if parameter.grad is not None:
                 self.largest[name] = max(self.largest[name], float(parameter.grad.abs().max()))
@@ -38,7 +37,6 @@ class Reachability:
 
     def report(self, path: Path) -> None:
         """Write the largest gradient of every tensor; a tensor without one is an error."""
-        self._reported = True
         write_json(path, self.largest)
         dead = self.dead()
         if dead:

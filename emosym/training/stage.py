@@ -72,6 +72,9 @@ class Stage(nn.Module, ABC, Generic[SettingsT]):
     def forward(self, batch: Sequence[Sample], generator: torch.Generator) -> LossTerms:
         """The loss of a batch."""
 
+    def begin(self) -> None:
+        """Called where the stage begins at its first step and has no checkpoint, before :meth:`before`."""
+
     def before(self) -> None:
         """Prepare what needs the weights the stage starts from; also called when resuming, after they are loaded."""
 

@@ -47,12 +47,24 @@ def discover() -> list[InstalledPlugin]:
     found: dict[tuple[str, str, str], InstalledPlugin] = {}
     seen: set[str] = set()
     for folder in dict.fromkeys(sys.path):
-        here = sorted(_declared(folder), key=lambda one: one.version, reverse=True)
+        here = list(_declared(folder))
+        if len({one.distribution for one in here}) < len(here):  # a leftover, perhaps
+            here.sort(key=_newest, reverse=True)
         for one in here:
             if one.distribution not in seen:
                 found.setdefault((one.id, one.module, one.distribution), one)
         seen |= {one.distribution for one in here}
     return sorted(found.values(), key=lambda one: (one.id, one.distribution))
+
+
+def _newest(one: InstalledPlugin) -> tuple[bool, Any, str]:
+    """0.10 after 0.9; what is no version comes before all."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return True, Version(one.version), one.version
+    except InvalidVersion:
+        return False, Version("0"), one.version
 
 
 def canonical(distribution: str) -> str:
@@ -97,4 +109,9 @@ def _points(config: Any, owner: Any) -> Iterator[InstalledPlugin]:
 
 
 def _installed(owner: Any, id: str, module: str, problem: str) -> InstalledPlugin:
-    return InstalledPlugin(id, module, canonical(owner.name), owner.version or "unknown", problem)
+    name = canonical(owner.name) if owner is not None and owner.name else id
+    version = owner.version if owner is not None else ""
+    if not (owner is not None and owner.name) and not problem:
+        problem = "is of a package without a name (a leftover *.dist-info folder)"
+        problem = f"the entry point {module!r} {problem}"
+    return InstalledPlugin(id, module, name, version or "unknown", problem)

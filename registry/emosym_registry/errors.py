@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
-
 MOST, LONGEST = 50, 1_000
 """Most lines of a list in a message, and most characters of one line's text."""
 
@@ -76,11 +75,11 @@ def some(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def capped(items: Iterable[object], noun: str) -> list[str]:
-    """A line for each item; of more than :data:`MOST` the first, and last ``and 9,950 more mistakes``."""
+def capped(items: Iterable[object]) -> list[str]:
+    """A line for each item; of more than :data:`MOST` the first, and last ``and 9950 more``."""
     items = list(items)
     rest = len(items) - MOST
-    return [str(item) for item in items[:MOST]] + ([f"and {rest:,} more {plural_of(noun)}"] if rest > 0 else [])
+    return [str(item) for item in items[:MOST]] + ([f"and {rest} more"] if rest > 0 else [])
 
 
 def short(text: str) -> str:

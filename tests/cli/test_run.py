@@ -113,13 +113,19 @@ def test_a_broken_plugin_costs_a_reading_one_line(
     assert "failed at import: RuntimeError: out of order" in warnings[0]
 
 
-def test_the_newest_run_is_used_and_named(
-    smoke: tuple[Path, Outcome], photo: Path, emosym: Command, monkeypatch: pytest.MonkeyPatch
+def test_the_newest_run_that_was_trained_is_used_and_named(
+    smoke: tuple[Path, Outcome], photo: Path, emosym: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(smoke[0].parent.parent)
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(smoke[0], tmp_path / "runs" / "tiny-smoke")
+    refused = emosym("understand", photo, "--json")
+    assert (refused.status, "no saved system under runs" in refused.err) == (2, True)
+    trained = Path(shutil.copytree(smoke[0], tmp_path / "runs" / "trained"))
+    summary = json.loads((trained / "summary.json").read_text())
+    (trained / "summary.json").write_text(json.dumps({**summary, "smoke": False}))
     read = emosym("understand", photo, "--json")
     assert read.status == 0
-    assert read.err.startswith("system: runs/tiny-smoke/system")
+    assert read.err.startswith("system: runs/trained/system")
 
 
 def test_the_same_seed_gives_the_same_bytes_with_the_recipe_inside(
@@ -231,3 +237,22 @@ def test_ctrl_c_prints_the_command_that_finishes_the_run(process: Command, tmp_p
     assert shown[0] == "emosym"
     assert process(*shown[1:]).status == 0
     assert (run / "report.html").is_file()
+
+
+def test_another_split_is_a_result_of_its_own_and_the_same_one_renews_the_report(
+    smoke: tuple[Path, Outcome], emosym: Command, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(smoke[0], tmp_path / "copy"))
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    other = emosym("evaluate", run, "--split", "val", "--device", "cpu")
+    assert other.status == 0, other.err
+    assert {path: path.read_bytes() for path in before} == before
+    assert json.loads((run / "evaluation" / "final-val.json").read_text())["split"] == "val"
+    summary = json.loads((run / "summary.json").read_text())
+    summary["understanding"]["accuracy"] = 2.0
+    (run / "summary.json").write_text(json.dumps(summary))
+    assert emosym("evaluate", run, "--device", "cpu").status == 0
+    final = json.loads((run / "evaluation" / "final.json").read_text())
+    renewed = json.loads((run / "summary.json").read_text())
+    assert renewed["understanding"]["accuracy"] == final["understanding"]["accuracy"] <= 1
+    assert renewed["understanding"]["stages"] == summary["understanding"]["stages"]

@@ -18,8 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace as Simple
 from emosym_registry import EmosymError
 from emosym.storage import read_state
-from emosym.training.checkpoint import Checkpoint
-from emosym.experiment.folder import RunFolder
+from emosym.training.checkpoint import Checkpoints, Progress, read_facts
 
 disk = Path(sys.argv[1])
 
@@ -27,15 +26,15 @@ def checkpoint(numbers):
     weight = torch.nn.Parameter(torch.full((numbers,), float(numbers)))
     system = Simple(state=lambda: {"head": {"weight": weight.detach()}})
     stage = Simple(name="compress", system=system, extra_state=dict)
-    return Checkpoint(disk / "run" / "checkpoints" / "last", stage, torch.optim.AdamW([weight]))
+    return Checkpoints(disk / "run" / "checkpoints", stage, torch.optim.AdamW([weight]))
 
-checkpoint(1000).save(1)
+checkpoint(1000).save(Progress(1))
 try:
-    checkpoint(1_000_000).save(2)
+    checkpoint(1_000_000).save(Progress(2))
 except EmosymError as error:
-    last = disk / "run" / "checkpoints" / "last"
+    last = disk / "run" / "checkpoints" / "compress-00000001"
     print(json.dumps({
-        "id": error.id, "message": error.message, "hint": error.hint, "step": checkpoint(1).state()["step"],
+        "id": error.id, "message": error.message, "hint": error.hint, "step": read_facts(last)["step"],
         "numbers": len(read_state(last)["head"]["weight"]), "left": sorted(p.name for p in last.parent.iterdir()),
     }))
 """
@@ -57,6 +56,6 @@ def test_a_full_disk_leaves_the_earlier_checkpoint_and_nothing_half_written(tmp_
     )  # fmt: skip
     found = json.loads(done.stdout)
     assert found["id"] == "files.disk-full"
-    assert "checkpoints/last: No space left on device (it needs 4.1 MB, " in found["message"]
+    assert "checkpoints/compress-00000002: No space left on device (it needs 4.0 MB, " in found["message"]
     assert found["hint"].startswith("free at least 3.")
-    assert (found["step"], found["numbers"], found["left"]) == (1, 1000, ["last"])
+    assert (found["step"], found["numbers"], found["left"]) == (1, 1000, ["compress-00000001"])

@@ -36,6 +36,7 @@ from emosym.spec.model import STAGES
 from emosym.system import System
 from emosym.training.loop import set_modes, train
 from emosym.training.stage import Stage
+from emosym.training.stopping import Stopping
 
 sys.path.insert(0, str(Path(__file__).parent))
 from random_models import save_backbone, save_head
@@ -137,13 +138,16 @@ def measure(options: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
     registry = load_registry()
     resolved = resolve(options, scratch, registry)
     device = choose_device(options.device)
-    run = RunFolder.open(scratch / "run", resolved, resume=False)
+    run = RunFolder(scratch / "run")
+    run.path.mkdir()
     builder = Builder.of(resolved, registry, run=run.path, device=device, precision=options.precision)
     parts = build_parts(builder)
     system = System.assemble(builder, text_width=parts.text_width)
     clock, peak = Clock(device), peak_tflops(options, device)
     registry.manager.register(clock)
-    experiment = Experiment(system, parts, run, registry.lifecycle, resume=False, smoke=False)
+    experiment = Experiment(
+        system, parts, run, registry.lifecycle, resume=False, smoke=False, started=0.0, stopping=Stopping()
+    )
     rows = []
     for name in STAGES:
         stage = experiment.make_stage(name)

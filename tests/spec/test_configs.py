@@ -23,8 +23,8 @@ ABOUT_THE_MACHINE = {
     "annotations",
 }  # fmt: skip
 """Parameters that change no result of the method (``params`` of a component that takes none is empty)."""
-ABOUT_THE_DATA = {"limit", "label_fraction", "labelled", "subset_seed"}
-"""Fewer images or labels than there are, which is a study's own choice."""
+ABOUT_THE_DATA = {"on_bad_image", "limit", "label_fraction", "labelled", "subset_seed"}
+"""Fewer images or labels than there are, and broken ones, which is a study's own choice."""
 REAL = [name for name in FILES if name.startswith(("paper/", "official/"))]
 
 

@@ -37,7 +37,7 @@ def test_seven_mistakes_give_seven_located_messages(problems: Problems) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("labels: 3\n", "3:9 labels: expected text or a list, found 3"),
+        ("labels: 3\n", "3:9 labels: expected text or a list or a mapping, found 3"),
         ("labels: mikels\n", "3:9 labels: unknown label set 'mikels'"),
         ("labels: [a, a]\n", "3:9 labels: a label list needs two or more different names"),
         ("backbone: [a]\n", "3:1 backbone: expected a mapping, found a list"),

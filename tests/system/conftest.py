@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from emosym_registry import Registry, hookimpl
 
 from emosym.experiment.run import run_experiment
 from emosym.spec import Resolved, load_spec
+from emosym.training.stopping import Terminated
 
 SMALL = (
     "data.params.train=96",
@@ -112,3 +115,24 @@ def run(
     out = tmp_path_factory.mktemp("runs") / "small"
     run_experiment(small, registry, out, listeners=[recorder])
     return out
+
+
+class AskToStop:
+    """Sends the process SIGTERM after a step, as a cluster does before it kills."""
+
+    def __init__(self, stage: str, step: int) -> None:
+        self.stage, self.step = stage, step
+
+    @hookimpl
+    def emosym_step_finished(self, stage: str, step: int) -> None:
+        if (stage, step) == (self.stage, self.step):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture(scope="session")
+def stopped(small: Resolved, registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small run, asked to stop after the fourth step of unify, which comes after a refresh of the bank."""
+    folder = tmp_path_factory.mktemp("stopped") / "run"
+    with pytest.raises(Terminated):
+        run_experiment(small, registry, folder, listeners=[AskToStop("unify", 4)])
+    return folder

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import re
 import resource
 import shutil
 from collections.abc import Callable, Iterator
@@ -17,6 +17,7 @@ from emosym.experiment.folder import RunFolder
 from emosym.experiment.run import run_experiment
 from emosym.spec import load_spec
 from emosym.system import System
+from emosym.training.checkpoint import steps_of
 
 
 @pytest.fixture
@@ -27,6 +28,17 @@ def copy(run: Path, tmp_path: Path) -> Path:
 
 def _garbage(path: Path) -> None:
     path.write_bytes(b"{ not what it was")
+
+
+def _bit(path: Path) -> None:
+    """Another number in the last tensor: the file stays a sound one."""
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def _believed(path: Path) -> None:
+    path.write_text(re.sub(r'"step": \d+', '"step": 1000000000', path.read_text()))
 
 
 def _half(path: Path) -> None:
@@ -89,33 +101,39 @@ def test_a_folder_that_may_not_be_read_says_so(copy: Path, registry: Registry) -
     assert error.value.id == "system.unreadable"
 
 
-def _unfinish(run: Path, stage: str) -> None:
-    progress = run / "checkpoints" / "progress.json"
-    facts = json.loads(progress.read_text())
-    del facts[stage]
-    progress.write_text(json.dumps(facts))
-
-
 @pytest.mark.parametrize(
     ("name", "damage", "shown"),
     [
-        ("optimizer.pt", _garbage, "optimizer.pt is damaged"),
-        ("optimizer.pt", _half, "optimizer.pt is damaged"),
-        ("optimizer.pt", Path.unlink, "optimizer.pt is damaged"),
+        ("optimizer.safetensors", _garbage, "optimizer.safetensors is damaged"),
+        ("optimizer.safetensors", _half, "optimizer.safetensors is damaged"),
+        ("optimizer.safetensors", Path.unlink, "optimizer.safetensors is missing"),
+        ("optimizer.safetensors", _bit, "optimizer.safetensors is damaged: .*another sha256"),
         ("state.json", _garbage, "state.json is damaged"),
+        ("state.json", _believed, "state.json is damaged: .*another sha256"),
         ("head.safetensors", _garbage, "head.safetensors is damaged"),
         ("head.safetensors", Path.unlink, "head.safetensors is missing"),
     ],
 )
-def test_a_checkpoint_that_is_not_whole_says_how_to_restart(
-    copy: Path, registry: Registry, name: str, damage: Callable[[Path], None], shown: str
+def test_a_checkpoint_that_is_not_whole_says_how_to_go_on(
+    stopped: Path, registry: Registry, tmp_path: Path, name: str, damage: Callable[[Path], None], shown: str
 ) -> None:
-    _unfinish(copy, "unify")
-    damage(copy / "checkpoints" / "last" / name)
+    copy = Path(shutil.copytree(stopped, tmp_path / "copy"))
+    (newest,) = steps_of(copy / "checkpoints", "unify")
+    damage(newest / name)
     with pytest.raises(EmosymError, match=shown) as error:
         run_experiment(load_spec(copy / "spec.yaml", registry=registry), registry, copy, resume=True)
     assert error.value.id == "run.damaged-checkpoint"
-    assert f"delete {copy / 'checkpoints' / 'last'} " in str(error.value.hint)
+    assert error.value.hint == f"delete {newest} to begin stage unify again, then resume"
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", '{"compress": 3}', '{"compres": {"steps": 1}}', '{"compress": {"steps": "many"}}']
+)
+def test_progress_that_somebody_has_written_is_not_believed(copy: Path, text: str) -> None:
+    (copy / "checkpoints" / "progress.json").write_text(text)
+    with pytest.raises(EmosymError, match="progress.json cannot be read") as error:
+        RunFolder(copy).done()
+    assert error.value.id == "run.damaged"
 
 
 def test_progress_that_cannot_be_read_is_named(copy: Path) -> None:

@@ -1,11 +1,10 @@
 import errno
 from pathlib import Path
-from urllib.parse import unquote
 
 import pytest
 from emosym_registry import EmosymError
 
-from emosym.toolkit import file_name, write_json, written_whole
+from emosym.toolkit import write_json, written_whole
 
 FULL = Path("/dev/full")
 
@@ -62,28 +61,3 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
             for name in names:
                 (partial / name).write_text(name)
     assert [p.name for p in folder.iterdir()] == ["c"]
-
-
-HOSTILE = ("", ".", "..", "../up", "/etc/x", "a\\b", "C:x", "a\0b", "a\nb", "\x1b[2J", "a%2Fb", "a/b", "-rf", "~", "nul.txt", "end. ", "é" * 300)  # fmt: skip
-
-
-@pytest.mark.parametrize("text", HOSTILE)
-def test_any_text_is_the_name_of_one_file_in_its_folder(text: str, tmp_path: Path) -> None:
-    path = tmp_path / file_name(text)
-    path.with_name(f"{path.name}-000.png").write_text("")
-    path.write_text("")
-    assert len(list(tmp_path.iterdir())) == 2
-    assert path.parent == tmp_path
-    assert file_name(text).isprintable()
-    if 0 < len(text) < 300:
-        assert unquote(file_name(text)) == text
-
-
-def test_different_texts_have_different_names_and_plain_ones_stay_as_they_are() -> None:
-    assert len({file_name(text) for text in (*HOSTILE, "é" * 301)}) == len(HOSTILE) + 1
-    assert [file_name(text) for text in ("awe", "été bleu", "怒り", "a-b_c.d")] == [
-        "awe",
-        "été bleu",
-        "怒り",
-        "a-b_c.d",
-    ]

@@ -219,7 +219,7 @@ def _rendered(kind: str, where: Mapping[str, str], values: Mapping[str, Any]) ->
         undefined=StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,
-        autoescape=False,
+        autoescape=False,  # noqa: S701 - Python, no HTML
     )
     return {path: jinja.get_template(f"{template}.jinja").render(values) for path, template in where.items()}
 

@@ -155,7 +155,7 @@ class DatasetSuite(DatasetBase):
     def test_picklable(self) -> None:
         """Worker processes read the pictures; samples go to them and back as pickles."""
         for sample in self.opened():
-            again = pickle.loads(pickle.dumps(sample))
+            again = pickle.loads(pickle.dumps(sample))  # noqa: S301 - what was pickled here
             require(
                 (again.id, again.label) == (sample.id, sample.label), f"{again.id} instead of {sample.id}"
             )

@@ -28,6 +28,21 @@ class MemorySuite(HistoryChecks):
     outlives the object; None takes ``durable`` among the capabilities of the component's spec.
     """
 
+    @check(
+        "memory.reset",
+        "the view and the decisions of a new bank after `reset`, and the ledger longer, not shorter",
+    )
+    def test_reset(self) -> None:
+        """A stage that begins anew, as after a lost checkpoint, must not train on what an earlier attempt admitted."""
+        bank = self.started()
+        first = self.turn(bank)
+        lines = len(bank.ledger())
+        bank.reset()
+        require(bank.view(self.originals) == self.originals, "another training set than the originals")
+        require(len(bank.ledger()) >= lines, "a ledger that has lost lines")
+        again = self.turn(bank)
+        require(list(again.admitted) == list(first.admitted), "other decisions than a new bank's")
+
     @check("memory.first-view", "the originals, in their order, before any refresh")
     def test_first_view(self) -> None:
         """Until the bank has something better the training set is the dataset's, and nothing else."""
@@ -166,7 +181,7 @@ class MemorySuite(HistoryChecks):
             require(away[nearest] < NEAR, f"{sample.id} {away[nearest]:.3g} of 255 away from every candidate")
             label = offered[nearest][1]
             require(sample.label == label, f"label {sample.label} of {sample.id}, which was made for {label}")
-            again = pickle.loads(pickle.dumps(sample))
+            again = pickle.loads(pickle.dumps(sample))  # noqa: S301 - what was pickled here
             require(np.array_equal(_pixels(again), pixels), f"{sample.id} does not survive pickling")
 
     @check("memory.marks-generated", "`generated` to be true of admitted images and of nothing else")

@@ -164,7 +164,7 @@ class HistoryChecks(BankBase):
         ):
             try:
                 bank.refresh(2, offered, self.confidences)
-            except Exception:
+            except Exception:  # noqa: S110 - see the docstring
                 pass
             else:
                 require(False, f"no error from a refresh {what}")
@@ -196,6 +196,24 @@ class HistoryChecks(BankBase):
         require(again.ledger() == ledger, "another ledger")
         again.restore(middle)
         require(again.view(self.originals) == earlier, "another training set after restoring an old snapshot")
+
+    @check(
+        "memory.other-run",
+        "an error where another run (`context.run_id`) opens the bank, and none where the same run does",
+        tier="capability",
+    )
+    def test_other_run(self) -> None:
+        """Two runs at one place would train on one another's images, and no figure would show it."""
+        if not self.is_durable():
+            raise NotApplicable("the bank does not say that it is durable")
+        place = self.context().run
+        bank = self.make_in(run=place, run_id="one")
+        bank.view(self.originals)
+        self.turn(bank)
+        bank.close()
+        seen = refusal(lambda: self.make_in(run=place, run_id="another").view(self.originals))
+        require(seen is not None, "another run's bank opened without a word")
+        self.make_in(run=place, run_id="one").view(self.originals)
 
 
 def _same(kept: Any, value: Any) -> bool:

@@ -39,7 +39,10 @@ class ReaderConfig(SubsetConfig):
     """What readers of folders share."""
 
     verify: bool = False
-    """Also open every picture when checking the data, and compare splits (minutes on a large set)."""
+    """Also decode every picture when checking the data, not its header alone, and compare splits (minutes on a large set)."""
+    on_bad_image: Literal["stop", "skip"] = "stop"
+    """What a picture that cannot be read does to a run: stop it before it begins, or be left out, which the run's
+    provenance lists."""
 
 
 class EmoSetConfig(ReaderConfig):

@@ -11,12 +11,12 @@ from emosym_registry import EmosymError
 
 from emosym.contracts import SPLITS, Context, Sample
 from emosym_data.annotation import Annotation
-from emosym_data.config import EmoSetConfig
+from emosym_data.config import EmoSetConfig, ReaderConfig
 from emosym_data.emoset_index import Row, read_emotions, read_index
 from emosym_data.files import check_pictures, missing_files
 from emosym_data.findings import Findings
 from emosym_data.labels import Labeller
-from emosym_data.splits import MEND, SplitDataset
+from emosym_data.splits import MEND, SplitDataset, check_splits, skipped_facts
 from emosym_data.subset import choose
 
 
@@ -56,7 +56,10 @@ class EmoSet(SplitDataset[EmoSetConfig]):
         digest = hashlib.sha256()
         for name in ("info.json", *(f"{split}.json" for split in SPLITS)):
             digest.update((self.root() / name).read_bytes())
-        return {"sha256": digest.hexdigest()}
+        return {"sha256": digest.hexdigest(), **skipped_facts(self.skipped())}
+
+    def policy(self) -> ReaderConfig:
+        return self.reading
 
     def _read(self, name: str) -> list[Sample]:
         root, findings = self.root(), Findings()
@@ -86,13 +89,15 @@ class EmoSet(SplitDataset[EmoSetConfig]):
         seen: dict[str, str] = {}
         ids: dict[str, str] = {}
         images: list[tuple[str, str]] = []
+        emotions_of: dict[str, list[str]] = {}
         for split in SPLITS:
             file = root / f"{split}.json"
             rows = read_index(file, emotions, findings)
             _check_rows(file, rows, seen, ids, findings)
             images += [(split, row.image) for row in rows]
             if split == "train" and rows:
-                absent = [emotion for emotion in emotions if emotion not in {row.emotion for row in rows}]
+                there = {row.emotion for row in rows}
+                absent = [emotion for emotion in emotions if emotion not in there]
                 findings.extend(
                     "empty class",
                     (f"{file}: no image of {emotion}; every emotion needs some" for emotion in absent),
@@ -107,8 +112,10 @@ class EmoSet(SplitDataset[EmoSetConfig]):
                     "missing annotation",
                     (f"{root / path}: no such annotation, named in {file.name}" for path in missing),
                 )
-        if self.reading.verify:
-            check_pictures(root, images, findings)
+            emotions_of[split] = [row.emotion for row in rows]
+        if not findings:
+            check_splits(emotions_of, str(root), findings, made=False)
+        check_pictures(root, images, findings, self.reading)
 
 
 def _check_rows(

@@ -27,7 +27,7 @@ class Row:
 def read_json(file: Path, findings: Findings, what: str) -> Any:
     """The content of ``file``, None with a finding where it is missing or broken."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         findings.add(f"missing {what}", f"{file}: no such file; {what} belongs there")
     except json.JSONDecodeError as error:
@@ -49,9 +49,15 @@ def read_emotions(root: Path, findings: Findings) -> tuple[str, ...]:
     if info is None:
         return MIKELS_8
     try:
-        numbers = {str(name): int(number) for name, number in info["emotion"]["label2idx"].items()}
+        inner = (
+            info["emotion"] if isinstance(info.get("emotion"), dict) else info
+        )  # EmoSet's own file is flat
+        numbers = {str(name): int(number) for name, number in inner["label2idx"].items()}
     except (KeyError, TypeError, AttributeError, ValueError):
-        findings.add("bad info.json", f"{file}: no emotion.label2idx; it must map each emotion to a number")
+        findings.add(
+            "bad info.json",
+            f"{file}: no emotion.label2idx or label2idx; it must map each emotion to a number",
+        )
         return MIKELS_8
     return tuple(sorted(numbers, key=lambda name: numbers[name]))
 
@@ -76,7 +82,7 @@ def read_index(file: Path, emotions: Sequence[str], findings: Findings) -> list[
         else:
             rows.append(row)
     if wrong:
-        lines = _row_lines(file.read_text(encoding="utf-8"))
+        lines = _row_lines(file.read_text(encoding="utf-8-sig"))
         for number, kind, what in wrong:
             findings.add(kind, f"{file}:{lines[number]}: row {number + 1}: {what}")
     return rows

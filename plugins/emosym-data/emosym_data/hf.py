@@ -112,7 +112,7 @@ class HfDataset(SplitDataset[HfConfig]):
         return HfSplit(rows.select(picked), ids, labels, self.config)
 
     def _emotions(self, rows: Any) -> list[str | None]:
-        """The emotion of every row, in lower case; None where it has none."""
+        """The emotion of every row, without case; None where it has none."""
         names = self._names(rows)
         emotions: list[str | None] = []
         for number, value in enumerate(rows[self.config.label]):
@@ -121,7 +121,7 @@ class HfDataset(SplitDataset[HfConfig]):
             elif isinstance(value, int) and names is not None and value < len(names):
                 emotions.append(names[value])
             elif isinstance(value, str):
-                emotions.append(value.lower())
+                emotions.append(value.casefold())
             else:
                 raise EmosymError(
                     "data.no-label-names",
@@ -132,7 +132,7 @@ class HfDataset(SplitDataset[HfConfig]):
 
     def _names(self, rows: Any) -> list[str] | None:
         names = self.config.names or getattr(rows.features[self.config.label], "names", None)
-        return None if names is None else [name.lower() for name in names]
+        return None if names is None else [name.casefold() for name in names]
 
     def _rows(self, theirs: str) -> Any:
         """Their split, with pictures left undecoded."""

@@ -14,13 +14,13 @@ from emosym_registry.errors import unknown
 
 from emosym.contracts import MIKELS_8, SPLITS, Context, LabelSet, Sample
 from emosym_data.config import ImageFolderConfig
-from emosym_data.files import check_pictures
+from emosym_data.files import check_pictures, readable
 from emosym_data.findings import Findings
 from emosym_data.labels import BINARY, Labeller
-from emosym_data.splits import MEND, SplitDataset
+from emosym_data.splits import MEND, SplitDataset, check_splits, skipped_facts
 from emosym_data.subset import choose, class_orders
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 MISSING = "set data.params.root to a folder with one folder for each emotion"
 
 
@@ -33,9 +33,9 @@ class Picture:
 
 
 class ImageFolder(SplitDataset[ImageFolderConfig]):
-    """ROOT/EMOTION/*.jpg with a seeded, stratified split, or ROOT/{train,val,test}/EMOTION/*.jpg.
+    """ROOT/EMOTION/**/*.jpg with a seeded, stratified split, or ROOT/{train,val,test}/EMOTION/**/*.jpg.
 
-    Folder names are compared without case. A sample's id is its path in the root. Listings are sorted, so the
+    Folder names are compared without case; pictures may lie in folders of their emotion's folder. A sample's id is its path in the root. Listings are sorted, so the
     split depends on names and seed alone.
     """
 
@@ -54,17 +54,20 @@ class ImageFolder(SplitDataset[ImageFolderConfig]):
             return [f"{root}: no such folder; {MISSING}"]
         try:
             splits = self._list(root, findings)
-            if self.config.verify:
-                check_pictures(
-                    root, [(split, one.path) for split in SPLITS for one in splits[split]], findings
-                )
+            if not findings:
+                emotions = {split: [one.emotion for one in splits[split]] for split in SPLITS}
+                made = not any(name in SPLITS for name in _folders(root))
+                check_splits(emotions, str(root), findings, made=made)
+            check_pictures(
+                root, [(split, one.path) for split in SPLITS for one in splits[split]], findings, self.config
+            )
         except OSError as error:
             findings.add("unreadable", f"{root}: {error}; check disk and permissions")
         return findings.lines()
 
     def facts(self) -> Mapping[str, Any]:
         names = "\n".join(f"{split} {one.path}" for split in SPLITS for one in self._pictures()[split])
-        return {"sha256": hashlib.sha256(names.encode()).hexdigest()}
+        return {"sha256": hashlib.sha256(names.encode()).hexdigest(), **skipped_facts(self.skipped())}
 
     def _read(self, name: str) -> list[Sample]:
         root, pictures = self.root(), self._pictures()[name]
@@ -117,17 +120,26 @@ class ImageFolder(SplitDataset[ImageFolderConfig]):
         train, val, _ = self.config.fractions
         parts: dict[str, list[int]] = {name: [] for name in SPLITS}
         for order in class_orders([one.emotion for one in pictures], self.config.split_seed):
-            first, second = round(train * len(order)), round((train + val) * len(order))
+            first, second = _cuts(len(order), train, val)
             for name, part in zip(SPLITS, (order[:first], order[first:second], order[second:]), strict=True):
                 parts[name] += part
         return {name: [pictures[i] for i in sorted(part)] for name, part in parts.items()}
 
 
+def _cuts(size: int, train: float, val: float) -> tuple[int, int]:
+    """Where a class of ``size`` pictures is cut; three or more leave no split without one."""
+    first, second = round(train * size), round((train + val) * size)
+    if size >= 3 and 0 < train < 1 and 0 < val < 1 and train + val < 1:
+        first = min(max(first, 1), size - 2)
+        second = min(max(second, first + 1), size - 1)
+    return first, second
+
+
 def expected_emotions(labels: LabelSet, root: Path) -> tuple[str, ...]:
     """Names of emotion folders for ``labels``; binary takes Mikels' eight unless folders have its names."""
-    folders = {name.lower() for name in _folders(root)} if root.is_dir() else set()
-    inner = {name.lower() for name in _folders(root / "train")} if (root / "train").is_dir() else set()
-    if set(labels.names) == BINARY and not (folders | inner) >= BINARY:
+    folders = {name.casefold() for name in _folders(root)} if root.is_dir() else set()
+    inner = {name.casefold() for name in _folders(root / "train")} if (root / "train").is_dir() else set()
+    if {name.casefold() for name in labels.names} == BINARY and not (folders | inner) >= BINARY:
         return MIKELS_8
     return labels.names
 
@@ -139,30 +151,51 @@ def _folders(root: Path) -> list[str]:
         )
 
 
+def _files(folder: Path, findings: Findings) -> list[Path]:
+    """The files below a folder, sorted, whatever folders they lie in; hidden ones are left out."""
+    found: list[Path] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                found += [] if entry.is_symlink() else _files(Path(entry.path), findings)
+                if entry.is_symlink():
+                    findings.add("linked folder", f"{entry.path}: a link to a folder; put the pictures there")
+            elif entry.is_file():
+                found.append(Path(entry.path))
+            else:
+                findings.add(
+                    "dead link", f"{readable(entry.path)}: leads to no file; remove it or mend the link"
+                )
+    return sorted(found)
+
+
 def _list_emotions(
     root: Path, split: str, emotions: Sequence[str], findings: Findings, *, complete: bool
 ) -> list[Picture]:
     """Pictures below ROOT[/SPLIT]/EMOTION; with ``complete``, an emotion without pictures is a finding."""
     base = root / split if split else root
     pictures: list[Picture] = []
+    known = {emotion.casefold(): emotion for emotion in emotions}
     for folder in _folders(base):
-        emotion = folder.lower()
-        if emotion not in emotions:
+        emotion = known.get(folder.casefold())
+        if emotion is None:
             error = unknown("data.unknown-label", "emotion", folder, emotions, where=str(base / folder))
             findings.add_error(error, "unknown emotion")
             continue
-        with os.scandir(base / folder) as entries:
-            names = sorted(
-                entry.name for entry in entries if entry.is_file() and not entry.name.startswith(".")
-            )
-        prefix = f"{split}/{folder}" if split else folder
-        for name in names:
-            if name.lower().endswith(EXTENSIONS):
-                pictures.append(Picture(f"{prefix}/{name}", emotion))
+        for path in _files(base / folder, findings):
+            shown = readable(str(path))
+            if shown != str(path):
+                findings.add(
+                    "name of unknown letters",
+                    f"{shown}: its name is not UTF-8; rename it, as ids and reports are text",
+                )
+            elif path.suffix.lower() in EXTENSIONS:
+                pictures.append(Picture(path.relative_to(root).as_posix(), emotion))
             else:
                 findings.add(
-                    "not a picture",
-                    f"{base / folder / name}: not a picture; move it away ({', '.join(EXTENSIONS)})",
+                    "not a picture", f"{path}: not a picture; move it away ({', '.join(EXTENSIONS)})"
                 )
     if complete:
         absent = [one for one in emotions if one not in {picture.emotion for picture in pictures}]

@@ -12,12 +12,13 @@ BINARY = {"negative", "positive"}
 
 
 class Labeller:
-    """Maps emotion names to the run's labels: the same names in any order, or Mikels' eight to binary."""
+    """Maps emotion names to the run's labels: the same names in any order and case, or Mikels' eight to binary."""
 
     def __init__(self, labels: LabelSet, emotions: Sequence[str], who: str) -> None:
         self.labels = labels
-        self.binary = set(labels.names) == BINARY and set(emotions) <= set(MIKELS_8)
-        if not self.binary and set(emotions) != set(labels.names):
+        given, own = {one.casefold() for one in emotions}, {one.casefold() for one in labels.names}
+        self.binary = own == BINARY and given <= set(MIKELS_8)
+        if not self.binary and given != own:
             raise EmosymError(
                 "spec.labels-do-not-fit",
                 f"{who} has {', '.join(emotions)}; the spec's labels are {', '.join(labels.names)}",
@@ -27,5 +28,5 @@ class Labeller:
     def __call__(self, emotion: str) -> int:
         """The label of ``emotion``."""
         if self.binary:
-            return self.labels.index("positive" if emotion in POSITIVE else "negative")
+            return self.labels.index("positive" if emotion.casefold() in POSITIVE else "negative")
         return self.labels.index(emotion)

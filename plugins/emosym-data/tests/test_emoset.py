@@ -165,12 +165,17 @@ def test_an_emotion_without_images_is_a_problem(emoset: Write) -> None:
 
 def test_verify_opens_the_pictures_and_compares_their_contents(emoset: Write) -> None:
     root = emoset()
-    (root / "image/awe/awe_00001.jpg").write_bytes(b"no picture")
+    (root / "image/awe/awe_00002.jpg").write_bytes(b"no picture")
+    (problem,) = read(root).problems()
+    assert "awe_00002.jpg: not a readable image (no JPEG, PNG" in problem
+    shutil.copy(root / "image/awe/awe_00001.jpg", root / "image/awe/awe_00002.jpg")
+    cut = root / "image/awe/awe_00001.jpg"
+    cut.write_bytes(cut.read_bytes()[:-40])
     shutil.copy(root / "image/fear/fear_00001.jpg", root / "image/fear/fear_00009.jpg")
     assert read(root).problems() == []
     problems = read(root, verify=True).problems()
     assert len(problems) == 2
-    assert "awe_00001.jpg: not a readable image" in problems[0]
+    assert "awe_00001.jpg: not a readable image (image file is truncated" in problems[0]
     assert "fear_00009.jpg (test): the same picture as image/fear/fear_00001.jpg (train)" in problems[1]
 
 
@@ -180,6 +185,36 @@ def test_a_broken_annotation_is_named_when_it_is_read(emoset: Write) -> None:
     sample = read(root).split("train")[0]
     with pytest.raises(EmosymError, match=r"amusement_00001\.json: cannot be read"):
         sample.attributes["scene"]
+
+
+def test_a_picture_that_cannot_be_read_is_left_out_where_the_spec_says_so(
+    emoset: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = emoset()
+    (root / "image/awe/awe_00002.jpg").write_bytes(b"no picture")
+    data = read(root, on_bad_image="skip")
+    assert data.problems() == []
+    whole = sum(len(json.loads((root / f"{split}.json").read_text())) for split in ("train", "val", "test"))
+    assert sum(len(data.split(split)) for split in ("train", "val", "test")) == whole - 1
+    skipped = data.facts()["skipped"]
+    assert skipped["count"] == 1
+    assert "awe_00002.jpg: not a readable image" in skipped["pictures"]["awe_00002"]
+    assert "pictures cannot be read and are left out: awe_00002" in caplog.text
+    assert "skipped" not in read(root).facts()
+
+
+def test_a_split_that_is_empty_is_found_before_a_run(emoset: Write) -> None:
+    root = emoset()
+    rewrite(root, "val", lambda rows: rows.clear())
+    assert f"{root}: val has no pictures" in "\n".join(read(root).problems())
+
+
+def test_a_flat_label_map_and_a_byte_order_mark_are_read(emoset: Write) -> None:
+    root = emoset()
+    info = json.loads((root / "info.json").read_text())["emotion"]
+    (root / "info.json").write_text("\ufeff" + json.dumps(info), encoding="utf-8")
+    (root / "val.json").write_text("\ufeff" + (root / "val.json").read_text(), encoding="utf-8")
+    assert read(root).problems() == []
 
 
 @pytest.mark.reference

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -10,11 +11,12 @@ from typing import Any
 
 import pytest
 from emosym_data.config import ImageFolderConfig
-from emosym_data.image_folder import ImageFolder
+from emosym_data.image_folder import ImageFolder, _cuts
 from emosym_registry import EmosymError
+from PIL import Image
 from pydantic import ValidationError
 
-from emosym.contracts import MIKELS_8, Context, LabelSet
+from emosym.contracts import MIKELS_8, SPLITS, Context, LabelSet
 
 Write = Callable[..., Path]
 
@@ -91,3 +93,48 @@ def test_a_missing_split_folder_is_a_problem(folder: Write) -> None:
 def test_fractions_that_do_not_sum_to_one_are_refused() -> None:
     with pytest.raises(ValidationError, match="sum to 1"):
         ImageFolderConfig(root=Path("x"), fractions=(0.5, 0.5, 0.5))
+
+
+def test_folders_inside_an_emotion_are_read_and_dead_links_named(folder: Write) -> None:
+    root = folder()
+    inner = root / "awe" / "2019" / "alps"
+    inner.mkdir(parents=True)
+    moved = sorted((root / "awe").glob("*.png")) + sorted((root / "awe").glob("*.jpg"))
+    moved[0].rename(inner / moved[0].name)
+    ids = {sample.id for split in SPLITS for sample in read(root).split(split)}
+    assert f"awe/2019/alps/{moved[0].name}" in ids
+    (root / "awe" / "gone.png").symlink_to(root / "nowhere.png")
+    assert read(root).problems() == [f"{root}/awe/gone.png: leads to no file; remove it or mend the link"]
+
+
+def test_a_name_that_is_no_text_is_a_finding(folder: Write) -> None:
+    root = folder()
+    picture = next(path for path in sorted((root / "awe").iterdir()))
+    os.rename(picture, os.fsencode(root / "awe") + b"/caf\xe9.png")
+    (problem,) = read(root).problems()
+    assert problem.startswith(f"{root}/awe/caf\\xe9.png: its name is not UTF-8")
+
+
+@pytest.mark.parametrize("size", range(3, 18))
+def test_every_split_gets_a_picture_of_a_class_of_three_or_more(size: int) -> None:
+    first, second = _cuts(size, 0.8, 0.05)
+    assert 1 <= first < second < size
+
+
+def test_two_pictures_a_class_are_too_few_and_said_to_be(folder: Write) -> None:
+    root = folder()
+    for picture in sorted((root / "awe").iterdir())[2:]:
+        picture.unlink()
+    assert any("has no picture of awe" in line for line in read(root).problems())
+
+
+def test_labels_of_any_spelling_are_the_folders(tmp_path: Path) -> None:
+    for emotion in ("HAPPY", "calm"):
+        (tmp_path / emotion).mkdir()
+        for number in range(4):
+            Image.new("RGB", (8, 8), (number, 9, 9)).save(tmp_path / emotion / f"{number}.png")
+    data = ImageFolder(
+        ImageFolderConfig(root=tmp_path), Context(LabelSet.of({"Happy": "positive", "Calm": None}))
+    )
+    assert data.problems() == []
+    assert {sample.label for sample in data.split("train")} == {0, 1}

@@ -183,6 +183,8 @@ class LatentDiffusion(Frozen, DiffusionHead[DiffusionConfig]):
         on_step: Callable[[int, int], None] | None = None,
     ) -> Tensor:
         checks.check_sampling(len(condition), generators, init_image, strength, self.image_size)
+        if init_image is not None and strength == 0:
+            return (init_image.float() / 2 + 0.5).clamp(0, 1).to(self.device)
         scheduler = fresh(self._scheduler)
         times = schedule(
             scheduler, steps or self.default_steps, self.device, None if init_image is None else strength

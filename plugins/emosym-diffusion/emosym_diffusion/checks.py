@@ -133,7 +133,7 @@ def check_sampling(
     strength: float,
     size: tuple[int, int],
 ) -> None:
-    """One generator (and one picture to start from) for each condition; a strength in (0,1]."""
+    """One generator (and one picture to start from) for each condition; a strength in [0,1]."""
     if len(generators) != batch:
         raise EmosymError(
             "diffusion.bad-generators",
@@ -150,9 +150,9 @@ def check_sampling(
             f"{batch} conditions and {len(init_image)} pictures to start from",
             ours=True,
         )
-    if not 0 < strength <= 1:
+    if not 0 <= strength <= 1:
         raise EmosymError(
             "diffusion.bad-strength",
-            f"strength {strength} is not in (0, 1]",
-            hint="1 keeps almost nothing of the picture, 0.3 most of it",
+            f"strength {strength} is not in [0, 1]",
+            hint="0 keeps the picture, 1 keeps almost nothing of it",
         )

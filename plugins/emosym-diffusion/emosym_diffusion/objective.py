@@ -12,6 +12,7 @@ from diffusers import DDPMScheduler, FlowMatchEulerDiscreteScheduler
 from emosym_registry import EmosymError
 from torch import Tensor
 
+from emosym.toolkit import drawn
 from emosym_diffusion.schedulers import flow_shift, is_flow
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
@@ -39,8 +40,15 @@ class Objective(ABC):
     def draw(self, latents: Tensor, generator: torch.Generator) -> Noised:
         """Noise ``latents`` [B,c,h,w], each to a time of its own."""
         where = generator.device
-        index = torch.randint(0, self._times, (len(latents),), generator=generator, device=where)
-        noise = torch.randn(latents.shape, generator=generator, device=where, dtype=torch.float32)
+        rows, shape = len(latents), latents.shape[1:]
+        index = drawn(
+            lambda n: torch.randint(0, self._times, (n,), generator=generator, device=where), rows, generator
+        )
+        noise = drawn(
+            lambda n: torch.randn(n, *shape, generator=generator, device=where, dtype=torch.float32),
+            rows,
+            generator,
+        )
         return self.at(latents.float(), noise.to(latents.device), index.to(latents.device))
 
     @abstractmethod

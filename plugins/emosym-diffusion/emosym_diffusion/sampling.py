@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from emosym_registry import EmosymError
 from torch import Tensor
+
+logger = logging.getLogger(__name__)
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """The (guided) model output for latents [B,c,h,w] at one time."""
@@ -36,6 +39,8 @@ def schedule(scheduler: Any, steps: int, device: torch.device, strength: float |
     if strength is None:
         return times
     kept = min(max(int(steps * strength), 1), steps)
+    if steps * strength < 1:
+        logger.warning("strength %g of %d steps is one step, as %g is", strength, steps, 1 / steps)
     begin = (steps - kept) * getattr(scheduler, "order", 1)
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(begin)

@@ -230,8 +230,18 @@ def test_wrong_inputs_are_refused(open_head, generators):
         ("diffusion.bad-generators", {"generators": generators(1)}),
         ("diffusion.bad-pixels", {"generators": generators(1, 2), "init_image": picture[:, :, :8]}),
         ("diffusion.bad-pixels", {"generators": generators(1, 2), "init_image": picture[:1]}),
-        ("diffusion.bad-strength", {"generators": generators(1, 2), "init_image": picture, "strength": 0.0}),
+        ("diffusion.bad-strength", {"generators": generators(1, 2), "init_image": picture, "strength": 1.5}),
     ):
         with pytest.raises(EmosymError) as caught:
             head.sample(condition, steps=1, **inputs)
         assert caught.value.id == error
+
+
+def test_strength_zero_keeps_the_picture(open_head, generators):
+    head = open_head("sd")
+    width, height = head.image_size
+    picture = torch.linspace(-1, 1, 3 * height * width).reshape(1, 3, height, width)
+    kept = head.sample(
+        head.condition(None, ["a"]), generators=generators(1), steps=2, init_image=picture, strength=0
+    )
+    assert torch.allclose(kept, picture / 2 + 0.5)

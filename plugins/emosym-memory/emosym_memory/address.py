@@ -14,9 +14,9 @@ _USER = re.compile(r"^[^/]*//[^:/]*:(?P<password>[^@]*)@")
 """As SQLAlchemy reads it: a password may hold anything but ``@``."""
 _CONFIDENTIAL = re.compile(r"password|passwd|pwd|secret|scram", re.IGNORECASE)
 """Keys of a query that hold what ``user:password@`` does."""
-_MARK, _MARKED = r"{secret \1}", re.compile(r"\{secret (\w+)\}", re.ASCII)
 ALLOWED = "EMOSYM_SECRETS"
-"""The environment variable in which the user names what a spec may read of the environment."""
+"""The environment variable that lists those which a spec may name, with commas: specs come from other people."""
+_MARK, _MARKED = r"{secret \1}", re.compile(r"\{secret (\w+)\}", re.ASCII)
 _ASK = "write {secret:NAME}, which is the environment variable NAME when the bank opens"
 
 
@@ -50,17 +50,17 @@ def fill(part: str, values: Mapping[str, str], run: str) -> str:
 def secrets(url: str) -> dict[str, str]:
     """The variables that ``url`` names, with their values.
 
-    Errors: ``memory.secret-not-allowed`` where the user has not named one in :data:`ALLOWED`, for the URL may be somebody
-    else's and send it anywhere; ``memory.missing-secret`` where one is not set.
+    Errors: ``memory.secret-not-allowed`` for one that the user has not listed in ``EMOSYM_SECRETS``,
+    ``memory.missing-secret`` for one that is not set.
     """
     names = list(dict.fromkeys(_SECRET.findall(url)))
-    allowed = [name.strip() for name in os.environ.get(ALLOWED, "").split(",") if name.strip()]
+    allowed = {name.strip() for name in os.environ.get(ALLOWED, "").split(",")}
     refused = [name for name in names if name not in allowed]
     if refused:
         raise EmosymError(
             "memory.secret-not-allowed",
-            f"memory url {url!r} asks for {', '.join(refused)} of the environment, which {ALLOWED} does not allow",
-            hint=f"if that host may have it: export {ALLOWED}={','.join(dict.fromkeys([*allowed, *refused]))}",
+            f"memory url {url!r} would send the environment variable {refused[0]} to the host that it names",
+            hint=f"if that is meant: export {ALLOWED}={','.join(names)}",
         )
     missing = [name for name in names if not os.environ.get(name)]
     if missing:

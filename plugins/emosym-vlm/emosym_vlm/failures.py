@@ -66,10 +66,14 @@ def _missing(model: str, context: Context, error: Exception) -> EmosymError:
         todo = "it needs config.json, *.safetensors and the processor's files, as save_pretrained writes them"
     else:
         what = f"model {model!r} is neither an alias, nor a folder, nor a hub id that can be reached{named}"
+        if model.startswith((".", "~", "/")) or model.count("/") > 1:  # which no id of a hub does
+            what = f"folder {model} was looked for in {Path(model).absolute().parent} and is not there"
         todo = (
             f"download it once where there is a network (`{_download(model)}`) "
             "and set backbone.params.model to DIR"
         )
+        if what.startswith("folder"):
+            todo = "set where it is now: --set backbone.params.model=DIR"
     return EmosymError("backbone.missing-model", what, hint=todo)
 
 

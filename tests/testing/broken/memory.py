@@ -13,7 +13,7 @@ from emosym_memory.in_memory import InMemoryBank
 from emosym_memory.sql import SqlBank
 from emosym_registry import EmosymError
 
-from emosym.contracts import Candidate, LedgerEntry, Refresh, Sample
+from emosym.contracts import Candidate, Context, LedgerEntry, Refresh, Sample
 from emosym.testing import MemorySuite
 
 
@@ -220,6 +220,16 @@ class Unrepeatable(InMemoryBank):
         return super().refresh(step, offered, confidences)
 
 
+class Sticky(InMemoryBank):
+    def reset(self) -> None:
+        """Everything stays."""
+
+
+class AnyRun(SqlBank):
+    def __init__(self, config: SqlConfig, context: Context) -> None:
+        super().__init__(config, dataclasses.replace(context, run_id=""))
+
+
 def suite(bank: type[Any], **parts: Any) -> type[MemorySuite]:
     """The suite of one bank."""
     config = SqlConfig if issubclass(bank, SqlBank) else InMemoryConfig
@@ -252,6 +262,8 @@ BROKEN = {
     "memory.originals-return": suite(Deleting),
     "memory.whole-or-nothing": suite(OneByOne),
     "memory.durable": suite(Volatile, durable=True),
+    "memory.reset": suite(Sticky),
+    "memory.other-run": suite(AnyRun, durable=True),
 }
 ALSO_BROKEN = (
     ("memory.replay", suite(Unrepeatable)),

@@ -36,7 +36,8 @@ class PositiveAccuracy(Metric[MetricConfig]):
 
     def __init__(self, config: MetricConfig, context: Context) -> None:
         super().__init__(config, context)
-        self.signs = np.array([context.labels.positive(i) for i in range(len(context.labels))])
+        context.labels.require_signs("metric positive-accuracy")
+        self.signs = np.array([context.labels.positive(i) for i in range(len(context.labels))], dtype=bool)
         if self.signs.all() or not self.signs.any():
             raise EmosymError(
                 "spec.labels-do-not-fit",

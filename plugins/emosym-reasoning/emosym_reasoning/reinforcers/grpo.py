@@ -7,6 +7,7 @@ from emosym_registry import EmosymError
 from torch import Tensor
 
 from emosym.contracts import LossTerms, ReinforceBatch, Reinforcer
+from emosym.toolkit import drawn
 from emosym_reasoning.config import GrpoConfig
 from emosym_reasoning.reinforcers.common import FLAT, regularised, rollouts_of
 
@@ -26,9 +27,11 @@ def advantages(rewards: Tensor, normalise: bool) -> Tensor:
 
 def sample_actions(log_probabilities: Tensor, generator: torch.Generator) -> Tensor:
     """One action [B,G] from log-probabilities [B,G,C], drawn on the CPU: every device draws the same."""
-    flat = log_probabilities.detach().flatten(0, 1).float().cpu().exp()
-    drawn = torch.multinomial(flat, 1, generator=generator)
-    return drawn.view(log_probabilities.shape[:2]).to(log_probabilities.device)
+    chances = log_probabilities.detach().float().cpu().exp()
+    rows, *shape = chances.shape
+    # torch.multinomial draws so too, but for the rows that it is given.
+    waits = drawn(lambda n: torch.empty(n, *shape).exponential_(1, generator=generator), rows, generator)
+    return (chances / waits).argmax(-1).to(log_probabilities.device)
 
 
 class Grpo(Reinforcer[GrpoConfig]):
@@ -92,7 +95,6 @@ class Grpo(Reinforcer[GrpoConfig]):
 
     def _noise(self, size: int, shape: torch.Size, generator: torch.Generator) -> Tensor:
         """ε [B,G,K,D], in pairs ±ε where ``antithetic``."""
-        if not self.config.antithetic:
-            return torch.randn(size, self.config.rollouts, *shape, generator=generator)
-        half = torch.randn(size, self.config.rollouts // 2, *shape, generator=generator)
-        return torch.cat([half, -half], 1)
+        tries = self.config.rollouts // 2 if self.config.antithetic else self.config.rollouts
+        noise = drawn(lambda n: torch.randn(n, tries, *shape, generator=generator), size, generator)
+        return torch.cat([noise, -noise], 1) if self.config.antithetic else noise

@@ -16,6 +16,7 @@ class ValenceReward(PairReward[ValenceRewardConfig]):
 
     @staticmethod
     def _table(labels: LabelSet) -> Tensor:
+        labels.require_signs("reward valence")
         positive = torch.tensor([labels.positive(index) for index in range(len(labels))])
         if positive.all() or not positive.any():
             names, which = ", ".join(labels.names), "positive" if positive.any() else "negative"

@@ -111,7 +111,7 @@ def _in_own_process(jobs: Sequence[Job], size: int) -> Pixels:
     # A plain child instead of multiprocessing: forking under torch's threads can hang, and spawning runs the
     # caller's script again.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own worker
         [sys.executable, "-m", f"{__package__}.worker"],
         input=pickle.dumps((jobs, size)),
         stdout=subprocess.PIPE,

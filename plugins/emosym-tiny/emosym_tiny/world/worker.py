@@ -10,7 +10,7 @@ from .render import render_jobs
 
 def main() -> None:
     """Read (jobs, size), write uint8 pixels in C order."""
-    jobs, size = pickle.load(sys.stdin.buffer)
+    jobs, size = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
     sys.stdout.buffer.write(render_jobs(jobs, size).tobytes())
 
 

@@ -28,4 +28,5 @@ from .weights import (
     is_torn as is_torn,
     known_folder as known_folder,
     quiet as quiet,
+    refuse_hub_code as refuse_hub_code,
 )

@@ -110,6 +110,23 @@ def cannot_write(path: Path, error: OSError, size: int = 0) -> EmosymError:
     )
 
 
+def make_folder(path: Path) -> Path:
+    """A folder that can be written to, made where it is missing; asked for before any work is done for it.
+
+    Errors: ``run.cannot-write``.
+    """
+    try:
+        if (path.exists() or path.is_symlink()) and not path.is_dir():
+            what = "a link that leads nowhere" if not path.exists() else "a file"
+            raise NotADirectoryError(errno.ENOTDIR, f"{what}, where a folder is wanted")
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    return path
+
+
 def megabytes(size: int) -> str:
     """Bytes for people, rounded up."""
     return f"{math.ceil(size / 1e5) / 10} MB"

@@ -154,6 +154,24 @@ def test_the_same_seed_gives_the_same_bytes_with_the_recipe_inside(
     assert {"emotion": "awe", "prompt": "a {emotion} street", "seed": 4}.items() <= recipe.items()
 
 
+@pytest.mark.parametrize("verb", ["run", "generate", "evaluate"])
+@pytest.mark.parametrize("kind", ["a file", "a link that leads nowhere"])
+def test_an_out_that_is_no_folder_is_said_before_any_work(
+    verb: str, kind: str, smoke: tuple[Path, Outcome], emosym: Command, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.touch() if kind == "a file" else out.symlink_to("nowhere")
+    words = {
+        "run": ("preset:tiny", *CHEAP, "--set", "backbone.params.model=./no/such/model"),
+        "generate": ("--emotion", "awe", "--system", tmp_path),
+        "evaluate": (smoke[0], "--set", "backbone.params.model=./no/such/model"),
+    }[verb]
+    refused = emosym(verb, *words, "--out", out)
+    assert refused.status == 2
+    assert refused.err.startswith(f"error: {out}: {kind}, where a folder is wanted\n")
+    assert [one.name for one in tmp_path.iterdir()] == ["out"]
+
+
 def test_a_label_of_a_saved_system_never_leads_out_of_the_folder_given(
     smoke: tuple[Path, Outcome], emosym: Command, tmp_path: Path
 ) -> None:
@@ -244,10 +262,12 @@ def test_another_split_is_a_result_of_its_own_and_the_same_one_renews_the_report
 ) -> None:
     run = Path(shutil.copytree(smoke[0], tmp_path / "copy"))
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    other = emosym("evaluate", run, "--split", "val", "--device", "cpu")
-    assert other.status == 0, other.err
-    assert {path: path.read_bytes() for path in before} == before
-    assert json.loads((run / "evaluation" / "final-val.json").read_text())["split"] == "val"
+    for words in (("--split", "val"), ("--set", "evaluation.split=val")):
+        other = emosym("evaluate", run, *words, "--device", "cpu")
+        assert other.status == 0, other.err
+        assert {path: path.read_bytes() for path in before} == before
+        assert json.loads((run / "evaluation" / "final-val.json").read_text())["split"] == "val"
+        (run / "evaluation" / "final-val.json").unlink()
     summary = json.loads((run / "summary.json").read_text())
     summary["understanding"]["accuracy"] = 2.0
     (run / "summary.json").write_text(json.dumps(summary))

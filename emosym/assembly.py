@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from emosym_registry import EmosymError, RegisteredComponent, Registry
-from emosym_registry.errors import first_line
+from emosym_registry.errors import capped, first_line, plural
 
 from emosym.contracts import Context, LabelSet
 from emosym.judges import refuse_shared_judge
@@ -220,9 +220,9 @@ def check_data(dataset: Dataset, name: str) -> None:
     """Refuse unsound data with all its problems at once."""
     problems = dataset.problems()
     if problems:
-        shown = "\n".join(f"  {problem}" for problem in problems)
+        shown = "\n".join(f"  {line}" for line in capped(problems))
         raise EmosymError(
             "data.unsound",
-            f"data {name!r} has {len(problems)} problem{'s' * (len(problems) != 1)}:\n{shown}",
+            f"data {name!r} has {plural(len(problems), 'problem')}:\n{shown}",
             hint="mend these, then run: emosym data check",
         )

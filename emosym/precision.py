@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from emosym_registry import EmosymError
+from emosym_registry.errors import unknown
 
 from emosym.toolkit import DTYPES
 
@@ -35,6 +36,8 @@ def choose_device(device: str) -> torch.device:
 def choose_precision(precision: str, device: torch.device) -> str:
     """``auto`` takes bf16 where the hardware multiplies it natively (CUDA Ampere on, AVX512-BF16), fp32 elsewhere."""
     if precision != "auto":
+        if precision not in DTYPES:
+            raise unknown("compute.unknown-precision", "precision", precision, ("auto", *DTYPES))
         if precision == "fp16" and device.type == "cpu":
             raise EmosymError(
                 "compute.no-fp16-on-cpu",

@@ -9,6 +9,8 @@ from emosym_registry import EmosymError
 
 from emosym.contracts import PLACEHOLDER, ImageSource, LabelSet
 
+LAST_SEED = 2**63 - 1
+"""The largest that every generator of torch takes."""
 PROMPT = f"a picture of {PLACEHOLDER}"
 
 
@@ -16,7 +18,7 @@ PROMPT = f"a picture of {PLACEHOLDER}"
 class Request:
     """What to paint; ``System.generate`` says what each field means.
 
-    Errors: ``generate.bad-count``, ``generate.no-placeholder``, ``generate.one-source``, ``generate.strength-alone``,
+    Errors: ``generate.bad-count``, ``generate.bad-seed``, ``generate.no-placeholder``, ``generate.one-source``, ``generate.strength-alone``,
     ``generate.bad-strength``, ``generate.bad-mixture``.
     """
 
@@ -43,6 +45,12 @@ class Request:
             yield "generate.one-source", f"{' and '.join(given)} were both given", sources
         if self.n < 1:
             yield "generate.bad-count", f"cannot make {self.n} images", "give a number of 1 or more"
+        if not 0 <= self.seed <= LAST_SEED - self.n:
+            yield (
+                "generate.bad-seed",
+                f"seed {self.seed} is not from 0 to 2**63 - 1 less the number of pictures",
+                "picture i takes seed + i",
+            )
         if self.prompt.count(PLACEHOLDER) != 1:
             yield (
                 "generate.no-placeholder",

@@ -20,7 +20,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # a bar in a log is a thousand lines
     if not debug:
-        warnings.simplefilter("ignore", FutureWarning)  # libraries speaking to their callers, not to ours
+        warnings.simplefilter("ignore")  # libraries speaking to their callers, not to ours
+        warnings.filterwarnings("default", module="emosym")
+        for library in ("TRANSFORMERS", "DIFFUSERS"):
+            os.environ.setdefault(f"{library}_VERBOSITY", "error")
     try:
         settings, words = split(words)
         from emosym.cli.app import app

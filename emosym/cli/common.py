@@ -83,9 +83,14 @@ def resolve(
     else:
         saved = read_saved(run(spec_name(source, registry, overrides)))
         resolved = load_again(source, registry, overrides, saved)
-    for message in resolved.messages:
-        print(f"note: {message}", file=sys.stderr)
+    say_notes(resolved.messages)
     return resolved, registry
+
+
+def say_notes(messages: Iterable[str]) -> None:
+    """What somebody should know of a spec, in one line on stderr that is the same each time."""
+    if messages := sorted(set(messages)):
+        print(f"note: {'; '.join(messages)}", file=sys.stderr)
 
 
 def find_system(given: Path | None) -> Path:
@@ -130,8 +135,7 @@ def load_system(
         registry=registry,
         trust_remote_code=trust_remote_code,
     )
-    for message in system.resolved.messages:
-        print(f"note: {message}", file=sys.stderr)
+    say_notes(system.resolved.messages)
     return system
 
 

@@ -42,7 +42,7 @@ def evaluate(
     from emosym.spec import plugins_only
 
     registry = registry_for(context.obj, plugins_only(run / "spec.yaml"))
-    from emosym.evaluation.evaluate import evaluate_run
+    from emosym.experiment.summary import evaluate_run
 
     figures = evaluate_run(
         run,
@@ -54,10 +54,6 @@ def evaluate(
         out=out,
         trust_remote_code=trust_remote_code,
     )
-    if out is None and figures["split"] == usual_split(run):
-        from emosym.experiment.summary import renew
-
-        renew(run, figures)
     if as_json:
         print(json.dumps(figures, indent=2))
         return
@@ -67,12 +63,3 @@ def evaluate(
 
     rows = [(name, number(value)) for name, value in flat(figures) if not name.startswith("figures.")]
     print(columns(("figure", "value"), rows, numbers=(1,)))
-
-
-def usual_split(run: Path) -> str:
-    """The split that the run's own evaluation is on."""
-    try:
-        final = json.loads((run / "evaluation" / "final.json").read_text(encoding="utf-8"))
-        return str(final["split"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""

@@ -48,7 +48,7 @@ def _say(message: str, status: int) -> int:
 
 def _list_problems(error: BaseException) -> int:
     """Every mistake of a spec on a line of its own, as tools that jump to places read them; wrapped on a terminal."""
-    lines = str(error).splitlines()
+    lines, count = str(error).splitlines(), len(error.problems)  # type: ignore[attr-defined]
     if sys.stderr.isatty():
         width = shutil.get_terminal_size().columns
         lines = [
@@ -57,7 +57,7 @@ def _list_problems(error: BaseException) -> int:
             )
             for line in lines
         ]
-    return _say("\n".join([f"error: {len(lines)} mistakes in the spec", *lines]), 2)
+    return _say("\n".join([f"error: {count:,} mistakes in the spec", *lines]), 2)
 
 
 def _is_usage(error: BaseException) -> bool:

@@ -68,13 +68,13 @@ def generate(
     """Generate pictures that evoke an emotion, or a mixture of several."""
     weights = parse_mixture(mixture) if mixture is not None else None
     from emosym.request import PROMPT, Request
-    from emosym.toolkit import file_name
+    from emosym.toolkit import file_name, make_folder
 
     request = Request(emotion, weights, image, number, prompt or PROMPT, seed, steps, guidance, strength)
+    make_folder(out)
     loaded = load_system(context, system, sets, device, precision, trust_remote_code, generate=True)
     with _steps_shown() as on_step:
         pictures = loaded.paint(request, on_step=on_step)
-    out.mkdir(parents=True, exist_ok=True)
     wanted: dict[str, Any] = {"mixture": weights} if weights else {"emotion": emotion}
     if image is not None:
         wanted = {"image": image.name}

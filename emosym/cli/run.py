@@ -141,7 +141,7 @@ def _default_folder(name: str, options: Mapping[str, Any]) -> Path:
     if not options["smoke"]:
         return RUNS / name
     folder = RUNS / f"{name}-smoke"
-    if (folder / "spec.yaml").is_file() and not options["resume"]:
+    if (folder / "spec.yaml").is_file() and not folder.is_symlink() and not options["resume"]:
         shutil.rmtree(folder)
     return folder
 

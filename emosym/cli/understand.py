@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from emosym_registry import EmosymError
+from emosym_registry.errors import capped
 
 from emosym.cli.columns import columns
 from emosym.cli.common import (
@@ -75,7 +76,9 @@ def _check_images(images: Sequence[Path]) -> None:
     if len(problems) == 1:
         raise problems[0]
     if problems:
-        raise EmosymError(problems[0].id, "\n  ".join(["unreadable images:", *(p.message for p in problems)]))
+        raise EmosymError(
+            problems[0].id, "\n  ".join(["unreadable images:", *capped(p.message for p in problems)])
+        )
 
 
 def _print_table(images: Sequence[Path], readings: Sequence[Reading]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from emosym_registry import EmosymError, did_you_mean
+from emosym_registry import EmosymError
+from emosym_registry.errors import short, some, unknown
 
 MIKELS_8 = ("amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness")
 """Mikels et al. 2005, in the order of EmoSet's ``info.json``."""
@@ -43,13 +44,13 @@ class LabelSet:
                 return cls(LABEL_SETS[value])
             raise EmosymError(
                 "spec.unknown-labels",
-                f"unknown label set {value!r}",
+                f"unknown label set {short(value)!r}",
                 hint='use "mikels-8", "binary" or a list of names',
             )
         names = tuple(value)
         if len(names) < 2 or len({name.casefold() for name in names}) != len(names):
             raise EmosymError(
-                "spec.bad-labels", f"a label list needs two or more different names, got {list(names)}"
+                "spec.bad-labels", f"a label list needs two or more different names, got {some(names, 20)}"
             )
         given = value if isinstance(value, Mapping) else {}
         signs = {name: sign for name, sign in given.items() if sign is not None}
@@ -69,12 +70,7 @@ class LabelSet:
         """Index of ``name``, without regard to case; an unknown name is an error that says what exists."""
         folded = [one.casefold() for one in self.names]
         if name.casefold() not in folded:
-            suggestion = did_you_mean(name, self.names)
-            raise EmosymError(
-                "data.unknown-label",
-                f"unknown emotion {name!r}" + (f"; {suggestion}" if suggestion else ""),
-                hint=f"emotions: {', '.join(self.names)}",
-            )
+            raise unknown("data.unknown-label", "emotion", name, self.names)
         return folded.index(name.casefold())
 
     def positive(self, index: int) -> bool | None:
@@ -106,6 +102,6 @@ def require_labels(labels: LabelSet, expected: Sequence[str], who: str) -> None:
     if set(labels.names) != set(expected):
         raise EmosymError(
             "spec.labels-do-not-fit",
-            f"{who} knows {', '.join(expected)}; the spec's labels are {', '.join(labels.names)}",
+            f"{who} knows {some(expected, 20)}; the spec's labels are {some(labels.names, 20)}",
             hint=f"choose labels that fit or leave {who} out",
         )

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from emosym_registry import EmosymError, RegisteredComponent, Registry
+from emosym_registry import EmosymError, RegisteredComponent
 from PIL import Image
 
-from emosym.assembly import ExperimentParts, attributed, build_parts
+from emosym.assembly import ExperimentParts, attributed
 from emosym.contracts import Evidence, Metric, Sample
 from emosym.report.numbers import RESERVED
 from emosym.report.sheet import by_label, contact_sheet
 from emosym.system import System
-from emosym.toolkit import file_name, write_json
+from emosym.toolkit import file_name, make_folder, read_json, write_json
 
 Metrics = Sequence[tuple[RegisteredComponent, Metric]]
 GENERATION_SEED = 90_000
@@ -101,7 +101,7 @@ def generation(
 
 def write_sheets(evidence: Evidence, folder: Path) -> None:
     """``generated.png`` and ``real.png``: up to twelve pictures an emotion."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for name, pictures, labels in (
         ("generated", evidence.generated_images, evidence.generated_labels),
         ("real", evidence.real_images, evidence.real_labels),
@@ -114,7 +114,7 @@ def save_images(
     images: Sequence[Image.Image], labels: Sequence[int], names: Sequence[str], folder: Path
 ) -> None:
     """``<emotion>-<number>.png`` for each image, the emotion as :func:`emosym.toolkit.file_name` writes it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     counts: dict[int, int] = {}
     for image, label in zip(images, labels, strict=True):
         number = counts[label] = counts.get(label, -1) + 1
@@ -132,23 +132,24 @@ def evaluate_system(
     understood: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Understanding on a split and, where the system can, generation; written to ``out/evaluation/final.json``, for
-    another split than the spec's to ``final-SPLIT.json``, with pictures in ``out/evaluation/SPLIT``.
+    another split than that of the run's own evaluation to ``final-SPLIT.json``, with pictures in ``out/evaluation/SPLIT``.
 
     ``understood`` are figures of :func:`understanding` that were just measured on these samples with these weights.
     """
     settings = system.resolved.spec.evaluation
-    usual = split in (None, settings.split)
-    samples = parts.dataset.split(split or settings.split) if samples is None else samples
+    split = split or settings.split
+    usual = split == (usual_split(out) or settings.split)
+    samples = parts.dataset.split(split) if samples is None else samples
     started = time.perf_counter()
     if understood is None:
         understood = understanding(system, samples, parts.metrics, batch_size=settings.batch_size)
-    result: dict[str, Any] = {"split": split or settings.split, "understanding": dict(understood)}
+    result: dict[str, Any] = {"split": split, "understanding": dict(understood)}
     facts = parts.dataset.facts()
     if "bayes_accuracy" in facts:
         result["understanding"]["bayes"] = facts["bayes_accuracy"]
     can = system.generation is not None and system.resolved.spec.stages.unify is not None
     if can if generate is None else generate:
-        judge, pictures = parts.judges.get("evaluate"), out if usual else out / "evaluation" / str(split)
+        judge, pictures = parts.judges.get("evaluate"), out if usual else out / "evaluation" / split
         result["generation"] = generation(system, samples, parts.metrics, judge, pictures)
     result["figures"] = {
         name: dataclasses.asdict(figure)
@@ -160,27 +161,9 @@ def evaluate_system(
     return result
 
 
-def evaluate_run(
-    run: Path,
-    *,
-    sets: Sequence[str] = (),
-    registry: Registry | None = None,
-    split: str | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    out: Path | None = None,
-    trust_remote_code: bool = False,
-) -> Mapping[str, Any]:
-    """Evaluate the saved system of a run again, on the same or another split; ``sets`` override its spec."""
-    system = System.load(
-        run,
-        sets=sets,
-        also=("data", "judges.evaluate", "metrics"),
-        registry=registry,
-        device=device,
-        precision=precision,
-        trust_remote_code=trust_remote_code,
-    )
-    with system.builder.naming():
-        parts = build_parts(system.builder, training=False)
-        return evaluate_system(system, parts, out or Path(run), split=split)
+def usual_split(run: Path) -> str:
+    """The split that the run's own evaluation is on; empty before there is one."""
+    try:
+        return str(read_json(run / "evaluation" / "final.json")["split"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

@@ -10,7 +10,6 @@ import os
 import platform
 import resource
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -24,6 +23,7 @@ from emosym_registry import EmosymError, Registry
 from emosym_registry.errors import first_line
 
 from emosym.contracts import SPLITS, Dataset
+from emosym.experiment import git
 from emosym.experiment.lock import NAME as LOCK, locked
 from emosym.spec import Resolved, begun_with
 from emosym.spec.model import STAGES
@@ -237,7 +237,7 @@ def provenance(plugins: Mapping[str, str], **more: Any) -> dict[str, Any]:
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "versions": {name: _version(name) for name in names},
         "plugins": dict(plugins),
-        "git": {"commit": _git("rev-parse", "HEAD"), "dirty": bool(_git("status", "--porcelain"))},
+        "git": git.state(),
         "machine": {
             "python": platform.python_version(),
             "system": platform.platform(),
@@ -254,32 +254,6 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-_QUIET_GIT = (
-    "-c",
-    "core.fsmonitor=false",
-    "-c",
-    "core.hooksPath=/dev/null",
-    "-c",
-    "core.untrackedCache=false",
-)
-"""A folder's own configuration could have git start programs."""
-
-
-def _git(*words: str) -> str | None:
-    try:
-        done = subprocess.run(  # noqa: S603 - git, with nothing that a folder names
-            ["git", *_QUIET_GIT, *words],  # noqa: S607 - git, with nothing that a folder names
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 def fingerprint(dataset: Dataset[Any]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from emosym_registry import EmosymError
 
-from emosym.toolkit import json_text
+from emosym.toolkit import json_text, make_folder
 from emosym.toolkit.files import lives
 
 NAME = ".lock"
@@ -27,9 +27,10 @@ BEAT, SILENT = 30.0, 300.0
 def locked(folder: Path) -> Iterator[None]:
     """Own a folder for the time of the block; made where it is missing.
 
-    A lock whose owner has died is taken over, with a word on stderr. Errors: ``run.locked`` names the owner.
+    A lock whose owner has died is taken over, with a word on stderr. Errors: ``run.locked`` names the owner;
+    ``run.cannot-write``.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     path = folder / NAME
     own = {"host": socket.gethostname(), "pid": os.getpid(), "born": _born(os.getpid()), "since": _now()}
     _take(path, own)

@@ -1,4 +1,4 @@
-"""The end of a run: the final evaluation, the bank's history, and the figures that people look at."""
+"""The end of a run: the final evaluation, the bank's history, and the figures that people look at; and measuring again."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emosym.assembly import ExperimentParts
+from emosym_registry import Registry
+
+from emosym.assembly import ExperimentParts, build_parts
 from emosym.contracts import Sample
-from emosym.evaluation.evaluate import evaluate_system
+from emosym.evaluation.evaluate import evaluate_system, usual_split
 from emosym.experiment.folder import RunFolder, peak_memory_bytes
 from emosym.experiment.smoke import limited
 from emosym.report.report import write_report
 from emosym.report.sheet import by_label, contact_sheet
 from emosym.spec.model import STAGES
 from emosym.system import System
-from emosym.toolkit import write_json, written_whole
+from emosym.toolkit import make_folder, read_json, write_json, written_whole
 
 
 def finish(
@@ -48,7 +50,7 @@ def finish(
     for name in STAGES:
         path = run.path / "evaluation" / f"{name}.json"
         if path.exists():
-            stages[name] = scalars(json.loads(path.read_text(encoding="utf-8")))
+            stages[name] = scalars(read_json(path))
     if parts.memory is not None and "unify" in done:
         write_ledger(parts.memory, run.path / "ledger.jsonl")
         originals = [
@@ -77,17 +79,52 @@ def finish(
     return summary
 
 
-def renew(run: Path, final: Mapping[str, Any]) -> None:
-    """Put the figures of a new evaluation on the spec's split into ``summary.json`` and the report of a run."""
+def evaluate_run(
+    run: Path,
+    *,
+    sets: Sequence[str] = (),
+    registry: Registry | None = None,
+    split: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    out: Path | None = None,
+    trust_remote_code: bool = False,
+) -> Mapping[str, Any]:
+    """Evaluate the saved system of a run again, on the same or another split; ``sets`` override its spec.
+
+    Figures and pictures go to ``out``; without one into the run, whose summary and report are renewed where the split is
+    that of its own evaluation. A smoke run is measured on a few images again.
+    """
+    make_folder(out or run)
+    system = System.load(
+        run,
+        sets=sets,
+        also=("data", "judges.evaluate", "metrics"),
+        registry=registry,
+        device=device,
+        precision=precision,
+        trust_remote_code=trust_remote_code,
+    )
     folder = RunFolder(run)
-    if not folder.summary.exists():
-        return
-    summary = json.loads(folder.summary.read_text(encoding="utf-8"))
+    with system.builder.naming():
+        parts = build_parts(system.builder, training=False)
+        samples = parts.dataset.split(split or system.resolved.spec.evaluation.split)
+        final = evaluate_system(
+            system, parts, out or run, split=split, samples=limited(samples, folder.smoke)
+        )
+    if out is None and final["split"] == usual_split(run) and folder.summary.exists():
+        _renew(folder, final)
+    return final
+
+
+def _renew(folder: RunFolder, final: Mapping[str, Any]) -> None:
+    """Put the figures of a new evaluation on the spec's split into ``summary.json`` and the report of a run."""
+    summary = read_json(folder.summary)
     stages = summary.get("understanding", {}).get("stages", {})
     summary["understanding"] = {**scalars(final["understanding"]), "stages": stages}
     summary["generation"], summary["figures"] = final.get("generation", {}), final["figures"]
     write_json(folder.summary, summary)
-    write_report(run)
+    write_report(folder.path)
 
 
 def scalars(figures: Mapping[str, Any]) -> dict[str, Any]:

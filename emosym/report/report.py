@@ -15,6 +15,7 @@ from emosym.report.numbers import Style, clock
 from emosym.report.tables import tables
 from emosym.spec.model import STAGES
 from emosym.toolkit import read_json_lines, written_whole
+from emosym.toolkit.files import read_json as read_file
 
 SHEETS = {"generated": "Generated", "real": "Real", "bank": "In the memory bank"}
 
@@ -111,7 +112,7 @@ def inlined(path: Path) -> str | None:
 
 def read_json(path: Path) -> Any:
     """What a JSON file holds, None where there is no file."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    return read_file(path) if path.exists() else None
 
 
 def tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:

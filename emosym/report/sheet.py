@@ -13,6 +13,8 @@ GAP = 4
 COLUMNS = 12
 """Most pictures of an emotion that a run's sheets show."""
 TEXT = 15
+LONGEST = 40
+"""Most characters of a name beside its row."""
 INK, PAPER, EMPTY = (40, 40, 40), (255, 255, 255), (238, 238, 238)
 
 
@@ -28,6 +30,12 @@ def by_label(labelled: Iterable[tuple[_Item, int | None]], names: Sequence[str])
     return rows
 
 
+def _shown(name: str) -> str:
+    """A name as one short line, whatever is in it."""
+    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+
+
 def contact_sheet(rows: Mapping[str, Sequence[Image.Image]], scale: float | None = None) -> Image.Image:
     """A picture of pictures: each row is labelled by its key, places without a picture are grey.
 
@@ -39,13 +47,14 @@ def contact_sheet(rows: Mapping[str, Sequence[Image.Image]], scale: float | None
     factor = CELL / side[0] if scale is None else scale
     width, height = max(1, round(side[0] * factor)), max(1, round(side[1] * factor))
     font = ImageFont.load_default(TEXT)
-    margin = max((round(font.getlength(name)) for name in rows), default=0) + 3 * GAP
+    names = [_shown(name) for name in rows]
+    margin = max((round(font.getlength(name)) for name in names), default=0) + 3 * GAP
     most = max((len(row) for row in rows.values()), default=0)
     sheet = Image.new(
         "RGB", (margin + most * (width + GAP) + GAP, max(1, len(rows)) * (height + GAP) + GAP), PAPER
     )
     draw = ImageDraw.Draw(sheet)
-    for line, (name, pictures) in enumerate(rows.items()):
+    for line, (name, pictures) in enumerate(zip(names, rows.values(), strict=True)):
         top = GAP + line * (height + GAP)
         draw.text((margin - 2 * GAP, top + height / 2), name, fill=INK, font=font, anchor="rm")
         for place in range(most):

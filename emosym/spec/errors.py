@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from emosym_registry import EmosymError
+from emosym_registry.errors import capped, short
 
 from emosym.spec.nodes import Origin
 
@@ -30,7 +31,8 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         key = f" {self.path}" if self.path and not place.endswith(f" {self.path}") else ""
-        return _visible(f"{place}{key}: {self.message}" + (f"; {self.hint}" if self.hint else ""))
+        hint = f"; {short(self.hint)}" if self.hint else ""
+        return _visible(f"{place}{short(key)}: {short(self.message)}{hint}")
 
 
 def _visible(text: str) -> str:
@@ -38,21 +40,14 @@ def _visible(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-MOST, LONGEST = 50, 2000
-"""Mistakes that a message lists, and characters of each."""
-
-
 class SpecErrors(EmosymError):  # noqa: N818 - there are several in it
-    """All mistakes of a spec at once, sorted by place; ``str()`` is one line a problem."""
+    """All mistakes of a spec at once, sorted by place; ``str()`` is one line a problem, for the first of them."""
 
     def __init__(self, problems: Iterable[Problem], id: str = "spec.invalid") -> None:
         self.problems = sorted(
             set(problems), key=lambda p: (not p.line, p.file, p.line, p.column, p.path, p.message)
         )
-        lines = [str(problem)[:LONGEST] for problem in self.problems[:MOST]]
-        if len(self.problems) > MOST:
-            lines.append(f"and {len(self.problems) - MOST} more")
-        super().__init__(id, "\n".join(lines))
+        super().__init__(id, "\n".join(capped(self.problems)))
 
     def __reduce__(self) -> tuple[object, ...]:
         return (SpecErrors, (self.problems, self.id))

@@ -83,7 +83,7 @@ class Resolved:
             if path in self.aliases:
                 plugin, alias = self.aliases[path]
                 part["params"]["model"] = f"{ALIAS}{plugin.qualified(alias.name)}"
-            part["params"] = {key: _absolute(value) for key, value in part["params"].items()}
+            part["params"] = _absolute(part["params"], self.configs[path].model_dump())
         return data
 
     def to_yaml(self, *, qualified: bool = False) -> str:
@@ -97,8 +97,14 @@ class Resolved:
                 partial.write_text(text, encoding="utf-8")
 
 
-def _absolute(value: Any) -> Any:
-    """A relative path that leads somewhere now, in full; anything else as it is."""
+def _absolute(value: Any, typed: Any) -> Any:
+    """Relative paths in full: what a config calls one (in ``typed``), and text that leads somewhere now; the rest as it is."""
+    if isinstance(value, dict) and isinstance(typed, dict):
+        return {key: _absolute(item, typed.get(key)) for key, item in value.items()}
+    if isinstance(value, list) and isinstance(typed, list | tuple):
+        return [_absolute(item, one) for item, one in zip(value, typed, strict=True)]
+    if isinstance(typed, Path):
+        return str(typed.expanduser().absolute())
     if isinstance(value, str) and ("/" in value or value.startswith(".")) and "://" not in value:
         path = Path(value).expanduser()
         return str(path.absolute()) if path.exists() else value

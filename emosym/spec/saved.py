@@ -12,12 +12,13 @@ from typing import Any, NotRequired
 from emosym_registry import Alias, EmosymError, LoadedPlugin, RegisteredComponent, Registry
 from emosym_registry.errors import first_line
 from emosym_registry.registry import ALIAS
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 from emosym.contracts.config import ComponentConfig
 from emosym.spec.errors import Problem, fail
 from emosym.spec.nodes import Node, Path, components, dotted, of_plain, same_component
+from emosym.toolkit.files import read_json
 
 
 class SavedOffer(TypedDict):
@@ -53,10 +54,10 @@ def read_saved(folder: FilePath) -> Saved:
     """
     file = folder / FILE
     try:
-        return _SAVED.validate_json(file.read_bytes())
+        return _SAVED.validate_python(read_json(file))
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it does not say which components were saved"
         raise EmosymError(
             "spec.damaged-components",

@@ -27,8 +27,10 @@ from ruamel.yaml.reader import ReaderError
 from emosym.spec.errors import fail
 from emosym.spec.nodes import Node, Origin, Scalar
 
-LARGEST = 1_000_000
+LARGEST = 256_000
 """Bytes a spec may have."""
+MOST = 4_000
+"""Keys and values a spec may have: about eight times what a complete one has, and read within a second."""
 DEEPEST = 64
 """Levels a spec may nest."""
 
@@ -148,6 +150,7 @@ class _Builder:
     root: Node | None = None
     stack: list[_Open] = field(default_factory=list)
     documents: int = 0
+    count: int = 0
 
     def take(self, event: Any) -> None:
         place = self._at(event)
@@ -190,6 +193,10 @@ class _Builder:
         return scalar(event.value)
 
     def _add(self, node: Node, event: Any) -> None:
+        self.count += 1
+        if self.count > MOST:
+            message = f"a spec may have {MOST:,} keys and values, this one has more"
+            fail(node.origin, "spec.too-large", message, "is it a spec at all?")
         if not self.stack:
             self.root = node
             return

@@ -335,7 +335,7 @@ def _hint(one: Mapping[str, Any], local: Path, value: Any, model: type[BaseModel
             return did_you_mean(str(local[-1]) if local else "", known) or listed
         case "literal_error" | "enum":
             return did_you_mean(str(value), re.findall(r"'([^']*)'", str(one["ctx"]["expected"])))
-        case "string_type" if isinstance(value, int | float):
+        case "string_type" | "path_type" if isinstance(value, int | float):
             return "put it in quotes"
         case "list_type" if isinstance(value, str) and value:
             return f"write {inline([value])}"

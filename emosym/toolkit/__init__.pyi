@@ -4,7 +4,9 @@ from .dtypes import DTYPES as DTYPES, choose_dtype as choose_dtype
 from .files import (
     cannot_write as cannot_write,
     json_text as json_text,
+    make_folder as make_folder,
     megabytes as megabytes,
+    read_json as read_json,
     read_json_lines as read_json_lines,
     sweep as sweep,
     write_json as write_json,

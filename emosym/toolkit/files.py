@@ -19,6 +19,8 @@ from emosym_registry import EmosymError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What a full disk and a spent quota say."""
+LARGEST = 100_000_000
+"""Bytes a JSON file may have."""
 
 
 @contextmanager
@@ -109,6 +111,23 @@ def cannot_write(path: Path, error: OSError, size: int = 0) -> EmosymError:
     )
 
 
+def make_folder(path: Path) -> Path:
+    """A folder that can be written to, made where it is missing; asked for before any work is done for it.
+
+    Errors: ``run.cannot-write``.
+    """
+    try:
+        if (path.exists() or path.is_symlink()) and not path.is_dir():
+            what = "a link that leads nowhere" if not path.exists() else "a file"
+            raise NotADirectoryError(errno.ENOTDIR, f"{what}, where a folder is wanted")
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    return path
+
+
 def megabytes(size: int) -> str:
     """Bytes for people, rounded up."""
     return f"{math.ceil(size / 1e5) / 10} MB"
@@ -130,6 +149,27 @@ def write_json(path: Path, value: Any) -> None:
 def json_text(value: Any) -> str:
     """JSON as :func:`write_json` writes it, for a file in a folder that is itself written whole."""
     return json.dumps(value, indent=2, default=_plain) + "\n"
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; no more of it than :data:`LARGEST` bytes is read.
+
+    Errors: ``files.too-large``; what the system says as OSError, and ValueError where it is no JSON.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a file", str(path))
+    with path.open("rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise EmosymError(
+            "files.too-large",
+            f"{path}: a JSON file may have {megabytes(LARGEST)}, this one has {megabytes(path.stat().st_size)}",
+            hint="is it the right file?",
+        )
+    try:
+        return json.loads(data.decode("utf-8-sig"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:

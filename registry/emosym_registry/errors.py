@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+MOST, LONGEST = 50, 1_000
+"""Most lines of a list in a message, and most characters of one line's text."""
+
 
 class EmosymError(Exception):
     """A failure that somebody can act on.
@@ -49,7 +52,7 @@ def unknown(
     """
     known = list(dict.fromkeys(known))
     suggestion = did_you_mean(word, known)
-    message = f"{where and f'{where}: '}unknown {what} {word!r}{suggestion and f'; {suggestion}'}"
+    message = f"{where and f'{where}: '}unknown {what} {short(word)!r}{suggestion and f'; {suggestion}'}"
     return EmosymError(id, message, hint=hint or f"{plural_of(what)}: {some(known, 20) or 'none'}")
 
 
@@ -61,6 +64,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known word that is most like this one, an empty string where none is."""
+    if len(word) > LONGEST:
+        return ""
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
 
 
@@ -68,6 +73,19 @@ def some(names: Sequence[str], most: int = 3) -> str:
     """``a, b, c and 4 more``: the first ``most`` names, and how many there are beyond."""
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def capped(items: Iterable[object]) -> list[str]:
+    """A line for each item; of more than :data:`MOST` the first, and last ``and 9950 more``."""
+    items = list(items)
+    rest = len(items) - MOST
+    return [str(item) for item in items[:MOST]] + ([f"and {rest} more"] if rest > 0 else [])
+
+
+def short(text: str) -> str:
+    """A text for a message: of more than :data:`LONGEST` characters the beginning and the end."""
+    half = LONGEST // 2
+    return text if len(text) <= LONGEST else f"{text[:half]} … {text[-half:]}"
 
 
 def plural(count: int, noun: str) -> str:

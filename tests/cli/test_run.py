@@ -14,6 +14,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from ruamel.yaml import YAML
+
+from emosym.evaluation.evaluate import save_images
+from emosym.spec.text import block
 
 from .conftest import Command, Outcome, install
 
@@ -151,6 +155,42 @@ def test_the_same_seed_gives_the_same_bytes_with_the_recipe_inside(
     assert {"emotion": "awe", "prompt": "a {emotion} street", "seed": 4}.items() <= recipe.items()
 
 
+@pytest.mark.parametrize("verb", ["run", "generate", "evaluate"])
+@pytest.mark.parametrize("kind", ["a file", "a link that leads nowhere"])
+def test_an_out_that_is_no_folder_is_said_before_any_work(
+    verb: str, kind: str, smoke: tuple[Path, Outcome], emosym: Command, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.touch() if kind == "a file" else out.symlink_to("nowhere")
+    words = {
+        "run": ("preset:tiny", *CHEAP, "--set", "backbone.params.model=./no/such/model"),
+        "generate": ("--emotion", "awe", "--system", tmp_path),
+        "evaluate": (smoke[0], "--set", "backbone.params.model=./no/such/model"),
+    }[verb]
+    refused = emosym(verb, *words, "--out", out)
+    assert refused.status == 2
+    assert refused.err.startswith(f"error: {out}: {kind}, where a folder is wanted\n")
+    assert [one.name for one in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_label_of_a_saved_system_never_leads_out_of_the_folder_given(
+    smoke: tuple[Path, Outcome], emosym: Command, tmp_path: Path
+) -> None:
+    system = Path(shutil.copytree(smoke[0] / "system", tmp_path / "system"))
+    labels = [str(tmp_path / "outside"), "../../up", "..", "a\\b", "joy/delight", "x" * 300, "new\nline", ""]
+    spec = YAML(typ="safe", pure=True).load(system / "spec.yaml")
+    (system / "spec.yaml").write_text(block(spec | {"labels": labels}))
+    before = set(tmp_path.rglob("*"))
+    out = tmp_path / "a" / "b" / "out"
+    for wanted in (("--emotion", labels[0]), ("--mixture", "../../up=0.5,..=0.5")):
+        words = ("--steps", 1, "--system", system, "--out", out, "--device", "cpu")
+        assert emosym("generate", *wanted, *words).status == 0
+    save_images([Image.new("RGB", (4, 4))] * len(labels), range(len(labels)), labels, out / "images")
+    made = {path for path in set(tmp_path.rglob("*")) - before if path.is_file()}
+    assert {path.parent for path in made} == {out, out / "images"}
+    assert len(made) == 2 + len(labels)
+
+
 def test_a_photo_decides_the_emotion_and_the_name(
     smoke: tuple[Path, Outcome], photo: Path, emosym: Command, tmp_path: Path
 ) -> None:
@@ -223,10 +263,12 @@ def test_another_split_is_a_result_of_its_own_and_the_same_one_renews_the_report
 ) -> None:
     run = Path(shutil.copytree(smoke[0], tmp_path / "copy"))
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    other = emosym("evaluate", run, "--split", "val", "--device", "cpu")
-    assert other.status == 0, other.err
-    assert {path: path.read_bytes() for path in before} == before
-    assert json.loads((run / "evaluation" / "final-val.json").read_text())["split"] == "val"
+    for words in (("--split", "val"), ("--set", "evaluation.split=val")):
+        other = emosym("evaluate", run, *words, "--device", "cpu")
+        assert other.status == 0, other.err
+        assert {path: path.read_bytes() for path in before} == before
+        assert json.loads((run / "evaluation" / "final-val.json").read_text())["split"] == "val"
+        (run / "evaluation" / "final-val.json").unlink()
     summary = json.loads((run / "summary.json").read_text())
     summary["understanding"]["accuracy"] = 2.0
     (run / "summary.json").write_text(json.dumps(summary))

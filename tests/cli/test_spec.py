@@ -193,9 +193,7 @@ def test_components_that_are_not_there_say_why(
     failed = emosym("spec", "check", TINY, "--set", "backbone.name=broken/eye")
     assert failed.status == 2
     error = failed.err.partition("error: ")[2]
-    assert error.startswith(
-        "--set backbone.name: plugin broken (dist-broken 1.0) failed at import"
-    )
+    assert error.startswith("--set backbone.name: plugin broken (dist-broken 1.0) failed at import")
     assert "out of order" in error
     assert len(error.strip().splitlines()) == 1
 

@@ -20,7 +20,7 @@ PERILS: dict[str, tuple[str | bytes, str, str]] = {
     "billion laughs": (HEAD + 'a: &a ["lol", "lol"]\n' + LAUGHS, ":4:4", "anchors"),
     "duplicate key": (HEAD + "seed: 1\nseed: 2\n", ":5:1", "given twice, first at bad.yaml:4:1"),
     "tab": (HEAD + "optim:\n\tlr: 1\n", ":5:1", "tab"),
-    "10 MB": (HEAD.encode() + b"# padding\n" * 1_000_000, "", "1,000,000 bytes"),
+    "10 MB": (HEAD.encode() + b"# padding\n" * 1_000_000, "", "256,000 bytes"),
     "latin-1": (HEAD.encode() + b"labels: [caf\xe9, b]\n", ":4:13", "UTF-8"),
     "utf-16": (HEAD.encode("utf-16"), ":1:1", "UTF-8"),
     "random bytes": (bytes(range(256)), ":2:118", "UTF-8"),

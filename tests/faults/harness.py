@@ -26,8 +26,8 @@ from typing import Any
 import torch
 from emosym_registry import EmosymError, Registry
 
-from emosym.evaluation.evaluate import evaluate_run
 from emosym.experiment.run import run_experiment
+from emosym.experiment.summary import evaluate_run
 from emosym.report.report import write_report
 from emosym.spec import Resolved, load_spec
 

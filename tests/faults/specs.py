@@ -75,6 +75,11 @@ def _mutant(text: str, chance: random.Random) -> bytes:
                 letters = list(lines[place])
                 chance.shuffle(letters)
                 lines[place] = "".join(letters)
+    if chance.random() < 0.02:  # far too much of something
+        place = chance.randrange(len(lines))
+        lines[place : place + 1] = chance.choice(
+            ([lines[place]] * 20_000, [f"{lines[place]} [{'x, ' * 20_000}]"], [lines[place] + "#" * 300_000])
+        )
     content = "\n".join(lines).encode("utf-8", "surrogatepass")
     if chance.random() < 0.1:
         place = chance.randrange(len(content) + 1)

@@ -61,6 +61,6 @@ def test_damaged_pictures_are_read_or_refused_by_name() -> None:
 
 
 def test_mutated_specs_are_answered() -> None:
-    ends = mutated(60)
-    assert ends["accepted"] + ends["refused"] == ends["specs"] == 60
+    ends = mutated(300)
+    assert ends["accepted"] + ends["refused"] == ends["specs"] == 300
     assert not ends["slow"]

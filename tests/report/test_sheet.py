@@ -37,3 +37,11 @@ def test_labels_are_drawn() -> None:
 
 def test_a_run_without_any_picture_still_has_a_sheet() -> None:
     assert contact_sheet({"awe": [], "fear": []}).height == 2 * (CELL + GAP) + GAP
+
+
+def test_a_name_of_any_length_and_lines_is_one_short_line_beside_its_row() -> None:
+    long = contact_sheet(
+        {"joy\nand\x00more": [square(RED)], "x" * 9000: [square(BLUE)], "x" * 9001: [square(RED)]}
+    )
+    assert long.width < 1000
+    assert long.height == 3 * (CELL + GAP) + GAP

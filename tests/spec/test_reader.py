@@ -12,7 +12,7 @@ from emosym_registry import Registry
 
 from emosym.spec import SpecErrors, load_spec
 from emosym.spec.nodes import Origin
-from emosym.spec.text import LARGEST, read_text
+from emosym.spec.text import LARGEST, MOST, read_text
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,24 @@ def test_a_file_that_is_no_spec_gives_one_located_error(
     assert words in message, message
 
 
+@pytest.mark.parametrize(("item", "values"), [("- {name: wrong%d}", 3), ("k%d: 1", 2)])
+def test_a_spec_of_too_many_values_is_refused_soon_and_the_largest_is_answered_soon(
+    item: str, values: int, write: Callable[..., Path], registry: Registry
+) -> None:
+    head = "emosym: 1\nextends: preset:base\n" + ("metrics:\n" if values == 3 else "")
+    for count, shown in ((MOST, "4,000 keys and values"), (MOST // values - 20, "and .* more")):
+        path = write((head + "\n".join(item % number for number in range(count))).encode())
+        start = time.perf_counter()
+        with pytest.raises(SpecErrors, match=shown) as caught:
+            load_spec(path, registry=registry)
+        assert time.perf_counter() - start < 3  # one second on a machine that does nothing else
+        assert len(str(caught.value)) < 51 * 2500
+
+
 def test_a_large_file_is_refused_before_it_is_read(write: Callable[..., Path], registry: Registry) -> None:
     path = write(b"emosym: 1\n" + b"# padding\n" * LARGEST)
     start = time.perf_counter()
-    with pytest.raises(SpecErrors, match="10,000,010") as caught:
+    with pytest.raises(SpecErrors, match="2,560,010") as caught:
         load_spec(path, registry=registry)
     assert caught.value.id == "spec.too-large"
     assert time.perf_counter() - start < 0.5

@@ -11,7 +11,7 @@ from emosym_registry import EmosymError, InstalledPlugin, Registry, load_registr
 from emosym_registry.discovery import discover
 from PIL import Image
 
-from emosym.evaluation.evaluate import evaluate_run
+from emosym.experiment.summary import evaluate_run
 from emosym.system import System
 
 PICTURE = Image.new("RGB", (64, 64), (90, 140, 200))

@@ -11,8 +11,8 @@ import pytest
 import torch
 from emosym_registry import EmosymError, Registry
 
-from emosym.evaluation.evaluate import evaluate_run
 from emosym.experiment.run import run_experiment
+from emosym.experiment.summary import evaluate_run
 from emosym.spec import Resolved, load_spec
 from emosym.storage import read_state
 

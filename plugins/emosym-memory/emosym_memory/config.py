@@ -38,7 +38,7 @@ class SqlConfig(BankConfig):
 
     url: str = "sqlite:///{run}/bank.db"
     """An SQLAlchemy URL; {run} is the run folder. PostgreSQL: postgresql://user:{secret:NAME}@host/database,
-    where NAME is an environment variable; a password itself is refused."""
+    where NAME is an environment variable that EMOSYM_SECRETS allows; a password itself is refused."""
     namespace: str | None = Field(default=None, pattern=r"^[a-z_][a-z0-9_]*$")
     """PostgreSQL schema of the tables, so that several runs share a database; made where it is missing."""
 

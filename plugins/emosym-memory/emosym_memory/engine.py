@@ -37,7 +37,7 @@ class Database:
 
 
 def connect(config: SqlConfig, context: Context) -> Database:
-    """Errors: ``memory.bad-url``, ``.no-run-folder``, ``.missing-secret``, ``.no-driver``."""
+    """Errors: ``memory.bad-url``, ``.no-run-folder``, ``.secret-not-allowed``, ``.missing-secret``, ``.no-driver``."""
     if "{run}" in config.url and context.run is None:
         raise EmosymError(
             "memory.no-run-folder",

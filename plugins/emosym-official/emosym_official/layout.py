@@ -8,6 +8,8 @@ from pathlib import Path
 
 from emosym_registry import EmosymError
 
+from emosym.toolkit import file_name
+
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTERS = ("adapter_model.safetensors", "adapter_model.bin")
 REST = "non_lora_state_dict.bin"
@@ -68,7 +70,7 @@ def find(
             raise EmosymError("official.no-folder", f"{given}: no such folder", hint=hint)
     mappers, space = mappers or folder, emotion_space or folder / SPACE
     statistics = {
-        (emotion, state, figure): space / f"{emotion}_{word}_{figure}.pt"
+        (emotion, state, figure): space / f"{file_name(emotion)}_{word}_{figure}.pt"
         for emotion in emotions
         for state, word in STATISTICS.items()
         for figure in ("mean", "std")

@@ -11,9 +11,10 @@ from emosym_registry.errors import first_line
 from PIL import Image
 from torch import Tensor, nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification, PretrainedConfig
+from transformers.utils import logging as transformers_logging
 
 from emosym.contracts import Context, Judge
-from emosym.toolkit import hash_tensors, holds_code, refuse_hub_code
+from emosym.toolkit import hash_tensors, holds_code, quiet, refuse_hub_code
 from emosym_metrics.clip import device_of, unsafe_pickle
 from emosym_metrics.config import ImageClassifierConfig
 from emosym_metrics.judges.labels import select
@@ -36,10 +37,11 @@ class ImageClassifierJudge(Judge[ImageClassifierConfig]):
         try:
             described, _ = PretrainedConfig.get_config_dict(path, **options)
             refuse_hub_code("model", f"judge image-classifier: {config.model!r}", described)
-            self.processor: Any = AutoImageProcessor.from_pretrained(path, **options)
-            self.model: Any = AutoModelForImageClassification.from_pretrained(
-                path, dtype=torch.float32, weights_only=True, **options
-            )
+            with quiet(transformers_logging):
+                self.processor: Any = AutoImageProcessor.from_pretrained(path, **options)
+                self.model: Any = AutoModelForImageClassification.from_pretrained(
+                    path, dtype=torch.float32, weights_only=True, **options
+                )
         except EmosymError:
             raise
         except Exception as error:  # transformers and the hub raise several

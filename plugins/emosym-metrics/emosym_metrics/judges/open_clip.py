@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from emosym.contracts import Context, Judge
-from emosym.toolkit import hash_tensors
+from emosym.toolkit import hash_tensors, read_json
 from emosym_metrics.clip import device_of, load_clip, seen
 from emosym_metrics.config import OpenClipJudgeConfig
 from emosym_metrics.judges.labels import select
@@ -128,7 +127,7 @@ def _from_folder(config: OpenClipJudgeConfig, context: Context) -> Head:
     assert config.model is not None
     folder = Path(context.model_path(config.model))
     try:
-        described = json.loads((folder / "head.json").read_text(encoding="utf-8"))
+        described = read_json(folder / "head.json")
         tensors = load_file(folder / "head.safetensors")
         names = described.get("layers") or sorted({key.rpartition(".")[0] for key in tensors})
         labels = described["labels"]

@@ -81,7 +81,13 @@ def resolve(
     if run is None:
         resolved = load_spec(source, registry=registry, sets=overrides)
     else:
-        saved = read_saved(run(spec_name(source, registry, overrides)))
+        try:
+            saved = read_saved(run(spec_name(source, registry, overrides)))
+        except EmosymError as error:
+            if error.id != "spec.unknown-preset":
+                raise
+            hint = f"{error.hint}; or by the run's own spec: emosym run RUN/spec.yaml --out RUN --resume"
+            raise EmosymError(error.id, error.message, hint=hint) from error
         resolved = load_again(source, registry, overrides, saved)
     say_notes(resolved.messages)
     return resolved, registry
@@ -98,6 +104,7 @@ def find_system(given: Path | None) -> Path:
     if given is not None:
         if not given.is_dir():
             raise EmosymError("system.missing", f"{given}: no such folder", hint=_runs_hint())
+        _require_end(given)
         return given / "system" if (given / "system").is_dir() else given
     runs = saved_runs()
     if not runs:
@@ -164,8 +171,18 @@ def _runs_hint() -> str:
 
 
 def existing_run(run: Path) -> Path:
-    """``run`` where it is a run folder, an error that says what there is otherwise."""
+    """``run`` where it is the folder of a run that came to its end, an error that says what there is otherwise."""
     if not (run / "spec.yaml").is_file():
         what = "no spec.yaml in it, so it is not a run folder" if run.is_dir() else "no such folder"
         raise EmosymError("run.missing", f"{run}: {what}", hint=_runs_hint())
+    _require_end(run)
     return run
+
+
+def _require_end(run: Path) -> None:
+    if (run / "run.json").is_file() and not (run / "system").is_dir():
+        raise EmosymError(
+            "run.unfinished",
+            f"{run}: this run has not come to its end, so there is no saved system in it yet",
+            hint=f"continue it: emosym run {run / 'spec.yaml'} --out {run} --resume",
+        )

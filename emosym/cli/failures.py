@@ -37,8 +37,9 @@ def report_failure(error: BaseException, *, debug: bool) -> int:
         return _say(f"error: {error}", 1 if error.ours else 2)
     if isinstance(error, BrokenPipeError):
         return 1
+    notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))
     advice = "" if debug else "\n  run again with --debug for the traceback"
-    return _say(f"error: {type(error).__name__}: {_first_line(error)}{advice}", 1)
+    return _say(f"error: {type(error).__name__}: {_first_line(error)}{notes}{advice}", 1)
 
 
 def _say(message: str, status: int) -> int:

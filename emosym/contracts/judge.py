@@ -13,8 +13,10 @@ from emosym.toolkit.modes import Frozen
 
 
 class Judge(Component[ConfigT], Frozen):
-    """An emotion classifier that is independent of the system. ``identity`` names its weights: two judges with the
-    same identity are the same judge, whatever the spec calls them."""
+    """An emotion classifier that is independent of the system; an ``nn.Module`` that stays in eval mode. ``identity``
+    covers all that its answers depend on (the weights of every part, the order of labels): two judges with the same
+    identity are the same judge, whatever the spec calls them, and a run that measures with the judge of its bank is
+    refused."""
 
     @property
     @abstractmethod

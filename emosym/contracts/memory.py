@@ -35,7 +35,7 @@ class Refresh:
     replaced: Sequence[str]
     """Ids of the originals that were masked for them."""
     refused: Sequence[tuple[str, str]]
-    """A candidate and the reason, for each that was not taken in."""
+    """Id of the candidate's picture (``CANDIDATE.generated.id``) and the reason, for each that was not taken in."""
     size: int
     """How many generated images the bank shows now."""
     fraction: float

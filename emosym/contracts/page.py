@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Iterator
 from textwrap import dedent
 
+from torch import nn
+
 from emosym import contracts
 from emosym.contracts import CONTRACTS
 
@@ -25,7 +27,7 @@ What a component of each kind must do, and the values that travel between compon
 A component is built as `Class(config, context)`: its validated parameters and a [`Context`](#context). It keeps both
 as `self.config` and `self.context`, raises `EmosymError` for what a user can mend, and starts its weights from
 `context.seed` without touching the global generators. A component that is an `nn.Module` is moved to `context.device`
-after it is built. In shapes, B counts images, T tokens, K context tokens, D is the width of the backbone's states, W that of
+after it is built; its `__init__` is the contract's, `super().__init__(config, context)`, before any tensor is set. In shapes, B counts images, T tokens, K context tokens, D is the width of the backbone's states, W that of
 text features, C counts emotions, G rollouts.
 """
 
@@ -57,7 +59,9 @@ def page() -> str:
     """The page, in Markdown."""
     lines = [HEAD, "## Kinds", ""]
     for kind, name in CONTRACTS.items():
-        lines += described(getattr(contracts, name), f"`{kind}`: {name}")
+        contract = getattr(contracts, name)
+        module = " (an `nn.Module`)" if issubclass(contract, nn.Module) else ""
+        lines += described(contract, f"`{kind}`: {name}{module}")
     lines += ["## Values", ""]
     for name in VALUES:
         lines += described(getattr(contracts, name), name)

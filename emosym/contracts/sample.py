@@ -16,6 +16,7 @@ from emosym_registry.errors import first_line
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 ImageSource = Path | bytes | Image.Image
+"""A picture: its file, the bytes of one, or what Pillow has opened."""
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 """What pictures may be, whatever their files are called: no format that starts another program, such as EPS."""
 MOST_PIXELS = 100_000_000

@@ -75,13 +75,12 @@ def _clashes(registry: Registry, plugin: LoadedPlugin) -> Iterator[Trouble]:
     for other in registry.plugins.values():
         for name, qualified in _names(other) if other is not plugin else ():
             if name in own:
-                choose = f"write {own[name]} or {qualified} in specs"
-                hint = choose if qualified else f"go without one: --no-plugin {other.id}"
-                yield "register", f"{name} is also offered by plugin {other.id}", hint
+                choose = f"write {own[name]} or {qualified}, or go without one: --no-plugin {other.id}"
+                yield "register", f"{name} is also offered by plugin {other.id}", choose
 
 
 def _names(plugin: LoadedPlugin) -> Iterator[tuple[str, str]]:
-    """What a plugin offers, and how a spec names it where another offers it too; empty where it cannot."""
+    """What a plugin offers, and how it is named where another offers it too."""
     for one in plugin.components:
         yield f"{one.spec.kind} {one.spec.name}", one.qualified
     for alias in plugin.aliases:
@@ -89,7 +88,8 @@ def _names(plugin: LoadedPlugin) -> Iterator[tuple[str, str]]:
     for preset in plugin.presets:
         yield f"preset {preset.name}", f"preset:{plugin.qualified(preset.name)}"
     for name, _, _ in plugin.commands:
-        yield f"command {name}", ""
+        first, last = name.split()[:-1], name.split()[-1]
+        yield f"command {name}", " ".join(["emosym", *first, plugin.qualified(last)])
 
 
 def _component(component: RegisteredComponent) -> Iterator[Trouble]:

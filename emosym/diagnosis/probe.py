@@ -31,10 +31,11 @@ def probe_all(registry: Registry) -> dict[str, list[tuple[str, str, str]]]:
     """For each plugin what makes it heavy, as stage, cause and what to do; one process a plugin, as many as cores."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         ids = sorted(registry.plugins)
-        return dict(zip(ids, pool.map(_probe, (registry.plugins[id] for id in ids)), strict=True))
+        return dict(zip(ids, pool.map(probe, (registry.plugins[id] for id in ids)), strict=True))
 
 
-def _probe(plugin: LoadedPlugin) -> list[tuple[str, str, str]]:
+def probe(plugin: LoadedPlugin) -> list[tuple[str, str, str]]:
+    """What makes a plugin heavy, as stage, cause and what to do."""
     light = plugin.installed.module
     configs = sorted({one.spec.config.partition(":")[0] for one in plugin.components})
     authors = f"its authors should import it inside what needs it (plugin {plugin.id})"

@@ -70,7 +70,7 @@ def record(
     offer: RegisteredComponent, params: Node | None, weights: tuple[LoadedPlugin, Alias] | None
 ) -> SavedComponent:
     """What to keep of a component with these parameters, whose ``model`` is these weights of a plugin."""
-    leaves = _leaves(params) if params else ()
+    leaves = _leaves(params) if params and params.fields else ()
     written = {dotted(path) for path, node in leaves if node.origin.kind != "default"}
     written |= {"model"} if weights else set()  # another default would be other weights
     plugin = offer.plugin
@@ -169,12 +169,9 @@ def advice(
 ) -> Problem:
     """A mistake in parameters that another version of the component had saved, with what can be done: a run that goes on
     (``resumes``) cannot do without them. What somebody sets now is no such parameter."""
-    if (
-        was is None
-        or was["name"] != offer.qualified
-        or was["version"] == offer.plugin.version
-        or not problem.line
-    ):
+    if was is None or was["version"] == offer.plugin.version or not problem.line:
+        return problem
+    if was["name"] not in (offer.qualified, *offer.former):
         return problem
     value = "null" if problem.message.startswith("unknown key") else "VALUE"
     versions = f"saved with {was['distribution']} {was['version']}, installed {offer.plugin.version}"

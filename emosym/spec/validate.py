@@ -227,7 +227,7 @@ def _drop_soft(root: Node, problems: Located, registry: Registry, messages: list
             elif drops[path].message.startswith("unknown key"):
                 what = f"is dropped: {new!r} takes no such value"
             else:
-                what = f"gives way to the default of {new!r}: {drops[path].message}"
+                what = f"does not fit {new!r} ({drops[path].message}), whose default takes its place"
             messages.append(f"{dotted(path)} {node.soft} ({node.where.place}) and {what}")
         root = root.put(path, own)
     return root

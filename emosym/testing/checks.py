@@ -41,6 +41,19 @@ OFFERS = Check(
     "aliases, presets and commands that lead to something that is there and sound",
     "Installing a plugin reads none of them: what is missing stops the first spec that names it.",
 )
+LIGHT = Check(
+    "plugin.light",
+    "core",
+    "a light module and config models that import no torch, transformers or diffusers",
+    "Every command reads them, `emosym --help` too: what they import makes all of emosym slow.",
+)
+HOOKS = Check(
+    "plugin.hooks",
+    "core",
+    "lifecycle hooks that raise nothing in a run of one step, in one that fails and in one that goes on",
+    "A hook is first called hours into a run, and what it raises there is a line that nobody sees.",
+)
+OF_PLUGINS = (LIGHT, OFFERS, HOOKS)
 """What `emosym plugins check` promises of a plugin beside its components."""
 
 
@@ -122,4 +135,6 @@ def _hold(promise: Check, body: Callable[[], None]) -> None:
         BaseException
     ) as error:  # whatever a component raises is what was seen, sys.exit and pytest.skip too
         first = (str(error).strip() or "no message").splitlines()[0]
+        if isinstance(error, EmosymError) and error.hint:
+            first = f"{error.message}; {error.hint}"
         raise ConformanceError(promise, f"{type(error).__name__}: {first}") from error

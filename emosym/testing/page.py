@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from emosym.contracts.page import as_markdown
-from emosym.testing.checks import OFFERS, TIERS, Check
+from emosym.testing.checks import OF_PLUGINS, TIERS, Check
 from emosym.testing.generic import ComponentSuite
 from emosym.testing.suites import SUITES
 
@@ -46,9 +46,10 @@ def _tiers() -> Iterator[str]:
 def _plugin() -> Iterator[str]:
     yield "## Every plugin"
     yield ""
-    yield "Checked where a plugin is named, not a component, and it offers something else too."
+    yield "Checked where a plugin is named, not a component: its offers and its hooks where it has any."
     yield ""
-    yield from _promise(OFFERS)
+    for promise in OF_PLUGINS:
+        yield from _promise(promise)
 
 
 def _promise(promise: Check) -> Iterator[str]:

@@ -26,6 +26,7 @@ from .weights import (
     check_complete as check_complete,
     damaged_files as damaged_files,
     holds_code as holds_code,
+    is_hub_id as is_hub_id,
     is_torn as is_torn,
     known_folder as known_folder,
     quiet as quiet,

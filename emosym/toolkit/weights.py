@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -32,7 +33,14 @@ STOCK_ATTENTION = ("sdpa", "eager", "flex_attention")
 STOCK_EXPERTS = ("eager", "grouped_mm", "batched_mm")
 """What transformers brings; it looks for every other name among the kernels of the hub, and runs what it finds."""
 _log = logging.getLogger("emosym.weights")
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _TORN = "PytorchStreamReader", "unexpected EOF", "storage has wrong byte size"
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name can be a model's on the hub: ``OWNER/NAME``. The hub is not asked for a bare word, which is more
+    likely an alias of a plugin that is not there."""
+    return bool(_HUB_ID.fullmatch(name))
 
 
 def absent_shards(folder: Path, variant: str | None = None) -> list[str]:

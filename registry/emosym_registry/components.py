@@ -23,6 +23,11 @@ class RegisteredComponent:
         """``plugin-id/name``, which stays unique whatever else is installed."""
         return f"{self.plugin.id}/{self.spec.name}"
 
+    @property
+    def former(self) -> tuple[str, ...]:
+        """The qualified names that it had in earlier versions."""
+        return tuple(f"{self.plugin.id}/{name}" for name in self.spec.formerly)
+
     def load(self) -> Any:
         """Import the implementation class; ``plugin.missing-requirement``, ``plugin.missing-target``."""
         if self.spec.requires:

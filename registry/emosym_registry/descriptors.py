@@ -74,7 +74,7 @@ class ComponentSpec:
     a spec or in its data. ``capabilities`` are words of :data:`CAPABILITIES`; ``requires`` names
     distributions that must be installed beside the plugin's own requirements. ``conformance`` is the suite (a
     subclass of one in ``emosym.testing``) that `emosym plugins check` runs; the kind's own with default
-    parameters where empty. Errors: ``plugin.unknown-kind``, ``plugin.unknown-need``,
+    parameters where empty. ``formerly`` are names that it had in earlier versions, by which specs still find it. Errors: ``plugin.unknown-kind``, ``plugin.unknown-need``,
     ``plugin.unknown-capability``, ``plugin.bad-words``, ``plugin.bad-name``, ``plugin.bad-target``.
     """
 
@@ -87,26 +87,25 @@ class ComponentSpec:
     capabilities: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     conformance: str = ""
+    formerly: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_kind(self.kind)
-        if not NAME.match(self.name):
-            raise EmosymError(
-                "plugin.bad-name",
-                f"component name {self.name!r} must be {NAME_FORM}",
-            )
         self._check_words()
+        for name in (self.name, *self.formerly):
+            if not NAME.match(name):
+                raise EmosymError("plugin.bad-name", f"component name {name!r} must be {NAME_FORM}")
         for field in (self.target, self.config, *filter(None, [self.conformance])):
             if not TARGET.match(field):
                 raise EmosymError("plugin.bad-target", f"{field!r} is not of the form 'package.module:Class'")
 
     def _check_words(self) -> None:
         where = f"{self.kind} {self.name!r}"
-        for words in (self.needs, self.capabilities, self.requires):
+        for words in (self.needs, self.capabilities, self.requires, self.formerly):
             if not isinstance(words, tuple) or not all(isinstance(word, str) for word in words):
                 raise EmosymError(
                     "plugin.bad-words",
-                    f"{where}: needs, capabilities and requires are tuples of strings, found {words!r}",
+                    f"{where}: needs, capabilities, requires and formerly are tuples of strings, found {words!r}",
                     hint='a tuple of one has a comma: ("prefix",)',
                 )
         for word in self.needs:

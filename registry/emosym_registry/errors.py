@@ -66,7 +66,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """The known word that is most like this one, an empty string where none is."""
     if len(word) > LONGEST:
         return ""
-    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
+    likeness = 0.6 if len(word) > 3 else 0.7  # of three letters, two are soon the same
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=likeness)), "")
 
 
 def some(names: Sequence[str], most: int = 3) -> str:

@@ -27,10 +27,12 @@ class Lifecycle:
         manager: pluggy.PluginManager,
         plugins: Mapping[str, LoadedPlugin],
         fail: Callable[[Failure], None],
+        *,
+        strict: bool,
     ) -> None:
         self._manager = manager
         self._plugins = plugins
-        self._fail = fail
+        self._fail, self._strict = fail, strict
         self._reported: set[tuple[str, str]] = set()
 
     def run_started(self, run: Path, spec: Mapping[str, Any], resumed: bool) -> None:
@@ -74,6 +76,7 @@ class Lifecycle:
     def _report(self, hook: str, plugin: InstalledPlugin, error: BaseException) -> None:
         if (hook, plugin.id) not in self._reported:
             cause = f"{hook}: {type(error).__name__}: {first_line(error)}"
-            hint = f"the run goes on; without the plugin: --no-plugin {plugin.id}"
+            goes_on = "EMOSYM_STRICT_PLUGINS stops the run" if self._strict else "the run goes on"
+            hint = f"{goes_on}; without the plugin: --no-plugin {plugin.id}"
             self._fail(Failure(plugin, "run", cause, hint, error))
             self._reported.add((hook, plugin.id))

@@ -56,7 +56,7 @@ class Registry:
     @cached_property
     def lifecycle(self) -> Lifecycle:
         """Calls hooks on every plugin: ``registry.lifecycle.run_started(run, spec, resumed=False)``."""
-        return Lifecycle(self.manager, self.plugins, self.fail)
+        return Lifecycle(self.manager, self.plugins, self.fail, strict=self.strict)
 
     @cached_property
     def folders(self) -> Mapping[tuple[str, str, str], Path]:
@@ -99,14 +99,17 @@ class Registry:
         return ((plugin, command) for plugin in self.plugins.values() for command in plugin.commands)
 
     def find(self, kind: str, name: str) -> RegisteredComponent:
-        """The component ``name`` (or ``plugin-id/name``) of ``kind``.
+        """The component ``name`` (or ``plugin-id/name``) of ``kind``, else the one that had this name formerly.
 
         Errors: ``spec.unknown-component`` says what there is and what to install,
         ``spec.ambiguous-component`` names the plugins, ``plugin.failed`` is why the plugin that has it did
         not load.
         """
         components = {one.qualified: one for one in self.components(kind)}
-        component = _pick("spec.ambiguous-component", kind, name, components)
+        former = {name: one for one in components.values() for name in one.former}
+        component = _pick("spec.ambiguous-component", kind, name, components) or _pick(
+            "spec.ambiguous-component", kind, name, former
+        )
         if component is None:
             raise self._unknown_component(kind, name, components.values())
         return component

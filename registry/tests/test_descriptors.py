@@ -42,10 +42,10 @@ def test_an_unknown_capability_is_refused(kind: str, word: str, message: str, hi
     assert (caught.value.message, caught.value.hint) == (f"{kind} 'mine': {message}", hint)
 
 
-@pytest.mark.parametrize("field", ["needs", "capabilities", "requires"])
+@pytest.mark.parametrize("field", ["needs", "capabilities", "requires", "formerly"])
 def test_a_word_alone_is_no_tuple_of_words(field: str) -> None:
     with pytest.raises(
-        EmosymError, match="reward 'mine': needs, capabilities and requires are tuples"
+        EmosymError, match="reward 'mine': needs, capabilities, requires and formerly are tuples"
     ) as caught:
         ComponentSpec("reward", "mine", "a:B", "a:C", **{field: "judge"})  # type: ignore[arg-type]
     assert caught.value.id == "plugin.bad-words"

@@ -167,3 +167,11 @@ def test_what_is_raised_on_a_failed_run_does_not_hide_why_it_failed(plugin: Writ
     registry.manager.register(Recording())
     registry.lifecycle.run_failed(Path(), reason)
     assert reason.__notes__ == ["emosym_run_failed: OSError: disk full"]
+
+
+def test_in_strict_mode_nobody_says_that_the_run_goes_on(plugin: Write) -> None:
+    registry = load_registry(installed=[plugin("failing", FAILING)], strict=True)
+    with pytest.raises(EmosymError, match="no network at step 1") as caught:
+        count(registry, 1)
+    assert "goes on" not in caught.value.hint
+    assert "EMOSYM_STRICT_PLUGINS stops the run" in caught.value.hint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -86,19 +87,20 @@ def test_a_group_that_a_plugin_brings_lists_its_commands(poll: Path, emosym: Com
 def test_the_check_looks_at_what_a_plugin_offers_beside_components(poll: Path, emosym: Command) -> None:
     fine = emosym("plugins", "check", "poll")
     assert fine.status == 0
-    assert "plugin poll: 1 passed" in fine.out
+    assert "plugin poll: 2 passed" in fine.out
     assert emosym("plugins", "check", "poll", "--only", "reward.range").out.count("passed") == 0
     (poll / "pocket").rmdir()
     (poll / "poll.yaml").write_text("emosym: 1\nextends: preset:tiny\nsed: 3\n")
     broken = emosym("plugins", "check", "poll")
     assert broken.status == 1
-    assert "plugin poll: 2 failed" in broken.out
+    assert "plugin poll: 1 passed, 2 failed" in broken.out
     assert f"weights 'pocket' of backbone qwen-vl: there is no {poll / 'pocket'}" in broken.out
     assert "preset 'poll': " in broken.out
     assert "poll.yaml:3:1 sed: unknown key 'sed'" in broken.out
     rows = json.loads(emosym("plugins", "check", "dist-poll", "--json").out)
     assert {(row["component"], row["check"], row["outcome"]) for row in rows} == {
-        ("plugin poll", "plugin.offers", "failed")
+        ("plugin poll", "plugin.light", "passed"),
+        ("plugin poll", "plugin.offers", "failed"),
     }
     assert emosym("plugins", "check", "--explain", "plugin.offers").status == 0
 
@@ -137,3 +139,80 @@ def test_a_run_goes_on_without_its_plugin_in_one_sentence(
         refused = emosym(*words)
         assert refused.status == 2
         assert sentence in refused.err
+
+
+SECOND = """
+@hookimpl
+def emosym_commands():
+    yield "losses", "second_commands:app", "Another loss."
+    yield "poll start", "second_commands:app", "Start another poll."
+    yield "poll stop", "second_commands:app", "Stop a poll."
+"""
+RAISING = """
+import typer
+
+app = typer.Typer()
+
+@app.command()
+def main():
+    raise ValueError("no poll today")
+"""
+
+
+@pytest.fixture
+def second(poll: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another installed plugin with two commands of the same names, and one of its own in the same group."""
+    folder = install(tmp_path / "second", "second", HEADER.format(id="second") + SECOND)
+    (folder / "second_commands.py").write_text(RAISING)
+    monkeypatch.syspath_prepend(str(folder))
+
+
+@pytest.mark.usefixtures("second")
+def test_of_two_commands_of_one_name_none_wins_silently(emosym: Command) -> None:
+    for words, choices in (
+        (("losses", "runs/a"), "emosym poll/losses or emosym second/losses"),
+        (("poll", "start", "runs/a"), "emosym poll poll/start or emosym poll second/start"),
+    ):
+        refused = emosym(*words)
+        assert refused.status == 2
+        assert "is offered by several plugins" in refused.err
+        assert f"write {choices}" in refused.err
+    assert emosym("poll/losses", "runs/a").out == "runs/a \n"
+    assert emosym("poll", "poll/start", "runs/a").out == "runs/a \n"
+    assert emosym("--no-plugin", "second", "losses", "runs/a").out == "runs/a \n"
+    listed = emosym("poll", "--help").out.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in listed] == ["deep", "poll/start", "second/start", "stop"]
+
+
+@pytest.mark.usefixtures("second")
+def test_what_a_command_raises_names_its_plugin(emosym: Command) -> None:
+    raised = emosym("poll", "stop")
+    assert raised.status == 1
+    assert "error: ValueError: no poll today\n  in command 'stop' of plugin second" in raised.err
+
+
+HEARING = """
+@hookimpl
+def emosym_step_finished(values):
+    values["accuracy"]
+
+@hookimpl
+def emosym_run_started(run, spec):
+    assert (run / "spec.yaml").is_file() and spec["backbone"]["name"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (HEARING, "FAILED plugin.hooks: .*saw emosym_step_finished: KeyError: 'accuracy'"),
+        ("import torch\n", "FAILED plugin.light: .*saw light module .* imports torch"),
+    ],
+)
+def test_the_check_calls_hooks_and_weighs_the_light_module(
+    emosym: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, expected: str
+) -> None:
+    monkeypatch.syspath_prepend(str(install(tmp_path, "ear", HEADER.format(id="ear") + code)))
+    checked = emosym("plugins", "check", "ear")
+    assert checked.status == 1
+    assert re.search(expected, checked.out, re.DOTALL), checked.out

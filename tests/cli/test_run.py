@@ -270,10 +270,21 @@ def test_another_split_is_a_result_of_its_own_and_the_same_one_renews_the_report
         assert json.loads((run / "evaluation" / "final-val.json").read_text())["split"] == "val"
         (run / "evaluation" / "final-val.json").unlink()
     summary = json.loads((run / "summary.json").read_text())
+    accuracy = summary["understanding"]["accuracy"]
     summary["understanding"]["accuracy"] = 2.0
     (run / "summary.json").write_text(json.dumps(summary))
     assert emosym("evaluate", run, "--device", "cpu").status == 0
-    final = json.loads((run / "evaluation" / "final.json").read_text())
     renewed = json.loads((run / "summary.json").read_text())
-    assert renewed["understanding"]["accuracy"] == final["understanding"]["accuracy"] <= 1
+    assert renewed["understanding"]["accuracy"] == accuracy, "a smoke run is measured on its few images again"
     assert renewed["understanding"]["stages"] == summary["understanding"]["stages"]
+
+
+def test_a_run_that_was_stopped_says_how_to_go_on_where_its_system_is_asked_for(
+    smoke: tuple[Path, Outcome], photo: Path, emosym: Command, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(smoke[0], tmp_path / "stopped"))
+    shutil.rmtree(run / "system")
+    for words in (("understand", photo, "--system", run), ("evaluate", run)):
+        refused = emosym(*words)
+        assert refused.status == 2
+        assert f"emosym run {run / 'spec.yaml'} --out {run} --resume" in refused.err

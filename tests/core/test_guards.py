@@ -80,7 +80,7 @@ def test_a_smoke_system_is_no_default(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     for name, smoke in (("trained", False), ("tiny-smoke", True)):
         (Path("runs") / name / "system").mkdir(parents=True)
-        (Path("runs") / name / "summary.json").write_text(json.dumps({"smoke": smoke}))
+        (Path("runs") / name / "run.json").write_text(json.dumps({"id": name, "smoke": smoke}))
     os.utime(Path("runs/tiny-smoke/system"))
     assert saved_runs() == [Path("runs/trained")]
 

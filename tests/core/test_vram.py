@@ -179,6 +179,7 @@ def test_every_stage_of_the_paper_fits_a_card(paper: Estimate) -> None:
     assert not paper.unknown
 
 
+@pytest.mark.slow
 def test_checkpointing_is_what_makes_the_papers_batch_fit(registry: Registry) -> None:
     sets = ["backbone.params.gradient_checkpointing=false", "stages.reinforce=null", "stages.unify=null"]
     spec = load_spec(CONFIGS / "paper" / "qwen2-vl-2b_sd15.yaml", registry=registry, sets=sets)

@@ -14,6 +14,7 @@ TOLERANCE = {"compress": 1e-4, "reinforce": 1e-3, "unify": 2e-2}
 (2e-3) of gradients however small."""
 
 
+@pytest.mark.slow
 def test_two_processes_then_one_then_two_give_what_one_gives(tmp_path: Path) -> None:
     alone, shared = tmp_path / "alone", tmp_path / "shared"
     assert launch(1, alone).returncode == 0

@@ -258,7 +258,10 @@ def test_a_swap_by_name_alone_takes_the_new_components_weights_of_the_same_name(
     assert note.endswith(") and alias:third/tiny takes its place")
     without = load_spec("preset:tiny", registry=crowded((mine,)), sets=swap)
     (note,) = without.messages
-    assert "gives way to the default of 'mine': backbone mine: unknown alias 'emosym-tiny/tiny'" in note
+    assert (
+        "does not fit 'mine' (backbone mine: unknown alias 'emosym-tiny/tiny'), whose default takes its place"
+        in note
+    )
     other = replace(weights, name="other")
     with_other = load_spec("preset:tiny", registry=crowded((mine,), (other,)), sets=swap)
     assert with_other.spec.backbone.params["model"] == without.spec.backbone.params["model"]

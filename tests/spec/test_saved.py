@@ -290,3 +290,23 @@ def test_a_metric_that_is_gone_can_be_gone_without(load: Load, write: Write, reg
     assert problem.hint == "or go without it: --set metrics.0=null"
     mended = load_spec(path, registry=registry, saved=saved, sets=["metrics.0=null"])
     assert len(mended.spec.metrics) == len(first.spec.metrics) - 1
+
+
+def test_a_component_that_was_renamed_is_found_by_its_old_name(
+    load: Load, again: Reload, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = registry.plugins["spec-example"]
+    components = tuple(
+        replace(one, spec=replace(one.spec, formerly=("qwen",))) if one.spec.name == "qwen-vl" else one
+        for one in plugin.components
+    )
+    monkeypatch.setitem(registry.plugins, "spec-example", replace(plugin, components=components))
+    saved = {**EARLIER, "name": "spec-example/qwen", "written": ["pixels", "side"]}
+    backbone = {"name": "spec-example/qwen", "params": {"model": "tiny", "pixels": 3}}
+    resolved = again(load(), backbone, saved)
+    assert resolved.config("backbone").pixels == 3
+    assert resolved.document(qualified=True)["backbone"]["name"] == "spec-example/qwen-vl"
+    assert registry.find("backbone", "qwen").spec.name == "qwen-vl"
+    backbone["params"] = {"model": "tiny", "side": 3}
+    with pytest.raises(SpecErrors, match="unknown key 'side'; saved with spec-example 0.9, installed 1.0"):
+        again(load(), backbone, saved)

@@ -115,7 +115,9 @@ def test_what_is_deleted_under_a_run_stops_it(
     assert name != "." or not (out / "summary.json").exists()
 
 
-@pytest.mark.parametrize("stage", ["compress", "reinforce", "unify"])
+@pytest.mark.parametrize(
+    "stage", [*(pytest.param(one, marks=pytest.mark.slow) for one in ("compress", "reinforce")), "unify"]
+)
 def test_a_gradient_that_is_not_finite_stops_the_run_and_is_never_saved(
     run: Path,
     small: Resolved,

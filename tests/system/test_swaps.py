@@ -30,8 +30,9 @@ LEARNS = {
     "reinforce": {"adapters", "tokens", "head"},
     "unify": {"adapters", "tokens", "head", "fusion"},
 }
+EACH_ONCE = {("qwen-vl", "sd", "tokens-only"), ("llava", "sdxl", "lora"), ("hf-vlm", "sd", "lora")}
 CELLS = [
-    pytest.param(*cell, marks=[pytest.mark.slow] if cell[1:] == ("sdxl", "tokens-only") else [])
+    pytest.param(*cell, marks=[] if cell in EACH_ONCE else [pytest.mark.slow])
     for cell in product(("qwen-vl", "llava", "hf-vlm"), ("sd", "sdxl"), ("lora", "tokens-only"))
 ]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emosym.testing import SUITES
-from emosym.testing.checks import OFFERS, PAGE, TIERS
+from emosym.testing.checks import OF_PLUGINS, PAGE, TIERS
 from emosym.testing.page import page
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ def test_every_message_leads_to_its_place_on_the_page() -> None:
     html = markdown.markdown(page(), extensions=["tables", "toc"])
     places = re.findall(r'id="([^"]+)"', html)
     assert len(set(places)) == len(places)
-    for promises in ([OFFERS], *(suite.checks() for suite in SUITES.values())):
+    for promises in (OF_PLUGINS, *(suite.checks() for suite in SUITES.values())):
         for promise in promises:
             file, _, place = promise.anchor.partition("#")
             assert file == PAGE

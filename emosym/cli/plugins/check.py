@@ -7,14 +7,14 @@ import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from emosym_registry import EmosymError
-from emosym_registry.errors import plural, some, unknown
+from emosym_registry.errors import some, unknown
 
 from emosym.cli.common import registry_for, registry_with
 from emosym.cli.plugins.listing import every, explanation, known, listing
@@ -22,7 +22,8 @@ from emosym.cli.plugins.listing import every, explanation, known, listing
 if TYPE_CHECKING:
     from emosym_registry import LoadedPlugin, RegisteredComponent, Registry
 
-    from emosym.testing import ConformanceSuite, Result
+    from emosym.diagnosis.examine import Trouble
+    from emosym.testing import Check, ConformanceSuite, Result
 
 
 def check(
@@ -86,15 +87,15 @@ def check(
             print(report(title, own, verbose=verbose))
 
     for plugin in plugins:
-        add(f"plugin {plugin.id}", _offers(context, registry, plugin, only or ()))
+        add(f"plugin {plugin.id}", _of_plugin(context, registry, plugin, only or ()))
     for offer in offers:
         title = f"{offer.spec.kind} {offer.qualified}"
         suite = with_parameters(suite_for(offer), changes)
         add(title, results_of(suite, title, tiers=tiers, only=only or ()))
     if as_json:
         print(json.dumps([as_dict(result) for result in results], indent=2))
-    elif offers:
-        print(f"\n{plural(len(offers), 'component')}: {_counts(results)}")
+    else:
+        print(f"\nin all: {_counts(results)}")
     if any(result.outcome == "failed" for result in results):
         raise typer.Exit(1)
 
@@ -153,22 +154,33 @@ def results_of(
         logging.disable(logging.NOTSET)
 
 
-def _offers(
+def _of_plugin(
     context: typer.Context, registry: Registry, plugin: LoadedPlugin, only: Collection[str]
 ) -> Iterator[Result]:
-    """How a plugin offers what is no component; nothing where it offers no such thing."""
+    """How a plugin loads, and how it offers and hears what is no component, where it does."""
     from emosym.cli.plugins.doctor import own_verb
     from emosym.diagnosis.examine import offers
+    from emosym.diagnosis.hooks import call_hooks, hooks_of
+    from emosym.diagnosis.probe import probe
+    from emosym.spec import load_spec
     from emosym.testing import Result
-    from emosym.testing.checks import OFFERS
+    from emosym.testing.checks import HOOKS, LIGHT, OFFERS
 
-    if not _beside(plugin) or (only and OFFERS.id not in only):
-        return
-    troubles = list(offers(registry, plugin, partial(own_verb, context.find_root().command)))
-    for _, cause, hint in troubles:
-        yield Result(plugin.id, OFFERS, "failed", f"{cause} ({hint})")
-    if not troubles:
-        yield Result(plugin.id, OFFERS, "passed")
+    checks: dict[Check, Callable[[], list[Trouble]]] = {LIGHT: lambda: probe(plugin)}
+    if _beside(plugin):
+        checks[OFFERS] = lambda: list(
+            offers(registry, plugin, partial(own_verb, context.find_root().command))
+        )
+    if hooks_of(registry, plugin.id):
+        spec = load_spec("preset:tiny", registry=registry_for(context.obj))
+        checks[HOOKS] = lambda: call_hooks(plugin, spec)
+    for promise, troubles in checks.items():
+        if only and promise.id not in only:
+            continue
+        found = troubles()
+        yield from (Result(plugin.id, promise, "failed", f"{cause} ({hint})") for _, cause, hint in found)
+        if not found:
+            yield Result(plugin.id, promise, "passed")
 
 
 def _beside(plugin: LoadedPlugin) -> bool:
@@ -213,13 +225,14 @@ def named(registry: Registry, name: str) -> list[RegisteredComponent]:
             raise EmosymError("plugin.failed", str(failure), hint=failure.hint) from failure.error
     for plugin in registry.plugins.values():
         if name in (plugin.id, plugin.installed.distribution):
-            if _beside(plugin):
-                return []
-            callers = registry.manager.get_hookcallers(registry.manager.get_plugin(plugin.id)) or ()
-            hooks = [caller.name.removeprefix("emosym_") for caller in callers]
-            listening = [hook for hook in hooks if hasattr(registry.lifecycle, hook)]
-            what = f"no component to check; it listens to {', '.join(listening) or 'nothing'}"
-            print(f"plugin {plugin.id}: {what}", file=sys.stderr)
+            from emosym.diagnosis.hooks import hooks_of
+
+            heard = hooks_of(registry, plugin.id)
+            if heard or not _beside(plugin):
+                print(
+                    f"plugin {plugin.id} has no component; it listens to {', '.join(heard) or 'nothing'}",
+                    file=sys.stderr,
+                )
             return []
     there = sorted({*registry.plugins, *(one.spec.name for one in registry.components())})
     hint = "see them with: emosym plugins list"

@@ -39,11 +39,11 @@ def known(ids: Sequence[str]) -> list[Check]:
 def every() -> list[Check]:
     """The checks of all kinds, those of every plugin and of every kind first."""
     from emosym.testing import SUITES
-    from emosym.testing.checks import OFFERS
+    from emosym.testing.checks import OF_PLUGINS
 
     found = {promise.id: promise for suite in SUITES.values() for promise in suite.checks()}
     ranked = sorted(found.values(), key=lambda one: (not one.id.startswith("component."), one.id))
-    return [OFFERS, *ranked]
+    return [*OF_PLUGINS, *ranked]
 
 
 def listing(promises: Iterable[Check], *, as_json: bool) -> str:

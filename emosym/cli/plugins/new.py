@@ -126,7 +126,7 @@ def add(
     _warn_of_clash(registry_for(context.obj), kind, component, plugin.id)
     for one in read_kind(kind).builds_on:
         print(f"note: add {one!r} to the dependencies in {folder / 'pyproject.toml'}", file=sys.stderr)
-    print(f"\nnext:\n  emosym plugins check {folder}")
+    print(f"\nnext:\n  emosym plugins check {folder if folder.is_absolute() else f'./{folder}'}")
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
@@ -205,10 +205,15 @@ def _values(plugin: str, package: str, kind: str, component: str, module: str) -
         "summary": known.summary,
         "usage": known.usage.replace("NAME", component),
         "alias": known.weights,
-        "params": json.dumps(known.params) if known.params else "",
+        "params": json.dumps(_qualified(known.params, plugin)) if known.params else "",
         "needs": known.needs,
         "capabilities": known.capabilities,
     }
+
+
+def _qualified(params: Mapping[str, str], plugin: str) -> dict[str, str]:
+    """Parameters with the plugin's own weights named in full, as another plugin may have a ``tiny`` too."""
+    return {key: f"alias:{plugin}/{value}" if key == "model" else value for key, value in params.items()}
 
 
 def _rendered(kind: str, where: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
@@ -278,7 +283,9 @@ def _check_words(**words: str) -> None:
 def _check_free(registry: Registry, folder: Path, name: str) -> None:
     if folder.exists():
         raise EmosymError(
-            "cli.folder-exists", f"{folder}: there is something already", hint="choose another NAME"
+            "cli.folder-exists",
+            f"{folder}: there is something already",
+            hint=f"choose another NAME, or add a component to it: emosym plugins add ./{folder} COMPONENT --kind KIND",
         )
     package = name.replace("-", "_")
     if name in registry.plugins or importlib.util.find_spec(package) is not None:

@@ -27,7 +27,8 @@ class Family:
 
     ``towers`` are its text encoders, ``embedding`` is the UNet's ``addition_embed_type``, ``zero_empty``
     whether the empty prompt is zeros where ``model_index.json`` does not say, ``example`` a hub id to
-    recommend. ``condition`` makes what the UNet sees from the text encoders' outputs for B prompts and the
+    recommend. ``condition`` makes what the UNet sees from the text encoders' outputs for B prompts (one output of
+    transformers each, with all ``hidden_states`` [B,L,w] and, where the encoder projects, ``text_embeds`` [B,p]) and the
     pictures' size (width, height).
     """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +17,12 @@ from pydantic import ValidationError
 from transformers import AutoTokenizer, PretrainedConfig
 from transformers.utils import logging as transformers_logging
 
-from emosym.toolkit import LOADING_ERRORS, broken_weights, check_complete, quiet, refuse_hub_code
+from emosym.toolkit import LOADING_ERRORS, broken_weights, check_complete, is_hub_id, quiet, refuse_hub_code
 from emosym_diffusion.config import SamplingDefaults
 
 DEFAULTS_FILE = "emosym.json"
 _CONFIGS = {"scheduler": "scheduler_config.json", "tokenizer": None}
 """The config file of a component, where it is not ``config.json``; a tokenizer may have one of several."""
-_HUB_ID = re.compile(r"^[\w-][\w.-]*(/[\w-][\w.-]*)?$")
 
 
 @dataclass(frozen=True)
@@ -48,10 +46,10 @@ class PipelineFolder:
     def require(self, example: str) -> None:
         """Refuse a path that is neither a folder nor can be a hub id; ``example`` is a hub id of the
         family."""
-        if self.local is None and not _HUB_ID.match(self.path):
+        if self.local is None and not is_hub_id(self.path):
             raise EmosymError(
                 "diffusion.missing-model",
-                f"{self.path}: no such folder, and not a hub id either",
+                f"{self.path}: neither an alias of an installed plugin, nor a folder, nor a hub id (OWNER/NAME)",
                 hint=_download(example),
             )
 

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from diffusers import DDIMScheduler
+from emosym_registry import EmosymError
 
 B = 3
 
@@ -164,3 +165,12 @@ def test_a_generator_draws_latents_from_the_posterior(open_head):
     posterior = head.autoencoder.vae.encode(pixels).latent_dist
     noise = torch.randn(posterior.mean.shape, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(drawn, ((posterior.mean + posterior.std * noise) * 0.5).detach())
+
+
+def test_one_error_for_a_whole_batch_is_refused(head, vectors_for, monkeypatch):
+    latents, condition = _inputs(head, vectors_for)
+    monkeypatch.setattr(
+        head, "error", lambda predicted, target: (predicted - target).square().mean(), raising=False
+    )
+    with pytest.raises(EmosymError, match=r"\.error: expected \[3\], one value a sample, got \[\]"):
+        head.loss(latents, condition, torch.Generator())

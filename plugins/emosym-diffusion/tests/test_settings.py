@@ -263,6 +263,7 @@ def _through(backend, monkeypatch):
     return graphs
 
 
+@pytest.mark.slow
 def test_a_compiled_unet_is_one_graph_and_gives_the_same_pictures_and_gradients(
     fresh, open_head, picture, vectors_for, monkeypatch
 ):

@@ -69,6 +69,7 @@ def test_an_adapter_trains_rank_times_in_plus_out() -> None:
     assert footprint(SD15, unet_lora={}).trainable == wanted == 797_184
 
 
+@pytest.mark.slow
 def test_smaller_pictures_hold_less() -> None:
     full = footprint(SD15)
     assert footprint(SD15, image_size=256).held_bytes < full.held_bytes / 3
@@ -76,6 +77,7 @@ def test_smaller_pictures_hold_less() -> None:
     assert footprint(SD15, image_size=(512, 256)).held_bytes == pytest.approx(full.held_bytes / 2, rel=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("config", "load", "recomputes"), [(True, None, True), (False, True, True), (True, False, False)]
 )
@@ -95,6 +97,7 @@ def test_a_size_that_the_autoencoder_cannot_have_is_refused() -> None:
     assert caught.value.id == "diffusion.bad-size"
 
 
+@pytest.mark.slow
 def test_an_autoencoder_decodes_as_many_at_a_time_as_it_is_told() -> None:
     sampling = Workload(8, gradients=False, autocast=torch.bfloat16)
     whole, single, tiled = (

@@ -10,7 +10,7 @@ from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import StrictDataclassError
 
 from emosym.contracts import Context
-from emosym.toolkit import LOADING_ERRORS, broken_weights
+from emosym.toolkit import LOADING_ERRORS, broken_weights, is_hub_id
 
 LOADING: tuple[type[Exception], ...] = (*LOADING_ERRORS, AttributeError, StrictDataclassError)
 """What transformers, safetensors and torch raise for files that are missing, damaged or of another kind."""
@@ -34,6 +34,13 @@ def explained(model: str, context: Context, error: Exception) -> EmosymError:
     )
 
 
+def require_place(model: str, context: Context) -> None:
+    """Refuse what is neither an alias, nor a folder, nor an id of the hub: ``backbone.missing-model``."""
+    path = context.model_path(model)
+    if not (Path(path).is_dir() or is_hub_id(path)):
+        raise _missing(model, context)
+
+
 def downloaded(path: str) -> Path | None:
     """Where the files of a folder, or of a hub id already downloaded, lie."""
     if Path(path).is_dir():
@@ -54,19 +61,24 @@ def _untrusted(model: str) -> EmosymError:
     )
 
 
-def _missing(model: str, context: Context, error: Exception) -> EmosymError:
+def _missing(model: str, context: Context, error: Exception | None = None) -> EmosymError:
     path = context.model_path(model)
     own = context.kind, context.component
     aliases = sorted(name for *owner, name in context.aliases if tuple(owner) == own)
     named = f"; aliases of {context.component}: {', '.join(aliases)}" if aliases else ""
     if Path(path).is_dir():
         there = (Path(path) / "config.json").is_file()
-        why = first_line(error) if there else "config.json is missing"
+        why = first_line(error) if error and there else "config.json is missing"
         what = f"folder {path} holds no complete model ({why})"
         todo = "it needs config.json, *.safetensors and the processor's files, as save_pretrained writes them"
     elif model.startswith((".", "~", "/")) or model.count("/") > 1:  # no id of a hub is written so
         what = f"folder {model} was looked for in {Path(model).absolute().parent} and is not there"
         todo = "set where it is now: --set backbone.params.model=DIR"
+    elif not is_hub_id(model):
+        what = (
+            f"model {model!r} is neither an alias of an installed plugin, nor a folder, nor a hub id{named}"
+        )
+        todo = "install the plugin that has it, or set backbone.params.model to a folder or OWNER/NAME"
     else:
         what = f"model {model!r} is neither an alias, nor a folder, nor a hub id that can be reached{named}"
         todo = (

@@ -20,7 +20,7 @@ from transformers.utils.import_utils import is_kernels_available
 from emosym.contracts import Context
 from emosym.toolkit import check_complete, choose_dtype, quiet, refuse_hub_code
 from emosym_vlm.config import BackboneConfig
-from emosym_vlm.failures import LOADING, downloaded, explained
+from emosym_vlm.failures import LOADING, downloaded, explained, require_place
 from emosym_vlm.placing import check_on_device, placement, settle
 from emosym_vlm.processor import load_processor
 from emosym_vlm.segments import use_segments
@@ -55,6 +55,7 @@ def load(config: BackboneConfig, context: Context, families: Sequence[str]) -> t
     """
     _check_attention(config.attention)
     path = context.model_path(config.model)
+    require_place(config.model, context)
     if config.local_files_only:
         # From the folder itself: for a hub id transformers asks for an adapter all the same.
         path = str(downloaded(path) or path)

@@ -107,6 +107,7 @@ def test_llava_takes_576_tokens_whatever_the_picture(on_card: Context) -> None:
     assert [one.details["image_tokens"] for one in found] == [576, 576]
 
 
+@pytest.mark.slow
 def test_what_a_step_holds_grows_with_the_batch_and_shrinks_with_checkpointing(on_card: Context) -> None:
     load = Workload(4, autocast=torch.bfloat16)
     one, two = (footprint("qwen2-vl-2b", on_card, replace(load, samples=n), **QWEN_PIXELS) for n in (4, 8))
@@ -118,6 +119,7 @@ def test_what_a_step_holds_grows_with_the_batch_and_shrinks_with_checkpointing(o
     assert (one.checkpointing, less.checkpointing) == (False, True)
 
 
+@pytest.mark.slow
 def test_a_load_asks_for_checkpointing_or_leaves_it_to_the_parameters(on_card: Context) -> None:
     load = Workload(2, autocast=torch.bfloat16)
     for asked in (False, True):

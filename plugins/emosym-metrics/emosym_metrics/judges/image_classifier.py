@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification, Pr
 from transformers.utils import logging as transformers_logging
 
 from emosym.contracts import Context, Judge
-from emosym.toolkit import hash_tensors, holds_code, quiet, refuse_hub_code
+from emosym.toolkit import hash_tensors, holds_code, is_hub_id, quiet, refuse_hub_code
 from emosym_metrics.clip import device_of, unsafe_pickle
 from emosym_metrics.config import ImageClassifierConfig
 from emosym_metrics.judges.labels import select
@@ -34,6 +35,13 @@ class ImageClassifierJudge(Judge[ImageClassifierConfig]):
             "revision": config.revision,
             "trust_remote_code": context.trust_remote_code,
         }
+        if not (Path(path).is_dir() or is_hub_id(path)):
+            raise EmosymError(
+                "model.cannot-load",
+                f"judge image-classifier: {config.model!r} is neither an alias of an installed plugin, nor a folder, nor a "
+                "hub id (OWNER/NAME)",
+                hint="install the plugin that has it, or set model to a folder or OWNER/NAME",
+            )
         try:
             described, _ = PretrainedConfig.get_config_dict(path, **options)
             refuse_hub_code("model", f"judge image-classifier: {config.model!r}", described)

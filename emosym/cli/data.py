@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,7 +47,7 @@ def check(
         typer.Option(
             "--index",
             metavar="FILE",
-            help="Write what is there as JSON lines: id, split, label, image, size.",
+            help="Write what can be read as JSON lines: id, split, label, image, size.",
         ),
     ] = None,
     sets: SetOption = None,
@@ -61,9 +62,9 @@ def check(
         )
     found = 0
     if spec is not None:
-        found += _report(*_from_spec(context, spec, sets), index)
+        found += _report(*_from_spec(context, spec, sets), index=index)
     for path in folder or ():
-        found += _report(*_from_folder(context, path, layout, labels), index)
+        found += _report(*_from_folder(context, path, layout, labels), [], index=index)
     if found:
         print(
             f"error: {found} problem{'s' if found > 1 else ''} found; mend the files and check again",
@@ -72,14 +73,20 @@ def check(
         raise typer.Exit(2)
 
 
-def _from_spec(context: typer.Context, source: str, sets: list[str] | None) -> tuple[str, Dataset, LabelSet]:
+def _from_spec(
+    context: typer.Context, source: str, sets: list[str] | None
+) -> tuple[str, Dataset, LabelSet, list[str]]:
+    """What the spec's data are called, the data, their labels, and what is wrong with them for its backbone alone."""
     import torch
 
     from emosym.assembly import Builder
+    from emosym.experiment.preflight import too_long
 
     resolved, registry = resolve(context.obj, source, sets)
     builder = Builder.of(resolved, registry, device=torch.device("cpu"), precision="fp32")
-    return resolved.component("data"), builder.build("data"), builder.context.labels
+    dataset = builder.build("data")
+    wrong = [] if dataset.problems() else too_long(dataset, resolved.offers["backbone"])
+    return resolved.component("data"), dataset, builder.context.labels, wrong
 
 
 def _from_folder(
@@ -113,33 +120,47 @@ def guess_layout(path: Path) -> str:
     )
 
 
-def write_index(file: Path, dataset: Dataset, labels: LabelSet) -> None:
-    """One JSON object a sample, whole or not at all; ``image`` is a path, or null where the picture is in a database."""
+def write_index(file: Path, dataset: Dataset, labels: LabelSet) -> int:
+    """One JSON object for each sample whose picture can be read, whole or not at all; returns how many are left out.
+
+    ``image`` is a path, or null where the picture is in a database.
+    """
     import json
 
     from emosym.contracts import SPLITS, picture_size
     from emosym.toolkit import written_whole
 
+    left_out = 0
     with written_whole(file) as partial, partial.open("w", encoding="utf-8") as lines:
         for split in SPLITS:
             for sample in dataset.split(split):
                 source = sample.images[sample.target_image]
+                try:
+                    size = picture_size(source)
+                except EmosymError:
+                    left_out += 1
+                    continue
                 line = {
                     "id": sample.id,
                     "split": split,
                     "label": None if sample.label is None else labels.names[sample.label],
                     "image": str(source) if isinstance(source, Path) else None,
-                    "size": picture_size(source),
+                    "size": size,
                 }
                 lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+    return left_out
 
 
-def _report(name: str, dataset: Dataset, labels: LabelSet, index: Path | None) -> int:
+def _report(
+    name: str, dataset: Dataset, labels: LabelSet, wrong: Sequence[str], *, index: Path | None
+) -> int:
     """Print the problems on stderr, or what is there; returns how many problems there are."""
-    problems = dataset.problems()
+    problems = [*dataset.problems(), *wrong]
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:
+        if index is not None:
+            _write_index(index, dataset, labels)
         return len(problems)
     from emosym.contracts import SPLITS
 
@@ -150,6 +171,16 @@ def _report(name: str, dataset: Dataset, labels: LabelSet, index: Path | None) -
     for key, value in facts.items():
         print(f"{key}: {value}")
     if index is not None:
-        write_index(index, dataset, labels)
-        print(f"index: {index}")
+        _write_index(index, dataset, labels)
     return 0
+
+
+def _write_index(file: Path, dataset: Dataset, labels: LabelSet) -> None:
+    try:
+        left_out = write_index(file, dataset, labels)
+    except EmosymError as error:
+        if error.id != "data.unsound":
+            raise
+        print(f"no index: {error.message}", file=sys.stderr)
+        return
+    print(f"index: {file}" + (f", without {left_out} that cannot be read" if left_out else ""))

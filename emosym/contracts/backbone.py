@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -41,6 +42,9 @@ class Backbone(AdaptedModule[ConfigT]):
     are the last of a causal sequence. An image is never truncated: one that does not fit the budget is an error with
     the sample's id. Base weights are frozen; only ``adapters()`` train.
     """
+
+    longest_ratio: ClassVar[float] = math.inf
+    """Longer over shorter side of the longest picture that it takes; data with longer ones are refused before a run."""
 
     @property
     @abstractmethod

@@ -200,8 +200,8 @@ class RunFolder:
             return
         first = _read_json(self.provenance)
         sessions = first.setdefault("resumed", [])
-        before = (sessions or [first])[-1].get("data", {}).get("sha256")
-        if before not in (None, facts["data"]["sha256"]) and not changed_data:
+        before = (sessions or [first])[-1].get("data", {}).get("fingerprint")
+        if before not in (None, facts["data"]["fingerprint"]) and not changed_data:
             raise EmosymError(
                 "run.data-changed",
                 f"the data are not those that {self.path} began with: samples or labels have changed since",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
-from emosym_registry import EmosymError
+from emosym_registry import EmosymError, RegisteredComponent
+from emosym_registry.errors import capped
 
-from emosym.contracts import SPLITS, Dataset, Knowledge, Sample
+from emosym.contracts import SPLITS, Dataset, Knowledge, Sample, picture_size
 from emosym.generation import Generation
 from emosym.spec import Resolved
 from emosym.spec.text import inline
@@ -39,6 +42,33 @@ def require_splits(dataset: Dataset[Any]) -> None:
             "data.empty-split",
             f"the data have no {' and no '.join(empty)} images, and a run reads all three parts",
             hint="give each part some: emosym data check says what is there",
+        )
+
+
+def too_long(dataset: Dataset[Any], backbone: RegisteredComponent) -> list[str]:
+    """A line for each picture file that is longer than the backbone takes."""
+    most = backbone.load().longest_ratio
+    if math.isinf(most):
+        return []
+    takes = f"{backbone.spec.name} takes pictures up to {most:g}:1"
+    found = []
+    for split in SPLITS:
+        for sample in dataset.split(split):
+            for file in [source for source in sample.images if isinstance(source, Path)]:
+                width, height = picture_size(file)
+                if max(width, height) > most * min(width, height):
+                    found.append(f"sample {sample.id}: {file} has {width}×{height} pixels; {takes}")
+    return found
+
+
+def require_shapes(dataset: Dataset[Any], backbone: RegisteredComponent) -> None:
+    """Refuse pictures that the backbone would refuse in the middle of a stage: ``data.too-long``."""
+    found = too_long(dataset, backbone)
+    if found:
+        raise EmosymError(
+            "data.too-long",
+            "\n".join(capped(found)),
+            hint="crop these pictures, or take them out of the data",
         )
 
 

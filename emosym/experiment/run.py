@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,13 @@ from emosym.assembly import Builder, ExperimentParts, build_parts
 from emosym.contracts import Sample
 from emosym.evaluation.evaluate import understanding
 from emosym.experiment.folder import RunFolder, fingerprint, provenance
-from emosym.experiment.preflight import require_annotations, require_room, require_splits, require_texts
+from emosym.experiment.preflight import (
+    require_annotations,
+    require_room,
+    require_shapes,
+    require_splits,
+    require_texts,
+)
 from emosym.experiment.smoke import limited, shortened
 from emosym.experiment.summary import finish
 from emosym.experiment.trackers import JsonLines, Tracker, listening
@@ -76,6 +83,7 @@ def run_experiment(
     chosen_precision = choose_precision(precision or spec.compute.precision, chosen_device)
     chosen_device = meet(chosen_device)
     require_shares(spec)
+    require_unsharded()
     with ExitStack() as stack:
         stopping = stack.enter_context(listening_to_signals())
         if is_first():
@@ -97,6 +105,7 @@ def run_experiment(
         stack.enter_context(builder.naming())
         parts = build_parts(builder)
         require_splits(parts.dataset)
+        from_first(lambda: require_shapes(parts.dataset, resolved.offers["backbone"]))
         if is_first():
             run.forget_steps(keep=spec.compute.keep_checkpoints)  # a kill may have come before
         done = run.done()
@@ -119,7 +128,7 @@ def run_experiment(
                     seed=spec.seed,
                     device=str(chosen_device),
                     precision=chosen_precision,
-                    data={**parts.dataset.facts(), "sha256": fingerprint(parts.dataset)},
+                    data={**parts.dataset.facts(), "fingerprint": fingerprint(parts.dataset)},
                     processes=world(),
                 ),
                 changed_data=changed_data,
@@ -268,6 +277,18 @@ def require_shares(spec: Spec) -> None:
                 "compute.uneven-batch",
                 f"stages.{name}.batch_size {stage.batch_size} does not divide among {world()} processes",
                 hint="it is the batch of all processes together; take a multiple of their number",
+            )
+
+
+def require_unsharded() -> None:
+    """Refuse launchers that spread a model's weights over processes, of which a checkpoint would hold parts:
+    ``compute.sharded``."""
+    for name in ("FSDP", "DEEPSPEED", "MEGATRON_LM", "PARALLELISM_CONFIG"):
+        if os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() in ("1", "true", "yes"):
+            raise EmosymError(
+                "compute.sharded",
+                f"the launcher asks for {name}, which spreads weights over processes; emosym trains with DDP alone",
+                hint="launch with configs/accelerate/ddp.yaml; for a model larger than a GPU set backbone.params.quantization",
             )
 
 

@@ -56,3 +56,19 @@ def test_labels_other_than_mikels_can_be_checked(emosym: Command, tmp_path: Path
             Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / name / f"{number}.png")
     assert emosym("data", "check", "--folder", tmp_path, "--labels", "calm,tense").status == 0
     assert emosym("data", "check", "--folder", tmp_path).status == 2
+
+
+def test_an_index_holds_what_can_be_read(emosym: Command, world: Path, tmp_path: Path) -> None:
+    folder, index = shutil.copytree(world / "image", tmp_path / "image"), tmp_path / "clean.jsonl"
+    checked = emosym("data", "check", "--folder", folder, "--index", index)
+    assert (checked.status, f"index: {index}\n" in checked.out) == (0, True)
+    whole = [json.loads(line) for line in index.read_text().splitlines()]
+    assert len(whole) == 112
+    assert {row["split"] for row in whole} == {"train", "val", "test"}
+    broken = Path(whole[0]["image"])
+    broken.write_bytes(b"no picture")
+    checked = emosym("data", "check", "--folder", folder, "--index", index)
+    assert checked.status == 2
+    assert str(broken) in checked.err
+    assert f"index: {index}, without 1 that cannot be read" in checked.out
+    assert [json.loads(line) for line in index.read_text().splitlines()] == whole[1:]

@@ -82,7 +82,7 @@ def test_data_that_have_changed_are_refused_or_written_down(
     assert error.value.id == "run.data-changed"
     assert (copy / "provenance.json").read_bytes() == before
     run_experiment(small, registry, copy, resume=True, changed_data=True)
-    assert json.loads((copy / "provenance.json").read_text())["resumed"][0]["data"]["sha256"] == "other"
+    assert json.loads((copy / "provenance.json").read_text())["resumed"][0]["data"]["fingerprint"] == "other"
 
 
 def test_the_bank_of_another_run_is_refused(

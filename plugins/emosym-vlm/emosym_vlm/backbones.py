@@ -20,6 +20,7 @@ class QwenVL(VisionLanguageBackbone[QwenVLConfig]):
     """Qwen's vision-language models: images at their own size, multimodal rotary positions."""
 
     families = LINES["qwen-vl"]
+    longest_ratio = 200.0  # smart_resize of its image processors refuses longer ones
 
 
 class Llava(VisionLanguageBackbone[LlavaConfig]):

@@ -115,10 +115,13 @@ class PromptReader:
                 add_special_tokens=not (bos and texts[0].startswith(bos)),
             )
         except ValueError as error:
+            if len(samples) > 1:  # the sample at fault by its name, not all that share its batch
+                for sample, pictures in zip(samples, images, strict=True):
+                    self._inputs([sample], [pictures], question)
             raise EmosymError(
                 "backbone.bad-prompt",
                 f"{_named(samples)}: the processor refuses the prompt: {error}",
-                hint="a question must not contain the model's own image tokens",
+                hint="a picture may be too long for it (crop it), and a question must not contain the model's own image tokens",
             ) from error
         return inputs
 

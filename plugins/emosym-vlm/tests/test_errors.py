@@ -135,6 +135,16 @@ def test_an_image_token_in_the_question_is_refused(shared, samples, tokens):
     assert caught.value.id in ("backbone.bad-prompt", "backbone.image-tokens")
 
 
+def test_of_a_batch_the_picture_that_is_too_long_is_named_alone(shared, samples, tokens):
+    backbone = shared("qwen2_vl")
+    strip = Sample(id="strip", images=(Image.new("RGB", (2420, 10)),))
+    batch = [samples[0], strip, samples[1]]
+    error = refused(lambda: backbone(batch, tokens(backbone, 3)), "backbone.bad-prompt")
+    assert "sample strip: " in error.message
+    assert samples[0].id not in error.message
+    assert "crop it" in error.hint
+
+
 @pytest.mark.parametrize("shape", [(1, 3, 32), (2, 0, 32), (2, 3, 31), (2, 32)])
 def test_tokens_of_another_shape_are_refused(shape, shared, samples):
     backbone = shared("qwen2_vl")

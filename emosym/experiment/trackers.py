@@ -13,16 +13,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker, get_available_trackers
-from accelerate.utils.environment import get_int_from_env
 from emosym_registry import EmosymError, Lifecycle, Registry, hookimpl
 from emosym_registry.errors import first_line
 
 from emosym.experiment.folder import RunFolder
+from emosym.processes import is_first
 from emosym.report import METRICS
 from emosym.toolkit import read_json_lines, written_whole
-
-_RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
-"""Where torchrun, Accelerate and MPI say which of several processes this is."""
 
 
 @contextmanager
@@ -31,7 +28,7 @@ def listening(registry: Registry, listeners: Sequence[object]) -> Iterator[Lifec
 
     Of several processes only the first is listened to, so that everything is recorded once.
     """
-    if not is_main_process():
+    if not is_first():
         yield Registry().lifecycle
         return
     for listener in listeners:
@@ -44,11 +41,6 @@ def listening(registry: Registry, listeners: Sequence[object]) -> Iterator[Lifec
             close = getattr(listener, "close", None)  # a stage that stopped half-way left files open
             if close is not None:
                 close()
-
-
-def is_main_process() -> bool:
-    """Whether this is the only process of a run, or the first of several."""
-    return int(get_int_from_env(_RANKS, 0)) == 0
 
 
 class JsonLines:

@@ -189,8 +189,8 @@ def test_listeners_hear_one_run_only_and_are_closed_when_it_stops(tmp_path: Path
 
 
 def test_only_the_first_of_several_processes_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for rank, lines in (("1", []), ("0", [("compress", 1), ("compress", 2)])):
-        monkeypatch.setenv("RANK", rank)
+    for first, lines in ((False, []), (True, [("compress", 1), ("compress", 2)])):
+        monkeypatch.setattr("emosym.experiment.trackers.is_first", lambda first=first: first)
         listener = Listener()
         with listening(load_registry(installed=()), [JsonLines(), listener]) as hook:
             step(hook, tmp_path, 2)

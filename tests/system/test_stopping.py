@@ -62,6 +62,20 @@ def test_a_run_that_was_asked_to_stop_goes_on_to_the_same_end(
     assert provenance["resumed"][0]["started"] >= provenance["started"]
 
 
+def test_a_clock_that_is_put_back_by_a_year_changes_nothing(
+    run: Path, copy: Path, small: Resolved, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = time.time
+
+    def put_back() -> None:
+        monkeypatch.setattr(time, "time", lambda: right() - 365 * 86_400)
+
+    summary = run_experiment(small, registry, copy, resume=True, listeners=[After("unify", 5, put_back)])
+    assert same_weights(run, copy)
+    assert rows(copy) == rows(run)
+    assert 0 < summary["seconds"]["total"] < 3600
+
+
 def test_a_stage_that_begins_again_does_not_find_what_its_first_attempt_admitted(
     run: Path, copy: Path, small: Resolved, registry: Registry
 ) -> None:

@@ -25,13 +25,13 @@ GENERATION_SEED = 90_000
 
 
 def understanding(
-    system: System, samples: Sequence[Sample], metrics: Metrics, *, batch_size: int = 64
+    system: System, samples: Sequence[Sample], metrics: Metrics, judge: Any = None, *, batch_size: int = 64
 ) -> dict[str, Any]:
-    """Figures of the metrics that need nothing but probabilities, and the confusion matrix [C,C] (rows: truth)."""
+    """Figures of the metrics of readings, and the confusion matrix [C,C] (rows: truth)."""
     labelled = [sample for sample in samples if sample.label is not None]
     _, probabilities = system.read(labelled, batch_size)
     table = probabilities.cpu().double().numpy()
-    evidence = Evidence(system.labels.names, labelled, table, seed=system.resolved.spec.seed)
+    evidence = Evidence(system.labels.names, labelled, table, judge=judge, seed=system.resolved.spec.seed)
     figures: dict[str, Any] = compute(metrics, evidence, "understanding")
     confusion = np.zeros((len(system.labels), len(system.labels)), dtype=int)
     np.add.at(confusion, (evidence.labels, table.argmax(1)), 1)
@@ -140,16 +140,16 @@ def evaluate_system(
     split = split or settings.split
     usual = split == (usual_split(out) or settings.split)
     samples = parts.dataset.split(split) if samples is None else samples
-    started = time.perf_counter()
+    started, judge = time.perf_counter(), parts.judges.get("evaluate")
     if understood is None:
-        understood = understanding(system, samples, parts.metrics, batch_size=settings.batch_size)
+        understood = understanding(system, samples, parts.metrics, judge, batch_size=settings.batch_size)
     result: dict[str, Any] = {"split": split, "understanding": dict(understood)}
     facts = parts.dataset.facts()
     if "bayes_accuracy" in facts:
         result["understanding"]["bayes"] = facts["bayes_accuracy"]
     can = system.generation is not None and system.resolved.spec.stages.unify is not None
     if can if generate is None else generate:
-        judge, pictures = parts.judges.get("evaluate"), out if usual else out / "evaluation" / split
+        pictures = out if usual else out / "evaluation" / split
         result["generation"] = generation(system, samples, parts.metrics, judge, pictures)
     result["figures"] = {
         name: dataclasses.asdict(figure)

@@ -199,7 +199,8 @@ class Experiment:
         spec, system = self.system.resolved.spec, self.system
         system.save(self.run.checkpoint(name))
         held_out = self.samples(spec.evaluation.split)
-        figures = understanding(system, held_out, self.parts.metrics, batch_size=spec.evaluation.batch_size)
+        metrics, judge = self.parts.metrics, self.parts.judges.get("evaluate")
+        figures = understanding(system, held_out, metrics, judge, batch_size=spec.evaluation.batch_size)
         write_json(self.run.path / "evaluation" / f"{name}.json", figures)
         self.run.mark_done(name, {**facts, "elapsed": self.elapsed()})
         self.run.forget_steps(keep=spec.compute.keep_checkpoints)

@@ -13,7 +13,7 @@ from emosym_registry import ComponentSpec, EmosymError, InstalledPlugin, Registe
 
 from emosym.assembly import Builder, attributed
 from emosym.contracts import ComponentConfig, Context, Evidence, LabelSet, Metric, Sample
-from emosym.evaluation.evaluate import compute
+from emosym.evaluation.evaluate import compute, understanding
 
 SAMPLES = [Sample(str(label), (b"",), label) for label in (0, 1)]
 EVIDENCE = Evidence(("awe", "fear"), SAMPLES, np.eye(2))
@@ -106,3 +106,18 @@ def test_what_a_component_raises_anywhere_below_a_run_names_it() -> None:
     assert isinstance(error.value.__cause__, ConnectionError)
     with pytest.raises(ZeroDivisionError), builder.naming():
         raise ZeroDivisionError("the core's own")
+
+
+def test_a_metric_of_readings_may_ask_the_judge() -> None:
+    class Judged(Metric):
+        def compute(self, evidence: Evidence) -> Mapping[str, float]:
+            return {"agrees": float(evidence.judge is judge)}
+
+    judge: Any = object()
+    system: Any = SimpleNamespace(
+        read=lambda samples, batch_size: (None, torch.eye(2)),
+        labels=CONTEXT.labels,
+        resolved=SimpleNamespace(spec=SimpleNamespace(seed=0)),
+    )
+    metrics = [(offer("judged"), Judged(ComponentConfig(), CONTEXT))]
+    assert understanding(system, SAMPLES, metrics, judge)["agrees"] == 1.0

@@ -59,11 +59,14 @@ def main() -> int:
         for verb, work in (("evaluated", evaluated(registry)), ("reported", reported)):
             chance = random.Random(given.seed)
             add(verb, campaign.after_the_run(verb, work, kills(chance, 40 if verb == "evaluated" else 6), 15))
+        stops = Counts()
         if there_is_one():
-            add("PostgreSQL", stopped_in_a_refresh(registry, folder / "postgres"))
+            stops = stopped_in_a_refresh(registry, folder / "postgres")
+            add("PostgreSQL", stops)
         facts: dict[str, Any] = {
             "kills": counts.kills,
             "other_faults": counts.faults,
+            "postgres_stops": stops.faults,
             "chains": counts.chains,
             "divergences": counts.divergences,
             "failures_to_resume": counts.not_resumed,

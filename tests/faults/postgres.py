@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from .harness import Counts, differences, outcome, small_spec
 
 
 def there_is_one() -> bool:
-    """Whether this machine has a PostgreSQL server."""
-    return bool(shutil.which("initdb") and shutil.which("pg_ctl"))
+    """Whether this machine has a PostgreSQL server, and this Python its client."""
+    return bool(shutil.which("initdb") and shutil.which("pg_ctl") and find_spec("psycopg"))
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def check(
         typer.Option(
             "--index",
             metavar="FILE",
-            help="Write what can be read as JSON lines: id, split, label, image, size.",
+            help="Write what can be read as JSON lines, which dataset `index` reads.",
         ),
     ] = None,
     sets: SetOption = None,
@@ -144,8 +144,9 @@ def write_index(file: Path, dataset: Dataset, labels: LabelSet) -> int:
                     "id": sample.id,
                     "split": split,
                     "label": None if sample.label is None else labels.names[sample.label],
-                    "image": str(source) if isinstance(source, Path) else None,
+                    "image": str(source.absolute()) if isinstance(source, Path) else None,
                     "size": size,
+                    **({"attributes": dict(sample.attributes)} if sample.attributes else {}),
                 }
                 lines.write(json.dumps(line, ensure_ascii=False) + "\n")
     return left_out

@@ -63,6 +63,10 @@ def test_an_index_holds_what_can_be_read(emosym: Command, world: Path, tmp_path:
     checked = emosym("data", "check", "--folder", folder, "--index", index)
     assert (checked.status, f"index: {index}\n" in checked.out) == (0, True)
     whole = [json.loads(line) for line in index.read_text().splitlines()]
+    words = ("--set", "data.name=index", "--set", f"data.params={{path: {index}, root: null}}")
+    again = emosym("data", "check", "preset:tiny", *words)
+    assert again.status == 0, again.err
+    assert "ok: index: train " in again.out
     assert len(whole) == 112
     assert {row["split"] for row in whole} == {"train", "val", "test"}
     broken = Path(whole[0]["image"])

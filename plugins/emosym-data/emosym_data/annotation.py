@@ -30,7 +30,7 @@ class Annotation(Mapping[str, Any]):
     def load(self) -> dict[str, Any]:
         """The attributes; a missing or broken file is an error that names it."""
         if self._content is None:
-            self._content = _attributes(_read(self._file), self._file, self._hidden)
+            self._content = attributes_of(_read(self._file), self._file, self._hidden)
         return self._content
 
     def __getitem__(self, key: str) -> Any:
@@ -62,7 +62,8 @@ def _read(file: Path) -> dict[str, Any]:
     return content
 
 
-def _attributes(content: Mapping[str, Any], file: Path, hidden: bool) -> dict[str, Any]:
+def attributes_of(content: Mapping[str, Any], where: object, hidden: bool) -> dict[str, Any]:
+    """Annotations of an image in the forms of ``Sample.attributes``; what cannot have its form is an error at ``where``."""
     attributes = {
         key: value for key, value in content.items() if key not in NEVER and value not in (None, "", [])
     }
@@ -72,7 +73,7 @@ def _attributes(content: Mapping[str, Any], file: Path, hidden: bool) -> dict[st
                 attributes[key] = float(attributes[key])
             except (TypeError, ValueError) as error:
                 raise EmosymError(
-                    "data.bad-annotation", f"{file}: {key} is {attributes[key]!r}, not a number"
+                    "data.bad-annotation", f"{where}: {key} is {attributes[key]!r}, not a number"
                 ) from error
     for key in LISTS:
         if isinstance(attributes.get(key), str):

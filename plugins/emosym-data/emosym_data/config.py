@@ -71,6 +71,15 @@ class ImageFolderConfig(ReaderConfig):
         return self
 
 
+class IndexConfig(ReaderConfig):
+    """A JSON-lines file that lists pictures, as `emosym data check --index` writes it."""
+
+    path: Path
+    """One JSON object a line: {"split": "train", "label": …, "image": …}, and "id" and "attributes" where there are some."""
+    root: Path | None = None
+    """The folder that relative image paths start from; the file's own by default."""
+
+
 class HfConfig(SubsetConfig):
     """A dataset of the datasets library, from the hub or from a folder."""
 

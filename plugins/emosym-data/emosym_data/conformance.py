@@ -93,6 +93,19 @@ def write_hf(root: Path) -> Path:
     return root
 
 
+def write_index(root: Path) -> Path:
+    """A JSON-lines file of the pictures of :func:`write_folder`, with paths relative to it."""
+    write_folder(root, splits=True, count=9)
+    lines = [
+        {"split": file.parts[-3], "label": file.parts[-2], "image": file.relative_to(root).as_posix()}
+        for file in sorted(root.rglob("*.png"))
+    ]
+    (root / "index.jsonl").write_text(
+        "".join(json.dumps({**line, "attributes": ATTRIBUTES}) + "\n" for line in lines)
+    )
+    return root / "index.jsonl"
+
+
 class Written(DatasetSuite):
     """A dataset of files that ``write`` puts into a folder once; ``key`` is the parameter that names it."""
 
@@ -128,6 +141,14 @@ class SplitFolder(ImageFolder):
     """Dataset ``image-folder`` with the folder's splits."""
 
     write: ClassVar[Callable[[Path], Path]] = lambda root: write_folder(root, splits=True)
+
+
+class Index(Written):
+    """Dataset ``index``."""
+
+    component = "emosym-data/index"
+    key = "path"
+    write: ClassVar[Callable[[Path], Path]] = write_index
 
 
 class Hf(Written):

@@ -10,18 +10,22 @@ from emosym_registry import API_VERSION, ComponentSpec, PluginInfo, hookimpl
 @hookimpl
 def emosym_plugin_info() -> PluginInfo:
     return PluginInfo(
-        "emosym-data", API_VERSION, "Datasets emoset, image-folder and hf; knowledge annotations and jsonl"
+        "emosym-data",
+        API_VERSION,
+        "Datasets emoset, image-folder, index and hf; knowledge annotations and jsonl",
     )
 
 
 @hookimpl
 def emosym_components() -> Iterable[ComponentSpec]:
     folder = "A folder of pictures for each emotion (FI), with splits or a seeded stratified one"
+    listed = "Pictures that a JSON-lines file lists, with splits, labels and attributes"
     hub = "A dataset of the Hugging Face datasets library, from the hub or a folder"
     text = "Text from the dataset's annotations: a field that holds text, or a template over attributes"
     lines = "Text from a JSON-lines file, by sample id or image path"
     yield _component("dataset", "emoset", "emoset:EmoSet", "EmoSet", "A folder in EmoSet-118K's layout")
     yield _component("dataset", "image-folder", "image_folder:ImageFolder", "ImageFolder", folder)
+    yield _component("dataset", "index", "index:IndexFile", "Index", listed)
     yield _component("dataset", "hf", "hf:HfDataset", "Hf", hub)
     yield _component("knowledge", "annotations", "annotations:AnnotationKnowledge", "Annotations", text)
     yield _component("knowledge", "jsonl", "jsonl:JsonlKnowledge", "Jsonl", lines)

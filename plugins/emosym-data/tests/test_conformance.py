@@ -9,6 +9,7 @@ from emosym_data.conformance import (
     Hf as TestHf,  # noqa: F401
     HfCarved as TestHfCarved,  # noqa: F401
     ImageFolder as TestImageFolder,  # noqa: F401
+    Index as TestIndex,  # noqa: F401
     Jsonl as TestJsonl,  # noqa: F401
     ShuffledField as TestShuffledField,  # noqa: F401
     SplitFolder as TestSplitFolder,  # noqa: F401

@@ -10,6 +10,7 @@ from emosym_registry import load_registry
 NAMES = {
     ("dataset", "emoset"),
     ("dataset", "image-folder"),
+    ("dataset", "index"),
     ("dataset", "hf"),
     ("knowledge", "annotations"),
     ("knowledge", "jsonl"),

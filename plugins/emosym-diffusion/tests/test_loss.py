@@ -167,10 +167,11 @@ def test_a_generator_draws_latents_from_the_posterior(open_head):
     torch.testing.assert_close(drawn, ((posterior.mean + posterior.std * noise) * 0.5).detach())
 
 
-def test_one_error_for_a_whole_batch_is_refused(head, vectors_for, monkeypatch):
+def test_one_error_for_a_whole_batch_is_refused(open_head, vectors_for, monkeypatch):
+    head = open_head("sd")
     latents, condition = _inputs(head, vectors_for)
     monkeypatch.setattr(
-        head, "error", lambda predicted, target: (predicted - target).square().mean(), raising=False
+        type(head), "error", lambda self, predicted, target: (predicted - target).square().mean()
     )
     with pytest.raises(EmosymError, match=r"\.error: expected \[3\], one value a sample, got \[\]"):
         head.loss(latents, condition, torch.Generator())

@@ -97,7 +97,7 @@ def test_the_command_in_the_readme_holds_the_plugin_to_the_contract(house, capsy
     results = json.loads(capsys.readouterr().out)
     assert len(results) > 20
     assert {result["outcome"] for result in results} <= {"passed", "not applicable"}
-    assert {result["component"] for result in results} == {"backbone house-vlm/idefics3"}
+    assert {result["component"] for result in results} == {"plugin house-vlm", "backbone house-vlm/idefics3"}
 
 
 def test_the_readme_lists_every_parameter_and_no_other():

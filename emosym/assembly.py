@@ -15,7 +15,7 @@ from emosym_registry import EmosymError, RegisteredComponent, Registry
 from emosym_registry.errors import capped, first_line, plural
 
 from emosym.contracts import Context, LabelSet
-from emosym.judges import refuse_shared_judge
+from emosym.judges import hold_to_probabilities, refuse_shared_judge
 from emosym.processes import is_first, of_another
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ class Builder:
                 component = implementation(self.resolved.config(path), context)
             if isinstance(component, torch.nn.Module) and context.device is not None:
                 component.to(context.device)
+            if offer.spec.kind == "judge":
+                hold_to_probabilities(component, offer)
             self.built[path] = component
         return self.built[path]
 
@@ -115,24 +117,31 @@ class Builder:
     @contextmanager
     def naming(self) -> Iterator[None]:
         """Whatever a built component raises inside becomes an error that names it; an :class:`EmosymError` already says what
-        is wrong, and what no component raised passes as it is."""
+        is wrong and is noted to be its, and what no component raised passes as it is."""
         try:
             yield
-        except EmosymError:
+        except EmosymError as error:
+            offer, _ = self._raiser(error)
+            if offer is not None and offer.spec.name not in error.message:
+                error.add_note(f"in {offer.spec.kind} {offer.qualified} ({offer.plugin.package})")
             raise
         except Exception as error:
             if of_another(error):
                 what = "another process of the run has failed, and this one ends with it"
                 raise EmosymError("processes.other-failed", what, hint="see its message") from error
-            owners = {id(component): path for path, component in self.built.items()}
-            frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-            for frame in reversed(frames):
-                path = owners.get(id(frame.f_locals.get("self")))
-                if path is not None:
-                    raise component_failure(
-                        self.resolved.offers[path], frame.f_code.co_name, error
-                    ) from error
+            offer, method = self._raiser(error)
+            if offer is not None:
+                raise component_failure(offer, method, error) from error
             raise
+
+    def _raiser(self, error: Exception) -> tuple[RegisteredComponent | None, str]:
+        """The built component in whose method an error was raised, and the method; None where none was at work."""
+        owners = {id(component): path for path, component in self.built.items()}
+        for frame in reversed([frame for frame, _ in traceback.walk_tb(error.__traceback__)]):
+            path = owners.get(id(frame.f_locals.get("self")))
+            if path is not None:
+                return self.resolved.offers[path], frame.f_code.co_name
+        return None, ""
 
     def set_sizes(self, **sizes: Any) -> None:
         """Sizes that components built from now on are told."""

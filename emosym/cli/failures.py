@@ -33,11 +33,11 @@ def report_failure(error: BaseException, *, debug: bool) -> int:
         return _show_usage(error)
     if len(getattr(error, "problems", ())) > 1:
         return _list_problems(error)
+    notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))
     if isinstance(error, EmosymError):
-        return _say(f"error: {error}", 1 if error.ours else 2)
+        return _say(f"error: {error}{notes}", 1 if error.ours else 2)
     if isinstance(error, BrokenPipeError):
         return 1
-    notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))
     advice = "" if debug else "\n  run again with --debug for the traceback"
     return _say(f"error: {type(error).__name__}: {_first_line(error)}{notes}{advice}", 1)
 

@@ -115,10 +115,10 @@ def _execute(
     try:
         with show_progress() as progress:
             summary = run_experiment(resolved, registry, folder, listeners=[progress, *trackers], **options)
-    except KeyboardInterrupt:
-        raise StoppedError(_how_to_resume(source, sets, folder, options)) from None
     except Terminated:
         raise StoppedError(_how_to_resume(source, sets, folder, options), TERMINATED) from None
+    except KeyboardInterrupt:
+        raise StoppedError(_how_to_resume(source, sets, folder, options)) from None
     from emosym.cli.columns import tables_of
 
     print(tables_of(summary))

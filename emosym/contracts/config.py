@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +13,9 @@ class ComponentConfig(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, protected_namespaces=(), use_attribute_docstrings=True
     )
+
+    hub_models: ClassVar[bool] = False
+    """Whether ``model`` is an alias, a folder or ``OWNER/NAME`` of the hub: any other word is then refused with the spec."""
 
     def needs(self, declared: tuple[str, ...]) -> tuple[str, ...]:
         """What must stand beside a component with these parameters, of what its descriptor ``declared``."""

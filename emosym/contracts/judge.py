@@ -14,8 +14,8 @@ from emosym.toolkit.modes import Frozen
 
 class Judge(Component[ConfigT], Frozen):
     """An emotion classifier that is independent of the system; an ``nn.Module`` that stays in eval mode. ``identity``
-    covers all that its answers depend on (the weights of every part, the order of labels): two judges with the same
-    identity are the same judge, whatever the spec calls them, and a run that measures with the judge of its bank is
+    names the weights of every part and the order of labels, not parameters such as a temperature: two judges with the
+    same weights are the same judge, whatever the spec calls them, and a run that measures with the judge of its bank is
     refused."""
 
     @property

@@ -170,7 +170,8 @@ def _preset(what: str, preset: Preset, plugin: LoadedPlugin, registry: Registry)
 
 def _lonely_aliases(registry: Registry, plugin: LoadedPlugin) -> Iterator[Trouble]:
     for alias in plugin.aliases:
-        offered = any(one.spec.name == alias.component for one in registry.components(alias.kind))
+        components = registry.components(alias.kind)
+        offered = any(alias.component in (one.spec.name, *one.spec.formerly) for one in components)
         if not offered and registry.find_card(alias.kind, alias.component) is None:
             cause = f"weights {alias.name!r} are of {alias.kind} {alias.component}, which no plugin offers"
             yield "spec", cause, _authors(plugin)

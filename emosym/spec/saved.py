@@ -132,6 +132,8 @@ def _migrated(params: Node, kind: str, was: SavedComponent, registry: Registry, 
         fail(params.where, "spec.migration", message, install(was), path=f"{path}.params")
     same = {key for key, value in after.items() if key in before and before[key] == value}
     place = params.where
+    if all(node.origin.kind == "default" for key, node in params.fields.items() if key not in same):
+        place = replace(place, kind="default")  # what was made of defaults is one
     fields = {
         key: params.fields[key] if key in same else of_plain(value, place, place)
         for key, value in after.items()

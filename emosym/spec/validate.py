@@ -6,9 +6,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from emosym_registry import Alias, EmosymError, LoadedPlugin, RegisteredComponent, Registry, did_you_mean
+from emosym_registry.errors import some
 from emosym_registry.registry import ALIAS, weights_of
 from pydantic import BaseModel, ValidationError
 
@@ -166,10 +168,10 @@ def _component_problems(
             )  # what the new component misses is missing where it is named
         config, errors = _parse(model, params.plain())
         wrong = problems_of(errors, model, params, (*path, "params"))
+        problems += [(place, advice(problem, offer, was, resumes=resumes)) for place, problem in wrong]
         if config is not None:
             valid.configs[at] = config
-            wrong += _weights(valid, at, params, registry, was)
-        problems += [(place, advice(problem, offer, was, resumes=resumes)) for place, problem in wrong]
+            problems += _weights(valid, at, params, registry, was)
         problems += _misplaced(path, node, model)
     return problems
 
@@ -190,11 +192,27 @@ def _weights(
         if alias is not None:
             valid.aliases[path] = alias
             weights_of(*alias)  # an error where the plugin has lost it
+        elif getattr(valid.configs[path], "hub_models", False):
+            _require_place(
+                f"{kind} {name}", model, [one.name for _, one in registry.aliases() if one.component == name]
+            )
     except EmosymError as error:
         error = absent(error, f"{kind} {name}: model", model, was, registry)
         at, where = f"{path}.params.model", params.fields.get("model", params).where
         return [(key_path(at), Problem.at(where, at, error.message, error.hint))]
     return []
+
+
+def _require_place(where: str, model: str, aliases: Sequence[str]) -> None:
+    """Refuse a bare word that is no alias and no folder: the hub has ``OWNER/NAME``."""
+    if "/" in model or FilePath(model).expanduser().exists():
+        return
+    what = f"{where}: model {model!r} is neither an alias of an installed plugin, nor a folder, nor a hub id (OWNER/NAME)"
+    known = f"aliases: {some(sorted(set(aliases)), 20)}" if aliases else ""
+    hint = "; ".join(
+        filter(None, [did_you_mean(model, aliases), known, "is its plugin installed? emosym plugins list"])
+    )
+    raise EmosymError("spec.unknown-alias", what, hint=hint)
 
 
 def _misplaced(path: Path, node: Node, model: type[BaseModel]) -> Located:

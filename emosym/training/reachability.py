@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from emosym_registry import EmosymError
+from emosym_registry.errors import plural
 from torch import nn
 
 from emosym.toolkit import write_json
@@ -42,6 +43,7 @@ class Reachability:
         if dead:
             shown = ", ".join(dead[:8]) + (f" and {len(dead) - 8} more" if len(dead) > 8 else "")
             raise EmosymError(
-                "training.dead-parameters", f"{len(dead)} trainable tensors receive no gradient from this stage's loss: {shown}",
-                hint=f"leave their group out of the stage's train list or give their loss a weight; all gradients: {path}",
+                "training.dead-parameters", f"{plural(len(dead), 'trainable tensor')} without a gradient from this stage's loss: {shown}",
+                hint="give their loss a weight, or leave their group out of the stage's train list; where a component ought to pass "
+                f"the gradient on, `emosym plugins check` on it says whether it does; all gradients: {path}",
             )  # fmt: skip

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 
-class Terminated(BaseException):
-    """A run was asked to stop and did; it is no error, and like KeyboardInterrupt nothing catches it by accident."""
+class Terminated(KeyboardInterrupt):
+    """A run was asked to stop and did; it is no error, and what lets a KeyboardInterrupt through lets it through too."""
 
 
 class Stopping:

@@ -123,28 +123,34 @@ class Registry:
     def find_alias(self, kind: str, component: str, name: str) -> tuple[LoadedPlugin, Alias] | None:
         """The alias that ``model: name`` of a component means, with its plugin; None where it is none.
 
-        ``name`` is ``alias:plugin-id/name`` or ``alias:name``, which can be nothing else, or the same without
-        ``alias:``, which may as well be a folder or an id of a hub. Errors: ``spec.unknown-alias`` where no
+        ``name`` is ``alias:plugin-id/name`` or ``alias:name``, which can be nothing else, or a bare ``name``, which may as
+        well be a folder. Aliases of a component's former name are its own. Errors: ``spec.unknown-alias`` where no
         plugin offers what can be nothing else, or the plugin that ought to is known; ``spec.ambiguous-alias``
-        where several offer it.
+        where several offer it; ``spec.unclear-alias`` for ``plugin-id/name`` without ``alias:``, which on another
+        machine would be an id of the hub.
         """
         certain, name = name.startswith(ALIAS), name.removeprefix(ALIAS)
+        own = [one.spec for one in self.components(kind) if one.spec.name == component]
+        names = {component, *(former for spec in own for former in spec.formerly)}
         offered = {
             plugin.qualified(alias.name): (plugin, alias)
             for plugin, alias in self.aliases()
-            if (alias.kind, alias.component) == (kind, component)
+            if alias.kind == kind and alias.component in names
         }
         where = f"{kind} {component}"
+        if not certain and name in offered:
+            message = f"{where}: model {name!r} is an alias here, and an id of the hub where its plugin is not installed"
+            raise EmosymError("spec.unclear-alias", message, hint=f"write {ALIAS}{name}")
         alias = _pick("spec.ambiguous-alias", f"{where}: model", name, offered, prefix=ALIAS)
         plugin_id = name.rpartition("/")[0]
         if alias is not None or not (plugin_id or certain):
             return alias
-        own = [one for one in offered if one.startswith(f"{plugin_id}/" if plugin_id else "")]
+        others = [one for one in offered if one.startswith(f"{plugin_id}/" if plugin_id else "")]
         missing = self._missing(plugin_id)
         if certain and not missing and plugin_id not in ("", *self.plugins):
             missing = f"no plugin {plugin_id} is installed"
-        if certain or missing or own or (plugin_id in self.plugins and plugin_id in self.catalogue):
-            raise unknown("spec.unknown-alias", "alias", name, own, hint=missing, where=where)
+        if certain or missing or others or (plugin_id in self.plugins and plugin_id in self.catalogue):
+            raise unknown("spec.unknown-alias", "alias", name, others, hint=missing, where=where)
         return None
 
     def alias(self, kind: str, component: str, name: str) -> Path | None:

@@ -206,17 +206,20 @@ def test_weights_of_one_name_from_two_plugins_are_refused_when_they_are_asked_fo
         "spec.ambiguous-alias",
         "write one of alias:a/tiny, alias:b/tiny",
     )
-    assert registry.folders["backbone", "llava", "b/tiny"].name == "mime"
+    assert registry.folders["backbone", "llava", "alias:b/tiny"].name == "mime"
     assert set(registry.folders) == {("backbone", "llava", "tiny")}
 
 
 def test_an_alias_is_found_by_its_bare_and_by_its_qualified_name(plugin: Write) -> None:
     registry = load_registry(installed=[plugin("a", ALIAS), plugin("b", ALIAS.replace("tiny", "small"))])
-    for name in ("tiny", "a/tiny", "alias:tiny", "alias:a/tiny"):
+    for name in ("tiny", "alias:tiny", "alias:a/tiny"):
         assert registry.alias("backbone", "llava", name) == registry.folders["backbone", "llava", name]
         assert registry.alias("backbone", "llava", name) is not None
         owner, alias = registry.find_alias("backbone", "llava", name)  # type: ignore[misc]
         assert (owner.id, alias.name) == ("a", "tiny")
+    with pytest.raises(EmosymError, match="an id of the hub where its plugin is not installed") as caught:
+        registry.find_alias("backbone", "llava", "a/tiny")
+    assert (caught.value.id, caught.value.hint) == ("spec.unclear-alias", "write alias:a/tiny")
 
 
 @pytest.mark.parametrize("name", ["owner/tiny", "weights/tiny", "./a/tiny", "/a/tiny", "c/tiny", "large"])

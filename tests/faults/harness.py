@@ -190,7 +190,9 @@ def _run(work: Callable[[], object], folder: Path, fault: Fault | None, log: Pat
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
         gc.freeze()
-        torch.set_num_threads(1)  # the first to ask makes the pool of a forked process; two threads at once would race
+        torch.set_num_threads(
+            1
+        )  # the first to ask makes the pool of a forked process; two threads at once would race
         if fault is not None:
             strike(folder, fault, place)
         work()

@@ -33,6 +33,7 @@ class UnetLora(ComponentConfig):
 class DiffusionConfig(ComponentConfig):
     """What every latent diffusion head takes."""
 
+    hub_models = True
     model: str
     """An alias, a pipeline folder in diffusers' layout, or a hub id."""
     vae: str | None = None

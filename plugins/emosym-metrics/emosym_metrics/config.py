@@ -58,6 +58,7 @@ class OpenClipJudgeConfig(ComponentConfig):
 class ImageClassifierConfig(ComponentConfig):
     """Any image classifier of transformers."""
 
+    hub_models = True
     model: str
     """A plugin's alias, a folder, or a hub id of an AutoModelForImageClassification with its image
     processor."""

@@ -27,6 +27,8 @@ class AdapterConfig(ComponentConfig):
 class BackboneConfig(ComponentConfig):
     """What all three backbones take."""
 
+    hub_models = True
+
     model: str
     """An alias that a plugin offers (``tiny``), a hub id, or a folder in transformers' format."""
     adapter: AdapterConfig | None = AdapterConfig()

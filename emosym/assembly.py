@@ -156,6 +156,8 @@ class WeightedReward:
     name: str
     weight: float
     reward: RewardVerifier
+    source: str = ""
+    """The component and its package, for messages."""
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,7 @@ def build_rewards(builder: Builder) -> tuple[WeightedReward, ...]:
             component.spec.name if names.count(component.spec.name) == 1 else component.qualified,
             spec.rewards[i].weight,
             builder.build(f"rewards.{i}"),
+            f"{component.qualified} ({component.plugin.package})",
         )
         for i, component in enumerate(components)
     )

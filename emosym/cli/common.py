@@ -81,14 +81,15 @@ def resolve(
     if run is None:
         resolved = load_spec(source, registry=registry, sets=overrides)
     else:
+        folder = run("")
         try:
-            saved = read_saved(run(spec_name(source, registry, overrides)))
+            folder = run(spec_name(source, registry, overrides))
+            resolved = load_again(source, registry, overrides, read_saved(folder))
         except EmosymError as error:
-            if error.id != "spec.unknown-preset":
-                raise
-            hint = f"{error.hint}; or by the run's own spec: emosym run RUN/spec.yaml --out RUN --resume"
-            raise EmosymError(error.id, error.message, hint=hint) from error
-        resolved = load_again(source, registry, overrides, saved)
+            own = folder / "spec.yaml"
+            if own.is_file() and own != Path(source):
+                error.add_note(f"the run's own spec is whole: emosym run {own} --out {folder} --resume")
+            raise
     say_notes(resolved.messages)
     return resolved, registry
 

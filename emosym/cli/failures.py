@@ -31,9 +31,9 @@ def report_failure(error: BaseException, *, debug: bool) -> int:
         return _say("stopped", INTERRUPTED)
     if _is_usage(error):
         return _show_usage(error)
-    if len(getattr(error, "problems", ())) > 1:
-        return _list_problems(error)
     notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))
+    if len(getattr(error, "problems", ())) > 1:
+        return _list_problems(error, notes)
     if isinstance(error, EmosymError):
         return _say(f"error: {error}{notes}", 1 if error.ours else 2)
     if isinstance(error, BrokenPipeError):
@@ -47,7 +47,7 @@ def _say(message: str, status: int) -> int:
     return status
 
 
-def _list_problems(error: BaseException) -> int:
+def _list_problems(error: BaseException, notes: str) -> int:
     """Every mistake of a spec on a line of its own, as tools that jump to places read them; wrapped on a terminal."""
     lines, count = str(error).splitlines(), len(error.problems)  # type: ignore[attr-defined]
     if sys.stderr.isatty():
@@ -58,7 +58,7 @@ def _list_problems(error: BaseException) -> int:
             )
             for line in lines
         ]
-    return _say("\n".join([f"error: {count:,} mistakes in the spec", *lines]), 2)
+    return _say("\n".join([f"error: {count:,} mistakes in the spec", *lines]) + notes, 2)
 
 
 def _is_usage(error: BaseException) -> bool:

@@ -40,7 +40,8 @@ class PluginGroup(TyperGroup):
         if not any(one.target for one in found):
             return _group(cmd_name, dict.fromkeys(one.plugin for one in found))
         if len(found) > 1:
-            choices = " or ".join(f"{ctx.command_path} {one.plugin}/{word}" for one in found)
+            plugins = dict.fromkeys(one.plugin for one in found)
+            choices = " or ".join(f"{ctx.command_path} {plugin}/{word}" for plugin in plugins)
             message = f"command {word!r} is offered by several plugins"
             raise EmosymError("plugin.ambiguous-command", message, hint=f"write {choices}")
         return _load(found[0], cmd_name)

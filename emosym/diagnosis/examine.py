@@ -57,7 +57,7 @@ def _alone(check: Callable[..., Iterable[Trouble]], *given: object) -> Iterator[
 
 
 def _authors(plugin: LoadedPlugin) -> str:
-    return f"reinstall {plugin.installed.package}, or report it to its authors"
+    return f"report it to the authors of {plugin.installed.package}"
 
 
 def _introduction(plugin: LoadedPlugin) -> Iterator[Trouble]:

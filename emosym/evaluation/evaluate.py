@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,8 +53,13 @@ def compute(metrics: Metrics, evidence: Evidence, group: str) -> dict[str, float
         if metric.group != group:
             continue
         with attributed(offer, "compute"):
-            own = {name: float(value) for name, value in metric.compute(evidence).items()}
-        for name in own:
+            own = {name: _number(name, value) for name, value in metric.compute(evidence).items()}
+        for name, value in own.items():
+            if not math.isfinite(value):
+                print(
+                    f"warning: metric {offer.qualified} ({offer.plugin.package}): {name} is {value}",
+                    file=sys.stderr,
+                )
             if name in owners:
                 raise EmosymError(
                     "evaluation.figure-twice",
@@ -62,6 +69,12 @@ def compute(metrics: Metrics, evidence: Evidence, group: str) -> dict[str, float
             owners[name] = offer.qualified
         figures |= own
     return figures
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, str):
+        raise TypeError(f"figure {name!r} is the text {value!r}, no number")
+    return float(value)
 
 
 def per_class(samples: Sequence[Sample], classes: int, count: int, seed: int) -> list[Sample]:

@@ -165,9 +165,9 @@ def resolve(
     messages: list[str] = []
     saved = saved or {}
     if resumes:
-        root = revive(apply_sets(root, sets), registry, saved)
+        root = revive(apply_sets(root, sets), registry, saved, used)
     else:
-        root = apply_sets(revive(root, registry, saved), sets)
+        root = apply_sets(revive(root, registry, saved, used), sets)
     valid, spec = validate(root, registry, messages, used, saved, resumes=resumes)
     kept = {
         path: was for path, was in saved.items() if valid.root.at(key_path(path)) and path not in valid.offers

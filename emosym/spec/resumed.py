@@ -16,7 +16,6 @@ from emosym.spec.text import inline
 
 MOST = 5
 """Differences that a message lists."""
-SAME_AGAIN = "give the same spec and --set values, or start a new run with --out"
 
 
 def load_again(source: Path | str, registry: Registry, sets: Sequence[str], saved: Saved) -> Resolved:
@@ -52,7 +51,12 @@ def begun_with(file: Path, given: Resolved, registry: Registry) -> Resolved:
         raise EmosymError(
             "run.spec-changed",
             f"{file} differs from the spec given, so the run cannot be continued with it: {listed}{more}",
-            hint="; ".join([*_upgrades(file, given, [path for path, _ in wrong]), SAME_AGAIN]),
+            hint="; ".join(
+                [
+                    *_upgrades(file, given, [path for path, _ in wrong]),
+                    f"go on with the run's own spec (emosym run {file} --out {file.parent} --resume), or start a new run with --out",
+                ]
+            ),
         )
     return own
 

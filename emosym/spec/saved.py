@@ -3,7 +3,7 @@ plugins have changed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path as FilePath
@@ -87,15 +87,17 @@ def record(
     return kept
 
 
-def revive(root: Node, registry: Registry, saved: Saved) -> Node:
+def revive(root: Node, registry: Registry, saved: Saved, used: Callable[[Path, Node], bool]) -> Node:
     """The tree of a saved spec for the versions that are installed: parameters that nobody wrote are defaults
-    that may be dropped, and a component of another version has brought its parameters up to its own.
+    that may be dropped, and a component of another version that is ``used`` has brought its parameters up to its own.
 
     Errors: ``spec.migration`` where its ``migrate`` fails.
     """
     for path, kind, node in components(root):
         was, params, name = saved.get(dotted(path)), node.fields.get("params"), node.fields.get("name")
         if was is None or params is None or name is None or not same_component(str(name.value), was["name"]):
+            continue
+        if not used(path, node):
             continue
         params = _with_defaults(params, was, ())
         root = root.put((*path, "params"), _migrated(params, kind, was, registry, dotted(path)))
@@ -126,9 +128,11 @@ def _migrated(params: Node, kind: str, was: SavedComponent, registry: Registry, 
     before = params.plain()
     try:
         after: dict[str, Any] = model.migrate(deepcopy(before), was["version"])
+        if not isinstance(after, dict):
+            raise TypeError(f"migrate returned {after!r}, no parameters")
     except Exception as error:
         what = f"{offer.qualified} {offer.plugin.version} cannot take over what {was['version']} saved"
-        message = f"{what}: {first_line(error)}"
+        message = f"{what}: {type(error).__name__}: {first_line(error)}"
         fail(params.where, "spec.migration", message, install(was), path=f"{path}.params")
     same = {key for key, value in after.items() if key in before and before[key] == value}
     place = params.where

@@ -119,18 +119,24 @@ class Reinforce(Stage[ReinforceStage]):
 def weighted(rewards: Sequence[WeightedReward], rollouts: Rollouts) -> tuple[Tensor, Mapping[str, Tensor]]:
     """Weighted reward [B,G] and each reward's own by name, inside its declared range.
 
-    Errors: ``reward.out-of-range``, for NaN too.
+    Errors: ``reward.bad-shape``, ``reward.out-of-range``, for NaN too.
     """
     each: dict[str, Tensor] = {}
     for one in rewards:
         value = one.reward.score(rollouts).to(rollouts.actions.device)
+        if value.shape != rollouts.actions.shape:
+            raise EmosymError(
+                "reward.bad-shape",
+                f"reward {one.source or one.name} gave scores {list(value.shape)} for tries {list(rollouts.actions.shape)}",
+                hint="it gives one score for each try of each sample, [B,G]",
+            )
         low, high = one.reward.range
         inside = (value >= low - ROUNDING) & (value <= high + ROUNDING)  # NaN compares false
         if not bool(inside.all()):
             sample = rollouts.samples[int((~inside).nonzero()[0, 0])].id
             raise EmosymError(
                 "reward.out-of-range",
-                f"reward {one.name} gave {value[~inside][0].item()} for sample {sample}; its range is [{low}, {high}]",
+                f"reward {one.source or one.name} gave {value[~inside][0].item()} for sample {sample}; its range is [{low}, {high}]",
                 hint="look for NaN in the model's probabilities or in the judge's, or report it to the plugin's authors",
                 ours=True,
             )

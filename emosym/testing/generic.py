@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from emosym_registry import NEEDS
 from emosym_registry.errors import some
 from pydantic import BaseModel, ValidationError
 
+from emosym.contracts import ComponentConfig
 from emosym.testing.checks import NotApplicable, check, require
 from emosym.testing.probes import from_seed, leaving_random_state, same, tensors_of
 from emosym.testing.suite import ConformanceSuite
@@ -75,6 +77,16 @@ class ComponentSuite(ConformanceSuite):
         config = model.model_validate(dict(self.parameters()))
         again = model.model_validate(config.model_dump(mode="json"))
         require(again == config, f"{again!r} after {config!r}")
+
+    @check("component.migrate", "`migrate` to return parameters, and those of a later version as they are")
+    def test_migrate(self) -> None:
+        """Saved systems and stopped runs are read through it; what it raises, or forgets to return, is found by users."""
+        _, model = self.classes()
+        given = model.model_validate(dict(self.parameters())).model_dump(mode="json")
+        if not issubclass(model, ComponentConfig):
+            return  # nobody calls it
+        after = model.migrate(copy.deepcopy(given), "9999")
+        require(after == given, f"{after!r} for {given!r}")
 
     @check(
         "component.seeded",

@@ -46,12 +46,13 @@ def _refuse_foreign(suite: type[ConformanceSuite], component: RegisteredComponen
     named = component.spec.conformance
     if suite.component not in (component.spec.name, component.qualified):
         cause = f"{named} of {component.qualified} names component {suite.component!r}"
+        hint = f'write component = "{component.qualified}" in the suite'
     elif suite.implementation is not None and suite.implementation is not component.load():
         tested = suite.implementation.__qualname__
         cause = f"{named} of {component.qualified} tests {tested}, not {component.spec.target}"
+        hint = "leave `implementation` out of the suite"
     else:
         return
-    hint = f'write component = "{component.qualified}" in the suite, and no implementation'
     raise EmosymError("conformance.foreign-suite", cause, hint=hint)
 
 

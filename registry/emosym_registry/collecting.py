@@ -42,6 +42,12 @@ class CollectingHooks:
         commands: tuple[_Command, ...] = self._collect("emosym_commands", tuple, lambda one: one[:1])
         for command in commands:
             _check_command(command)
+        names = [" ".join(name.split()) for name, _, _ in commands]
+        for name in names:
+            group = next((other for other in names if other.startswith(f"{name} ")), "")
+            if group:
+                cause = f"emosym_commands: {name!r} is a command, and a group because of {group!r}"
+                raise Refused("spec", cause, "rename one of them")
         return commands
 
     def _collect(

@@ -31,6 +31,7 @@ def emosym_commands():
     yield "poll start", "poll_commands:app", "Start a poll."
     yield "poll deep end", "poll_commands:app", "End a poll."
     yield "data poll", "poll_commands:app", "Make a poll's data."
+    yield "spec poll", "poll_commands:app", "A poll's spec."
 
 @hookimpl
 def emosym_aliases():
@@ -56,7 +57,9 @@ def poll(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return weights
 
 
-@pytest.mark.parametrize("words", [("losses",), ("poll", "start"), ("poll", "deep", "end"), ("data", "poll")])
+@pytest.mark.parametrize(
+    "words", [("losses",), ("poll", "start"), ("poll", "deep", "end"), ("data", "poll"), ("spec", "poll")]
+)
 def test_a_command_runs_under_its_name_in_old_groups_and_new(
     poll: Path, emosym: Command, words: tuple[str, ...]
 ) -> None:

@@ -70,6 +70,7 @@ CHECKED = (
 NEW_VERSION = 'from emosym_registry import PluginInfo, hookimpl\n@hookimpl\ndef emosym_plugin_info():\n    return PluginInfo("newer", "2.0", "")\n@hookimpl\ndef emosym_of_the_future():\n    return 1\n'
 
 FAILING = {
+    "hidden": (HEADER + "@hookimpl\ndef emosym_commands():\n    yield ('poll', 'emosym.cli.spec:app', 'Poll.')\n    yield ('poll end', 'emosym.cli.spec:app', 'End.')\n", "spec", "'poll' is a command, and a group because of 'poll end'"),
     "raises": ("raise RuntimeError('out of order')", "import", "RuntimeError: out of order"),
     "syntax": ("def f(:\n", "import", "SyntaxError: invalid syntax"),
     "exits": ("import sys\nsys.exit(3)\n", "import", "SystemExit: 3"),
@@ -112,7 +113,6 @@ LOADED = {
     "bad-command": ("@hookimpl\ndef emosym_commands():\n    yield ('serve', 'json:dumps', 'Serve.')\n", "spec", "json:dumps is no typer.Typer"),
     "shadow": ("@hookimpl\ndef emosym_commands():\n    yield ('run', 'emosym.cli.spec:app', 'Run.')\n", "register", "emosym has a verb 'run'"),
     "below": ("@hookimpl\ndef emosym_commands():\n    yield ('train fast', 'emosym.cli.spec:app', 'Train.')\n", "register", "'train fast' is never reached: emosym has a verb 'train'"),
-    "hidden": ("@hookimpl\ndef emosym_commands():\n    yield ('poll', 'emosym.cli.spec:app', 'Poll.')\n    yield ('poll end', 'emosym.cli.spec:app', 'End.')\n", "register", "'poll end' and command 'poll' hide one another"),
 }  # fmt: skip
 
 

@@ -121,3 +121,11 @@ def test_a_metric_of_readings_may_ask_the_judge() -> None:
     )
     metrics = [(offer("judged"), Judged(ComponentConfig(), CONTEXT))]
     assert understanding(system, SAMPLES, metrics, judge)["agrees"] == 1.0
+
+
+def test_a_figure_that_is_no_finite_number_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert np.isnan(compute([(offer("a"), Fixed({"x": float("nan")}))], EVIDENCE, "understanding")["x"])
+    assert capsys.readouterr().err == "warning: metric mine/a (emosym-mine 1.2): x is nan\n"
+    text: Any = {"x": "0.5"}
+    with pytest.raises(EmosymError, match="figure 'x' is the text '0.5', no number"):
+        compute([(offer("a"), Fixed(text))], EVIDENCE, "understanding")

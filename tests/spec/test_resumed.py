@@ -107,3 +107,18 @@ def test_a_run_whose_parameter_was_renamed_goes_on_by_its_old_name_and_by_its_ne
     given = load_again(write(OLD), registry, sets, read_saved(run))
     own = begun_with(run / "spec.yaml", given, registry)
     assert own.config("backbone").pixels == 3
+
+
+def test_a_default_that_was_renamed_and_changed_stays_with_a_note(
+    load: Load, begun: Callable[..., Path], registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def migrate(cls: type, params: dict[str, Any], version: str) -> dict[str, Any]:
+        return {**{key: value for key, value in params.items() if key != "side"}, "pixels": params["side"]}
+
+    monkeypatch.setattr(registry.find("backbone", "qwen-vl").load_config(), "migrate", classmethod(migrate))
+    run = begun({"model": "tiny", "side": 3, "adapter": {"type": "lora", "rank": 4}}, "model", "adapter")
+    own = begun_with(run / "spec.yaml", load(sets=["backbone.params.pixels=null"]), registry)
+    assert own.config("backbone").pixels == 3
+    assert own.messages == [
+        "backbone.params.pixels stays 3, which was a default when the run began; it is 512 now"
+    ]

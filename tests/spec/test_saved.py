@@ -310,3 +310,45 @@ def test_a_component_that_was_renamed_is_found_by_its_old_name(
     backbone["params"] = {"model": "tiny", "side": 3}
     with pytest.raises(SpecErrors, match="unknown key 'side'; saved with spec-example 0.9, installed 1.0"):
         again(load(), backbone, saved)
+
+
+def test_what_is_not_used_is_not_brought_up_to_date(
+    load: Load, write: Write, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = registry.find("backbone", "qwen-vl").load_config()
+    monkeypatch.setattr(model, "migrate", classmethod(lambda cls, params, version: None))
+    first = load()
+    saved: Any = {**first.saved, "backbone": {**first.saved["backbone"], "version": "0.9"}}
+    path = write(first.to_yaml(qualified=True), "saved.yaml")
+    load_spec(path, registry=registry, use=("compressor",), saved=saved)
+    with pytest.raises(SpecErrors, match="TypeError: migrate returned None, no parameters"):
+        load_spec(path, registry=registry, saved=saved)
+
+
+def test_a_bare_word_that_no_plugin_has_is_a_mistake_of_the_spec(
+    load: Load, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry.find("backbone", "qwen-vl").load_config(), "hub_models", True)
+    for model in ("owner/model", "/no/such/folder"):
+        assert load(sets=[f"backbone.params.model={model}"]).spec.backbone.params["model"] == model
+    with pytest.raises(
+        SpecErrors, match="model 'pocket' is neither an alias of an installed plugin, nor a folder"
+    ):
+        load(sets=["backbone.params.model=pocket"])
+
+
+def test_an_alias_of_a_former_name_is_the_components_own(
+    load: Load, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = registry.plugins["spec-example"]
+    components = tuple(
+        replace(one, spec=replace(one.spec, formerly=("qwen",))) if one.spec.name == "qwen-vl" else one
+        for one in plugin.components
+    )
+    alias = Alias("backbone", "qwen", "tiny", "spec_example", ".")
+    changed = replace(plugin, aliases=(alias,), components=components)
+    monkeypatch.setitem(registry.plugins, "spec-example", changed)
+    assert (
+        load(sets=["backbone.params.model=alias:tiny"]).saved["backbone"]["weights"]["name"]
+        == "spec-example/tiny"
+    )

@@ -10,6 +10,7 @@ from emosym_registry.errors import plural
 
 from emosym.cli.columns import columns
 from emosym.cli.common import registry_for
+from emosym.cli.group import PluginGroup
 from emosym.cli.plugins.check import check
 from emosym.cli.plugins.doctor import doctor
 from emosym.cli.plugins.new import add, new
@@ -19,7 +20,7 @@ from emosym.cli.plugins.show import show_plugin
 if TYPE_CHECKING:
     from emosym_registry import LoadedPlugin, Registry
 
-app = typer.Typer(help="Who offers what.", no_args_is_help=True)
+app = typer.Typer(cls=PluginGroup, help="Who offers what.", no_args_is_help=True)
 
 
 @app.callback()

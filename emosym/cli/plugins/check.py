@@ -68,7 +68,7 @@ def check(
         return
     known(only or ())
     registry, offers, plugins = chosen(context, names or ())
-    from emosym.testing import suite_for
+    from emosym.testing import SUITES, Result, suite_for
 
     changes = parsed(params or (), offers)
 
@@ -90,7 +90,17 @@ def check(
         add(f"plugin {plugin.id}", _of_plugin(context, registry, plugin, only or ()))
     for offer in offers:
         title = f"{offer.spec.kind} {offer.qualified}"
-        suite = with_parameters(suite_for(offer), changes)
+        try:
+            suite = with_parameters(suite_for(offer), changes)
+        except EmosymError as error:
+            if len(offers) == 1:
+                raise
+            contract = next(one for one in SUITES[offer.spec.kind].checks() if one.id == "component.contract")
+            add(
+                title,
+                [Result(title, contract, "failed", "; ".join(filter(None, [error.message, error.hint])))],
+            )
+            continue
         add(title, results_of(suite, title, tiers=tiers, only=only or ()))
     if as_json:
         print(json.dumps([as_dict(result) for result in results], indent=2))

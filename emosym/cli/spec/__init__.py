@@ -9,9 +9,12 @@ from typing import Annotated
 import typer
 
 from emosym.cli.common import SetOption, SpecArgument, registry_for, resolve
+from emosym.cli.group import PluginGroup
 from emosym.cli.spec.new import new
 
-app = typer.Typer(help="Write, check and read a spec without running it.", no_args_is_help=True)
+app = typer.Typer(
+    cls=PluginGroup, help="Write, check and read a spec without running it.", no_args_is_help=True
+)
 app.command("new")(new)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -115,6 +115,15 @@ class SeedingPython(Right):
         random.seed(context.seed)
 
 
+class ForgetfulConfig(Config):
+    """Its ``migrate`` forgets to return what it has changed."""
+
+    @classmethod
+    def migrate(cls, params: dict[str, Any], version: str) -> dict[str, Any]:
+        params.pop("cosy", None)
+        return None  # type: ignore[return-value]
+
+
 GOOD = suite(Right)
 BROKEN = {
     "component.contract": suite(Unrelated),
@@ -124,6 +133,9 @@ BROKEN = {
     ),
     "component.round-trip-config": type(
         "Lossy", (RewardSuite,), {"implementation": Right, "config": LossyConfig}
+    ),
+    "component.migrate": type(
+        "Forgets", (RewardSuite,), {"implementation": Right, "config": ForgetfulConfig}
     ),
     "component.seeded": suite(Weighty),
     "component.leaves-random-state": suite(Drawing),

@@ -173,6 +173,21 @@ def test_an_out_that_is_no_folder_is_said_before_any_work(
     assert [one.name for one in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.parametrize("kind", ["a link", "a folder"])
+def test_a_run_that_fails_leaves_a_link_and_an_empty_folder_of_the_users(
+    kind: str, emosym: Command, tmp_path: Path
+) -> None:
+    out, own = tmp_path / "out", tmp_path / "own"
+    own.mkdir()
+    out.symlink_to(own) if kind == "a link" else out.mkdir()
+    refused = emosym(
+        "run", "preset:tiny", *CHEAP, "--set", "backbone.params.model=./no/such/model", "--out", out
+    )
+    assert refused.status == 2
+    assert "./no/such/model was looked for in" in refused.err
+    assert (out.is_symlink(), out.is_dir(), list(own.iterdir())) == (kind == "a link", True, [])
+
+
 def test_a_label_of_a_saved_system_never_leads_out_of_the_folder_given(
     smoke: tuple[Path, Outcome], emosym: Command, tmp_path: Path
 ) -> None:

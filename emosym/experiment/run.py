@@ -62,11 +62,10 @@ def run_experiment(
     """Run the stages of a spec in folder ``out``, evaluate, write ``summary.json`` and ``report.html``.
 
     ``smoke`` takes two steps of each stage on a few images, to see that a spec runs at all; a run that goes on stays what
-    it began as. ``only`` names the stages
-    to run (the ones before them must be done). ``trust_remote_code`` lets models run Python code that their folders
-    bring. ``changed_data`` lets a run go on with other data than it began with. ``listeners`` are hook implementations
-    that listen to this run beside the plugins', ``metrics.jsonl`` and the spec's trackers. Returns the summary. SIGTERM
-    saves a checkpoint and raises :class:`emosym.training.stopping.Terminated`.
+    it began as. ``only`` names the stages to run (the ones before them must be done). ``trust_remote_code`` lets models
+    run Python code that their folders bring. ``changed_data`` lets a run go on with other data than it began with.
+    ``listeners`` are hook implementations that listen to this run beside the plugins', ``metrics.jsonl`` and the spec's
+    trackers. Returns the summary. SIGTERM saves a checkpoint and raises :class:`emosym.training.stopping.Terminated`.
     """
     begun = time.perf_counter()
     run = RunFolder(Path(out))
@@ -75,8 +74,6 @@ def run_experiment(
         resolved = shortened(resolved)
     if resume:
         resolved = run.continued(resolved, registry)
-        for message in resolved.messages:
-            print(f"note: {message}", file=sys.stderr)
     spec = resolved.spec
     stages = stages_of(spec, only)
     chosen_device = choose_device(device or spec.compute.device)
@@ -88,6 +85,8 @@ def run_experiment(
         stopping = stack.enter_context(listening_to_signals())
         if is_first():
             stack.enter_context(run.opened(resolved, resume=resume, smoke=smoke))
+            for message in resolved.messages if resume else ():
+                print(f"note: {message}", file=sys.stderr)
         run_id, before = from_first(lambda: (run.id, run.elapsed()))
         started = begun - before
         trackers = [Tracker(one.name, one.params) for one in spec.trackers]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +14,8 @@ from emosym.cli.common import SetOption, registry_for, resolve
 from emosym.cli.group import PluginGroup
 
 if TYPE_CHECKING:
+    from emosym_registry import RegisteredComponent
+
     from emosym.contracts import Dataset, LabelSet
 
 app = typer.Typer(cls=PluginGroup, help="Check data, or make some.", no_args_is_help=True)
@@ -64,7 +65,7 @@ def check(
     if spec is not None:
         found += _report(*_from_spec(context, spec, sets), index=index)
     for path in folder or ():
-        found += _report(*_from_folder(context, path, layout, labels), [], index=index)
+        found += _report(*_from_folder(context, path, layout, labels), None, index=index)
     if found:
         print(
             f"error: {found} problem{'s' if found > 1 else ''} found; mend the files and check again",
@@ -75,18 +76,16 @@ def check(
 
 def _from_spec(
     context: typer.Context, source: str, sets: list[str] | None
-) -> tuple[str, Dataset, LabelSet, list[str]]:
-    """What the spec's data are called, the data, their labels, and what is wrong with them for its backbone alone."""
+) -> tuple[str, Dataset, LabelSet, RegisteredComponent]:
+    """What the spec's data are called, the data, their labels, and the backbone that will read them."""
     import torch
 
     from emosym.assembly import Builder
-    from emosym.experiment.preflight import too_long
 
     resolved, registry = resolve(context.obj, source, sets)
     builder = Builder.of(resolved, registry, device=torch.device("cpu"), precision="fp32")
-    dataset = builder.build("data")
-    wrong = [] if dataset.problems() else too_long(dataset, resolved.offers["backbone"])
-    return resolved.component("data"), dataset, builder.context.labels, wrong
+    dataset, backbone = builder.build("data"), resolved.offers["backbone"]
+    return resolved.component("data"), dataset, builder.context.labels, backbone
 
 
 def _from_folder(
@@ -153,10 +152,19 @@ def write_index(file: Path, dataset: Dataset, labels: LabelSet) -> int:
 
 
 def _report(
-    name: str, dataset: Dataset, labels: LabelSet, wrong: Sequence[str], *, index: Path | None
+    name: str,
+    dataset: Dataset,
+    labels: LabelSet,
+    backbone: RegisteredComponent | None,
+    *,
+    index: Path | None,
 ) -> int:
     """Print the problems on stderr, or what is there; returns how many problems there are."""
-    problems = [*dataset.problems(), *wrong]
+    problems = dataset.problems()
+    if not problems and backbone is not None:
+        from emosym.experiment.preflight import too_long
+
+        problems = too_long(dataset, backbone)
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:

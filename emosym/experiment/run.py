@@ -244,11 +244,11 @@ class Experiment:
         if shared is None or not shared.take_figures(self.run, measures):
             held_out = self.samples(spec.evaluation.split)
             metrics, judge = self.parts.metrics, self.parts.judges.get("evaluate")
-            figures = understanding(system, held_out, metrics, judge, batch_size=spec.evaluation.batch_size)
-            write_json(self.run.path / "evaluation" / f"{name}.json", figures)
+            measured = understanding(system, held_out, metrics, judge, batch_size=spec.evaluation.batch_size)
+            write_json(self.run.path / "evaluation" / f"{name}.json", measured)
             if shared is not None:
                 shared.keep_figures(self.run, measures)
-        figures = read_json(self.run.path / "evaluation" / f"{name}.json")
+        figures: dict[str, Any] = read_json(self.run.path / "evaluation" / f"{name}.json")
         self.run.mark_done(name, {**facts, "elapsed": self.elapsed()})
         self.run.forget_steps(keep=spec.compute.keep_checkpoints)
         short = {key: value for key, value in figures.items() if isinstance(value, float)}

@@ -20,7 +20,7 @@ from emosym.experiment.lock import locked
 from emosym.report import METRICS
 from emosym.spec import Resolved
 from emosym.spec.nodes import leaves
-from emosym.spec.reads import stage_keys
+from emosym.spec.reads import KEY, stage_keys
 from emosym.storage import State, read_state, size_of, write_state
 from emosym.toolkit import json_text, read_json, read_json_lines, written_whole
 
@@ -39,7 +39,7 @@ def keys_of(resolved: Resolved, *, data: str, device: str, precision: str, smoke
     exact = stage_keys(
         resolved, contents(resolved), data=data, device=device, precision=precision, smoke=smoke
     )
-    return {stage: f"{beside[stage][:16]}-{exact[stage][:16]}" for stage in exact}
+    return {stage: f"{beside[stage][:KEY]}-{exact[stage][:KEY]}" for stage in exact}
 
 
 class SharedStage:
@@ -121,7 +121,7 @@ class SharedStage:
         return there.is_dir()
 
     def _measured(self, key: str) -> Path:
-        return self.folder / "measured" / key[:16]
+        return self.folder / "measured" / key[:KEY]
 
     @property
     def _figures(self) -> tuple[str, str]:

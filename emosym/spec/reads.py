@@ -25,6 +25,8 @@ OF_STAGE: Mapping[str, tuple[str, ...]] = {
 }
 OF_TRAINING = ("optim", "compute.gradient_accumulation", "compute.device", "compute.precision")
 OF_EVALUATION = ("metrics", "evaluation", "judges.evaluate")
+KEY = 16
+"""Characters of a key in the name of a folder."""
 LIBRARIES = ("torch", "transformers", "diffusers", "peft", "accelerate")
 """Whose versions may change a result."""
 WITHOUT_EFFECT = frozenset({"ablation", "cli", "diagnosis", "report", "testing", "web"})

@@ -1,0 +1,136 @@
+"""Running a study: its folder, the workers on it, and what is shown meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from emosym.ablation import cost, executors
+from emosym.ablation.folder import Planned, StudyFolder
+from emosym.ablation.study import Study
+from emosym.ablation.worker import Options
+from emosym.report.numbers import clock
+from emosym.toolkit import megabytes
+
+Executor = Literal["local", "ray", "slurm"]
+Say = Callable[[str], None]
+EVERY = 30.0
+"""Seconds between lines that say nothing but that the study goes on."""
+
+
+@dataclass
+class Watch:
+    """What is said of a study while others work on it: a line for each cell that ends, and now and then how far it is."""
+
+    folder: StudyFolder
+    study: Study
+    say: Say
+    processes: int
+    ended: dict[str, str] = field(default_factory=dict)
+    said: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.specs = {cell.digest: cell.resolved.data() for cell in self.study.cells}
+        self.cells = self.folder.cells()
+        self.ended = {cell.name: state for cell, state in self._ends()}
+
+    def _ends(self) -> list[tuple[Planned, str]]:
+        states = [(cell, self.folder.state(cell)) for cell in self.cells]
+        return [(cell, state) for cell, state in states if state in ("done", "failed")]
+
+    def __call__(self) -> None:
+        """Look at the folder and say what is new."""
+        for cell, state in self._ends():
+            if cell.name not in self.ended:
+                self.ended[cell.name] = state
+                self.said = time.monotonic()
+                what = "done" if state == "done" else f"failed: {self.folder.failure(cell)['message']}"
+                self.say(f"{self.progress()}: {', '.join(cell.rows)}, seed {cell.seed}: {what}")
+        if time.monotonic() - self.said > EVERY:
+            self.said = time.monotonic()
+            self.say(self.progress())
+
+    def progress(self) -> str:
+        """How many cells have ended, and the time that is left."""
+        known = cost.timings(self.folder.run(cell) for cell in self.cells)
+        left = cost.left(self.folder, self.cells, self.specs, known, nearly=True)
+        time_left = f", about {clock(left.seconds / self.processes)} left" if left.seconds else ""
+        return f"{len(self.ended)} of {len(self.cells)} cells{time_left}"
+
+
+def ablate(
+    study: Study,
+    folder: StudyFolder,
+    *,
+    executor: Executor = "local",
+    processes: int = 1,
+    options: Options | None = None,
+    retry: bool = False,
+    parameters: Mapping[str, Any] | None = None,
+    say: Say = print,
+) -> list[Planned]:
+    """Run every cell of a study that is not done; returns its cells.
+
+    Whoever else works on the folder shares the work. ``retry`` tries again what has failed. ``parameters`` are the
+    executor's own. A cell that fails stops no other. Errors: ``study.worker-died``, ``study.no-executor``,
+    ``run.cannot-write``.
+    """
+    folder.write(study)
+    cells = folder.cells()
+    for cell in cells if retry else ():
+        folder.forgive(cell)
+    watch = Watch(folder, study, say, processes)
+    budget = study.file.budget
+    limits = replace(
+        options or Options(),
+        deadline=time.time() + 3600 * budget.hours if budget.hours else 0.0,
+        bytes=int(budget.disk_gb * 1e9) if budget.disk_gb else 0,
+    )
+    if len(watch.ended) < len(cells):
+        run = {"local": executors.local, "ray": executors.ray, "slurm": executors.slurm}[executor]
+        run(folder, processes, limits, watch, **(parameters or {}))
+    return cells
+
+
+def estimate(study: Study, folder: StudyFolder, processes: int, elsewhere: Sequence[Path]) -> list[str]:
+    """What a study would do and cost, in lines; from what is done of it, and from the finished runs in ``elsewhere``."""
+    cells = folder.cells() if (folder.path / "plan.json").is_file() else []
+    planned = {cell.digest: cell for cell in cells}
+    cells = [planned.get(one.digest) or Planned.of(one) for one in study.cells]
+    specs = {cell.digest: cell.resolved.data() for cell in study.cells}
+    runs = [folder.run(cell) for cell in cells]
+    known = cost.timings([*runs, *elsewhere])
+    left = cost.left(folder, cells, specs, known)
+    states = [folder.state(cell) for cell in cells]
+    lines = [
+        f"{len(study.rows)} rows × {len(study.seeds)} seeds: {len(cells)} cells, {states.count('done')} done, "
+        f"{states.count('failed')} failed",
+        "to train: "
+        + (", ".join(f"{name} {number}×" for name, number in left.stages.items()) or "nothing")
+        + f"; {left.shared} stages are shared and trained once",
+    ]
+    if left.seconds is None:
+        lines.append(
+            "time: unknown, since no run of every kind in it was timed here yet; it is said after the first cells"
+        )
+    else:
+        lines.append(f"time: about {clock(left.seconds / processes)} on {processes} process(es)")
+    if known.sizes:
+        lines.append(
+            f"memory: about {megabytes(max(known.memory))} a process; "
+            f"disk: about {megabytes(left.cells * max(known.sizes))}, from runs of this kind"
+        )
+    else:
+        lines.append(
+            "memory and disk: unknown before the first run; emosym spec explain BASE --vram estimates a card"
+        )
+    return lines
+
+
+def failures(folder: StudyFolder, cells: Sequence[Planned]) -> list[str]:
+    """A line for each cell that has failed."""
+    failed = [(cell, folder.failure(cell)) for cell in cells]
+    return [f"{', '.join(cell.rows)}, seed {cell.seed}: {what['message']}" for cell, what in failed if what]

@@ -17,7 +17,8 @@ from emosym_registry import EmosymError, Lifecycle, Registry
 
 from emosym.assembly import Builder, ExperimentParts, build_parts
 from emosym.contracts import Sample
-from emosym.evaluation.evaluate import understanding
+from emosym.evaluation.evaluate import Understanding, understanding
+from emosym.evaluation.predictions import read_predictions, write_predictions
 from emosym.experiment.folder import RunFolder, fingerprint, provenance
 from emosym.experiment.preflight import (
     require_annotations,
@@ -177,9 +178,9 @@ class Experiment:
         """A split of the data, shortened for a smoke run."""
         return limited(self.parts.dataset.split(split), self.smoke)
 
-    def run_stage(self, name: str) -> Mapping[str, Any]:
+    def run_stage(self, name: str) -> Understanding:
         """Train one stage, or take it where another run has, save its weights, and return what the system understands after
-        it, in figures."""
+        it."""
         self.load_latest(before=name)
         with ExitStack() as stack:
             shared = self.shared.get(name)
@@ -231,7 +232,7 @@ class Experiment:
         self.lifecycle.stage_started(run=self.run.path, stage=name, steps=steps, step=steps)
         return {**facts, "taken": shared.key}
 
-    def close_stage(self, name: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    def close_stage(self, name: str, facts: Mapping[str, Any]) -> Understanding:
         """Save the weights of a stage that is trained, and measure them."""
         spec, system, shared = self.system.resolved.spec, self.system, self.shared.get(name)
         if "taken" not in facts:
@@ -240,25 +241,30 @@ class Experiment:
                 write_bank(self.parts.memory, self.samples("train"), system.labels.names, self.run.path)
             if shared is not None:
                 shared.keep(self.run, system.state(), facts)
+        evaluation = self.run.path / "evaluation"
         measures = evaluation_key(system.resolved)
         if shared is None or not shared.take_figures(self.run, measures):
             held_out = self.samples(spec.evaluation.split)
             metrics, judge = self.parts.metrics, self.parts.judges.get("evaluate")
-            measured = understanding(system, held_out, metrics, judge, batch_size=spec.evaluation.batch_size)
-            write_json(self.run.path / "evaluation" / f"{name}.json", measured)
+            split, batch_size = spec.evaluation.split, spec.evaluation.batch_size
+            measured = understanding(system, held_out, metrics, judge, split=split, batch_size=batch_size)
+            write_predictions(evaluation / f"{name}-readings.parquet", measured.predictions)
+            write_json(evaluation / f"{name}.json", measured.figures)
             if shared is not None:
                 shared.keep_figures(self.run, measures)
-        figures: dict[str, Any] = read_json(self.run.path / "evaluation" / f"{name}.json")
+        predictions = read_predictions(evaluation / f"{name}-readings.parquet")
+        understood = Understanding(read_json(evaluation / f"{name}.json"), predictions)
         self.run.mark_done(name, {**facts, "elapsed": self.elapsed()})
         self.run.forget_steps(keep=spec.compute.keep_checkpoints)
-        short = {key: value for key, value in figures.items() if isinstance(value, float)}
+        short = {key: value for key, value in understood.figures.items() if isinstance(value, float)}
         self.lifecycle.stage_finished(run=self.run.path, stage=name, summary={**facts, **short})
-        return figures
+        return understood
 
-    def conclude(self, figures: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Save the system, measure it (``figures`` are what its last stage has measured), write the summary and the report."""
+    def conclude(self, understood: Understanding | None) -> dict[str, Any]:
+        """Save the system, measure it (``understood`` is what its last stage has measured), write the summary and the
+        report."""
         self.system.save(self.run.system)
-        summary = finish(self.system, self.parts, self.run, self.started, figures, smoke=self.smoke)
+        summary = finish(self.system, self.parts, self.run, self.started, understood, smoke=self.smoke)
         write_report(self.run.path)
         self.lifecycle.run_finished(run=self.run.path, summary=summary)
         return summary

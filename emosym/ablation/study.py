@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from emosym_registry import Registry, did_you_mean
+from emosym_registry import EmosymError, Registry, did_you_mean
 from pydantic import Field
 
 from emosym.spec.errors import Problem, SpecErrors, fail
@@ -181,8 +181,9 @@ def load_study(
     file, errors = parse(StudyFile, root.plain())
     if file is None:
         raise SpecErrors([problem for _, problem in problems_of(errors, StudyFile, root)], "study.invalid")
+    relative = Path() if file.base.startswith(PRESET) else folder
     common: list[Set] = [*_sets(root.fields.get("set")), *sets]
-    base = load_spec(file.base, registry=registry, sets=common, base=_base_folder(file.base, folder))
+    base = _base(file.base, root, lambda: load_spec(file.base, registry=registry, sets=common, base=relative))
     rows = tuple(_rows(root, file, base))
     _check_rows(root, file, rows)
     given, first = seeds or file.seeds, base.spec.seed
@@ -192,9 +193,7 @@ def load_study(
     messages: list[str] = []
     for row in rows:
         try:
-            resolved = load_spec(
-                file.base, registry=registry, sets=[*common, *row.sets], base=_base_folder(file.base, folder)
-            )
+            resolved = load_spec(file.base, registry=registry, sets=[*common, *row.sets], base=relative)
         except SpecErrors as error:
             problems += [
                 replace(one, message=f"{one.message} (in row {row.name!r})") for one in error.problems
@@ -210,8 +209,15 @@ def load_study(
     return Study(file, rows, numbers, tuple(cells.values()), tuple(messages))
 
 
-def _base_folder(base: str, folder: Path) -> Path:
-    return Path() if base.startswith(PRESET) else folder
+def _base(name: str, root: Node, load: Callable[[], Resolved]) -> Resolved:
+    """The base; that there is none is said where it is named."""
+    try:
+        return load()
+    except EmosymError as error:
+        if isinstance(error, SpecErrors) and error.id != "spec.missing-file":
+            raise
+        message = f"{name}: no such file" if isinstance(error, SpecErrors) else error.message
+        fail(root.fields["base"].origin, error.id, message, error.hint, "base")
 
 
 def _cell(row: Row, seed: int, resolved: Resolved) -> Cell:

@@ -17,6 +17,7 @@ from emosym.cli.common import (
     registry_for,
     say_notes,
 )
+from emosym.cli.run import StoreOption
 
 if TYPE_CHECKING:
     from emosym_registry import Registry
@@ -49,14 +50,7 @@ def ablate(
         Path | None,
         typer.Option("--out", metavar="DIR", help="The study's folder; studies/NAME by default."),
     ] = None,
-    store: Annotated[
-        Path | None,
-        typer.Option(
-            "--store",
-            metavar="DIR",
-            help="Finished stages to take and to add to; the study's own stages/ by default.",
-        ),
-    ] = None,
+    store: StoreOption = None,
     executor: Annotated[
         Literal["local", "ray", "slurm"], typer.Option("--executor", help="Where cells run.")
     ] = "local",

@@ -22,7 +22,6 @@ from emosym.cli.common import (
     load_system,
 )
 from emosym.cli.pictures import find, read
-from emosym.cli.progress import steps
 from emosym.cli.readings import as_dict, as_table, require_writable, writing
 
 
@@ -55,6 +54,8 @@ def understand(
         require_writable(out)
     found = find(images)
     loaded = load_system(context, system, sets, device, precision, trust_remote_code, generate=False)
+    from emosym.cli.progress import steps
+
     shown, number, skipped = [], 0, list(found.closed)
     with nullcontext() if out is None else writing(out, loaded.labels.names) as write:
         for picture, reading in steps(read(loaded, found.pictures, batch_size), len(found.pictures), "read"):

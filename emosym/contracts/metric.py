@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 
 from PIL import Image
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from emosym.contracts.judge import Judge
 
+T = TypeVar("T")
 Group = Literal["understanding", "generation"]
 
 
@@ -59,6 +60,24 @@ class Evidence:
     """The evaluation judge (``judges.evaluate``); None where the spec has none."""
     seed: int = 0
     """The run's seed, for what a metric draws (a bootstrap)."""
+    _kept: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, key: Hashable, work: Callable[[], T]) -> T:
+        """What ``work`` gives, which is done at the first call with this ``key`` alone: for what ``compute`` and
+        ``per_image`` have in common, or several metrics. A key of a metric's own begins with the metric itself; the
+        result is shared and stays as it is."""
+        if key not in self._kept:
+            self._kept[key] = work()
+        return cast(T, self._kept[key])
+
+    def judged(self, which: Literal["real", "generated"], batch_size: int = 64) -> NDArray[np.float64] | None:
+        """[M,C], what the judge reads in the ``real`` or the ``generated`` pictures, looked at once and ``batch_size`` at a
+        time; None without a judge."""
+        judge = self.judge
+        if judge is None:
+            return None
+        images = self.real_images if which == "real" else self.generated_images
+        return self.once(("judged", which), lambda: _judged(judge, images, batch_size))
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -97,6 +116,14 @@ class Evidence:
         return _labels([one.label for one in self.generated])
 
 
+def _judged(judge: Judge[Any], images: Sequence[Image.Image], batch_size: int) -> NDArray[np.float64]:
+    import numpy as np
+
+    parts = [judge.probabilities(images[i : i + batch_size]) for i in range(0, len(images), batch_size)]
+    tables = [part.double().cpu().numpy() for part in parts]
+    return np.concatenate(tables) if tables else np.zeros((0, len(judge.context.labels)))
+
+
 def _labels(values: Sequence[int | None]) -> NDArray[np.int64]:
     """-1 where there is no label."""
     import numpy as np
@@ -120,3 +147,13 @@ class Metric(Component[ConfigT]):
     @abstractmethod
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
         """Named figures, each a finite number; the names are the same for every evidence, and no other metric's."""
+
+    def per_image(self, evidence: Evidence) -> Mapping[str, NDArray[np.float64]]:
+        """For each of the figures that is a mean over images, what every image contributes: [N] in the order of
+        ``evidence.samples``, or of ``evidence.generated`` for the group ``generation``, whose mean is the figure of
+        :meth:`compute` to 1e-9. Empty where no figure is one.
+
+        These numbers are kept with the predictions, and studies pair them image by image. Work that both methods need is
+        done once by :meth:`Evidence.once`.
+        """
+        return {}

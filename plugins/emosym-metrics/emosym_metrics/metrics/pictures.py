@@ -15,13 +15,18 @@ from emosym.contracts import Context, Evidence, Judge
 Pictures = Sequence[Image.Image]
 
 
-def sets(name: str, evidence: Evidence) -> Iterator[tuple[str, Pictures, NDArray[np.int64]]]:
-    """Figure, pictures and their emotions: ``NAME`` of the generated ones and, where there are real ones,
-    ``NAME_real``. Errors: ``metric.no-images``."""
+def require_generated(evidence: Evidence) -> None:
+    """Errors: ``metric.no-images`` where there is no generated picture."""
     if not evidence.generated:
         raise EmosymError(
             "metric.no-images", "there is no generated image to measure", hint="run the unify stage first"
         )
+
+
+def sets(name: str, evidence: Evidence) -> Iterator[tuple[str, Pictures, NDArray[np.int64]]]:
+    """Figure, pictures and their emotions: ``NAME`` of the generated ones and, where there are real ones,
+    ``NAME_real``. Errors: ``metric.no-images``."""
+    require_generated(evidence)
     yield name, evidence.generated_images, evidence.generated_labels
     if evidence.real:
         yield f"{name}_real", evidence.real_images, evidence.real_labels

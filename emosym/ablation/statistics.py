@@ -26,6 +26,8 @@ ENOUGH_SEEDS = 3
 OVER_SEEDS = "interval over seeds alone"
 ROUNDING = 1e-12
 """Standard errors below this share of the largest value are rounding: nothing varies."""
+BISECTIONS = 40
+SMALLEST_P = 1e-100
 
 Array = NDArray[np.float64]
 
@@ -46,11 +48,28 @@ class Series:
 
 
 class Spread(NamedTuple):
-    """Mean, its squared standard error and degrees of freedom; arrays of the leading shape of what it is of."""
+    """A mean, and what drawing other seeds and other images would do to it: arrays of one shape."""
 
     mean: Any
-    variance: Any
-    freedom: Any
+    of_seeds: Any
+    """Part of the squared standard error that is estimated from the differences between seeds."""
+    of_images: Any
+    """The part that is estimated from the differences between images."""
+    seeds: float
+    """Degrees of freedom of the first part; infinite where it is none."""
+    images: float
+
+    @property
+    def variance(self) -> Any:
+        """The squared standard error."""
+        return self.of_seeds + self.of_images
+
+    @property
+    def freedom(self) -> Any:
+        """Degrees of freedom of the whole: the harmonic mean of the parts', weighted by their shares of the variance."""
+        total = self.variance
+        share = np.where(total > 0, self.of_seeds / np.where(total > 0, total, 1), 0)
+        return 1 / (share / self.seeds + (1 - share) / self.images)
 
 
 class Table(NamedTuple):
@@ -64,8 +83,7 @@ class Table(NamedTuple):
 def crossed_spread(values: Array) -> Spread:
     """That of the mean of tables [...,S,I] whose seeds and images are both drawn; S and I at least 2.
 
-    The variance is that of two crossed random effects, (MS_seeds + max(MS_images − MS_rest, 0)) / (S·I). The first part
-    has S − 1 degrees of freedom, the second I − 1; together they have their harmonic mean, weighted by the parts' shares.
+    The variance is that of two crossed random effects: (MS_seeds + max(MS_images − MS_rest, 0)) / (S·I).
     """
     seeds, images = values.shape[-2:]
     mean = values.mean((-2, -1), keepdims=True)
@@ -74,25 +92,23 @@ def crossed_spread(values: Array) -> Spread:
     of_seeds = images * (by_seed**2).sum((-2, -1)) / (seeds - 1)
     of_images = seeds * (by_image**2).sum((-2, -1)) / (images - 1)
     of_rest = (rest**2).sum((-2, -1)) / ((seeds - 1) * (images - 1))
-    total = of_seeds + np.maximum(of_images - of_rest, 0)
-    share = np.where(total > 0, of_seeds / np.where(total > 0, total, 1), 1)
-    freedom = 1 / (share / (seeds - 1) + (1 - share) / (images - 1))
-    return Spread(mean[..., 0, 0], _varying(total / (seeds * images), values, (-2, -1)), freedom)
+    parts = (of_seeds, np.maximum(of_images - of_rest, 0))
+    first, second = (_varying(part / (seeds * images), values, (-2, -1)) for part in parts)
+    return Spread(mean[..., 0, 0], first, second, seeds - 1, images - 1)
 
 
 def image_spread(values: Array) -> Spread:
     """That of the mean of tables [...,S,I] of which the images alone are drawn; I at least 2."""
-    images = values.shape[-1]
-    averaged = values.mean(-2)
-    freedom = np.full(averaged.shape[:-1], float(images - 1))
-    return Spread(averaged.mean(-1), _varying(averaged.var(-1, ddof=1) / images, averaged, -1), freedom)
+    images, averaged = values.shape[-1], values.mean(-2)
+    variance = _varying(averaged.var(-1, ddof=1) / images, averaged, -1)
+    return Spread(averaged.mean(-1), np.zeros_like(variance), variance, images - 1, images - 1)
 
 
 def seed_spread(values: Array) -> Spread:
     """That of the mean of numbers [...,S], one a seed; S at least 2."""
     seeds = values.shape[-1]
-    freedom = np.full(values.shape[:-1], float(seeds - 1))
-    return Spread(values.mean(-1), _varying(values.var(-1, ddof=1) / seeds, values, -1), freedom)
+    variance = _varying(values.var(-1, ddof=1) / seeds, values, -1)
+    return Spread(values.mean(-1), variance, np.zeros_like(variance), seeds - 1, seeds - 1)
 
 
 def _varying(variance: Any, values: Array, axes: Any) -> Any:
@@ -122,35 +138,60 @@ def share_interval(spread: Spread, images: int, level: float = LEVEL) -> tuple[A
 
 
 def p_value(spread: Spread) -> Any:
-    """Two-sided p of the t test that the true mean is 0; 1 where nothing varies and the mean is 0, NaN where it is not."""
-    error = np.sqrt(spread.variance)
-    varies = error > 0
-    p = 2 * t.sf(np.abs(spread.mean) / np.where(varies, error, 1), spread.freedom)
-    return np.where(varies, p, np.where(spread.mean == 0, 1.0, np.nan))
+    """Two-sided p of the test that the true mean is 0; 1 where nothing varies and the mean is 0, NaN where it is not."""
+    p = _tail(spread, np.abs(spread.mean))
+    return np.where(spread.variance > 0, np.minimum(1, 2 * p), np.where(spread.mean == 0, 1.0, np.nan))
 
 
 def equivalence_p(spread: Spread, margin: float) -> float:
     """p of two one-sided tests (Schuirmann 1987) that the true mean is between −margin and +margin."""
-    mean, error = float(spread.mean), math.sqrt(float(spread.variance))
-    if error == 0:
-        return 0.0 if abs(mean) < margin else 1.0
-    return float(t.sf((margin - abs(mean)) / error, spread.freedom))
+    away = margin - abs(float(spread.mean))
+    if float(spread.variance) == 0:
+        return 0.0 if away > 0 else 1.0
+    p = float(_tail(spread, np.asarray(abs(away))))
+    return p if away > 0 else 1 - p
+
+
+def _half_square(spread: Spread, tail: Any) -> Any:
+    """Square of how far the mean has to be from a value for this one-sided p: each part with its own t quantile."""
+    of_seeds, of_images = t.isf(tail, spread.seeds), t.isf(tail, spread.images)
+    return of_seeds**2 * spread.of_seeds + of_images**2 * spread.of_images
+
+
+def _tail(spread: Spread, distance: Any) -> Any:
+    """One-sided p, at most a half, of a mean that is ``distance`` away: where :func:`_half_square` is its square.
+
+    Unlike one t distribution for the whole, this holds its level far out in the tail, where corrected tests are asked.
+    """
+    error = np.sqrt(spread.variance)
+    ratio = distance / np.where(error > 0, error, 1)
+    fewest, most = min(spread.seeds, spread.images), max(spread.seeds, spread.images)
+    low, high = (np.maximum(t.sf(ratio, freedom), SMALLEST_P) for freedom in (most, fewest))
+    for _ in range(BISECTIONS):
+        middle = np.sqrt(low * high)
+        too_small = _half_square(spread, middle) > distance**2
+        low, high = np.where(too_small, middle, low), np.where(too_small, high, middle)
+    return np.sqrt(low * high)
 
 
 def visible_difference(spread: Spread, level: float = LEVEL, power: float = POWER) -> float | None:
-    """The true mean at which the two-sided t test says that it is not 0 with this power; None where nothing varies.
+    """The true mean at which the two-sided test at this level says that it is not 0 with this power; None where nothing
+    varies.
 
     From the noncentral t distribution, with the standard error and degrees of freedom that were found.
     """
     error, freedom = math.sqrt(float(spread.variance)), float(spread.freedom)
     if error == 0:
         return None
-    critical = float(t.ppf((1 + level) / 2, freedom))
+    critical = math.sqrt(float(_half_square(spread, (1 - level) / 2))) / error
 
     def missing(shift: float) -> float:
-        return float(nct.sf(critical, freedom, shift) + nct.cdf(-critical, freedom, shift)) - power
+        return float(nct.sf(critical, freedom, shift)) - power
 
-    return error * float(brentq(missing, 0.0, 3 * critical + 5))
+    enough = critical + 1
+    while missing(enough) < 0:
+        enough *= 1.25
+    return error * float(brentq(missing, 0.0, enough))
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:

@@ -94,6 +94,8 @@ class Results:
     differences: tuple[Difference, ...]
     declared: Mapping[str, Figure]
     """What the metrics say of their figures, by name."""
+    main: tuple[str, ...] = ()
+    """Figures of the first table, in their order."""
     split: str = ""
     """Part of the data that was measured on."""
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -108,12 +110,7 @@ class Results:
         return Style(self.declared)
 
     @property
-    def headlines(self) -> list[str]:
-        """Figures of the first table, in the order of the metrics."""
-        return self.style.headlines(*(row.figures for row in self.rows))
-
-    @property
     def others(self) -> list[str]:
-        """All other figures."""
+        """Figures of some row that are not in the first table."""
         names = dict.fromkeys(name for row in self.rows for name in row.figures)
-        return [name for name in names if name not in self.headlines]
+        return [name for name in names if name not in self.main]

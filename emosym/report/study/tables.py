@@ -178,12 +178,8 @@ def trained(several: Sequence[RunFacts]) -> int | None:
 
 def overrides(results: Results) -> StudyTable:
     """What each row changes in the spec."""
-    commented = any(row.comment for row in results.rows)
-    rows = tuple(
-        (row.name, overrides_text(row.overrides), *([row.comment or NOTHING] if commented else []))
-        for row in results.rows
-    )
-    header = ("row", "override", *(["comment"] if commented else []))
+    rows = tuple((row.name, overrides_text(row.overrides), row.comment or NOTHING) for row in results.rows)
+    header = ("row", "override", "comment")
     caption = "What a row's spec says otherwise than that of the first row, as --set takes it."
     return StudyTable("overrides", "Rows", caption, header, rows)
 

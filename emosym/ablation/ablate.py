@@ -8,11 +8,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from emosym.ablation import cost, executors
+from emosym_registry import EmosymError, did_you_mean
+
+from emosym.ablation import cost, executors, results
 from emosym.ablation.folder import Planned, StudyFolder
 from emosym.ablation.study import Study
+from emosym.ablation.table import results_of
 from emosym.ablation.worker import Options
 from emosym.report.numbers import clock
+from emosym.report.study.results import Results
 from emosym.toolkit import megabytes
 
 Executor = Literal["local", "ray", "slurm"]
@@ -128,6 +132,72 @@ def estimate(study: Study, folder: StudyFolder, processes: int, elsewhere: Seque
             "memory and disk: unknown before the first run; emosym spec explain BASE --vram estimates a card"
         )
     return lines
+
+
+def compared(study: Study, folder: StudyFolder, cells: Sequence[Planned], command: str = "") -> Results:
+    """The table of what is done of a study. Errors: ``study.nothing-done``, and those of :func:`results_of`."""
+    rows = {row.name: row for row in study.rows}
+    done = [cell for cell in cells if folder.state(cell) == "done"]
+    if not done:
+        raise EmosymError("study.nothing-done", f"no cell of {folder.path} is done, so there is no table yet")
+    entries = [
+        results.Entry(name, cell.seed, folder.run(cell), rows[name].overrides, rows[name].comment)
+        for name in rows
+        for cell in done
+        if name in cell.rows
+    ]
+    there = {entry.row for entry in entries}
+    pairs = [
+        results.Pair(*pair.rows, pair.figures, pair.margins)
+        for pair in study.file.pairs
+        if there >= set(pair.rows)
+    ]
+    sharing = cost.saved(folder, cells)
+    notes = [f"not in it: {line}" for line in failures(folder, cells)]
+    if missing := sum(folder.state(cell) in ("open", "running") for cell in cells):
+        notes.append(f"{missing} of {len(cells)} cells are not done")
+    if sharing.alone:
+        notes.append(
+            f"Training took {clock(sharing.trained)}; the cells one by one would have taken {clock(sharing.alone)}: "
+            f"shared stages spared {sharing.share:.0%}"
+        )
+    return results_of(
+        results.Study(
+            study.title,
+            entries,
+            pairs if study.file.pairs else None,
+            study.file.figures or None,
+            {name: word == "higher" for name, word in study.file.better.items()},
+            {
+                "study": folder.path.name,
+                "cells": len(cells),
+                "done": len(done),
+                **vars(sharing),
+                "spared": sharing.share,
+            },
+            [command, *(f"emosym run {folder.spec(cell)} --out DIR" for cell in done)] if command else (),
+            notes,
+        )
+    )
+
+
+def undeclared(study: Study) -> list[str]:
+    """A sentence for each figure that a study names and no metric of it declares."""
+    offers = {
+        offer.qualified: offer
+        for cell in study.cells
+        for path, offer in cell.resolved.offers.items()
+        if path.startswith("metrics.")
+    }
+    known = dict.fromkeys(name for offer in offers.values() for name in offer.load().figures)
+    named = [*study.file.figures, *study.file.better]
+    for pair in study.file.pairs:
+        named += [*(pair.figures or ()), *pair.margins]
+    return [
+        f"no metric of the study declares a figure {name!r}; {did_you_mean(name, known) or ', '.join(known)}"
+        for name in dict.fromkeys(named)
+        if name not in known
+    ]
 
 
 def failures(folder: StudyFolder, cells: Sequence[Planned]) -> list[str]:

@@ -58,6 +58,8 @@ class Study:
     """None holds every other row against the first."""
     figures: Sequence[str] | None = None
     """Figures of the first table and of pairs that name none; None for the headline figures of the metrics."""
+    better: Mapping[str, bool] = field(default_factory=dict)
+    """By figure, whether higher is better, where the study does not leave that to the metric."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What else is to be written down, as plain values."""
     commands: Sequence[str] = ()

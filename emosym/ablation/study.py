@@ -47,7 +47,7 @@ class Budget(Section):
 
 
 class Pair(Section):
-    """Two rows that are compared: the first minus the second."""
+    """Two rows that are compared: the second minus the first."""
 
     rows: tuple[str, str]
     """Names of the rows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from emosym_registry import EmosymError, did_you_mean
 
@@ -29,6 +30,8 @@ def results_of(study: Study) -> Results:
     declared: dict[str, Figure] = {}
     for run in (run for several in runs.values() for run in several):
         declared |= {name: about for name, about in run.declared.items() if name not in declared}
+    for name, higher in study.better.items():
+        declared[name] = replace(declared.get(name, Figure(name)), higher_is_better=higher)
     there = [run.figures for several in runs.values() for run in several]
     main = tuple(study.figures if study.figures is not None else Style(declared).headlines(*there))
     known = dict.fromkeys(name for figures in there for name in figures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -84,7 +85,7 @@ def ablate(
     engine = _parameters(parameters, executor)
     study, _ = load(context, source, varied, sets, seeds)
     path = out if out is not None else STUDIES / (f"{study.file.name}-smoke" if smoke else study.file.name)
-    from emosym.ablation.ablate import ablate as run_study, estimate, failures
+    from emosym.ablation.ablate import ablate as run_study, compared, estimate, failures, undeclared
     from emosym.ablation.folder import StudyFolder
     from emosym.ablation.worker import Options
 
@@ -103,6 +104,8 @@ def ablate(
         trust_remote_code=trust_remote_code,
         no_plugin=tuple(context.obj.no_plugin),
     )
+    for sentence in undeclared(study):
+        print(f"warning: {sentence}", file=sys.stderr)
     cells = run_study(
         study,
         folder,
@@ -113,6 +116,12 @@ def ablate(
         parameters=engine,
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
+    from emosym.cli.compare import terminal
+    from emosym.report.study.write import write_study
+
+    table = compared(study, folder, cells, _again(source, varied, sets, seeds, path))
+    print(terminal(table))
+    print(f"report: {write_study(table, path)[0]}")
     failed = failures(folder, cells)
     open_ = sum(folder.state(cell) in ("open", "running") for cell in cells)
     if open_:
@@ -165,6 +174,15 @@ def listing(study: Study) -> list[str]:
         for row in study.rows
     ]
     return [columns(("row", "overrides", "comment"), rows), ""]
+
+
+def _again(
+    source: str, varied: list[str] | None, sets: list[str] | None, seeds: int | None, out: Path
+) -> str:
+    """The command that makes the study again."""
+    words = ["emosym", "ablate", source, *(f"--vary={text}" for text in varied or ())]
+    words += [f"--set={text}" for text in sets or ()] + ([f"--seeds={seeds}"] if seeds else [])
+    return shlex.join([*words, "--out", str(out)])
 
 
 def _parameters(texts: list[str] | None, executor: str) -> dict[str, Any]:

@@ -110,7 +110,8 @@ def differing(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, A
 def _refuse(runs: Sequence[_Run]) -> None:
     if len(runs) < 2:
         raise EmosymError("compare.one-run", "there is one run, and nothing to compare it with")
-    first, seen = runs[0], {}
+    first = runs[0]
+    seen: dict[str, _Run] = {}
     for run in runs:
         same = seen.setdefault(run.results.facts.id or str(run.path.resolve()), run)
         if same is not run:

@@ -83,7 +83,8 @@ class Table(NamedTuple):
 def crossed_spread(values: Array) -> Spread:
     """That of the mean of tables [...,S,I] whose seeds and images are both drawn; S and I at least 2.
 
-    The variance is that of two crossed random effects: (MS_seeds + max(MS_images − MS_rest, 0)) / (S·I).
+    The variance is that of two crossed random effects: (MS_seeds + max(MS_images − MS_rest, 0)) / (S·I). Where that is
+    nothing although values vary (seeds that are right equally often, by chance), it is that of the rest.
     """
     seeds, images = values.shape[-2:]
     mean = values.mean((-2, -1), keepdims=True)
@@ -92,8 +93,9 @@ def crossed_spread(values: Array) -> Spread:
     of_seeds = images * (by_seed**2).sum((-2, -1)) / (seeds - 1)
     of_images = seeds * (by_image**2).sum((-2, -1)) / (images - 1)
     of_rest = (rest**2).sum((-2, -1)) / ((seeds - 1) * (images - 1))
-    parts = (of_seeds, np.maximum(of_images - of_rest, 0))
-    first, second = (_varying(part / (seeds * images), values, (-2, -1)) for part in parts)
+    parts = (of_seeds, np.maximum(of_images - of_rest, 0), of_rest)
+    first, second, third = (_varying(part / (seeds * images), values, (-2, -1)) for part in parts)
+    first = np.where(first + second > 0, first, third)
     return Spread(mean[..., 0, 0], first, second, seeds - 1, images - 1)
 
 

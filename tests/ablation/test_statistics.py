@@ -279,6 +279,13 @@ def test_a_constant_difference_is_not_tested() -> None:
     assert found.notes == ("every value differs by the same amount, so nothing is tested",)
 
 
+def test_seeds_that_happen_to_be_right_equally_often_are_not_certain() -> None:
+    right = np.array([[1.0, 0, 1, 0], [0, 1, 0, 1], [1, 1, 0, 0]])
+    spread = crossed_spread(right - 0.25)
+    assert float(spread.variance) == pytest.approx((12 * right.var() - 4 * 3 * right.mean(0).var()) / 6 / 12)
+    assert float(spread.freedom) == 2
+
+
 def test_rows_that_are_the_same_do_not_differ_and_are_equivalent() -> None:
     one = series(np.random.default_rng(0).random((3, 10)))
     found = corrected([compare(("a", one), ("b", one), "f", margin=0.01)])[0]

@@ -55,9 +55,9 @@ def forest(results: Results) -> str | None:
     with drawing("forest"):
         from matplotlib.figure import Figure
 
-        heights = [0.8 + 0.3 * len(pairs) for _, pairs in panels]
+        heights = [0.8 + 0.34 * len(pairs) for _, pairs in panels]
         figure = Figure(figsize=(9.0, sum(heights)))
-        grid = figure.add_gridspec(len(panels), 1, height_ratios=heights, hspace=0)
+        grid = figure.add_gridspec(len(panels), 1, height_ratios=heights, hspace=0, top=1, bottom=0)
         for place, (name, pairs) in enumerate(panels):
             axes = figure.add_subplot(grid[place])
             _forest_panel(axes, results, name, pairs)
@@ -87,7 +87,7 @@ def _forest_panel(axes: Axes, results: Results, name: str, pairs: Sequence[Diffe
         axes.plot([scale * estimate.low, scale * estimate.high], [place, place], color=colour, linewidth=2)
         axes.plot([scale * estimate.value], [place], "o", color=colour, markersize=5)
         axes.annotate(
-            _short(verdict(about, one)),
+            verdict(about, one).replace(", ", ",\n"),
             (1.02, place),
             xycoords=axes.get_yaxis_transform(),
             fontsize=8,

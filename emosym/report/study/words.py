@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emosym.contracts import Figure
-from emosym.report.numbers import NOTHING, clock, ends, number, share, signed
+from emosym.report.numbers import NOTHING, clock, ends, minus, number, share, signed
 from emosym.report.study.results import Difference, Estimate
 
 ALPHA = 0.05
@@ -18,7 +18,7 @@ def estimate_text(about: Figure, estimate: Estimate | None) -> str:
     """``82.4 % (81.1–83.7) · 3 seeds × 3,000 images``."""
     if estimate is None:
         return NOTHING
-    value = share(estimate.value) if about.percent else number(estimate.value)
+    value = minus(share(estimate.value) if about.percent else number(estimate.value))
     if estimate.low is not None and estimate.high is not None:
         value += f" ({ends(estimate.low, estimate.high, percent=about.percent)})"
     return value + BETWEEN + over(estimate)
@@ -67,8 +67,7 @@ def effect_text(effect: float | None) -> str:
     """A standardised effect with two decimals and its sign."""
     if effect is None:
         return NOTHING
-    text = f"{effect:+.2f}".replace("-", "−")
-    return text if float(f"{effect:.2f}") else "0.00"
+    return minus(f"{effect:+.2f}") if round(effect, 2) else "0.00"
 
 
 def verdict(about: Figure, found: Difference) -> str:
@@ -84,7 +83,7 @@ def verdict(about: Figure, found: Difference) -> str:
         return f"{word}, by less than {within}" if equivalent else word
     if equivalent:
         return f"equivalent within {within}"
-    undecided = f", nor that they are equivalent within {within}" if found.margin is not None else ""
+    undecided = f", nor equivalence within {within}" if found.margin is not None else ""
     return f"no difference shown{undecided}"
 
 

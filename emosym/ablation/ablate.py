@@ -159,7 +159,7 @@ def compared(study: Study, folder: StudyFolder, cells: Sequence[Planned], comman
     if sharing.alone:
         notes.append(
             f"Training took {clock(sharing.trained)}; the cells one by one would have taken {clock(sharing.alone)}: "
-            f"shared stages spared {sharing.share:.0%}"
+            f"shared stages spared {100 * sharing.share:.0f} %"
         )
     return results_of(
         results.Study(

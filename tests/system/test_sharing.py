@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from emosym_registry import EmosymError, Registry
 
+from emosym.assembly import Builder
 from emosym.experiment.run import run_experiment
 from emosym.experiment.store import SharedStage
 from emosym.spec import Resolved, load_spec
@@ -114,3 +116,24 @@ def test_a_stage_that_somebody_trains_is_waited_for(tmp_path: Path) -> None:
         assert json.loads((stage.folder / ".lock").read_text())["pid"]
         assert not stage.finished
     assert not (stage.folder / ".lock").exists()
+
+
+def test_what_draws_from_the_global_generator_draws_the_same_whatever_stands_beside_it(
+    small: Resolved, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = small.offers["emotion_space"].load()
+    drawn: list[float] = []
+    made = target.__init__
+
+    def drawing(self: object, *args: object) -> None:
+        drawn.append(float(torch.rand(())))
+        made(self, *args)
+
+    monkeypatch.setattr(target, "__init__", drawing)
+    for before in (0, 5):
+        torch.manual_seed(before)
+        Builder.of(small, registry, device=torch.device("cpu"), precision="fp32").build("emotion_space")
+    again = torch.rand(())
+    torch.manual_seed(5)
+    assert drawn[0] == drawn[1]
+    assert again == torch.rand(())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from emosym.ablation.table import results_of
 from emosym.ablation.worker import Options
 from emosym.report.numbers import clock
 from emosym.report.study.results import Results
-from emosym.toolkit import megabytes
+from emosym.toolkit import megabytes, read_json
 
 Executor = Literal["local", "ray", "slurm"]
 Say = Callable[[str], None]
@@ -33,34 +33,38 @@ class Watch:
     study: Study
     say: Say
     processes: int
-    ended: dict[str, str] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
+    known: cost.Timings = field(default_factory=cost.Timings)
     said: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.specs = {cell.digest: cell.resolved.data() for cell in self.study.cells}
         self.cells = self.folder.cells()
-        self.ended = {cell.name: state for cell, state in self._ends()}
+        for _ in self._new():
+            pass
 
-    def _ends(self) -> list[tuple[Planned, str]]:
-        states = [(cell, self.folder.state(cell)) for cell in self.cells]
-        return [(cell, state) for cell, state in states if state in ("done", "failed")]
+    def _new(self) -> Iterator[tuple[Planned, str]]:
+        """The cells that have ended since somebody last asked."""
+        for cell in self.cells:
+            if cell.name not in self.ended and (state := self.folder.state(cell)) in ("done", "failed"):
+                self.ended.add(cell.name)
+                if state == "done":
+                    self.known.add(self.folder.run(cell), self.specs[cell.digest])
+                yield cell, state
 
     def __call__(self) -> None:
         """Look at the folder and say what is new."""
-        for cell, state in self._ends():
-            if cell.name not in self.ended:
-                self.ended[cell.name] = state
-                self.said = time.monotonic()
-                what = "done" if state == "done" else f"failed: {self.folder.failure(cell)['message']}"
-                self.say(f"{self.progress()}: {', '.join(cell.rows)}, seed {cell.seed}: {what}")
+        for cell, state in self._new():
+            self.said = time.monotonic()
+            what = "done" if state == "done" else f"failed: {self.folder.failure(cell)['message']}"
+            self.say(f"{self.progress()}: {', '.join(cell.rows)}, seed {cell.seed}: {what}")
         if time.monotonic() - self.said > EVERY:
             self.said = time.monotonic()
             self.say(self.progress())
 
     def progress(self) -> str:
         """How many cells have ended, and the time that is left."""
-        known = cost.timings(self.folder.run(cell) for cell in self.cells)
-        left = cost.left(self.folder, self.cells, self.specs, known, nearly=True)
+        left = cost.left(self.folder, self.cells, self.specs, self.known, nearly=True)
         time_left = f", about {clock(left.seconds / self.processes)} left" if left.seconds else ""
         return f"{len(self.ended)} of {len(self.cells)} cells{time_left}"
 
@@ -82,14 +86,15 @@ def ablate(
     executor's own. A cell that fails stops no other. Errors: ``study.worker-died``, ``study.no-executor``,
     ``run.cannot-write``.
     """
-    folder.write(study)
+    options = options or Options()
+    folder.write(study, smoke=options.smoke)
     cells = folder.cells()
     for cell in cells if retry else ():
         folder.forgive(cell)
     watch = Watch(folder, study, say, processes)
     budget = study.file.budget
     limits = replace(
-        options or Options(),
+        options,
         deadline=time.time() + 3600 * budget.hours if budget.hours else 0.0,
         bytes=int(budget.disk_gb * 1e9) if budget.disk_gb else 0,
     )
@@ -156,6 +161,10 @@ def compared(study: Study, folder: StudyFolder, cells: Sequence[Planned], comman
     notes = [f"not in it: {line}" for line in failures(folder, cells)]
     if missing := sum(folder.state(cell) in ("open", "running") for cell in cells):
         notes.append(f"{missing} of {len(cells)} cells are not done")
+    machines = {(one["device"].partition(":")[0], one["precision"]) for one in map(_summary, entries)}
+    if len(machines) > 1:
+        listed = ", ".join(f"{device} in {precision}" for device, precision in sorted(machines))
+        notes.append(f"the runs did not compute alike: {listed}")
     if sharing.alone:
         notes.append(
             f"Training took {clock(sharing.trained)}; the cells one by one would have taken {clock(sharing.alone)}: "
@@ -179,6 +188,11 @@ def compared(study: Study, folder: StudyFolder, cells: Sequence[Planned], comman
             notes,
         )
     )
+
+
+def _summary(entry: results.Entry) -> dict[str, Any]:
+    summary: dict[str, Any] = read_json(entry.run / "summary.json")
+    return summary
 
 
 def undeclared(study: Study) -> list[str]:

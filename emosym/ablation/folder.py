@@ -59,9 +59,17 @@ class StudyFolder:
                 hint="make one with: emosym ablate STUDY.yaml",
             ) from error
 
-    def write(self, study: Study) -> None:
-        """Write the plan and the spec of every cell; cells that are there stay."""
+    def write(self, study: Study, *, smoke: bool = False) -> None:
+        """Write the plan and the spec of every cell; cells that are there stay.
+
+        Errors: ``study.smoke`` where what is there is not ``smoke`` as this is, ``run.cannot-write``.
+        """
         make_folder(self.path)
+        if (self.path / "plan.json").is_file() and (before := bool(self.plan.get("smoke"))) is not smoke:
+            what = "smoke runs, whose figures mean nothing" if before else "whole runs, no smoke runs"
+            raise EmosymError(
+                "study.smoke", f"{self.path} holds a study of {what}", hint="choose another --out"
+            )
         specs = make_folder(self.path / "specs")
         there = {one.name.rpartition("-")[2]: one.name for one in specs.iterdir()}
         cells = [Planned.of(cell, there.get(cell.digest, "")) for cell in study.cells]
@@ -70,7 +78,12 @@ class StudyFolder:
                 cell.resolved.save(make_folder(specs / planned.name), qualified=True)
         write_json(
             self.path / "plan.json",
-            {**plan(study), "cells": [vars(one) for one in cells], "store": str(self.store.absolute())},
+            {
+                **plan(study),
+                "smoke": smoke,
+                "cells": [vars(one) for one in cells],
+                "store": str(self.store.absolute()),
+            },
         )
 
     @property

@@ -18,6 +18,7 @@ from emosym.cli.common import (
     registry_for,
     say_notes,
 )
+from emosym.cli.failures import StoppedError
 from emosym.cli.run import StoreOption
 
 if TYPE_CHECKING:
@@ -106,20 +107,24 @@ def ablate(
     )
     for sentence in undeclared(study):
         print(f"warning: {sentence}", file=sys.stderr)
-    cells = run_study(
-        study,
-        folder,
-        executor=executor,
-        processes=processes,
-        options=options,
-        retry=retry,
-        parameters=engine,
-        say=lambda line: print(line, file=sys.stderr, flush=True),
-    )
+    again = _again(source, varied, sets, seeds, path)
+    try:
+        cells = run_study(
+            study,
+            folder,
+            executor=executor,
+            processes=processes,
+            options=options,
+            retry=retry,
+            parameters=engine,
+            say=lambda line: print(line, file=sys.stderr, flush=True),
+        )
+    except KeyboardInterrupt:
+        raise StoppedError(f"stopped; continue with:\n  {again}") from None
     from emosym.cli.compare import terminal
     from emosym.report.study.write import write_study
 
-    table = compared(study, folder, cells, _again(source, varied, sets, seeds, path))
+    table = compared(study, folder, cells, again)
     print(terminal(table))
     print(f"report: {write_study(table, path)[0]}")
     failed = failures(folder, cells)

@@ -104,6 +104,13 @@ def test_a_call_ends_where_its_budget_does(load: Load, tmp_path: Path) -> None:
     assert set(states(folder).values()) == {"open"}
 
 
+def test_smoke_runs_and_whole_ones_do_not_share_a_folder(load: Load, tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path / "out", tmp_path / "out" / "stages")
+    folder.write(load(READING + "rows: {whole: {}}\n"), smoke=True)
+    with pytest.raises(EmosymError, match="holds a study of smoke runs"):
+        folder.write(load(READING + "rows: {whole: {}}\n"))
+
+
 def test_a_folder_that_holds_no_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EmosymError, match="holds no study"):
         StudyFolder.open(tmp_path)

@@ -18,7 +18,7 @@ from emosym.cli.common import (
     registry_for,
     say_notes,
 )
-from emosym.cli.failures import StoppedError
+from emosym.cli.failures import TERMINATED, StoppedError
 from emosym.cli.run import StoreOption
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def ablate(
     from emosym.ablation.ablate import ablate as run_study, compared, estimate, failures, undeclared
     from emosym.ablation.folder import StudyFolder
     from emosym.ablation.worker import Options
+    from emosym.training.stopping import Terminated, listening_to_signals
 
     folder = StudyFolder(path, store if store is not None else path / "stages")
     if dry_run:
@@ -109,18 +110,20 @@ def ablate(
         print(f"warning: {sentence}", file=sys.stderr)
     again = _again(source, varied, sets, seeds, path)
     try:
-        cells = run_study(
-            study,
-            folder,
-            executor=executor,
-            processes=processes,
-            options=options,
-            retry=retry,
-            parameters=engine,
-            say=lambda line: print(line, file=sys.stderr, flush=True),
-        )
-    except KeyboardInterrupt:
-        raise StoppedError(f"stopped; continue with:\n  {again}") from None
+        with listening_to_signals():
+            cells = run_study(
+                study,
+                folder,
+                executor=executor,
+                processes=processes,
+                options=options,
+                retry=retry,
+                parameters=engine,
+                say=lambda line: print(line, file=sys.stderr, flush=True),
+            )
+    except KeyboardInterrupt as stopped:
+        status = TERMINATED if isinstance(stopped, Terminated) else 130
+        raise StoppedError(f"stopped; continue with:\n  {again}", status) from None
     from emosym.cli.compare import terminal
     from emosym.report.study.write import write_study
 

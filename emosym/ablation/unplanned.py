@@ -49,7 +49,7 @@ def study_of(paths: Sequence[Path], names: Sequence[str] = ()) -> tuple[Study, l
         for name, several in rows.items()
         for run in several
     ]
-    warnings = list(_warnings(runs))
+    notes = list(_notes(runs))
     again = shlex.join(
         ["emosym", "compare", *map(str, paths)] + (["--names", ",".join(names)] if names else [])
     )
@@ -58,7 +58,9 @@ def study_of(paths: Sequence[Path], names: Sequence[str] = ()) -> tuple[Study, l
         for run in runs
     ]
     title = f"Comparison of {len(rows)} systems" if len(rows) > 1 else f"{next(iter(rows))}, {len(runs)} runs"
-    return Study(title, entries, commands=[again, *commands], notes=warnings), warnings
+    smoke = [str(run.path) for run in runs if run.results.facts.smoke]
+    warnings = [f"smoke runs, whose figures mean nothing: {', '.join(smoke)}"] if smoke else []
+    return Study(title, entries, commands=[again, *commands], notes=notes), [*notes, *warnings]
 
 
 def _read(path: Path) -> _Run:
@@ -180,16 +182,12 @@ def _listed(row: Sequence[_Run]) -> str:
     return " ".join(run.path.resolve().name for run in row)
 
 
-def _warnings(runs: Sequence[_Run]) -> Iterator[str]:
+def _notes(runs: Sequence[_Run]) -> Iterator[str]:
     first = runs[0].results.facts
     other = [run.path for run in runs if run.results.facts.data != first.data]
     if other:
         listed = ", ".join(map(str, other))
         yield f"the data of {listed} are not those of {runs[0].path}: samples or labels differ, and so may the figures"
-    smoke = [run.path for run in runs if run.results.facts.smoke]
-    if smoke:
-        listed = "all of these" if len(smoke) == len(runs) else ", ".join(map(str, smoke))
-        yield f"smoke runs, whose figures mean nothing: {listed}"
     bare = [run.path for run in runs if not run.results.images]
     if bare:
         listed = ", ".join(map(str, bare))

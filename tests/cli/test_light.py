@@ -54,6 +54,7 @@ def seconds(*arguments: str) -> float:
         ("--help",),
         ("run", "--help"),
         ("data", "--help"),
+        ("compare", "--help"),
         ("plugins", "--help"),
         ("plugins", "list"),
         ("plugins", "list", "--json"),

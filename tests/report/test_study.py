@@ -14,6 +14,7 @@ from pylatexenc.latexwalker import LatexEnvironmentNode, LatexGroupNode, LatexMa
 from emosym.ablation.results import Entry, Pair, Study
 from emosym.ablation.table import results_of
 from emosym.report.study.latex import escaped
+from emosym.report.study.pictures import points_for
 from emosym.report.study.results import Difference, Estimate, Figure, Results, Row, RunFacts
 from emosym.report.study.words import difference_text, estimate_text, p_text, verdict
 from emosym.report.study.write import write_study
@@ -176,6 +177,12 @@ def test_the_page_has_pictures_curves_hashes_and_the_way_to_make_it_again(
 def test_metrics_that_nobody_knows_are_shown_like_ours(folder: Path) -> None:
     assert "Warmth &amp; &lt;b&gt;glow&lt;/b&gt;" in text(folder, "html")
     assert r"Warmth \& \ensuremath{<}b\ensuremath{>}glow" in text(folder, "tex")
+
+
+def test_the_curves_of_a_large_study_have_fewer_points() -> None:
+    assert points_for(1) == 150
+    assert points_for(12 * 30) == 32
+    assert points_for(10**6) == 12
 
 
 def test_the_same_study_gives_the_same_report(results: Results, folder: Path, tmp_path: Path) -> None:

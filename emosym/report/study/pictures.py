@@ -22,17 +22,25 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-POINTS = 150
-"""Most points of a curve on the page."""
+POINTS = (12, 150)
+"""Fewest and most points of a curve on the page."""
+CURVE_BYTES = 700_000
+"""What all curves of a page may take, about."""
+POINT_BYTES = 60
+"""What a point of a curve with its band takes."""
 SHOWN = ("loss", "accuracy", "reward")
 """Panels of :mod:`emosym.report.curves` that tell rows apart."""
-SHEET_BYTES = 2_000_000
+SHEET_BYTES = 1_500_000
 """What all contact sheets of a page may take."""
 SHEET_WIDTHS = (640, 480, 360, 240, 160)
 MOST_SEEDS = 3
 """Seeds whose contact sheets are shown at most."""
 NAME = 40
 """Most characters of a name in a drawing."""
+
+
+Panels = dict[str, dict[str, list[list[tuple[int, float]]]]]
+"""Curves of (step, value) by scalar and row, one a seed."""
 
 
 class Sheets(NamedTuple):
@@ -109,17 +117,23 @@ def _short(text: str) -> str:
 
 def band_curves(results: Results) -> Iterator[tuple[str, str]]:
     """For each stage an SVG: every row's mean over seeds, and a band from the lowest seed to the highest."""
-    read: dict[Path, list[dict[str, Any]]] = {
-        run.path: read_json_lines(run.path / METRICS) for row in results.rows for run in row.runs
-    }
-    for stage in STAGES:
-        panels: dict[str, dict[str, list[Sequence[tuple[int, float]]]]] = {}
-        for row in results.rows:
-            for run in row.runs:
-                for name, curve in _curves(read[run.path], stage).items():
+    stages: dict[str, Panels] = {stage: {} for stage in STAGES}
+    for row in results.rows:
+        for run in row.runs:
+            lines = read_json_lines(run.path / METRICS)
+            for stage, panels in stages.items():
+                for name, curve in _curves(lines, stage).items():
                     panels.setdefault(name, {}).setdefault(row.name, []).append(curve)
+    points = points_for(sum(len(rows) for panels in stages.values() for rows in panels.values()))
+    for stage, panels in stages.items():
         if panels:
-            yield stage, _bands(stage, panels, results.rows)
+            yield stage, _bands(stage, panels, results.rows, points)
+
+
+def points_for(curves: int) -> int:
+    """How many points each of so many curves may have."""
+    fewest, most = POINTS
+    return max(fewest, min(most, CURVE_BYTES // (POINT_BYTES * max(1, curves))))
 
 
 def _curves(lines: Sequence[Mapping[str, Any]], stage: str) -> dict[str, list[tuple[int, float]]]:
@@ -133,9 +147,7 @@ def _curves(lines: Sequence[Mapping[str, Any]], stage: str) -> dict[str, list[tu
     return curves
 
 
-def _bands(
-    stage: str, panels: Mapping[str, Mapping[str, list[Sequence[tuple[int, float]]]]], rows: Sequence[Row]
-) -> str:
+def _bands(stage: str, panels: Panels, rows: Sequence[Row], points: int) -> str:
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
     with drawing(f"bands-{stage}"):
@@ -155,9 +167,7 @@ def _bands(
             axes = figure.add_subplot(lines, columns, place + 1)
             for number, row in enumerate(rows):
                 if row.name in panels[name]:
-                    _band(
-                        axes, panels[name][row.name], PALETTE[number % len(PALETTE)], number // len(PALETTE)
-                    )
+                    _band(axes, panels[name][row.name], number, points)
             axes.set_title(_short(name), loc="left")
             axes.grid(alpha=0.18, linewidth=0.6)
             axes.locator_params(axis="x", nbins=5, integer=True)
@@ -174,15 +184,17 @@ def _bands(
 STYLES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
 
 
-def _band(axes: Any, curves: Sequence[Sequence[tuple[int, float]]], colour: str, style: int) -> None:
+def _band(axes: Any, curves: Sequence[Sequence[tuple[int, float]]], number: int, points: int) -> None:
     """The mean of several seeds' curves at the steps that all of them have, smoothed as those of one run."""
-    steps = sorted(set.intersection(*({step for step, _ in curve} for curve in curves)))
+    by_step = [dict(curve) for curve in curves]
+    steps = sorted(set.intersection(*map(set, by_step)))
     if not steps:
         return
-    values = np.array([smoothed([dict(curve)[step] for step in steps]) for curve in curves])
-    kept = np.unique(np.linspace(0, len(steps) - 1, min(POINTS, len(steps))).round().astype(int))
+    values = np.array([smoothed([curve[step] for step in steps]) for curve in by_step])
+    kept = np.unique(np.linspace(0, len(steps) - 1, min(points, len(steps))).round().astype(int))
     at, values = np.asarray(steps)[kept], values[:, kept]
     marker = "o" if len(at) < 3 else None
+    colour, style = PALETTE[number % len(PALETTE)], STYLES[number // len(PALETTE) % len(STYLES)]
     axes.plot(
         at,
         values.mean(0),
@@ -190,7 +202,7 @@ def _band(axes: Any, curves: Sequence[Sequence[tuple[int, float]]], colour: str,
         linewidth=1.4,
         marker=marker,
         markersize=3,
-        linestyle=STYLES[style % 4],
+        linestyle=style,
     )
     if len(values) > 1:
         axes.fill_between(at, values.min(0), values.max(0), color=colour, alpha=0.18, linewidth=0)

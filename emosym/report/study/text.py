@@ -21,9 +21,11 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def markdown(results: Results, tables: Sequence[StudyTable], glossary: Sequence[tuple[str, str]]) -> str:
+def markdown(
+    results: Results, lead: str, tables: Sequence[StudyTable], glossary: Sequence[tuple[str, str]]
+) -> str:
     """The study as one Markdown page."""
-    parts = [f"# {_escaped(results.title)}", *(_escaped(note) for note in results.notes)]
+    parts = [f"# {_escaped(results.title)}", _escaped(lead), *(_escaped(note) for note in results.notes)]
     for table in tables:
         parts += [f"## {_escaped(table.title)}", _escaped(table.caption), _table(table)]
         parts += (

@@ -67,7 +67,7 @@ def write_study(results: Results, folder: Path) -> list[Path]:
     tables = list(study_tables(results))
     texts = {
         "html": html(results, tables),
-        "md": markdown(results, tables, GLOSSARY),
+        "md": markdown(results, lead(results), tables, GLOSSARY),
         "csv": comma_separated(results),
         "tex": latex(results.title, tables),
     }
@@ -107,5 +107,9 @@ def lead(results: Results) -> str:
     runs = [run for row in results.rows for run in row.runs]
     parts = [count(len(results.rows), "row"), count(len(runs), "run")]
     parts += [f"measured on the {results.split} split"] if results.split else []
-    parts += ["some are smoke runs, whose figures mean nothing"] if any(run.smoke for run in runs) else []
+    smoke = sum(run.smoke for run in runs)
+    if smoke:
+        parts.append(
+            f"{'all' if smoke == len(runs) else smoke} of them smoke runs, whose figures mean nothing"
+        )
     return BETWEEN.join(parts)

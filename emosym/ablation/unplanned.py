@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from emosym_registry import EmosymError
-from emosym_registry.errors import first_line
 
 from emosym.ablation.results import Entry, RunResults, Study, read_run
+from emosym.spec.nodes import Origin, leaves
+from emosym.spec.text import read_file
 
 WITHOUT_EFFECT = ("name", "seed", "compute", "trackers", "plugins")
 """Parts of a spec in which the runs of one row may differ: none of them changes the system that is meant."""
@@ -65,39 +66,9 @@ def study_of(paths: Sequence[Path], names: Sequence[str] = ()) -> tuple[Study, l
 
 def _read(path: Path) -> _Run:
     results = read_run(path)
-    spec = _spec(path / "spec.yaml")
+    spec = read_file(path / "spec.yaml", Origin("file", str(path / "spec.yaml"))).plain()
     values = {key: value for key, value in leaves(spec) if key.partition(".")[0] not in WITHOUT_EFFECT}
     return _Run(path, results, str(spec.get("name", path.name)), values)
-
-
-def _spec(path: Path) -> Mapping[str, Any]:
-    """A run's own spec, which is complete: no plugin is asked."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        value = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-        if not isinstance(value, dict):
-            raise ValueError("it holds no spec")
-    except (OSError, ValueError, YAMLError) as error:
-        raise EmosymError(
-            "run.damaged",
-            f"{path} cannot be read: {first_line(error)}",
-            hint="restore it, or leave the run out",
-        ) from error
-    return value
-
-
-def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Values of nested mappings and of lists of mappings, with dotted keys; another list is one value."""
-    if isinstance(value, Mapping) and value:
-        for key, item in value.items():
-            yield from leaves(item, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
-        for place, item in enumerate(value):
-            yield from leaves(item, f"{path}.{place}")
-    else:
-        yield path, value
 
 
 def differing(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def ray(folder: StudyFolder, processes: int, options: Options, look: Look, addre
     try:
         waiting = [
             task.options(**gpus).remote(
-                command(folder.path, replace(options, number=0 if gpus else i)), dict(_paths())
+                command(folder.path, replace(options, number=0 if gpus else i)), _place()
             )
             for i in range(processes)
         ]
@@ -139,7 +139,7 @@ def slurm(folder: StudyFolder, processes: int, options: Options, look: Look, **p
     executor = engine.AutoExecutor(folder=str(folder.path / "logs"), cluster=parameters.pop("cluster", None))
     executor.update_parameters(**{"name": folder.path.name, "timeout_min": 24 * 60, **parameters})
     jobs = [
-        executor.submit(_run, command(folder.path, replace(options, number=i)), dict(_paths()))
+        executor.submit(_run, command(folder.path, replace(options, number=i)), _place())
         for i in range(processes)
     ]
     try:
@@ -164,18 +164,17 @@ def _engine(name: str, hint: str) -> Any:
         raise EmosymError("study.no-executor", what, hint=hint) from error
 
 
-def _paths() -> Mapping[str, str]:
-    """What a worker elsewhere has to be told of this process's environment: where its Python looks for packages."""
-    names = ("PYTHONPATH", "EMOSYM_CACHE", "EMOSYM_DISABLE_PLUGINS")
-    return {name: os.environ[name] for name in names if name in os.environ}
+def _place() -> tuple[str, dict[str, str]]:
+    """What a worker elsewhere has to be told of this process: its working directory, and where its Python looks."""
+    names = ("PYTHONPATH", "EMOSYM_CACHE", "EMOSYM_DISABLE_PLUGINS", "OMP_NUM_THREADS")
+    return os.getcwd(), {name: os.environ[name] for name in names if name in os.environ}
 
 
-def _run(words: list[str], variables: Mapping[str, str]) -> int:
-    """Run a worker to its end where this is called; sent away by value, so it uses nothing of this module."""
-    import os
-    import subprocess
-
-    return subprocess.run(words, env={**os.environ, **variables}, check=False).returncode  # noqa: S603
+def _run(words: list[str], place: tuple[str, Mapping[str, str]]) -> int:
+    """Run a worker to its end where this is called."""
+    folder, variables = place
+    done = subprocess.run(words, cwd=folder, env={**os.environ, **variables}, check=False)  # noqa: S603 - our own words
+    return done.returncode
 
 
 def _require_success(folder: StudyFolder, codes: list[int]) -> None:

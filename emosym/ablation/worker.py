@@ -124,7 +124,7 @@ def stop_with(parent: int) -> None:
 
 def command(folder: Path, options: Options) -> list[str]:
     """The command line of a worker."""
-    return [sys.executable, "-m", "emosym.ablation.worker", str(folder), json.dumps(vars(options))]
+    return [sys.executable, "-m", "emosym.ablation.worker", str(folder.absolute()), json.dumps(vars(options))]
 
 
 def main(folder: str, options: str) -> int:

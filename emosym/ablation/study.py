@@ -286,34 +286,25 @@ def _words(node: Node) -> str:
 
 def _left_out(text: str, node: Node, base: Resolved) -> list[str]:
     """The keys that an entry of ``without`` stands for."""
-    value: Any = base.data()
-    whole = text if text not in STAGES else f"stages.{text}"
-    for part in whole.split("."):
+    data = base.data()
+    key = f"stages.{text}" if text in STAGES else text
+    there = _at(data, key)
+    if there in (None, []):
+        known = [name for name in (*_CAN_GO, *STAGES) if data.get(name) or data["stages"].get(name)]
+        hint = did_you_mean(text, known) or f"what there is: {', '.join(known)}"
+        message = f"the base has no {text!r} to leave out"
+        fail(node.origin, "study.nothing-to-leave-out", message, hint, "without")
+    return [f"{key}.{bare(one['name'])}" for one in there] if isinstance(there, list) else [key]
+
+
+def _at(value: Any, key: str) -> Any:
+    """What is at a dotted key, where an element of a list goes by its name; None where nothing is."""
+    for part in key.split("."):
         if isinstance(value, list):
-            found = [one for one in value if isinstance(one, dict) and bare(str(one.get("name"))) == part]
-            value = (
-                found[0]
-                if found
-                else value[int(part)]
-                if part.isdecimal() and int(part) < len(value)
-                else None
-            )
+            value = next((one for one in value if isinstance(one, dict) and bare(one["name"]) == part), None)
         else:
             value = value.get(part) if isinstance(value, dict) else None
-    if value in (None, []):
-        known = [key for key, one in base.data().items() if one not in (None, []) and key in _CAN_GO]
-        known += [stage for stage in STAGES if getattr(base.spec.stages, stage) is not None]
-        hint = did_you_mean(text, known) or f"what there is: {', '.join(known)}"
-        fail(
-            node.origin,
-            "study.nothing-to-leave-out",
-            f"the base has no {text!r} to leave out",
-            hint,
-            "without",
-        )
-    if isinstance(value, list):
-        return [f"{whole}.{bare(str(one['name']))}" for one in value]
-    return [whole]
+    return value
 
 
 _CAN_GO = (

@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from emosym.ablation.folder import StudyFolder
 from emosym.toolkit import read_json
+
+from .conftest import SMALL
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -29,17 +31,27 @@ EMOSYM = str(Path(sys.executable).with_name("emosym"))
 SEED = int(os.environ.get("EMOSYM_FAULT_SEED", "0"))
 
 
-@pytest.fixture
-def study(write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The study's file; every worker computes with one thread, so that bits can be compared."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    return write(ROWS)
+    path = tmp_path_factory.mktemp("study") / "small.yaml"
+    path.write_text(SMALL + ROWS, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield path
 
 
-@pytest.fixture
-def expected(study: Path, tmp_path: Path) -> list[str]:
-    """The table of the study run by one process that nobody disturbs."""
-    return run(study, tmp_path / "quiet")
+@pytest.fixture(scope="module")
+def quiet(study: Path) -> Path:
+    """The folder of the study run by one process that nobody disturbs."""
+    run(study, study.parent / "quiet")
+    return study.parent / "quiet"
+
+
+@pytest.fixture(scope="module")
+def expected(quiet: Path) -> list[str]:
+    """Its table."""
+    return table(quiet)
 
 
 def run(study: Path, out: Path, *words: str, prefix: tuple[str, ...] = (EMOSYM, "ablate")) -> list[str]:
@@ -68,7 +80,7 @@ def trained(out: Path) -> dict[str, int]:
 
 
 def test_killed_at_ten_instants_it_gives_the_same_table_and_trains_nothing_twice(
-    study: Path, expected: list[str], tmp_path: Path
+    study: Path, quiet: Path, expected: list[str], tmp_path: Path
 ) -> None:
     dice = random.Random(SEED)
     out = tmp_path / "killed"
@@ -90,10 +102,12 @@ def test_killed_at_ten_instants_it_gives_the_same_table_and_trains_nothing_twice
         there = now
     assert run(study, out) == expected
     assert {name: trained(out)[name] for name in there} == there
-    assert sorted(trained(out)) == sorted(trained(tmp_path / "quiet"))
+    assert sorted(trained(out)) == sorted(trained(quiet))
 
 
-def test_two_calls_on_one_folder_share_the_work(study: Path, expected: list[str], tmp_path: Path) -> None:
+def test_two_calls_on_one_folder_share_the_work(
+    study: Path, quiet: Path, expected: list[str], tmp_path: Path
+) -> None:
     out = tmp_path / "shared"
     calls = [
         subprocess.Popen(
@@ -109,7 +123,7 @@ def test_two_calls_on_one_folder_share_the_work(study: Path, expected: list[str]
     folder = StudyFolder.open(out)
     runs = [folder.run(cell) for cell in folder.cells()]
     assert not [run for run in runs if "resumed" in read_json(run / "provenance.json")]
-    assert len(trained(out)) == len(trained(tmp_path / "quiet"))
+    assert len(trained(out)) == len(trained(quiet))
 
 
 def test_slurm_jobs_of_submitit_give_the_same_table(study: Path, expected: list[str], tmp_path: Path) -> None:

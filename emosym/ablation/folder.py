@@ -50,12 +50,14 @@ class StudyFolder:
     @classmethod
     def open(cls, path: Path) -> StudyFolder:
         """A folder that :meth:`write` has written. Errors: ``study.not-a-study``."""
+        plan = path / "plan.json"
         try:
-            return cls(path, Path(read_json(path / "plan.json")["store"]))
+            return cls(path, Path(read_json(plan)["store"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
+            why = f"plan.json cannot be read: {first_line(error)}" if plan.exists() else "no plan.json in it"
             raise EmosymError(
                 "study.not-a-study",
-                f"{path} holds no study: {first_line(error)}",
+                f"{path} holds no study: {why}",
                 hint="make one with: emosym ablate STUDY.yaml",
             ) from error
 

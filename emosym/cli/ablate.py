@@ -88,6 +88,7 @@ def ablate(
     path = out if out is not None else STUDIES / (f"{study.file.name}-smoke" if smoke else study.file.name)
     from emosym.ablation.ablate import ablate as run_study, compared, estimate, failures, undeclared
     from emosym.ablation.folder import StudyFolder
+    from emosym.ablation.study import Budget
     from emosym.ablation.worker import Options
     from emosym.training.stopping import Terminated, listening_to_signals
 
@@ -133,7 +134,8 @@ def ablate(
     failed = failures(folder, cells)
     open_ = sum(folder.state(cell) in ("open", "running") for cell in cells)
     if open_:
-        print(f"{open_} cells are not done; the same command goes on", file=sys.stderr)
+        spent = "the budget of this call is spent; " if study.file.budget != Budget() else ""
+        print(f"{open_} cells are not done: {spent}the same command goes on", file=sys.stderr)
     if failed:
         print(
             "\n".join(["failed (try again with --retry):", *(f"  {line}" for line in failed)]),

@@ -55,6 +55,8 @@ class Evidence:
     """Held-out samples, opened, at most ``evaluation.per_class`` of each emotion."""
     generated: Sequence[Generated] = ()
     """Pictures that the system made, ``evaluation.per_class`` of each emotion, with prompts and seeds."""
+    training: Sequence[Sample] = ()
+    """What the system was trained on, opened by whoever looks at it; empty where nobody knows it."""
     judge: Judge[Any] | None = None
     """The evaluation judge (``judges.evaluate``); None where the spec has none."""
     seed: int = 0

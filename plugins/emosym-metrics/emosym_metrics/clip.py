@@ -133,6 +133,10 @@ class ImageTower:
         self._visual = loaded.visual.to(context.device or "cpu")
         self._batch_size = batch_size
 
+    def raw(self, images: Sequence[Image.Image]) -> Tensor:
+        """Features [B,F] of one picture or more, of the length that the model gives them."""
+        return seen(self._visual, self._transform, images, self._batch_size)
+
     def features(self, images: Sequence[Image.Image]) -> Tensor:
         """Unit-norm features [B,F] of one picture or more."""
-        return F.normalize(seen(self._visual, self._transform, images, self._batch_size), dim=-1)
+        return F.normalize(self.raw(images), dim=-1)

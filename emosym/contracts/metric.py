@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, overload
 
 from PIL import Image
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from emosym.contracts.judge import Judge
 
+T = TypeVar("T")
 Group = Literal["understanding", "generation"]
 
 
@@ -35,6 +36,27 @@ class Figure:
     """Whether it stands at the top of the report and in the table of stages."""
     beside: str = ""
     """The figure that it is compared with, such as ``emo_a_real``, the same of real pictures."""
+
+
+class Opened(Sequence[Image.Image]):
+    """The pictures of some items, each opened when it is looked at: thousands of files need no more memory than those
+    that are looked at together."""
+
+    def __init__(self, items: Sequence[Any], look: Callable[[Any], Image.Image]) -> None:
+        self._items = items
+        self._look = look
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, place: int) -> Image.Image: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Image.Image]: ...
+    def __getitem__(self, place: int | slice) -> Image.Image | list[Image.Image]:
+        if isinstance(place, slice):
+            return [self._look(item) for item in self._items[place]]
+        return self._look(self._items[place])
 
 
 @dataclass(frozen=True)
@@ -61,6 +83,24 @@ class Evidence:
     """The evaluation judge (``judges.evaluate``); None where the spec has none."""
     seed: int = 0
     """The run's seed, for what a metric draws (a bootstrap)."""
+    _kept: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, key: Hashable, work: Callable[[], T]) -> T:
+        """What ``work`` gives, which is done at the first call with this ``key`` alone: for what ``compute`` and
+        ``per_image`` have in common, or several metrics. A key of a metric's own begins with the metric itself; the
+        result is shared and stays as it is."""
+        if key not in self._kept:
+            self._kept[key] = work()
+        return cast(T, self._kept[key])
+
+    def judged(self, which: Literal["real", "generated"], batch_size: int = 64) -> NDArray[np.float64] | None:
+        """[M,C], what the judge reads in the ``real`` or the ``generated`` pictures, looked at once and ``batch_size`` at a
+        time; None without a judge."""
+        judge = self.judge
+        if judge is None:
+            return None
+        images = self.real_images if which == "real" else self.generated_images
+        return self.once(("judged", which), lambda: _judged(judge, images, batch_size))
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -79,9 +119,14 @@ class Evidence:
         return rows
 
     @property
-    def real_images(self) -> list[Image.Image]:
+    def real_images(self) -> Sequence[Image.Image]:
         """The pictures of ``real`` that generation would learn to paint, in RGB."""
-        return [sample.open_target() for sample in self.real]
+        return Opened(self.real, Sample.open_target)
+
+    @property
+    def training_images(self) -> Sequence[Image.Image]:
+        """The pictures of ``training`` that generation learned to paint, in RGB."""
+        return Opened(self.training, Sample.open_target)
 
     @property
     def real_labels(self) -> NDArray[np.int64]:
@@ -89,14 +134,22 @@ class Evidence:
         return _labels([sample.label for sample in self.real])
 
     @property
-    def generated_images(self) -> list[Image.Image]:
+    def generated_images(self) -> Sequence[Image.Image]:
         """The pictures of ``generated``."""
-        return [one.image for one in self.generated]
+        return Opened(self.generated, lambda one: one.image)
 
     @property
     def generated_labels(self) -> NDArray[np.int64]:
         """The emotions that ``generated`` were made for."""
         return _labels([one.label for one in self.generated])
+
+
+def _judged(judge: Judge[Any], images: Sequence[Image.Image], batch_size: int) -> NDArray[np.float64]:
+    import numpy as np
+
+    parts = [judge.probabilities(images[i : i + batch_size]) for i in range(0, len(images), batch_size)]
+    tables = [part.double().cpu().numpy() for part in parts]
+    return np.concatenate(tables) if tables else np.zeros((0, len(judge.context.labels)))
 
 
 def _labels(values: Sequence[int | None]) -> NDArray[np.int64]:
@@ -122,3 +175,13 @@ class Metric(Component[ConfigT]):
     @abstractmethod
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
         """Named figures, each a finite number; the names are the same for every evidence, and no other metric's."""
+
+    def per_image(self, evidence: Evidence) -> Mapping[str, NDArray[np.float64]]:
+        """For each of the figures that is a mean over images, what every image contributes: [N] in the order of
+        ``evidence.samples``, or of ``evidence.generated`` for the group ``generation``, whose mean is the figure of
+        :meth:`compute` to 1e-9. Empty where no figure is one.
+
+        These numbers are kept with the predictions, and studies pair them image by image. Work that both methods need is
+        done once by :meth:`Evidence.once`.
+        """
+        return {}

@@ -74,7 +74,7 @@ def as_markdown(docstring: str) -> str:
 
 
 def described(target: type, title: str) -> Iterator[str]:
-    """One class: its docstring, then its fields and its public methods as its source has them, in that
+    """One class: its docstring, then its public fields and its public methods as its source has them, in that
     order."""
     tree = ast.parse(dedent(inspect.getsource(target))).body[0]
     assert isinstance(tree, ast.ClassDef)
@@ -91,6 +91,8 @@ def described(target: type, title: str) -> Iterator[str]:
 
 def _member(body: list[ast.stmt], number: int, one: ast.stmt) -> Iterator[str]:
     if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
+        if one.target.id.startswith("_"):
+            return
         following = body[number + 1] if number + 1 < len(body) else None
         value = "" if one.value is None else f" = {ast.unparse(one.value)}"
         yield _entry(f"{one.target.id}: {ast.unparse(one.annotation)}{value}", "", _text(following))

@@ -6,16 +6,19 @@ import dataclasses
 import math
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from emosym_registry import EmosymError, RegisteredComponent
+from numpy.typing import NDArray
 from PIL import Image
 
 from emosym.assembly import ExperimentParts, attributed
 from emosym.contracts import Evidence, Metric, Sample
+from emosym.evaluation.predictions import Predictions, write_predictions
 from emosym.report.numbers import RESERVED
 from emosym.report.sheet import by_label, contact_sheet
 from emosym.system import System
@@ -26,34 +29,69 @@ GENERATION_SEED = 90_000
 """Seeds of evaluation images start here plus the run's seed, apart from those of training."""
 
 
+TOLERANCE = 1e-9
+"""How far the mean over images may be from the figure, relative and absolute: the rounding of another order of adding."""
+
+
+@dataclass(frozen=True)
+class Understanding:
+    """What a system understands of a split, in figures, and image by image."""
+
+    figures: Mapping[str, Any]
+    """Figures of the metrics of readings, the ``confusion`` matrix [C,C] (rows: truth), its ``names``, and how many
+    ``images`` were read."""
+    predictions: Predictions
+
+
 def understanding(
-    system: System, samples: Sequence[Sample], metrics: Metrics, judge: Any = None, *, batch_size: int = 64
-) -> dict[str, Any]:
-    """Figures of the metrics of readings, and the confusion matrix [C,C] (rows: truth)."""
+    system: System,
+    samples: Sequence[Sample],
+    metrics: Metrics,
+    judge: Any = None,
+    *,
+    split: str,
+    batch_size: int = 64,
+) -> Understanding:
+    """Read the labelled ones among the samples of a split, and measure the readings."""
     labelled = [sample for sample in samples if sample.label is not None]
     _, probabilities = system.read(labelled, batch_size)
     table = probabilities.cpu().double().numpy()
     evidence = Evidence(system.labels.names, labelled, table, judge=judge, seed=system.resolved.spec.seed)
-    figures: dict[str, Any] = compute(metrics, evidence, "understanding")
+    figures = compute(metrics, evidence, "understanding")
+    each = contributions(metrics, evidence, "understanding", figures)
     confusion = np.zeros((len(system.labels), len(system.labels)), dtype=int)
     np.add.at(confusion, (evidence.labels, table.argmax(1)), 1)
-    return {
-        **figures,
+    facts = {
         "confusion": confusion.tolist(),
         "names": list(system.labels.names),
         "images": len(labelled),
     }
+    ids = tuple(sample.id for sample in labelled)
+    predictions = Predictions(system.labels.names, split, ids, evidence.labels, table, each)
+    return Understanding(figures | facts, predictions)
 
 
-def compute(metrics: Metrics, evidence: Evidence, group: str) -> dict[str, float]:
-    """Every figure of one group; one figure from two metrics is an error: ``evaluation.figure-twice``."""
+def compute(
+    metrics: Iterable[tuple[RegisteredComponent, Metric]],
+    evidence: Evidence,
+    group: str,
+    failed: Callable[[str, EmosymError], None] | None = None,
+) -> dict[str, float]:
+    """Every figure of one group; one figure from two metrics is an error: ``evaluation.figure-twice``. Where there is
+    ``failed``, it is told by name of a metric that cannot be measured of this evidence, and the others go on."""
     figures: dict[str, float] = {}
     owners = dict.fromkeys(RESERVED, "the evaluation itself")
     for offer, metric in metrics:
         if metric.group != group:
             continue
-        with attributed(offer, "compute"):
-            own = {name: _number(name, value) for name, value in metric.compute(evidence).items()}
+        try:
+            with attributed(offer, "compute"):
+                own = {name: _number(name, value) for name, value in metric.compute(evidence).items()}
+        except EmosymError as error:
+            if failed is None or error.ours:
+                raise
+            failed(offer.spec.name, error)
+            continue
         for name, value in own.items():
             if not math.isfinite(value):
                 print(
@@ -69,6 +107,48 @@ def compute(metrics: Metrics, evidence: Evidence, group: str) -> dict[str, float
             owners[name] = offer.qualified
         figures |= own
     return figures
+
+
+def contributions(
+    metrics: Metrics, evidence: Evidence, group: str, figures: Mapping[str, float]
+) -> dict[str, NDArray[np.float64]]:
+    """What every image contributes to those of the ``figures`` of a group that are means over images: [N] each.
+
+    Errors: ``evaluation.not-per-image`` where a metric gives another number of values, or values whose mean is not the
+    figure.
+    """
+    count = len(evidence.samples if group == "understanding" else evidence.generated)
+    found: dict[str, NDArray[np.float64]] = {}
+    for offer, metric in metrics:
+        if metric.group != group:
+            continue
+        with attributed(offer, "per_image"):
+            own = {
+                name: np.asarray(values, dtype=np.float64)
+                for name, values in metric.per_image(evidence).items()
+            }
+        for name, values in own.items():
+            problem = _not_per_image(values, count, figures.get(name))
+            if problem:
+                raise EmosymError(
+                    "evaluation.not-per-image",
+                    f"metric {offer.qualified} ({offer.plugin.package}): per_image of {name!r}: {problem}",
+                    hint=f"leave it out of metrics; its author sees more with: emosym plugins check {offer.qualified}",
+                )
+        found |= own
+    return found
+
+
+def _not_per_image(values: NDArray[np.float64], count: int, figure: float | None) -> str:
+    """What is wrong with the contributions of ``count`` images to a figure; empty where nothing is."""
+    if figure is None:
+        return "compute has no such figure"
+    if values.shape != (count,):
+        return f"shape {list(values.shape)}, not one value for each of the {count} images"
+    mean = float(values.mean())
+    if not np.isclose(mean, figure, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
+        return f"the mean is {mean:.10g}, and the figure is {figure:.10g}"
+    return ""
 
 
 def _number(name: str, value: Any) -> float:
@@ -88,9 +168,17 @@ def per_class(samples: Sequence[Sample], classes: int, count: int, seed: int) ->
 
 
 def generation(
-    system: System, samples: Sequence[Sample], metrics: Metrics, judge: Any, out: Path
-) -> dict[str, float]:
-    """Generate ``per_class`` images of each emotion, save them under ``out`` and measure them beside real ones."""
+    system: System,
+    samples: Sequence[Sample],
+    metrics: Metrics,
+    judge: Any,
+    out: Path,
+    *,
+    split: str,
+    training: Sequence[Sample] = (),
+) -> tuple[dict[str, float], Predictions]:
+    """Generate ``per_class`` images of each emotion, save them under ``out`` and measure them beside the real ones of a
+    split, and beside the ``training`` ones: figures, and what was seen in each picture."""
     settings = system.resolved.spec.evaluation
     seed, names = system.resolved.spec.seed, system.labels.names
     labels = [label for label in range(len(names)) for _ in range(settings.per_class)]
@@ -106,10 +194,21 @@ def generation(
         dataclasses.replace(sample, images=tuple(sample.open()))
         for sample in per_class(samples, len(names), settings.per_class, seed)
     ]
-    evidence = Evidence(names, real=real, generated=made, judge=judge, seed=seed)
-    save_images(evidence.generated_images, labels, names, out / "images")
+    evidence = Evidence(names, real=real, generated=made, training=training, judge=judge, seed=seed)
+    files = save_images(evidence.generated_images, labels, names, out / "images")
     write_sheets(evidence, out / "sheets")
-    return compute(metrics, evidence, "generation")
+    figures = compute(metrics, evidence, "generation")
+    predictions = Predictions(
+        names,
+        split,
+        tuple(files),
+        evidence.generated_labels,
+        evidence.judged("generated"),
+        contributions(metrics, evidence, "generation", figures),
+        np.array([one.seed for one in made], dtype=np.int64),
+        tuple(one.prompt for one in made),
+    )
+    return figures, predictions
 
 
 def write_sheets(evidence: Evidence, folder: Path) -> None:
@@ -125,13 +224,17 @@ def write_sheets(evidence: Evidence, folder: Path) -> None:
 
 def save_images(
     images: Sequence[Image.Image], labels: Sequence[int], names: Sequence[str], folder: Path
-) -> None:
-    """``<emotion>-<number>.png`` for each image, the emotion as :func:`emosym.toolkit.file_name` writes it."""
+) -> list[str]:
+    """``<emotion>-<number>.png`` for each image, the emotion as :func:`emosym.toolkit.file_name` writes it; the names of
+    the files."""
     make_folder(folder)
     counts: dict[int, int] = {}
+    files: list[str] = []
     for image, label in zip(images, labels, strict=True):
         number = counts[label] = counts.get(label, -1) + 1
-        image.save(folder / f"{file_name(names[label])}-{number:03d}.png")
+        files.append(f"{file_name(names[label])}-{number:03d}.png")
+        image.save(folder / files[-1])
+    return files
 
 
 def evaluate_system(
@@ -142,12 +245,14 @@ def evaluate_system(
     split: str | None = None,
     generate: bool | None = None,
     samples: Sequence[Sample] | None = None,
-    understood: Mapping[str, Any] | None = None,
+    understood: Understanding | None = None,
 ) -> dict[str, Any]:
     """Understanding on a split and, where the system can, generation; written to ``out/evaluation/final.json``, for
     another split than that of the run's own evaluation to ``final-SPLIT.json``, with pictures in ``out/evaluation/SPLIT``.
+    What was read in each image is beside it, in ``final-readings.parquet`` and ``final-generated.parquet``
+    (``final-SPLIT-…``); see :mod:`emosym.evaluation.predictions`.
 
-    ``understood`` are figures of :func:`understanding` that were just measured on these samples with these weights.
+    ``understood`` is what was just measured on these samples with these weights.
     """
     settings = system.resolved.spec.evaluation
     split = split or settings.split
@@ -155,22 +260,35 @@ def evaluate_system(
     samples = parts.dataset.split(split) if samples is None else samples
     started, judge = time.perf_counter(), parts.judges.get("evaluate")
     if understood is None:
-        understood = understanding(system, samples, parts.metrics, judge, batch_size=settings.batch_size)
-    result: dict[str, Any] = {"split": split, "understanding": dict(understood)}
+        understood = understanding(
+            system, samples, parts.metrics, judge, split=split, batch_size=settings.batch_size
+        )
+    name = "final" if usual else f"final-{split}"
+    write_predictions(out / "evaluation" / f"{name}-readings.parquet", understood.predictions)
+    result: dict[str, Any] = {"split": split, "understanding": dict(understood.figures)}
     facts = parts.dataset.facts()
     if "bayes_accuracy" in facts:
         result["understanding"]["bayes"] = facts["bayes_accuracy"]
     can = system.generation is not None and system.resolved.spec.stages.unify is not None
     if can if generate is None else generate:
         pictures = out if usual else out / "evaluation" / split
-        result["generation"] = generation(system, samples, parts.metrics, judge, pictures)
+        result["generation"], seen = generation(
+            system,
+            samples,
+            parts.metrics,
+            judge,
+            pictures,
+            split=split,
+            training=parts.dataset.split("train"),
+        )
+        write_predictions(out / "evaluation" / f"{name}-generated.parquet", seen)
     result["figures"] = {
         name: dataclasses.asdict(figure)
         for _, metric in parts.metrics
         for name, figure in metric.figures.items()
     }
     result["seconds"] = time.perf_counter() - started
-    write_json(out / "evaluation" / ("final.json" if usual else f"final-{split}.json"), result)
+    write_json(out / "evaluation" / f"{name}.json", result)
     return result
 
 

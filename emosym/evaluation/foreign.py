@@ -78,7 +78,9 @@ class _Table:
         return found
 
 
-def read_predictions(file: Path, labels: LabelSet | None, otherwise: LabelSet) -> tuple[Predictions, LabelSet]:
+def read_predictions(
+    file: Path, labels: LabelSet | None, otherwise: LabelSet
+) -> tuple[Predictions, LabelSet]:
     """The predictions of a file and their emotions: ``labels``, else those that the file itself names, else
     ``otherwise``.
 

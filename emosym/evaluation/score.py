@@ -71,7 +71,9 @@ def score_pictures(
         "real": _about(beside, labels, real),
         "training": _about(learned, labels, training or real),
     }
-    return _result(protocol, instruments, figures, [*_differences(protocol, shown, labels)], pictures=pictures)
+    return _result(
+        protocol, instruments, figures, [*_differences(protocol, shown, labels)], pictures=pictures
+    )
 
 
 def score_predictions(
@@ -152,7 +154,9 @@ def _judge(builder: Builder, protocol: Protocol) -> Any:
 
 def _refuse_other_group(name: str, group: str, protocol: Protocol) -> None:
     if name in protocol.asked:
-        of, give = ("pictures", "a folder of pictures") if group == UNDERSTANDING else ("readings", "--predictions")
+        of, give = (
+            ("pictures", "a folder of pictures") if group == UNDERSTANDING else ("readings", "--predictions")
+        )
         raise EmosymError("score.other-group", f"metric {name} is of {of}", hint=f"give it {give}")
 
 
@@ -186,7 +190,9 @@ def measured(
         reasons = "\n".join(f"  {name}: {reason}" for name, reason in instruments.missing.items())
         raise EmosymError(
             "score.nothing-measured",
-            f"protocol {protocol.name}: nothing could be measured:\n{reasons}" if reasons else "no metric to measure",
+            f"protocol {protocol.name}: nothing could be measured:\n{reasons}"
+            if reasons
+            else "no metric to measure",
             hint="bring what is missing, or choose with --metric, --judge and --protocol tiny",
         )
     return figures

@@ -40,7 +40,7 @@ class Filed(Generated):
         object.__setattr__(self, "path", shown.path)
 
     @property
-    def image(self) -> Image.Image:  # type: ignore[override]
+    def image(self) -> Image.Image:
         """The picture, read anew."""
         path: Path = self.path  # type: ignore[attr-defined]
         return open_image(path)
@@ -139,14 +139,14 @@ def csv_rows(file: Path, columns: Sequence[str] = ()) -> Iterator[tuple[int, dic
                 yield reader.line_num, {name: value for name, value in row.items() if name is not None}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise EmosymError(
-            "score.bad-csv", f"{file}: cannot be read as CSV: {error}", hint="save it as UTF-8 text with commas"
+            "score.bad-csv",
+            f"{file}: cannot be read as CSV: {error}",
+            hint="save it as UTF-8 text with commas",
         ) from error
 
 
 def _pictures(paths: Any) -> list[Path]:
-    return sorted(
-        path for path in paths if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    )
+    return sorted(path for path in paths if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
 
 
 def _label(name: str, labels: LabelSet) -> int | None:

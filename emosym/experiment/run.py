@@ -17,7 +17,8 @@ from emosym_registry import EmosymError, Lifecycle, Registry
 
 from emosym.assembly import Builder, ExperimentParts, build_parts
 from emosym.contracts import Sample
-from emosym.evaluation.evaluate import understanding
+from emosym.evaluation.evaluate import Understanding, understanding
+from emosym.evaluation.predictions import write_predictions
 from emosym.experiment.folder import RunFolder, fingerprint, provenance
 from emosym.experiment.preflight import (
     require_annotations,
@@ -162,8 +163,8 @@ class Experiment:
         """A split of the data, shortened for a smoke run."""
         return limited(self.parts.dataset.split(split), self.smoke)
 
-    def run_stage(self, name: str) -> Mapping[str, Any]:
-        """Train one stage, save its weights, and return what the system understands after it, in figures."""
+    def run_stage(self, name: str) -> Understanding:
+        """Train one stage, save its weights, and return what the system understands after it."""
         self.load_latest(before=name)
         spec, system = self.system.resolved.spec, self.system
         stage = self.make_stage(name)
@@ -193,24 +194,27 @@ class Experiment:
         stage.finish()
         return from_first(lambda: self.close_stage(name, facts))
 
-    def close_stage(self, name: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    def close_stage(self, name: str, facts: Mapping[str, Any]) -> Understanding:
         """Save the weights of a stage that is trained, and measure them."""
         spec, system = self.system.resolved.spec, self.system
         system.save(self.run.checkpoint(name))
         held_out = self.samples(spec.evaluation.split)
         metrics, judge = self.parts.metrics, self.parts.judges.get("evaluate")
-        figures = understanding(system, held_out, metrics, judge, batch_size=spec.evaluation.batch_size)
-        write_json(self.run.path / "evaluation" / f"{name}.json", figures)
+        split, batch_size = spec.evaluation.split, spec.evaluation.batch_size
+        understood = understanding(system, held_out, metrics, judge, split=split, batch_size=batch_size)
+        write_predictions(self.run.path / "evaluation" / f"{name}-readings.parquet", understood.predictions)
+        write_json(self.run.path / "evaluation" / f"{name}.json", understood.figures)
         self.run.mark_done(name, {**facts, "elapsed": self.elapsed()})
         self.run.forget_steps(keep=spec.compute.keep_checkpoints)
-        short = {key: value for key, value in figures.items() if isinstance(value, float)}
+        short = {key: value for key, value in understood.figures.items() if isinstance(value, float)}
         self.lifecycle.stage_finished(run=self.run.path, stage=name, summary={**facts, **short})
-        return figures
+        return understood
 
-    def conclude(self, figures: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Save the system, measure it (``figures`` are what its last stage has measured), write the summary and the report."""
+    def conclude(self, understood: Understanding | None) -> dict[str, Any]:
+        """Save the system, measure it (``understood`` is what its last stage has measured), write the summary and the
+        report."""
         self.system.save(self.run.system)
-        summary = finish(self.system, self.parts, self.run, self.started, figures, smoke=self.smoke)
+        summary = finish(self.system, self.parts, self.run, self.started, understood, smoke=self.smoke)
         write_report(self.run.path)
         self.lifecycle.run_finished(run=self.run.path, summary=summary)
         return summary

@@ -13,7 +13,7 @@ from emosym_registry import Registry
 
 from emosym.assembly import ExperimentParts, build_parts
 from emosym.contracts import Sample
-from emosym.evaluation.evaluate import evaluate_system, usual_split
+from emosym.evaluation.evaluate import Understanding, evaluate_system, usual_split
 from emosym.experiment.folder import RunFolder, peak_memory_bytes
 from emosym.experiment.smoke import limited
 from emosym.report.report import write_report
@@ -28,13 +28,13 @@ def finish(
     parts: ExperimentParts,
     run: RunFolder,
     started: float,
-    figures: Mapping[str, Any] | None,
+    understood: Understanding | None,
     *,
     smoke: bool,
 ) -> dict[str, Any]:
     """Evaluate the final system and write the summary.
 
-    ``figures`` are what the last stage measured of these very weights, None where it was done before.
+    ``understood`` is what the last stage measured of these very weights, None where it was done before.
     """
     done = run.done()
     samples = limited(parts.dataset.split(system.resolved.spec.evaluation.split), smoke)
@@ -44,7 +44,7 @@ def finish(
         run.path,
         generate=None if "unify" in done else False,
         samples=samples,
-        understood=figures,
+        understood=understood,
     )
     stages = {}
     for name in STAGES:

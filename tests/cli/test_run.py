@@ -17,6 +17,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from emosym.evaluation.evaluate import save_images
+from emosym.evaluation.predictions import read_predictions
 from emosym.spec.text import block
 
 from .conftest import Command, Outcome, install
@@ -284,6 +285,8 @@ def test_another_split_is_a_result_of_its_own_and_the_same_one_renews_the_report
         assert {path: path.read_bytes() for path in before} == before
         assert json.loads((run / "evaluation" / "final-val.json").read_text())["split"] == "val"
         (run / "evaluation" / "final-val.json").unlink()
+        assert read_predictions(run / "evaluation" / "final-val-readings.parquet").split == "val"
+        assert len(read_predictions(run / "evaluation" / "final-val-generated.parquet").ids) > 0
     summary = json.loads((run / "summary.json").read_text())
     accuracy = summary["understanding"]["accuracy"]
     summary["understanding"]["accuracy"] = 2.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from emosym_registry import ComponentSpec, EmosymError, InstalledPlugin, Registe
 
 from emosym.assembly import Builder, attributed
 from emosym.contracts import ComponentConfig, Context, Evidence, LabelSet, Metric, Sample
-from emosym.evaluation.evaluate import compute, understanding
+from emosym.evaluation.evaluate import compute, contributions, understanding
 
 SAMPLES = [Sample(str(label), (b"",), label) for label in (0, 1)]
 EVIDENCE = Evidence(("awe", "fear"), SAMPLES, np.eye(2))
@@ -120,7 +121,7 @@ def test_a_metric_of_readings_may_ask_the_judge() -> None:
         resolved=SimpleNamespace(spec=SimpleNamespace(seed=0)),
     )
     metrics = [(offer("judged"), Judged(ComponentConfig(), CONTEXT))]
-    assert understanding(system, SAMPLES, metrics, judge)["agrees"] == 1.0
+    assert understanding(system, SAMPLES, metrics, judge, split="test").figures["agrees"] == 1.0
 
 
 def test_a_figure_that_is_no_finite_number_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,3 +130,56 @@ def test_a_figure_that_is_no_finite_number_is_told(capsys: pytest.CaptureFixture
     text: Any = {"x": "0.5"}
     with pytest.raises(EmosymError, match="figure 'x' is the text '0.5', no number"):
         compute([(offer("a"), Fixed(text))], EVIDENCE, "understanding")
+
+
+class Each(Fixed):
+    """Gives ``per_image`` what it was told to."""
+
+    def __init__(self, each: Mapping[str, Any]) -> None:
+        super().__init__({"x": 0.5})
+        self.each = each
+
+    def per_image(self, evidence: Evidence) -> Mapping[str, Any]:
+        return self.each
+
+
+def contributed(metric: Metric) -> Mapping[str, Any]:
+    figures = compute([(offer("a"), metric)], EVIDENCE, "understanding")
+    return contributions([(offer("a"), metric)], EVIDENCE, "understanding", figures)
+
+
+def test_what_each_image_contributes_has_the_figure_as_its_mean() -> None:
+    rounded = np.array([0.0, 1.0 + 1e-10])
+    assert contributed(Each({"x": rounded}))["x"].tolist() == rounded.tolist()
+    assert contributed(Fixed({"x": 0.5})) == {}
+
+
+@pytest.mark.parametrize(
+    ("each", "said"),
+    [
+        ({"x": [0.5]}, r"per_image of 'x': shape \[1\], not one value for each of the 2 images"),
+        ({"x": [[0.5], [0.5]]}, r"per_image of 'x': shape \[2, 1\]"),
+        ({"x": [0.0, 1.0 + 1e-8]}, r"per_image of 'x': the mean is 0.500000005, and the figure is 0.5"),
+        ({"x": [0.5, float("nan")]}, r"the mean is nan"),
+        ({"y": [0.5, 0.5]}, r"per_image of 'y': compute has no such figure"),
+    ],
+)
+def test_contributions_that_are_none_name_the_metric_and_its_package(each: Any, said: str) -> None:
+    with pytest.raises(EmosymError, match=r"metric mine/a \(emosym-mine 1.2\): .*" + said) as error:
+        contributed(Each(each))
+    assert error.value.id == "evaluation.not-per-image"
+
+
+def test_a_metric_that_raises_for_each_image_is_named() -> None:
+    text: Any = {"x": ["a", "b"]}
+    with pytest.raises(EmosymError, match="metric mine/a failed in per_image: ValueError"):
+        contributed(Each(text))
+
+
+def test_what_two_ask_of_one_evidence_is_worked_out_once() -> None:
+    calls: list[int] = []
+    evidence = Evidence(("awe", "fear"))
+    for _ in range(2):
+        assert evidence.once("key", lambda: calls.append(1) or len(calls)) == 1
+    assert dataclasses.replace(evidence, seed=1).once("key", lambda: "other evidence") == "other evidence"
+    assert evidence.judged("generated") is None

@@ -7,10 +7,12 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from emosym_registry import EmosymError, Registry
 
+from emosym.evaluation.predictions import read_predictions
 from emosym.experiment.run import run_experiment
 from emosym.experiment.summary import evaluate_run
 from emosym.spec import Resolved, load_spec
@@ -23,6 +25,7 @@ def test_a_run_folder_holds_what_the_docs_say(run: Path) -> None:
     for name in (
         "spec.yaml", "provenance.json", "metrics.jsonl", "summary.json", "report.html", "ledger.jsonl", "bank.db",
         "system/system.json", "checkpoints/compress/system.json", "evaluation/unify.json", "evaluation/final.json",
+        "evaluation/unify-readings.parquet", "evaluation/final-readings.parquet", "evaluation/final-generated.parquet",
         "sheets/generated.png", "sheets/real.png", "images/awe-000.png",
     ):  # fmt: skip
         assert (run / name).exists(), name
@@ -47,6 +50,32 @@ def test_measuring_the_saved_system_again_gives_the_figures_of_the_run(
         figures = {key: value for key, value in final[group].items() if isinstance(value, float)}
         assert figures
         assert {key: again[group][key] for key in figures} == pytest.approx(figures, abs=1e-4)
+    for name in ("final-readings", "final-generated"):
+        one, other = (read_predictions(out / "evaluation" / f"{name}.parquet") for out in (run, tmp_path))
+        assert (one.ids, one.labels.tolist()) == (other.ids, other.labels.tolist())
+        np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-4)
+
+
+def test_the_predictions_are_those_that_the_figures_are_of(run: Path) -> None:
+    figures = {"accuracy", "positive_accuracy"}
+    for name in ("compress", "reinforce", "unify", "final"):
+        said = json.loads((run / "evaluation" / f"{name}.json").read_text())
+        said = said.get("understanding", said)
+        seen = read_predictions(run / "evaluation" / f"{name}-readings.parquet")
+        assert (seen.split, len(seen.ids), list(seen.names)) == ("test", said["images"], said["names"])
+        assert set(seen.figures) == figures
+        for figure, values in seen.figures.items():
+            assert values.mean() == pytest.approx(said[figure], abs=1e-12)
+        confusion = np.zeros((8, 8), dtype=int)
+        np.add.at(confusion, (seen.labels, seen.probabilities.argmax(1)), 1)
+        assert confusion.tolist() == said["confusion"]
+    made = read_predictions(run / "evaluation" / "final-generated.parquet")
+    generation = json.loads((run / "evaluation" / "final.json").read_text())["generation"]
+    assert set(made.ids) == {path.name for path in (run / "images").iterdir()}
+    assert all(id.startswith(made.names[label]) for id, label in zip(made.ids, made.labels, strict=True))
+    assert made.figures["emo_a"].mean() == pytest.approx(generation["emo_a"], abs=1e-12)
+    assert (made.figures["emo_a"] == (made.probabilities.argmax(1) == made.labels)).all()
+    assert len(set(made.seeds.tolist())) == len(made.ids) == len(made.prompts)
 
 
 @pytest.mark.parametrize("stage", ["compress", "reinforce", "unify"])

@@ -86,16 +86,21 @@ class MetricSuite(ComponentSuite):
         )
 
     def figures(self, evidence: Evidence | None = None, metric: Any = None) -> Mapping[str, float]:
-        """What a metric computes of what a run gives it: its group's part, and a judge where it needs one."""
-        metric, given = metric or self.subject, evidence or self.evidence()
+        """What a metric computes of what a run gives it."""
+        metric = metric or self.subject
+        figures: Mapping[str, float] = metric.compute(self.given(metric, evidence or self.evidence()))
+        return figures
+
+    def given(self, metric: Any, evidence: Evidence) -> Evidence:
+        """What a run gives a metric of the evidence: its group's part, and a judge where it needs one."""
+        given = evidence
         if metric.group == "understanding":
             given = dataclasses.replace(given, real=(), generated=(), training=())
         else:
             given = dataclasses.replace(given, samples=(), probabilities=None)
         if "judge" not in metric.config.needs(metric.needs):
             given = dataclasses.replace(given, judge=None)
-        figures: Mapping[str, float] = metric.compute(given)
-        return figures
+        return given
 
     @check(
         "metric.figures", "one or more named figures, each a finite number, among them all that it declares"
@@ -146,14 +151,7 @@ class MetricSuite(ComponentSuite):
     def test_order(self) -> None:
         """Bounds of intervals may (resampling draws places); the figures themselves are of a set."""
         evidence = self.evidence()
-        turned = dataclasses.replace(
-            evidence,
-            samples=evidence.samples[::-1],
-            probabilities=np.flipud(readings(evidence)).copy(),
-            real=evidence.real[::-1],
-            generated=evidence.generated[::-1],
-        )
-        figures, again = self.figures(evidence), self.figures(turned)
+        figures, again = self.figures(evidence), self.figures(turned(evidence))
         moved = [
             name
             for name, value in figures.items()
@@ -161,6 +159,29 @@ class MetricSuite(ComponentSuite):
             and not math.isclose(value, again[name], rel_tol=1e-5, abs_tol=1e-7)
         ]
         require(not moved, f"other values of {', '.join(moved)} when the images were turned round")
+
+    @check(
+        "metric.per-image",
+        "one number an image, in the images' order, whose mean is the figure",
+        tier="capability",
+    )
+    def test_per_image(self) -> None:
+        """Studies pair two systems' numbers image by image; those of a sorted or a shortened list pair
+        different images."""
+        evidence = self.given(self.subject, self.evidence())
+        figures, each = self.subject.compute(evidence), self.subject.per_image(evidence)
+        if not each:
+            raise NotApplicable("no figure is given for each image")
+        count = len(evidence.samples if self.subject.group == "understanding" else evidence.generated)
+        again = self.subject.per_image(turned(evidence))
+        for name, values in each.items():
+            require(name in figures, f"{name}, which is none of its figures")
+            require(np.shape(values) == (count,), f"{name}: shape {np.shape(values)} of {count} images")
+            mean = float(np.mean(values, dtype=np.float64))
+            close = math.isclose(mean, figures[name], rel_tol=1e-9, abs_tol=1e-9)
+            require(close, f"{name} = {figures[name]:.10g}, the mean over images is {mean:.10g}")
+            followed = np.allclose(np.flip(again[name]), values, rtol=1e-5, atol=1e-7)
+            require(followed, f"{name}: other numbers of the same images when they were turned round")
 
     @check("metric.interval", "the figure inside its own interval", tier="capability")
     def test_interval(self) -> None:
@@ -211,6 +232,17 @@ class MetricSuite(ComponentSuite):
         for name in ("real_images", "generated_images"):
             pairs = zip(getattr(evidence, name), getattr(untouched, name), strict=True)
             require(all(a.tobytes() == b.tobytes() for a, b in pairs), f"other {name} afterwards")
+
+
+def turned(evidence: Evidence) -> Evidence:
+    """The same images in the opposite order."""
+    return dataclasses.replace(
+        evidence,
+        samples=evidence.samples[::-1],
+        probabilities=None if evidence.probabilities is None else np.flipud(evidence.probabilities).copy(),
+        real=evidence.real[::-1],
+        generated=evidence.generated[::-1],
+    )
 
 
 def readings(evidence: Evidence) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from emosym_registry import EmosymError
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torchmetrics.image.fid import NoTrainInceptionV3
@@ -16,7 +17,7 @@ from emosym.contracts import Context, Evidence
 from emosym_metrics.clip import ImageTower
 from emosym_metrics.config import DiversityConfig, FeatureConfig
 from emosym_metrics.files import bring, read_tensors
-from emosym_metrics.metrics.pictures import judge_of
+from emosym_metrics.metrics.pictures import batched, judge_of, require_generated
 
 SIDE = 299
 
@@ -90,3 +91,24 @@ def seer_or_judge(seer: Seer | None, evidence: Evidence, context: Context) -> Se
 def named_after(figure: str, config: FeatureConfig) -> str:
     """The figure's name with what sees behind it, unless that is what everybody's is of."""
     return figure if config.features == "inception" else f"{figure}_{config.features}"
+
+
+def both_sides(
+    who: str, seer: Seer | None, evidence: Evidence, context: Context, config: FeatureConfig
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Features [N,F] of the real and [M,F] of the generated pictures, looked at once for all metrics that have the same
+    thing look. Errors: ``metric.no-images``, ``metric.no-real``, ``metric.no-judge``."""
+    require_generated(evidence)
+    if not evidence.real:
+        raise EmosymError(
+            "metric.no-real",
+            f"{who} compares with real pictures, and there are none",
+            hint="name them with --real",
+        )
+    looking = seer_or_judge(seer, evidence, context)
+    key = ("emosym-metrics features", config.features, config.weights, config.model, config.pretrained)
+
+    def seen(side: str, pictures: Sequence[Image.Image]) -> NDArray[np.float64]:
+        return evidence.once((*key, side), lambda: batched(looking.features, pictures, config.batch_size))
+
+    return seen("real", evidence.real_images), seen("generated", evidence.generated_images)

@@ -275,3 +275,38 @@ def test_headline_figures_say_what_stands_beside_them(
 ) -> None:
     shown = registry.find("metric", name).load().figures[figure]
     assert (shown.headline, shown.beside) == (True, beside)
+
+
+def test_the_judge_looks_once_at_each_picture_for_the_figure_and_for_its_parts(
+    registry: Registry,
+    judge: ImageClassifierJudge,
+    images: list[Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked: list[int] = []
+    look = judge.probabilities
+    monkeypatch.setattr(
+        judge, "probabilities", lambda pictures: looked.append(len(pictures)) or look(pictures)
+    )
+    evidence = _pictures(images, [0, 1, 2, 3, 0, 1], [(image, 0) for image in images[:3]], judge=judge)
+    metric = _metric(registry, "emo-a", batch_size=4)
+    figures, each = metric.compute(evidence), metric.per_image(evidence)
+    table = evidence.judged("generated")
+    assert looked == [4, 2, 3]
+    assert each["emo_a"].mean() == figures["emo_a"]
+    assert (each["emo_a"] == (table.argmax(1) == [0, 1, 2, 3, 0, 1])).all()
+
+
+def test_clip_sees_each_picture_once_for_the_figure_and_for_its_parts(
+    registry: Registry, clip_folder: Path, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metric: Any = _metric(registry, "clip-score", model=str(clip_folder))
+    looked: list[int] = []
+    look = metric._tower.features
+    monkeypatch.setattr(
+        metric._tower, "features", lambda pictures: looked.append(len(pictures)) or look(pictures)
+    )
+    evidence = _pictures(images, [0, 3, 2, 1, 1, 2], names=SEEN)
+    figures, each = metric.compute(evidence), metric.per_image(evidence)
+    assert looked == [6]
+    assert each["clip_score"].mean() == figures["clip_score"]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emosym.contracts import ComponentConfig, Evidence, Figure, Metric
 from emosym.testing import MetricSuite
@@ -22,9 +23,14 @@ class Right(Metric[Config]):
     figures: ClassVar[Mapping[str, Figure]] = {"share": Figure("share", percent=True)}
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
-        hits = np.asarray(evidence.probabilities).argmax(1) == evidence.labels
-        share = float(hits.mean())
+        share = float(self.hits(evidence).mean())
         return {"share": share, "share_low": max(0.0, share - 0.1), "share_high": min(1.0, share + 0.1)}
+
+    def per_image(self, evidence: Evidence) -> Mapping[str, NDArray[np.float64]]:
+        return {"share": self.hits(evidence)}
+
+    def hits(self, evidence: Evidence) -> NDArray[np.float64]:
+        return (np.asarray(evidence.probabilities).argmax(1) == evidence.labels).astype(np.float64)
 
 
 class Nothing(Right):
@@ -76,6 +82,26 @@ class Sorting(Right):
         return figures
 
 
+class Percent(Right):
+    def per_image(self, evidence: Evidence) -> Mapping[str, NDArray[np.float64]]:
+        return {"share": 100 * self.hits(evidence)}
+
+
+class Summed(Right):
+    def per_image(self, evidence: Evidence) -> Mapping[str, NDArray[np.float64]]:
+        return {"share": np.array([self.hits(evidence).mean()])}
+
+
+class Sorted(Right):
+    def per_image(self, evidence: Evidence) -> Mapping[str, NDArray[np.float64]]:
+        return {"share": np.sort(self.hits(evidence))}
+
+
+class Unmeasured(Right):
+    def per_image(self, evidence: Evidence) -> Mapping[str, NDArray[np.float64]]:
+        return {**super().per_image(evidence), "errors": 1 - self.hits(evidence)}
+
+
 class OffByOne(Right):
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
         table = np.roll(np.asarray(evidence.probabilities), 1, axis=1)
@@ -101,9 +127,15 @@ BROKEN = {
     "metric.deterministic": suite(Guessing),
     "metric.notices": suite(Content),
     "metric.order": suite(FirstOnly),
+    "metric.per-image": suite(Percent),
     "metric.interval": suite(OffCentre),
     "metric.extremes": suite(OffByOne),
     "metric.labels-fit": suite(EightOnly),
     "metric.leaves-evidence": suite(Sorting),
 }
-ALSO_BROKEN = (("metric.figures", suite(Promising)),)
+ALSO_BROKEN = (
+    ("metric.figures", suite(Promising)),
+    ("metric.per-image", suite(Summed)),
+    ("metric.per-image", suite(Sorted)),
+    ("metric.per-image", suite(Unmeasured)),
+)

@@ -11,7 +11,7 @@ from emosym_registry import EmosymError
 from emosym.contracts import Context, Evidence, Figure, Metric
 from emosym_metrics.config import MetricConfig
 from emosym_metrics.metrics.intervals import share
-from emosym_metrics.metrics.readings import readings
+from emosym_metrics.metrics.readings import Floats, readings
 
 
 class Accuracy(Metric[MetricConfig]):
@@ -23,7 +23,11 @@ class Accuracy(Metric[MetricConfig]):
     }
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
-        return share("accuracy", readings(evidence).argmax(1) == evidence.labels)
+        return share("accuracy", self.per_image(evidence)["accuracy"])
+
+    def per_image(self, evidence: Evidence) -> Mapping[str, Floats]:
+        hits = readings(evidence).argmax(1) == evidence.labels
+        return {"accuracy": hits.astype(np.float64)}
 
 
 class PositiveAccuracy(Metric[MetricConfig]):
@@ -46,6 +50,9 @@ class PositiveAccuracy(Metric[MetricConfig]):
             )
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
+        return share("positive_accuracy", self.per_image(evidence)["positive_accuracy"])
+
+    def per_image(self, evidence: Evidence) -> Mapping[str, Floats]:
         probabilities = readings(evidence)
         read = probabilities[:, self.signs].sum(1) > 0.5 * probabilities.sum(1)
-        return share("positive_accuracy", read == self.signs[evidence.labels])
+        return {"positive_accuracy": (read == self.signs[evidence.labels]).astype(np.float64)}

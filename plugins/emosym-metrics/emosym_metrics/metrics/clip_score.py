@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emosym.contracts import Context, Evidence, Figure, Metric
 from emosym_metrics.clip import ImageTower
@@ -34,10 +35,21 @@ class ClipScore(Metric[ClipScoreConfig]):
         self._reader = OpenClipTextEncoder(reader, context).to(context.device or "cpu")
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
-        texts = self._reader.encode([self.config.text.replace("{emotion}", name) for name in evidence.names])
         rng = np.random.default_rng(evidence.seed)
         figures: dict[str, float] = {}
-        for name, pictures, labels in sets("clip_score", evidence):
-            cosines = (self._tower.features(pictures) * texts[labels.tolist()]).sum(1).double().cpu().numpy()
+        for name, cosines in self._cosines(evidence).items():
             figures |= bootstrapped(name, cosines, self.config.resamples, rng)
         return figures
+
+    def per_image(self, evidence: Evidence) -> Mapping[str, NDArray[np.float64]]:
+        return {"clip_score": self._cosines(evidence)["clip_score"]}
+
+    def _cosines(self, evidence: Evidence) -> Mapping[str, NDArray[np.float64]]:
+        """Of every picture and its text, for each figure."""
+        return evidence.once((self, "cosines"), lambda: dict(self._seen(evidence)))
+
+    def _seen(self, evidence: Evidence) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        texts = self._reader.encode([self.config.text.replace("{emotion}", name) for name in evidence.names])
+        for name, pictures, labels in sets("clip_score", evidence):
+            cosines = (self._tower.features(pictures) * texts[labels.tolist()]).sum(1)
+            yield name, cosines.double().cpu().numpy()

@@ -11,7 +11,7 @@ from scipy.special import rel_entr
 from emosym.contracts import Evidence, Figure, Metric
 from emosym_metrics.config import DistributionsConfig
 from emosym_metrics.metrics.intervals import bootstrapped
-from emosym_metrics.metrics.readings import readings
+from emosym_metrics.metrics.readings import Floats, readings
 
 
 class Distributions(Metric[DistributionsConfig]):
@@ -26,13 +26,14 @@ class Distributions(Metric[DistributionsConfig]):
     }
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
+        return {
+            key: figure
+            for name, values in self.per_image(evidence).items()
+            for key, figure in bootstrapped(name, values, self.config.resamples, evidence.seed).items()
+        }
+
+    def per_image(self, evidence: Evidence) -> Mapping[str, Floats]:
         read, targets = readings(evidence), evidence.targets
         divergence = rel_entr(targets, np.maximum(read, self.config.floor)).sum(1)
         lengths = np.linalg.norm(read, axis=1) * np.linalg.norm(targets, axis=1)
-        cosine = (read * targets).sum(1) / lengths
-        values = {"kl_divergence": divergence, "cosine_similarity": cosine}
-        return {
-            key: figure
-            for name, value in values.items()
-            for key, figure in bootstrapped(name, value, self.config.resamples, evidence.seed).items()
-        }
+        return {"kl_divergence": divergence, "cosine_similarity": (read * targets).sum(1) / lengths}

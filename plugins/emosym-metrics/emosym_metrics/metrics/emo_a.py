@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from emosym.contracts import Evidence, Figure, Metric
 from emosym_metrics.config import GenerationConfig
 from emosym_metrics.metrics.intervals import share
-from emosym_metrics.metrics.pictures import batched, judge_of, sets
+from emosym_metrics.metrics.pictures import judge_of, require_generated
 
 
 class EmotionAccuracy(Metric[GenerationConfig]):
@@ -23,9 +26,20 @@ class EmotionAccuracy(Metric[GenerationConfig]):
     }
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
-        judge = judge_of(evidence, self.context)
-        figures: dict[str, float] = {}
-        for name, pictures, labels in sets("emo_a", evidence):
-            read = batched(judge.probabilities, pictures, self.config.batch_size).argmax(1)
-            figures |= share(name, read == labels)
+        figures = {**share("emo_a", self.per_image(evidence)["emo_a"])}
+        if evidence.real:
+            read = self._read(evidence, "real")
+            figures |= share("emo_a_real", (read == evidence.real_labels).astype(np.float64))
         return figures
+
+    def per_image(self, evidence: Evidence) -> Mapping[str, NDArray[np.float64]]:
+        judge_of(evidence, self.context)
+        require_generated(evidence)
+        hits = self._read(evidence, "generated") == evidence.generated_labels
+        return {"emo_a": hits.astype(np.float64)}
+
+    def _read(self, evidence: Evidence, which: Literal["real", "generated"]) -> NDArray[np.int64]:
+        """[M], the most probable emotion by the judge."""
+        table = evidence.judged(which, self.config.batch_size)
+        assert table is not None
+        return np.asarray(table.argmax(1))

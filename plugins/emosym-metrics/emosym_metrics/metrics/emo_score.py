@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emosym.contracts import Evidence, Figure, Metric
 from emosym_metrics.config import EmotionScoreConfig
 from emosym_metrics.metrics.intervals import bootstrapped
-from emosym_metrics.metrics.pictures import batched, judge_of, sets
+from emosym_metrics.metrics.pictures import judge_of, require_generated
 
 
 class EmotionScore(Metric[EmotionScoreConfig]):
@@ -25,11 +26,25 @@ class EmotionScore(Metric[EmotionScoreConfig]):
     }
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
-        judge = judge_of(evidence, self.context)
         rng = np.random.default_rng(evidence.seed)
-        figures: dict[str, float] = {}
-        for name, pictures, labels in sets("emo_score", evidence):
-            read = batched(judge.probabilities, pictures, self.config.batch_size)
-            meant = read[np.arange(len(labels)), labels]
-            figures |= bootstrapped(name, meant, self.config.resamples, rng)
-        return figures
+        meant = {"emo_score": self.per_image(evidence)["emo_score"]}
+        if evidence.real:
+            meant["emo_score_real"] = self._meant(evidence, "real", evidence.real_labels)
+        return {
+            key: figure
+            for name, values in meant.items()
+            for key, figure in bootstrapped(name, values, self.config.resamples, rng).items()
+        }
+
+    def per_image(self, evidence: Evidence) -> Mapping[str, NDArray[np.float64]]:
+        judge_of(evidence, self.context)
+        require_generated(evidence)
+        return {"emo_score": self._meant(evidence, "generated", evidence.generated_labels)}
+
+    def _meant(
+        self, evidence: Evidence, which: Literal["real", "generated"], labels: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """[M], the judge's probability of each picture's own emotion."""
+        table = evidence.judged(which, self.config.batch_size)
+        assert table is not None
+        return np.asarray(table[np.arange(len(labels)), labels])

@@ -13,8 +13,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 
 from emosym.contracts import Context, Evidence, Figure, Metric
 from emosym_metrics.config import FeatureConfig
-from emosym_metrics.metrics.pictures import both_sides
-from emosym_metrics.seers import named_after, own_seer, seer_or_judge
+from emosym_metrics.seers import both_sides, named_after, own_seer
 
 TITLES = {"inception": "", "clip": " in CLIP's features", "judge": " in the judge's features"}
 
@@ -39,8 +38,7 @@ class FrechetDistance(Metric[FeatureConfig]):
         self.figures = {self._name: Figure(title, higher_is_better=False)}  # type: ignore[misc] # of these parameters
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
-        seer = seer_or_judge(self._seer, evidence, self.context)
-        real, generated = both_sides("fid", seer, evidence, self.config.batch_size)
+        real, generated = both_sides("fid", self._seer, evidence, self.context, self.config)
         return {self._name: frechet_distance(real, generated)}
 
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 
-def share(name: str, hits: NDArray[np.bool_]) -> Mapping[str, float]:
-    """The share of ``hits`` [N] with Wilson's interval (Wilson 1927), as ``name``, ``name_low``,
+def share(name: str, hits: NDArray[np.float64]) -> Mapping[str, float]:
+    """The share of ``hits`` [N] (1 or 0) with Wilson's interval (Wilson 1927), as ``name``, ``name_low``,
     ``name_high``."""
     interval = binomtest(int(hits.sum()), len(hits)).proportion_ci(0.95, method="wilson")
     value = float(hits.mean())

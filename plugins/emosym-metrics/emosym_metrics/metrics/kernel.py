@@ -15,8 +15,7 @@ from torchmetrics.image.kid import poly_mmd
 from emosym.contracts import Context, Evidence, Figure, Metric
 from emosym_metrics.config import KernelConfig
 from emosym_metrics.metrics.frechet import TITLES
-from emosym_metrics.metrics.pictures import both_sides
-from emosym_metrics.seers import named_after, own_seer, seer_or_judge
+from emosym_metrics.seers import both_sides, named_after, own_seer
 
 
 class KernelDistance(Metric[KernelConfig]):
@@ -41,8 +40,7 @@ class KernelDistance(Metric[KernelConfig]):
         self.figures = {self._name: Figure(title, higher_is_better=False)}  # type: ignore[misc] # of these parameters
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
-        seer = seer_or_judge(self._seer, evidence, self.context)
-        real, generated = both_sides("kid", seer, evidence, self.config.batch_size)
+        real, generated = both_sides("kid", self._seer, evidence, self.context, self.config)
         smaller = min(len(real), len(generated))
         size = min(self.config.subset_size, smaller // 2)
         if size < 2:

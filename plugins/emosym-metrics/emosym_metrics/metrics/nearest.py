@@ -9,11 +9,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from emosym_registry import EmosymError
+from numpy.typing import NDArray
+from torch import Tensor
 
 from emosym.contracts import Context, Evidence, Figure, Metric
 from emosym_metrics.config import NearestConfig
 from emosym_metrics.metrics.intervals import bootstrapped
-from emosym_metrics.metrics.pictures import batched, pictures_of, sets
+from emosym_metrics.metrics.pictures import Pictures, batched, sets
 from emosym_metrics.seers import clip_seer, seer_or_judge
 
 
@@ -36,22 +38,38 @@ class NearestTraining(Metric[NearestConfig]):
         self._seer = clip_seer(config, context)
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
+        rng = np.random.default_rng(evidence.seed)
+        figures: dict[str, float] = {}
+        for name, nearest in self._seen(evidence).items():
+            figures |= bootstrapped(name, nearest, self.config.resamples, rng)
+        return figures
+
+    def per_image(self, evidence: Evidence) -> Mapping[str, NDArray[np.float64]]:
+        return {"nearest": self._seen(evidence)["nearest"]}
+
+    def _seen(self, evidence: Evidence) -> Mapping[str, NDArray[np.float64]]:
+        """Of every picture, for each figure."""
+        return evidence.once((self, "nearest"), lambda: self._distances(evidence))
+
+    def _distances(self, evidence: Evidence) -> Mapping[str, NDArray[np.float64]]:
         if not evidence.training:
             raise EmosymError(
                 "metric.no-training",
                 "nearest compares with training pictures, and there are none",
                 hint="name them with --train",
             )
+        known = self._unit(evidence.training_images, evidence)
+        return {
+            name: nearest_distances(self._unit(pictures, evidence), known).numpy()
+            for name, pictures, _ in sets("nearest", evidence)
+        }
+
+    def _unit(self, pictures: Pictures, evidence: Evidence) -> Tensor:
+        """Unit-length features [N,F], float64."""
         seer = seer_or_judge(self._seer, evidence, self.context)
-        size = self.config.batch_size
+        return F.normalize(torch.from_numpy(batched(seer.features, pictures, self.config.batch_size)), dim=-1)
 
-        def unit(pictures: object) -> torch.Tensor:
-            return F.normalize(torch.from_numpy(batched(seer.features, pictures, size)), dim=-1)  # type: ignore[arg-type]
 
-        known = unit(pictures_of(evidence.training))
-        rng = np.random.default_rng(evidence.seed)
-        figures: dict[str, float] = {}
-        for name, pictures, _ in sets("nearest", evidence):
-            nearest = torch.cat([1 - (part @ known.T).amax(1) for part in unit(pictures).split(1024)])
-            figures |= bootstrapped(name, nearest.numpy(), self.config.resamples, rng)
-        return figures
+def nearest_distances(features: Tensor, known: Tensor) -> Tensor:
+    """The cosine distance [N] of unit-length features [N,F] to the nearest of ``known`` ones [M,F]."""
+    return torch.cat([1 - (part @ known.T).amax(1) for part in features.split(1024)])

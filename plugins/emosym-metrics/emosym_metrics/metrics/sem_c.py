@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from emosym_registry import EmosymError
 from emosym_registry.errors import some
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 from torchvision import transforms
@@ -68,10 +69,22 @@ class SemanticClarity(Metric[SemanticClarityConfig]):
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
         rng = np.random.default_rng(evidence.seed)
         figures: dict[str, float] = {}
-        for name, pictures, _ in sets("sem_c", evidence):
-            clarity = batched(self.clarity, pictures, self.config.batch_size)
+        for name, clarity in self._seen(evidence).items():
             figures |= bootstrapped(name, clarity, self.config.resamples, rng)
         return figures
+
+    def per_image(self, evidence: Evidence) -> Mapping[str, NDArray[np.float64]]:
+        return {"sem_c": self._seen(evidence)["sem_c"]}
+
+    def _seen(self, evidence: Evidence) -> Mapping[str, NDArray[np.float64]]:
+        """Of every picture, for each figure."""
+        return evidence.once(
+            (self, "clarity"),
+            lambda: {
+                name: batched(self.clarity, pictures, self.config.batch_size)
+                for name, pictures, _ in sets("sem_c", evidence)
+            },
+        )
 
     @torch.no_grad()
     def clarity(self, images: Sequence[Image.Image]) -> Tensor:

@@ -10,7 +10,7 @@ from scipy.spatial.distance import jensenshannon
 from emosym.contracts import Evidence, Figure, Metric
 from emosym_metrics.config import BootstrapConfig
 from emosym_metrics.metrics.intervals import bootstrapped
-from emosym_metrics.metrics.readings import readings
+from emosym_metrics.metrics.readings import Floats, readings
 
 
 class VoteDistance(Metric[BootstrapConfig]):
@@ -23,5 +23,8 @@ class VoteDistance(Metric[BootstrapConfig]):
     }
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
-        distances = jensenshannon(evidence.targets, readings(evidence), base=2, axis=1) ** 2
+        distances = self.per_image(evidence)["vote_distance"]
         return bootstrapped("vote_distance", distances, self.config.resamples, evidence.seed)
+
+    def per_image(self, evidence: Evidence) -> Mapping[str, Floats]:
+        return {"vote_distance": jensenshannon(evidence.targets, readings(evidence), base=2, axis=1) ** 2}

@@ -10,7 +10,7 @@ import numpy as np
 from emosym.contracts import MIKELS_8, MIKELS_WHEEL, Context, Evidence, Figure, Metric, require_labels
 from emosym_metrics.config import BootstrapConfig
 from emosym_metrics.metrics.intervals import bootstrapped
-from emosym_metrics.metrics.readings import readings
+from emosym_metrics.metrics.readings import Floats, readings
 
 
 class WheelDistance(Metric[BootstrapConfig]):
@@ -27,6 +27,9 @@ class WheelDistance(Metric[BootstrapConfig]):
         self.places = np.array([MIKELS_WHEEL.index(name) for name in context.labels.names])
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
-        apart = np.abs(self.places[readings(evidence).argmax(1)] - self.places[evidence.labels])
-        steps = np.minimum(apart, len(MIKELS_WHEEL) - apart).astype(np.float64)
+        steps = self.per_image(evidence)["wheel_distance"]
         return bootstrapped("wheel_distance", steps, self.config.resamples, evidence.seed)
+
+    def per_image(self, evidence: Evidence) -> Mapping[str, Floats]:
+        apart = np.abs(self.places[readings(evidence).argmax(1)] - self.places[evidence.labels])
+        return {"wheel_distance": np.minimum(apart, len(MIKELS_WHEEL) - apart).astype(np.float64)}

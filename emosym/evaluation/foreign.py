@@ -19,6 +19,8 @@ from emosym.evaluation.shown import csv_rows
 PROBABILITY, TARGET = "probability/", "target/"
 READ = ("prediction", "predicted", "emotion")
 """Columns that may hold the name of what was read; ``emotion`` is what ``emosym understand`` writes."""
+TRUE = ("label", "target")
+"""Columns that may hold what is right; ``target`` is what a run writes of the pictures that it made."""
 TOLERANCE = 1e-3
 HINT = (
     "columns: label (a name or its index) or target/EMOTION for every emotion; and probability/EMOTION (or EMOTION alone) "
@@ -140,7 +142,8 @@ def _truth(table: _Table) -> tuple[NDArray[np.float64] | None, list[int] | None]
         table.problems.append(f"no column {some(missing, 20)}, beside {some(present, 20)}")
         return None, None
     targets = table.numbers(columns, "targets") if present else None
-    own = table.emotions("label") if "label" in table.columns else None
+    column = next((name for name in TRUE if name in table.columns), None)
+    own = table.emotions(column) if column is not None else None
     if targets is None and own is None:
         table.problems.append("no column label and no columns target/EMOTION: what is right?")
     return targets, own
@@ -163,7 +166,8 @@ def _parquet(file: Path) -> tuple[list[Row], list[str], LabelSet | None]:
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.read_table(file)
+        with pyarrow.parquet.ParquetFile(file) as opened:
+            table = opened.read()
     except (OSError, ValueError) as error:  # pyarrow's own errors are among them
         raise EmosymError("score.bad-predictions", f"{file}: no readable Parquet: {error}") from error
     kept = (table.schema.metadata or {}).get(b"emosym")

@@ -49,6 +49,7 @@ def load_clip(
         )
     try:
         _refuse_code(f"open_clip model {model!r}", open_clip.get_model_config(name))
+        _fetch_weights(name, pretrained)
         # open_clip draws weights before it reads them; the run's random numbers are not for that.
         with torch.random.fork_rng(devices=[]):
             loaded, transform = open_clip.create_model_from_pretrained(
@@ -59,6 +60,14 @@ def load_clip(
     except Exception as error:  # open_clip, the hub and torch each raise their own
         raise _explained(model, name, error) from error
     return loaded.float().eval().requires_grad_(False), transform, name
+
+
+def _fetch_weights(name: str, pretrained: str | None) -> None:
+    """Have the weights of a named model here before it is built, which takes a large one long, and in vain where they
+    cannot be had."""
+    described = open_clip.get_pretrained_cfg(name, pretrained) if ":" not in name and pretrained else None
+    if described:
+        open_clip.download_pretrained(described)
 
 
 def _refuse_code(who: str, described: Any) -> None:

@@ -8,6 +8,9 @@ from pydantic import Field, field_validator, model_validator
 
 from emosym.contracts import ComponentConfig
 
+PROMPT = "{prompt}"
+"""The text of an image's own prompt."""
+
 
 class TextEncoderConfig(ComponentConfig):
     """An open_clip model whose text tower gives the features."""
@@ -120,14 +123,17 @@ class ClipScoreConfig(BootstrapConfig):
     pretrained: str | None = None
     """Weights of a named model."""
     text: str = "a picture that evokes {emotion}"
-    """What an image is compared with; ``{emotion}`` stands for the name of the emotion it was made for."""
+    """What an image is compared with; ``{emotion}`` stands for the name of the emotion it was made for. ``{prompt}``
+    alone is the prompt that it was made from."""
     batch_size: int = Field(default=64, ge=1)
 
     @field_validator("text")
     @classmethod
     def _names_the_emotion(cls, text: str) -> str:
-        if text.count("{emotion}") != 1:
-            raise ValueError("expected {emotion} once, as in 'a picture that evokes {emotion}'")
+        if text.count("{emotion}") != 1 and text != PROMPT:
+            raise ValueError(
+                "expected {emotion} once, as in 'a picture that evokes {emotion}', or {prompt} alone"
+            )
         return text
 
 

@@ -175,6 +175,8 @@ def _say(text: str) -> None:
 
 def page(result: Mapping[str, Any]) -> str:
     """What was measured, of what and by what, for people."""
+    from emosym.evaluation.score import by_reason
+
     protocol = result["protocol"]
     lines = [
         _of_what(result),
@@ -185,7 +187,7 @@ def page(result: Mapping[str, Any]) -> str:
     sections = ["\n".join(lines), _table(result)]
     for title, items in (
         ("other than the protocol has it:", protocol["differences"]),
-        ("not measured:", [f"{name}: {reason}" for name, reason in result["missing"].items()]),
+        ("not measured:", by_reason(result["missing"])),
     ):
         if items:
             sections.append("\n".join([title, *(f"  {item}" for item in items)]))

@@ -63,8 +63,8 @@ class Facts(Section):
 
 @dataclass(frozen=True)
 class Protocol:
-    """A protocol that is ready to be built. ``absent`` says of ``judge`` and of metrics by name, in one sentence, which
-    file they lack; ``changes`` says what the user has it do otherwise; ``asked`` are the metrics that the user named."""
+    """A protocol that is ready to be built. ``absent`` says of ``judge`` and of metrics by name, in one sentence without its
+    subject, which file they lack; ``changes`` says what the user has it do otherwise; ``asked`` are the metrics that the user named."""
 
     name: str
     facts: Facts
@@ -222,5 +222,6 @@ def _given(root: Node, path: tuple[str | int, ...]) -> bool:
 
 
 def _sentence(component: str, needs: Sequence[NeededFile]) -> str:
-    files = " and ".join(f"{need.file} ({need.what}, published {need.source})" for need in needs)
-    return f"{'the judge' if component == 'judge' else component} needs {files}: put it into the folder of --weights"
+    files = " and ".join(f"{need.file}, {need.what}, published {need.source}" for need in needs)
+    it = "it" if len(needs) == 1 else "them"
+    return f"{'its judge needs' if component == 'judge' else 'needs'} {files}: put {it} into the folder of --weights"

@@ -162,7 +162,11 @@ def _refuse_other_group(name: str, group: str, protocol: Protocol) -> None:
 
 def _miss(instruments: Instruments, name: str, error: EmosymError, protocol: Protocol) -> None:
     if name in protocol.asked:
-        raise error
+        raise (
+            EmosymError(error.id, f"{name} {error.message}", hint=error.hint)
+            if name in protocol.absent
+            else error
+        )
     instruments.missing[name] = f"{first_line(error)}{'; ' if error.hint else ''}{error.hint}"
 
 
@@ -187,7 +191,7 @@ def measured(
 
     figures = compute(_announced(instruments.metrics, say), evidence, group, failed)
     if not figures:
-        reasons = "\n".join(f"  {name}: {reason}" for name, reason in instruments.missing.items())
+        reasons = "\n".join(f"  {line}" for line in by_reason(instruments.missing))
         raise EmosymError(
             "score.nothing-measured",
             f"protocol {protocol.name}: nothing could be measured:\n{reasons}"
@@ -196,6 +200,14 @@ def measured(
             hint="bring what is missing, or choose with --metric, --judge and --protocol tiny",
         )
     return figures
+
+
+def by_reason(missing: Mapping[str, str]) -> list[str]:
+    """A line for each reason, with all metrics that it keeps from being measured."""
+    names: dict[str, list[str]] = {}
+    for name, reason in missing.items():
+        names.setdefault(reason, []).append(name)
+    return [f"{', '.join(own)}: {reason}" for reason, own in names.items()]
 
 
 def _announced(metrics: Metrics, say: Say) -> Iterator[Any]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import open_clip
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -18,6 +20,7 @@ import torch
 from emosym_registry import EmosymError, Registry, load_registry
 from emosym_tiny.dataset import make
 from PIL import Image, ImageFilter
+from safetensors.torch import save_file
 
 from emosym.contracts import MIKELS_8, LabelSet
 from emosym.evaluation.foreign import read_predictions
@@ -196,11 +199,11 @@ def test_without_weights_the_protocol_says_in_a_sentence_each_what_to_bring(
         score_pictures(pictures / "others", emogen, registry, real=pictures / "real", device=CPU)
     assert caught.value.id == "score.nothing-measured"
     for words in (
-        "fid needs weights-inception-2015-12-05-6726825d.pth (InceptionV3, published with torch-fidelity",
-        "lpips needs alexnet-owt-7be5be79.pth",
-        "sem-c needs resnet50_places365.pth.tar (the ResNet-50 of Places365, published by MIT",
-        "emo-a: the judge needs clip_emotion_classifier.pth",
-        "sem-d: ",
+        "fid, kid: needs weights-inception-2015-12-05-6726825d.pth, InceptionV3, published with torch-fidelity",
+        "lpips: needs alexnet-owt-7be5be79.pth",
+        "sem-c: needs resnet50_places365.pth.tar, the ResNet-50 of Places365, published by MIT",
+        "emo-a, emo-score: its judge needs clip_emotion_classifier.pth",
+        "sem-d: open_clip model ViT-L-14-quickgelu needs its weights 'openai', which are not on this machine",
     ):
         assert words in caught.value.message
     with pytest.raises(EmosymError, match="^fid needs weights-inception"):
@@ -431,3 +434,50 @@ def test_a_metric_of_the_other_kind_is_refused(pictures: Path, registry: Registr
             pictures / "noise", load_protocol("tiny", registry, metrics=["accuracy"]), registry, device=CPU
         )
     assert caught.value.hint == "give it --predictions"
+
+
+@pytest.mark.reference
+def test_emogens_published_classifier_judges_as_its_tensors_say(
+    pictures: Path, registry: Registry, tmp_path: Path
+) -> None:
+    """Over a small CLIP of its width in place of ViT-L/14, which is not here."""
+    reference = os.environ.get("EMOSYM_REFERENCE_DIR")
+    if not reference:
+        pytest.skip("EMOSYM_REFERENCE_DIR is not set")
+    clip = _wide_clip(tmp_path / "clip")
+    protocol = load_protocol(
+        "emogen",
+        registry,
+        metrics=["emo-a", "emo-score"],
+        weights=Path(reference) / "emogen",
+        sets=[f"judge.clip={clip}", "judge.pretrained=null"],
+    )
+    found = score_pictures(pictures / "others", protocol, registry, device=CPU)["results"]
+    tensors = torch.load(
+        Path(reference) / "emogen" / "clip_emotion_classifier.pth", map_location="cpu", weights_only=True
+    )
+    model, transform = open_clip.create_model_from_pretrained(f"local-dir:{clip}")
+    hits, sure = [], []
+    for file in sorted((pictures / "others").rglob("*.png")):
+        with torch.no_grad():
+            features = model.encode_image(transform(Image.open(file))[None])
+        read = (features @ tensors["fc.weight"].T + tensors["fc.bias"]).softmax(-1)[0]
+        hits.append(int(read.argmax()) == MIKELS_8.index(file.parent.name))
+        sure.append(float(read[MIKELS_8.index(file.parent.name)]))
+    assert found["emo_a"] == pytest.approx(np.mean(hits))
+    assert found["emo_score"] == pytest.approx(np.mean(sure), rel=1e-4)
+
+
+def _wide_clip(folder: Path) -> Path:
+    """A random CLIP whose features are as wide as those of ViT-L/14."""
+    config = {
+        "embed_dim": 768,
+        "vision_cfg": {"image_size": 32, "patch_size": 8, "layers": 1, "width": 16, "head_width": 8},
+        "text_cfg": {"context_length": 12, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+    }
+    torch.manual_seed(0)
+    folder.mkdir()
+    state = {name: value.contiguous() for name, value in open_clip.CLIP(**config).state_dict().items()}
+    save_file(state, folder / "open_clip_model.safetensors")
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
+    return folder

@@ -66,8 +66,19 @@ def _fetch_weights(name: str, pretrained: str | None) -> None:
     """Have the weights of a named model here before it is built, which takes a large one long, and in vain where they
     cannot be had."""
     described = open_clip.get_pretrained_cfg(name, pretrained) if ":" not in name and pretrained else None
-    if described:
+    if not described:
+        return
+    try:
         open_clip.download_pretrained(described)
+    except Exception as error:  # the hub's and the network's
+        repository = str(described.get("hf_hub", "")).strip("/")
+        download = f"hf download {repository} --local-dir models/{name}"
+        raise EmosymError(
+            "model.no-weights",
+            f"open_clip model {name} needs its weights {pretrained!r}, which are not on this machine and cannot be "
+            f"downloaded now: bring open_clip_model.safetensors of {repository}, published on the Hugging Face hub",
+            hint=f"where there is a network: {download}; then pretrained: models/{name}/open_clip_model.safetensors",
+        ) from error
 
 
 def _refuse_code(who: str, described: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -56,7 +55,7 @@ def score_pictures(
     shown = read_pictures(source, labels, layout)
     beside = read_pictures(real, labels, "emotion-folders") if real is not None else []
     learned = read_pictures(training, labels, "emotion-folders") if training is not None else beside
-    instruments = build(protocol, registry, GENERATION, device, say)
+    instruments = build(protocol, registry, GENERATION, device)
     evidence = Evidence(
         labels.names,
         real=as_samples(beside),
@@ -93,7 +92,7 @@ def score_predictions(
     predictions, labels = read_predictions(file, labels, usual)
     protocol = choose(predictions.named)
     protocol.resolved.spec.labels = _spec_labels(labels, protocol)
-    instruments = build(protocol, registry, UNDERSTANDING, device, say)
+    instruments = build(protocol, registry, UNDERSTANDING, device)
     evidence = Evidence(
         labels.names,
         predictions.samples,
@@ -117,7 +116,7 @@ def _spec_labels(labels: LabelSet, protocol: Protocol) -> Any:
     return protocol.resolved.spec.labels if own.names == labels.names else list(labels.names)
 
 
-def build(protocol: Protocol, registry: Registry, group: str, device: Any, say: Say) -> Instruments:
+def build(protocol: Protocol, registry: Registry, group: str, device: Any) -> Instruments:
     """The metrics of one group and their judge. What cannot be built is left out with a sentence, or is the error where
     the user named it."""
     resolved = protocol.resolved
@@ -131,7 +130,6 @@ def build(protocol: Protocol, registry: Registry, group: str, device: Any, say: 
         if resolved.offers[path].load().group != group:
             _refuse_other_group(name, group, protocol)
             continue
-        say(f"loading {name}")
         try:
             if "judge" in resolved.needs(path) and instruments.judge is None:
                 instruments.judge = _judge(builder, protocol)
@@ -212,9 +210,8 @@ def by_reason(missing: Mapping[str, str]) -> list[str]:
 
 def _announced(metrics: Metrics, say: Say) -> Iterator[Any]:
     for offer, metric in metrics:
-        started = time.perf_counter()
+        say(f"measuring {offer.spec.name}")
         yield offer, metric
-        say(f"{offer.spec.name}: {time.perf_counter() - started:.1f} s")
 
 
 def _result(

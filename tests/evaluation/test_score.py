@@ -90,6 +90,41 @@ def test_real_pictures_come_out_better_than_blurred_ones_and_noise(
     assert values[0] > values[2]
 
 
+@pytest.mark.slow
+def test_what_the_embedded_diffusion_paints_comes_out_between_real_pictures_and_noise(
+    results: dict[str, dict[str, Any]], pictures: Path, tiny: Protocol, registry: Registry
+) -> None:
+    from diffusers import StableDiffusionPipeline
+
+    paint = StableDiffusionPipeline.from_pretrained(registry.folders[("diffusion", "sd", "tiny")])
+    described = [
+        (emotion, file)
+        for emotion in MIKELS_8
+        for file in sorted((pictures / "world" / "annotation" / emotion).iterdir())[EACH : 2 * EACH]
+    ]
+    captions = [json.loads(file.read_text())["caption"] for _, file in described]
+    chance = torch.Generator().manual_seed(0)
+    painted = paint(
+        captions, num_inference_steps=20, guidance_scale=3.0, height=64, width=64, generator=chance
+    ).images
+    for number, ((emotion, _), picture) in enumerate(zip(described, painted, strict=True)):
+        (pictures / "painted" / emotion).mkdir(parents=True, exist_ok=True)
+        picture.save(pictures / "painted" / emotion / f"{number}.png")
+    made = score_pictures(pictures / "painted", tiny, registry, real=pictures / "real", device=CPU)["results"]
+    real, noise = (results[name]["results"] for name in ("others", "noise"))
+    for figure in ("emo_a", "emo_score"):
+        assert real[figure] > made[figure] > noise[figure]
+    for figure in ("fid_clip", "kid_clip", "nearest"):
+        assert real[figure] < made[figure] < noise[figure]
+    for figure in (
+        "lpips_model",
+        "sem_d",
+        "diversity",
+        "sem_c",
+    ):  # as diverse and as clear as real ones, unlike noise
+        assert abs(real[figure] - made[figure]) < real[figure] - noise[figure]
+
+
 def test_the_clip_score_of_prompts_is_right_for_pictures_of_them_and_not_for_noise(
     pictures: Path, registry: Registry, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import traceback
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -101,7 +102,9 @@ class Builder:
             offer = self.resolved.offers[path]
             context = self.context_of(path)
             implementation = offer.load()
-            with attributed(offer, "__init__"):
+            with attributed(offer, "__init__"), torch.random.fork_rng(devices=[]):
+                # What draws from the global generator draws the same whatever is built before it.
+                torch.manual_seed(zlib.crc32(f"{context.seed}/{path}".encode()))
                 component = implementation(self.resolved.config(path), context)
             if isinstance(component, torch.nn.Module) and context.device is not None:
                 component.to(context.device)

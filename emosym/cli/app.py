@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from emosym.cli import data, evaluate, generate, plugins, run, score, spec, understand
+from emosym.cli import ablate, compare, data, evaluate, generate, plugins, run, score, spec, study, understand
 from emosym.cli.globals import HELP
 from emosym.cli.group import PluginGroup
 
@@ -49,8 +49,11 @@ app.command("run")(run.run)
 app.command("train")(run.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("score")(score.score)
+app.command("compare")(compare.compare)
 app.command("understand")(understand.understand)
 app.command("generate")(generate.generate)
+app.command("ablate")(ablate.ablate)
+app.add_typer(study.app, name="study")
 app.add_typer(spec.app, name="spec")
 app.add_typer(data.app, name="data")
 app.add_typer(plugins.app, name="plugins")

@@ -38,6 +38,14 @@ ChangedDataOption = Annotated[
         help="With --resume: go on although samples or labels have changed since the run began.",
     ),
 ]
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        metavar="DIR",
+        help="Finished stages: take those that were trained from the same things, add those trained now.",
+    ),
+]
 TensorBoardOption = Annotated[
     bool, typer.Option("--tensorboard", help="Also write event files for TensorBoard.")
 ]
@@ -54,6 +62,7 @@ def run(
     precision: PrecisionOption = None,
     trust_remote_code: TrustOption = False,
     changed_data: ChangedDataOption = False,
+    store: StoreOption = None,
     tensorboard: TensorBoardOption = False,
 ) -> None:
     """Run an experiment: every stage, the evaluation and the report."""
@@ -62,6 +71,7 @@ def run(
         "precision": precision,
         "trust_remote_code": trust_remote_code,
         "changed_data": changed_data,
+        "store": store,
     }
     _execute(context, spec, sets, out, tensorboard, smoke=smoke, resume=resume, **where)
 
@@ -78,6 +88,7 @@ def train(
     precision: PrecisionOption = None,
     trust_remote_code: TrustOption = False,
     changed_data: ChangedDataOption = False,
+    store: StoreOption = None,
     tensorboard: TensorBoardOption = False,
 ) -> None:
     """Train single stages of an experiment; a later stage goes on from an earlier one with --resume."""
@@ -87,6 +98,7 @@ def train(
         "precision": precision,
         "trust_remote_code": trust_remote_code,
         "changed_data": changed_data,
+        "store": store,
     }
     _execute(context, spec, sets, out, tensorboard, only=stage, smoke=smoke, resume=resume, **where)
 
@@ -154,5 +166,6 @@ def _how_to_resume(source: str, sets: list[str] | None, folder: Path, options: M
     words += [word for stage in only for word in ("--stage", stage)]
     words += [word for value in sets or () for word in ("--set", value)]
     words += ["--smoke"] if options["smoke"] else []
+    words += ["--store", str(options["store"])] if options["store"] else []
     words += ["--trust-remote-code"] if options["trust_remote_code"] else []
     return f"stopped; continue with:\n  {shlex.join(words)}"

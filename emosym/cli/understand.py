@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from emosym_registry import EmosymError
-from emosym_registry.errors import capped
+from emosym_registry.errors import capped, plural
 
-from emosym.cli.columns import columns
 from emosym.cli.common import (
     DeviceOption,
     PrecisionOption,
@@ -20,16 +21,22 @@ from emosym.cli.common import (
     TrustOption,
     load_system,
 )
-
-if TYPE_CHECKING:
-    from emosym.contracts import Reading
+from emosym.cli.pictures import find, read
+from emosym.cli.readings import as_dict, as_table, require_writable, writing
 
 
 def understand(
     context: typer.Context,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="JPEG, PNG, WebP … files.")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(metavar="IMAGE|DIR…", help="JPEG, PNG, WebP … files, and folders to look through."),
+    ],
     system: SystemOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: one object a picture.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write a .jsonl, .csv or .parquet file, and no table."),
+    ] = None,
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, help="Pictures read at once; fewer need less memory.")
     ] = 32,
@@ -38,54 +45,42 @@ def understand(
     precision: PrecisionOption = None,
     trust_remote_code: TrustOption = False,
 ) -> None:
-    """Read the emotion of each picture with a saved system."""
-    _check_images(images)
+    """Read the emotion of each picture with a saved system.
+
+    Pictures that were found in a folder and cannot be read are left out and listed at the end; a file that is named itself
+    must be sound.
+    """
+    if out is not None:
+        require_writable(out)
+    found = find(images)
     loaded = load_system(context, system, sets, device, precision, trust_remote_code, generate=False)
-    readings = loaded.understand(images, batch_size=batch_size)
+    from emosym.cli.progress import steps
+
+    shown, number, skipped = [], 0, list(found.closed)
+    with nullcontext() if out is None else writing(out, loaded.labels.names) as write:
+        for picture, reading in steps(read(loaded, found.pictures, batch_size), len(found.pictures), "read"):
+            if isinstance(reading, EmosymError):
+                skipped.append(reading.message)
+                continue
+            number += 1
+            if write is not None:
+                write(picture.path, reading)
+            if write is None or as_json:
+                shown.append((picture.path, reading))
+        if not number:
+            raise _nothing(skipped)
     if as_json:
-        print(
-            json.dumps(
-                [as_dict(path, reading) for path, reading in zip(images, readings, strict=True)], indent=2
-            )
-        )
+        print(json.dumps([as_dict(path, reading) for path, reading in shown], indent=2))
+    elif out is None:
+        print(as_table(shown))
     else:
-        _print_table(images, readings)
+        print(f"{out}: {plural(number, 'reading')}")
+    if skipped:
+        lines = "\n".join(f"  {line}" for line in skipped)
+        print(f"warning: left out what cannot be read ({len(skipped):,}):\n{lines}", file=sys.stderr)
 
 
-def as_dict(path: Path, reading: Reading) -> dict[str, object]:
-    """A reading as JSON shows it."""
-    probabilities = {name: round(value, 6) for name, value in reading.probabilities.items()}
-    return {
-        "image": str(path),
-        "emotion": reading.emotion,
-        "positive": None if reading.positive is None else round(reading.positive, 6),
-        "probabilities": probabilities,
-    }
-
-
-def _check_images(images: Sequence[Path]) -> None:
-    """All unreadable files at once, before seconds are spent on loading a system."""
-    from emosym.contracts import open_image
-
-    problems = []
-    for path in images:
-        try:
-            open_image(path)
-        except EmosymError as error:
-            problems.append(error)
-    if len(problems) == 1:
-        raise problems[0]
-    if problems:
-        raise EmosymError(
-            problems[0].id, "\n  ".join(["unreadable images:", *capped(p.message for p in problems)])
-        )
-
-
-def _print_table(images: Sequence[Path], readings: Sequence[Reading]) -> None:
-    rows = []
-    for path, reading in zip(images, readings, strict=True):
-        ranked = sorted(reading.probabilities.items(), key=lambda item: -item[1])
-        others = ", ".join(f"{name} {value:.2f}" for name, value in ranked[1:3])
-        positive = "" if reading.positive is None else f"{reading.positive:.2f}"
-        rows.append((str(path), reading.emotion, f"{ranked[0][1]:.2f}", positive, others))
-    print(columns(("image", "emotion", "p", "positive", "next"), rows, numbers=(2, 3)))
+def _nothing(skipped: Sequence[str]) -> EmosymError:
+    """The error of folders in which no picture is sound."""
+    lines = "\n  ".join(["not one of these pictures can be read:", *capped(skipped)])
+    return EmosymError("data.nothing-readable", lines, hint="look at one of them in a viewer")

@@ -37,6 +37,7 @@ from .reward import (
     Rollouts as Rollouts,
 )
 from .sample import (
+    SUFFIXES as SUFFIXES,
     Generated as Generated,
     ImageSource as ImageSource,
     Reading as Reading,

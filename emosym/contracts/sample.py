@@ -19,6 +19,8 @@ ImageSource = Path | bytes | Image.Image
 """A picture: its file, the bytes of one, or what Pillow has opened."""
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 """What pictures may be, whatever their files are called: no format that starts another program, such as EPS."""
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+"""How files of these formats are called, by which the pictures in a folder are known; compared without case."""
 MOST_PIXELS = 100_000_000
 """Pixels of the largest picture that is decoded: 300 MB as RGB."""
 

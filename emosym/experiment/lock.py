@@ -47,6 +47,15 @@ def locked(folder: Path) -> Iterator[None]:
                 path.unlink()
 
 
+def owner_of(folder: Path) -> int | None:
+    """The process that owns a folder now (0 where it is not known, as on another machine), None where nobody does."""
+    path = folder / NAME
+    owner = _owner(path)
+    if not path.exists() or not _lives(path, owner):
+        return None
+    return int(owner.get("pid", 0)) if owner.get("host") == socket.gethostname() else 0
+
+
 def _take(path: Path, own: Mapping[str, Any]) -> None:
     for _ in range(3):  # more only where several take over at once
         try:

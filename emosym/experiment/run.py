@@ -18,7 +18,7 @@ from emosym_registry import EmosymError, Lifecycle, Registry
 from emosym.assembly import Builder, ExperimentParts, build_parts
 from emosym.contracts import Sample
 from emosym.evaluation.evaluate import Understanding, understanding
-from emosym.evaluation.predictions import write_predictions
+from emosym.evaluation.predictions import read_predictions, write_predictions
 from emosym.experiment.folder import RunFolder, fingerprint, provenance
 from emosym.experiment.preflight import (
     require_annotations,
@@ -28,19 +28,21 @@ from emosym.experiment.preflight import (
     require_texts,
 )
 from emosym.experiment.smoke import limited, shortened
-from emosym.experiment.summary import finish
+from emosym.experiment.store import SharedStage, keys_of
+from emosym.experiment.summary import finish, write_bank
 from emosym.experiment.trackers import JsonLines, Tracker, listening
 from emosym.precision import choose_device, choose_precision
 from emosym.processes import from_first, is_first, meet, world
 from emosym.report.report import write_report
 from emosym.spec import Resolved
 from emosym.spec.model import STAGES, Spec
+from emosym.spec.reads import evaluation_key
 from emosym.stages.compress import Compress
 from emosym.stages.reinforce import Reinforce
 from emosym.stages.unify import Unify
 from emosym.storage import read_state
 from emosym.system import System
-from emosym.toolkit import write_json
+from emosym.toolkit import read_json, write_json
 from emosym.training.loop import train
 from emosym.training.stage import Stage
 from emosym.training.stopping import Stopping, listening_to_signals
@@ -59,6 +61,8 @@ def run_experiment(
     trust_remote_code: bool = False,
     changed_data: bool = False,
     listeners: Sequence[object] = (),
+    store: Path | None = None,
+    study: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Run the stages of a spec in folder ``out``, evaluate, write ``summary.json`` and ``report.html``.
 
@@ -66,7 +70,8 @@ def run_experiment(
     it began as. ``only`` names the stages to run (the ones before them must be done). ``trust_remote_code`` lets models
     run Python code that their folders bring. ``changed_data`` lets a run go on with other data than it began with.
     ``listeners`` are hook implementations that listen to this run beside the plugins', ``metrics.jsonl`` and the spec's
-    trackers. Returns the summary. SIGTERM saves a checkpoint and raises :class:`emosym.training.stopping.Terminated`.
+    trackers. ``store`` is a folder of finished stages: what another run has trained from the same things is taken from
+    there, and what this one trains is put there. ``study`` says of which study the run is a cell. Returns the summary. SIGTERM saves a checkpoint and raises :class:`emosym.training.stopping.Terminated`.
     """
     begun = time.perf_counter()
     run = RunFolder(Path(out))
@@ -121,6 +126,7 @@ def run_experiment(
         if "unify" in pending:
             with system.evaluating():
                 require_room(resolved, system.require_generation())
+        data = fingerprint(parts.dataset)
         from_first(
             lambda: run.record(
                 provenance(
@@ -128,15 +134,22 @@ def run_experiment(
                     seed=spec.seed,
                     device=str(chosen_device),
                     precision=chosen_precision,
-                    data={**parts.dataset.facts(), "fingerprint": fingerprint(parts.dataset)},
+                    data={**parts.dataset.facts(), "fingerprint": data},
                     processes=world(),
+                    **({"study": study} if study else {}),
                 ),
                 changed_data=changed_data,
             )
         )
-        lifecycle.run_started(run=run.path, spec=resolved.data(), resumed=resume)
+        lifecycle.run_started(run=run.path, spec=resolved.data(), resumed=resume, study=study)
         stack.enter_context(failure_told(lifecycle, run.path))
-        experiment = Experiment(system, parts, run, lifecycle, resume, smoke, started, stopping)
+        shared = {}
+        if store is not None:
+            keys = keys_of(
+                resolved, data=data, device=chosen_device.type, precision=chosen_precision, smoke=smoke
+            )
+            shared = {name: SharedStage(store, name, key) for name, key in keys.items()}
+        experiment = Experiment(system, parts, run, lifecycle, resume, smoke, started, stopping, shared)
         measured = {name: experiment.run_stage(name) for name in pending}
         latest = experiment.load_latest()
         return from_first(lambda: experiment.conclude(measured.get(latest)))
@@ -154,6 +167,8 @@ class Experiment:
     smoke: bool
     started: float
     stopping: Stopping
+    shared: Mapping[str, SharedStage]
+    """Places of finished stages that runs share, by stage; none where this run shares nothing."""
 
     def elapsed(self) -> float:
         """Seconds of the whole run so far, earlier sessions included."""
@@ -164,8 +179,22 @@ class Experiment:
         return limited(self.parts.dataset.split(split), self.smoke)
 
     def run_stage(self, name: str) -> Understanding:
-        """Train one stage, save its weights, and return what the system understands after it."""
+        """Train one stage, or take it where another run has, save its weights, and return what the system understands after
+        it."""
         self.load_latest(before=name)
+        with ExitStack() as stack:
+            shared = self.shared.get(name)
+            if shared is not None and is_first():
+                stack.enter_context(shared.claimed())
+            if shared is not None and from_first(lambda: shared.finished):
+                facts = from_first(lambda: self.take_stage(name, shared))
+                self.system.load_state(read_state(self.run.checkpoint(name)))
+            else:
+                facts = self.train_stage(name)
+            return from_first(lambda: self.close_stage(name, facts))
+
+    def train_stage(self, name: str) -> dict[str, Any]:
+        """Train one stage; its facts."""
         spec, system = self.system.resolved.spec, self.system
         stage = self.make_stage(name)
         AcceleratorState._reset_state()  # it is one for a process, and an earlier run may have had another precision
@@ -192,18 +221,39 @@ class Experiment:
             unharmed=self.run.require_whole,
         )
         stage.finish()
-        return from_first(lambda: self.close_stage(name, facts))
+        return facts
+
+    def take_stage(self, name: str, shared: SharedStage) -> dict[str, Any]:
+        """Take a stage that another run has trained; its facts, with the key under which it lay."""
+        state, facts = shared.take(self.run)
+        self.system.load_state({**self.system.state(), **state})
+        self.system.save(self.run.checkpoint(name))
+        steps = facts["steps"]
+        self.lifecycle.stage_started(run=self.run.path, stage=name, steps=steps, step=steps)
+        return {**facts, "taken": shared.key}
 
     def close_stage(self, name: str, facts: Mapping[str, Any]) -> Understanding:
         """Save the weights of a stage that is trained, and measure them."""
-        spec, system = self.system.resolved.spec, self.system
-        system.save(self.run.checkpoint(name))
-        held_out = self.samples(spec.evaluation.split)
-        metrics, judge = self.parts.metrics, self.parts.judges.get("evaluate")
-        split, batch_size = spec.evaluation.split, spec.evaluation.batch_size
-        understood = understanding(system, held_out, metrics, judge, split=split, batch_size=batch_size)
-        write_predictions(self.run.path / "evaluation" / f"{name}-readings.parquet", understood.predictions)
-        write_json(self.run.path / "evaluation" / f"{name}.json", understood.figures)
+        spec, system, shared = self.system.resolved.spec, self.system, self.shared.get(name)
+        if "taken" not in facts:
+            system.save(self.run.checkpoint(name))
+            if name == "unify":
+                write_bank(self.parts.memory, self.samples("train"), system.labels.names, self.run.path)
+            if shared is not None:
+                shared.keep(self.run, system.state(), facts)
+        evaluation = self.run.path / "evaluation"
+        measures = evaluation_key(system.resolved)
+        if shared is None or not shared.take_figures(self.run, measures):
+            held_out = self.samples(spec.evaluation.split)
+            metrics, judge = self.parts.metrics, self.parts.judges.get("evaluate")
+            split, batch_size = spec.evaluation.split, spec.evaluation.batch_size
+            measured = understanding(system, held_out, metrics, judge, split=split, batch_size=batch_size)
+            write_predictions(evaluation / f"{name}-readings.parquet", measured.predictions)
+            write_json(evaluation / f"{name}.json", measured.figures)
+            if shared is not None:
+                shared.keep_figures(self.run, measures)
+        predictions = read_predictions(evaluation / f"{name}-readings.parquet")
+        understood = Understanding(read_json(evaluation / f"{name}.json"), predictions)
         self.run.mark_done(name, {**facts, "elapsed": self.elapsed()})
         self.run.forget_steps(keep=spec.compute.keep_checkpoints)
         short = {key: value for key, value in understood.figures.items() if isinstance(value, float)}

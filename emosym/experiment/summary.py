@@ -12,7 +12,7 @@ from typing import Any
 from emosym_registry import Registry
 
 from emosym.assembly import ExperimentParts, build_parts
-from emosym.contracts import Sample
+from emosym.contracts import MemoryBank, Sample
 from emosym.evaluation.evaluate import Understanding, evaluate_system, usual_split
 from emosym.experiment.folder import RunFolder, peak_memory_bytes
 from emosym.experiment.smoke import limited
@@ -51,13 +51,6 @@ def finish(
         path = run.path / "evaluation" / f"{name}.json"
         if path.exists():
             stages[name] = scalars(read_json(path))
-    if parts.memory is not None and "unify" in done:
-        write_ledger(parts.memory, run.path / "ledger.jsonl")
-        originals = [
-            sample for sample in limited(parts.dataset.split("train"), smoke) if sample.label is not None
-        ]
-        admitted = [sample for sample in parts.memory.view(originals) if sample.generated]
-        write_sheet(admitted, system.labels.names, run.path / "sheets" / "bank.png")
     seconds = {name: round(facts["seconds"], 1) for name, facts in done.items()}
     summary = {
         "name": system.resolved.spec.name,
@@ -143,8 +136,13 @@ def write_sheet(samples: Sequence[Sample], names: Sequence[str], path: Path) -> 
         contact_sheet(shown).save(path)
 
 
-def write_ledger(memory: Any, path: Path) -> None:
-    """The bank's history as JSON lines."""
-    with written_whole(path) as partial:
+def write_bank(memory: MemoryBank | None, samples: Sequence[Sample], names: Sequence[str], run: Path) -> None:
+    """What became of the bank, where there is one: its history in ``ledger.jsonl``, what it has in ``sheets/bank.png``."""
+    if memory is None:
+        return
+    originals = [sample for sample in samples if sample.label is not None]
+    admitted = [sample for sample in memory.view(originals) if sample.generated]
+    write_sheet(admitted, names, run / "sheets" / "bank.png")
+    with written_whole(run / "ledger.jsonl") as partial:
         lines = [json.dumps(dataclasses.asdict(entry), default=str) for entry in memory.ledger()]
         partial.write_text("\n".join(lines) + ("\n" if lines else ""), encoding="utf-8")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-PALETTE = ("#3b82d6", "#e0762f", "#2fa36b", "#b65fc4", "#c9a227", "#d6506b", "#4bb3b8", "#8a8f98")
-INK = "#010203"
-"""Stands for the page's text colour: no curve uses it, and it becomes ``currentColor`` in the file."""
+from emosym.report.svg import INK, PALETTE, drawing, svg_of
 
 PANELS = (
     "loss",
@@ -69,21 +66,13 @@ def smoothed(values: Sequence[float]) -> np.ndarray[Any, Any]:
 def _draw(
     stage: str, panels: Sequence[str], series: Mapping[str, Mapping[str, list[tuple[int, float]]]]
 ) -> str:
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    settings: Any = {
-        "svg.fonttype": "none", "svg.hashsalt": stage, "font.size": 9, "font.family": "sans-serif",
-        "text.color": INK, "axes.edgecolor": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
-        "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "legend.frameon": False,
-    }  # fmt: skip
-    with mpl.rc_context(settings):
+    with drawing(stage):
+        from matplotlib.figure import Figure
+
         width, height = 3.7 * columns, 2.5 * rows
         figure = Figure(figsize=(width, height))
-        FigureCanvasSVG(figure)
         # Margins in inches, whatever the number of panels; a layout engine would double the time of a report.
         figure.subplots_adjust(
             left=0.5 / width,
@@ -96,10 +85,7 @@ def _draw(
         for number, panel in enumerate(panels):
             axes = figure.add_subplot(rows, columns, number + 1)
             _panel(axes, panel, series[panel])
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :].replace(INK, "currentColor")
+        return svg_of(figure)
 
 
 def _panel(axes: Any, panel: str, curves: Mapping[str, list[tuple[int, float]]]) -> None:

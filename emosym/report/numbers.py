@@ -27,6 +27,23 @@ def number(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+def ends(low: float, high: float, *, percent: bool) -> str:
+    """An interval: ``78.9–83.5``, ``0.04–0.07``; ``−0.1 to 0.2`` where a dash would meet a sign."""
+    one, other = (f"{100 * end:.1f}" if percent else number(end) for end in (low, high))
+    return f"{one}–{other}" if low >= 0 else f"{minus(one)} to {minus(other)}"
+
+
+def minus(text: str) -> str:
+    """A number with a minus sign instead of a hyphen."""
+    return text.replace("-", "−")
+
+
+def signed(value: float, *, percent: bool) -> str:
+    """A difference with its sign: ``+1.3`` per cent points of a share, ``−0.0123`` of another number."""
+    text = f"{100 * value:+.1f}" if percent else f"{value:+.3g}"
+    return minus(text if float(text) else text[1:])
+
+
 def clock(seconds: Any) -> str:
     """``65`` as ``1:05``, an hour as ``1:00:00``."""
     if not isinstance(seconds, (int, float)):
@@ -64,9 +81,7 @@ class Style:
         low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
         if low is None or high is None:
             return self.value(figures, name)
-        percent = self.about(name).percent
-        ends = f"{100 * low:.1f}–{100 * high:.1f}" if percent else f"{number(low)}–{number(high)}"
-        return f"{self.value(figures, name)} ({ends})"
+        return f"{self.value(figures, name)} ({ends(low, high, percent=self.about(name).percent)})"
 
     def beside(self, name: str) -> str:
         """The figure that this one is compared with, empty where there is none."""

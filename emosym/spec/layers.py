@@ -24,6 +24,10 @@ BUILT_IN = {name: FilePath(__file__).parent / "presets" / f"{name}.yaml" for nam
 """The presets that emosym brings, by name."""
 
 
+Set = str | tuple[tuple[str, ...], Node]
+"""An override: ``key.path=value``, or its keys and its value with the place where that was written."""
+
+
 def merge(base: Node, over: Node, path: Path = ()) -> Node:
     """``over`` on top of ``base``: mappings merge, everything else replaces, null removes.
 
@@ -168,16 +172,18 @@ def preset_names(registry: Registry) -> list[str]:
     ]
 
 
-def apply_sets(root: Node, sets: Sequence[str]) -> Node:
-    """Lay ``key.path=value`` overrides over a tree, those that name components first; values are YAML, and
-    mappings merge into what is there."""
-    parsed = [_parse_set(text) for text in sets]
+def apply_sets(root: Node, sets: Sequence[Set]) -> Node:
+    """Lay overrides over a tree, those that name components first: ``key.path=value``, whose value is YAML, or keys and a
+    value that is read already. Mappings merge into what is there; an element of a list is named by its place or, where it
+    is a component, by its name, and null leaves it out."""
+    parsed = [parse_set(one) if isinstance(one, str) else one for one in sets]
     for parts, value in sorted(parsed, key=lambda item: not _names_component(item[0])):
         root = _assign(root, parts, value, ())
     return root
 
 
-def _parse_set(text: str) -> tuple[tuple[str, ...], Node]:
+def parse_set(text: str) -> tuple[tuple[str, ...], Node]:
+    """The keys and the value of ``key.path=value``. Errors: ``spec.bad-set``."""
     key, equals, value = text.partition("=")
     key = key.strip()
     origin = Origin("set", f"--set {key or text}")
@@ -206,10 +212,14 @@ def _assign(node: Node | None, parts: tuple[str, ...], value: Node, path: Path) 
         node = Node([] if head.isdecimal() else {}, value.origin, node.key if node else value.key)
     if isinstance(node.value, list):
         last = len(node.value)
-        if not head.isdecimal() or int(head) > last:
+        named = [str(one.fields["name"].value) if "name" in one.fields else "" for one in node.items]
+        found_at = [i for i, name in enumerate(named) if same_component(name, head)]
+        if len(found_at) != 1 and not (head.isdecimal() and int(head) <= last):
+            names = [bare(name) for name in named if name]
             message = f"expected an index from 0 to {last} after {dotted(path)!r}, found {head!r}"
-            fail(value.origin, "spec.bad-set", message, path=dotted(path))
-        index = int(head)
+            hint = did_you_mean(head, names) or (f"or a name: {', '.join(names)}" if names else "")
+            fail(value.origin, "spec.bad-set", message, hint, path=dotted(path))
+        index = found_at[0] if len(found_at) == 1 else int(head)
         return node.put((index,), _assign(node.child(index), rest, value, (*path, index)))
     if not isinstance(node.value, dict):
         message = f"expected a mapping at {dotted(path)!r}, found {found(node.plain())}"

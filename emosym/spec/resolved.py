@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from emosym.spec.checks import needs_of
 from emosym.spec.errors import Problem, SpecErrors
-from emosym.spec.layers import PRESET, apply_sets, preset_file, read_source, stage_preset
+from emosym.spec.layers import PRESET, Set, apply_sets, parse_set, preset_file, read_source, stage_preset
 from emosym.spec.model import Spec
 from emosym.spec.nodes import Node, Origin, dotted, key_path
 from emosym.spec.saved import FILE, Saved, SavedComponent, read_saved, record, revive
@@ -124,7 +124,7 @@ def load_spec(
     source: Path | str,
     *,
     registry: Registry,
-    sets: Sequence[str] = (),
+    sets: Sequence[Set] = (),
     base: Path | None = None,
     use: Collection[str] | None = None,
     saved: Saved | None = None,
@@ -133,7 +133,7 @@ def load_spec(
     """Read, complete and validate a spec.
 
     ``source`` is a YAML file (relative to ``base``, by default the working directory) or ``preset:NAME``;
-    ``sets`` are ``key.path=value`` overrides. Of the sections in ``use`` ("backbone", "rewards",
+    ``sets`` are overrides, ``key.path=value`` or as :func:`apply_sets` takes them. Of the sections in ``use`` ("backbone", "rewards",
     "judges.bank") alone must the components be there; those of others are kept as they are written. ``saved``
     is what was kept of the components when the spec was saved, as plugins may have changed since: by default what
     lies beside the file. ``resumes`` is for a run that goes on: ``sets`` are of then too, and advice keeps to it.
@@ -155,7 +155,7 @@ def load_spec(
 def resolve(
     root: Node,
     registry: Registry,
-    sets: Sequence[str],
+    sets: Sequence[Set],
     used: Used,
     saved: Saved | None = None,
     *,
@@ -204,13 +204,13 @@ def _origins(root: Node) -> dict[str, Origin]:
     return {dotted(path): node.where for path, node in root.walk() if path}
 
 
-def plugins_only(source: Path | str, sets: Sequence[str] = (), base: Path | None = None) -> list[str] | None:
+def plugins_only(source: Path | str, sets: Sequence[Set] = (), base: Path | None = None) -> list[str] | None:
     """The allow-list ``plugins.only`` of a spec, read before any plugin is loaded; None where there is none.
 
     Follows ``extends`` through files; a preset belongs to a plugin, so what it says of plugins cannot count
     here. Anything but a list of words is left for :func:`load_spec` to complain about.
     """
-    about = [text for text in sets if text.partition("=")[0].strip().partition(".")[0] == "plugins"]
+    about = [one for one in sets if (parse_set(one) if isinstance(one, str) else one)[0][0] == "plugins"]
     only = apply_sets(read_source(source, None, base), about).at(("plugins", "only"))
     return [item.value for item in only.items if isinstance(item.value, str)] if only and only.items else None
 

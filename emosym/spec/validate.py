@@ -83,7 +83,7 @@ def validate(
     while True:
         valid = Validated(root)
         problems = _component_problems(valid, registry, used, saved, resumes=resumes)
-        spec, errors = _parse(Spec, root.plain())
+        spec, errors = parse(Spec, root.plain())
         said = {path for path, _ in problems}  # a component knows better what to do than the spec's own model
         problems += [one for one in problems_of(errors, Spec, root) if one[0] not in said]
         smaller = _drop_soft(root, problems, registry, messages)
@@ -109,7 +109,7 @@ def _component(spec: Spec, path: str) -> Any:
     return holder[int(rest)] if rest.isdecimal() else getattr(holder, rest)
 
 
-def _parse(model: type[M], value: Any) -> tuple[M | None, Sequence[Any]]:
+def parse(model: type[M], value: Any) -> tuple[M | None, Sequence[Any]]:
     """The model with these values, or what is wrong with them.
 
     Pydantic alone would take ``true`` for 1 and ``"no"`` for false; here, as in every editor, they are
@@ -166,7 +166,7 @@ def _component_problems(
             params = replace(
                 params, key=name.origin
             )  # what the new component misses is missing where it is named
-        config, errors = _parse(model, params.plain())
+        config, errors = parse(model, params.plain())
         wrong = problems_of(errors, model, params, (*path, "params"))
         problems += [(place, advice(problem, offer, was, resumes=resumes)) for place, problem in wrong]
         if config is not None:

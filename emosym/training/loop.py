@@ -128,6 +128,7 @@ def train(
     return {
         "steps": stage.steps,
         "seconds": time.perf_counter() - start,
+        "parameters": sum(parameter.numel() for parameter in parameters),
         **{f"last/{k}": v for k, v in values.items()},
     }
 

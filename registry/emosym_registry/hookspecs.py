@@ -49,8 +49,11 @@ def emosym_cards() -> Iterable[Cards]:  # type: ignore[empty-body]
 
 
 @hookspec
-def emosym_run_started(run: Path, spec: Mapping[str, Any], resumed: bool) -> None:
-    """A run begins in folder ``run`` with the resolved ``spec``, or goes on where it is ``resumed``."""
+def emosym_run_started(
+    run: Path, spec: Mapping[str, Any], resumed: bool, study: Mapping[str, Any] | None
+) -> None:
+    """A run begins in folder ``run`` with the resolved ``spec``, or goes on where it is ``resumed``. ``study`` is None, or of
+    a cell of a study the names of ``study`` and ``cell``, its ``rows`` and its ``seed``."""
 
 
 @hookspec

@@ -35,8 +35,10 @@ class Lifecycle:
         self._fail, self._strict = fail, strict
         self._reported: set[tuple[str, str]] = set()
 
-    def run_started(self, run: Path, spec: Mapping[str, Any], resumed: bool) -> None:
-        self._call("emosym_run_started", run=run, spec=spec, resumed=resumed)
+    def run_started(
+        self, run: Path, spec: Mapping[str, Any], resumed: bool, study: Mapping[str, Any] | None = None
+    ) -> None:
+        self._call("emosym_run_started", run=run, spec=spec, resumed=resumed, study=study)
 
     def stage_started(self, run: Path, stage: str, steps: int, step: int) -> None:
         self._call("emosym_stage_started", run=run, stage=stage, steps=steps, step=step)

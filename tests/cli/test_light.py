@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-MODELS = {"torch", "transformers", "diffusers", "open_clip", "matplotlib"}
+MODELS = {"torch", "transformers", "diffusers", "open_clip", "matplotlib", "pyarrow", "pandas", "scipy"}
 HEAVY = {*MODELS, "numpy", "PIL", "pydantic"}
 MAIN = "import sys; from emosym.cli import main; sys.exit(main())"
 RUNS = 5
@@ -54,6 +54,7 @@ def seconds(*arguments: str) -> float:
         ("--help",),
         ("run", "--help"),
         ("data", "--help"),
+        ("compare", "--help"),
         ("plugins", "--help"),
         ("plugins", "list"),
         ("plugins", "list", "--json"),

@@ -101,6 +101,14 @@ def test_sets_take_types_lists_and_indices(load: Load) -> None:
     assert str(resolved.origins["optim.lr"]) == "--set optim.lr"
 
 
+def test_elements_of_lists_are_named_and_left_out_by_name(load: Load) -> None:
+    whole = load().spec
+    names = [reward.name for reward in whole.rewards]
+    resolved = load(sets=(f"rewards.{names[0]}.weight=0.125", f"rewards.{names[1]}=null"))
+    assert [(one.name, one.weight) for one in resolved.spec.rewards] == [(names[0], 0.125)]
+    assert [one.name for one in resolved.spec.metrics] == [one.name for one in whole.metrics]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -110,6 +118,11 @@ def test_sets_take_types_lists_and_indices(load: Load) -> None:
         (
             "rewards.7.weight=1",
             "--set rewards.7.weight rewards: expected an index from 0 to 2 after 'rewards', found '7'",
+        ),
+        (
+            "rewards.lable.weight=1",
+            "--set rewards.lable.weight rewards: expected an index from 0 to 2 after 'rewards', found 'lable'; "
+            'did you mean "label"?',
         ),
         (
             "seed.deep=1",

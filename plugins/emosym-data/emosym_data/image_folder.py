@@ -12,7 +12,7 @@ from typing import Any
 from emosym_registry import EmosymError
 from emosym_registry.errors import unknown
 
-from emosym.contracts import MIKELS_8, SPLITS, Context, LabelSet, Sample
+from emosym.contracts import MIKELS_8, SPLITS, SUFFIXES, Context, LabelSet, Sample
 from emosym_data.config import ImageFolderConfig
 from emosym_data.files import check_pictures, readable
 from emosym_data.findings import Findings
@@ -20,7 +20,6 @@ from emosym_data.labels import BINARY, Labeller
 from emosym_data.splits import MEND, SplitDataset, check_splits
 from emosym_data.subset import choose, class_orders
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 MISSING = "set data.params.root to a folder with one folder for each emotion"
 
 
@@ -191,12 +190,10 @@ def _list_emotions(
                     "name of unknown letters",
                     f"{shown}: its name is not UTF-8; rename it, as ids and reports are text",
                 )
-            elif path.suffix.lower() in EXTENSIONS:
+            elif path.suffix.lower() in SUFFIXES:
                 pictures.append(Picture(path.relative_to(root).as_posix(), emotion))
             else:
-                findings.add(
-                    "not a picture", f"{path}: not a picture; move it away ({', '.join(EXTENSIONS)})"
-                )
+                findings.add("not a picture", f"{path}: not a picture; move it away ({', '.join(SUFFIXES)})")
     if complete:
         absent = [one for one in emotions if one not in {picture.emotion for picture in pictures}]
         findings.extend(

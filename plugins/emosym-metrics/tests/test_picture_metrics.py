@@ -123,6 +123,16 @@ def test_the_figures_name_says_which_network_saw(registry: Registry, clip_folder
         fid.compute(_evidence(images))
 
 
+def _settle(network: torch.nn.Module, pixels: torch.Tensor) -> None:
+    """Give a random network the batch statistics of some pictures; without them its features are all but constant."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        network.train()(pixels)
+    network.eval()
+
+
 @pytest.mark.slow
 def test_the_inception_file_of_torch_fidelity_is_read_and_nothing_else_is(
     registry: Registry, images: Any, tmp_path: Path, dangerous: Callable[..., Path]
@@ -131,12 +141,13 @@ def test_the_inception_file_of_torch_fidelity_is_read_and_nothing_else_is(
     with mock.patch(module), mock.patch.object(FeatureExtractorInceptionV3, "load_state_dict"):
         torch.manual_seed(0)
         network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"])
+    sized = [image.resize((299, 299), Image.Resampling.BILINEAR) for image in images]
+    pixels = torch.from_numpy(np.stack([np.asarray(image) for image in sized])).permute(0, 3, 1, 2)
+    _settle(network, pixels)
     file = tmp_path / "inception.pth"
     torch.save(network.state_dict(), file)
     fid, kid = (_metric(registry, name, weights=str(file)) for name in ("fid", "kid"))
     evidence = _evidence(images[:4], images[2:])
-    sized = [image.resize((299, 299), Image.Resampling.BILINEAR) for image in images]
-    pixels = torch.from_numpy(np.stack([np.asarray(image) for image in sized])).permute(0, 3, 1, 2)
     seen = network(pixels)[0].double().numpy()
     assert fid.compute(evidence)["fid"] == pytest.approx(
         frechet_distance(seen[2:], seen[:4]), rel=1e-3, abs=1e-4

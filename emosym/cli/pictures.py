@@ -1,0 +1,147 @@
+"""The pictures that a command line names: files, which must be sound, and folders, whose bad pictures are passed over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emosym_registry import EmosymError
+from emosym_registry.errors import capped
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from emosym.contracts import Reading, Sample
+    from emosym.system import System
+
+KEPT = 300_000_000
+"""Pixels of named files that stay open from their check to their reading, 0.9 GB; what comes after is opened again."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A file, and whether somebody named it or it was found in a folder."""
+
+    path: Path
+    named: bool
+    image: Image | None = None
+    """What is in it, where it was opened before."""
+
+    def sample(self) -> Sample:
+        """What a system reads. Errors: those of :func:`emosym.contracts.open_image`."""
+        from emosym.contracts import Sample, open_image
+
+        return Sample(str(self.path), (open_image(self.path) if self.image is None else self.image,))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there is to read, in the order of the command line, and the folders that could not be looked into."""
+
+    pictures: Sequence[Picture]
+    closed: Sequence[str]
+
+
+def find(paths: Iterable[Path]) -> Found:
+    """Open the named files and list the folders with what is below them, before a system is loaded for them.
+
+    Every file that cannot be read and every folder without a picture is told in one error: the file's own,
+    ``data.no-pictures``.
+    """
+    pictures: list[Picture] = []
+    closed: list[str] = []
+    problems: list[EmosymError] = []
+    room = KEPT
+    for path in paths:
+        try:
+            if path.is_dir():
+                pictures += [Picture(one, named=False) for one in _below(path, closed)]
+            else:
+                picture = _opened(path, room)
+                room -= 0 if picture.image is None else picture.image.width * picture.image.height
+                pictures.append(picture)
+        except EmosymError as error:
+            problems.append(error)
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        lines = capped(problem.message for problem in problems)
+        raise EmosymError(problems[0].id, "\n  ".join(["unreadable images:", *lines]))
+    return Found(pictures, closed)
+
+
+def read(
+    system: System, pictures: Iterable[Picture], batch_size: int
+) -> Iterator[tuple[Picture, Reading | EmosymError]]:
+    """What each picture evokes, ``batch_size`` of them in memory at a time; of one out of a folder that cannot be read, the
+    error. That of a named one is raised."""
+    batch: list[tuple[Picture, Sample]] = []
+    for picture in pictures:
+        try:
+            batch.append((picture, picture.sample()))
+        except EmosymError as error:
+            yield picture, _passed_over(picture, error)
+        if len(batch) == batch_size:
+            yield from _read(system, batch)
+            batch = []
+    if batch:
+        yield from _read(system, batch)
+
+
+def _read(
+    system: System, batch: Sequence[tuple[Picture, Sample]]
+) -> Iterator[tuple[Picture, Reading | EmosymError]]:
+    """A batch, and each picture by itself where one of them is nothing for the system."""
+    readings: Sequence[Reading | EmosymError]
+    try:
+        readings = system.understand([sample for _, sample in batch], batch_size=len(batch))
+    except EmosymError as error:
+        if len(batch) > 1:
+            for one in batch:
+                yield from _read(system, [one])
+            return
+        readings = [_passed_over(batch[0][0], error)]
+    for (picture, _), reading in zip(batch, readings, strict=True):
+        yield picture, reading
+
+
+def _passed_over(picture: Picture, error: EmosymError) -> EmosymError:
+    """The error of a picture out of a folder; that of a named one is raised."""
+    if picture.named:
+        raise error
+    return error
+
+
+def _opened(path: Path, room: int) -> Picture:
+    from emosym.contracts import open_image
+
+    image = open_image(path)
+    return Picture(path, True, image if image.width * image.height <= room else None)
+
+
+def _below(folder: Path, closed: list[str]) -> list[Path]:
+    """Files in a folder and in those below it that are called as pictures are, sorted; nothing hidden. Folders that cannot
+    be listed are added to ``closed``."""
+    from emosym.contracts import SUFFIXES
+
+    found: list[Path] = []
+    for root, folders, files in os.walk(
+        folder, onerror=lambda error: closed.append(f"{error.filename}: {error.strerror}")
+    ):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        named = [name for name in files if not name.startswith(".") and name.lower().endswith(SUFFIXES)]
+        paths = (Path(root, name) for name in named)
+        found += [
+            path for path in paths if path.is_file() or not path.exists()
+        ]  # no pipes; links to nothing are told
+    if not found:
+        why = f" ({closed[-1]})" if closed else ""
+        raise EmosymError(
+            "data.no-pictures",
+            f"{folder}: no picture in this folder or below it{why}",
+            hint=f"pictures are known by their names ({', '.join(SUFFIXES)}); hidden ones are left out",
+        )
+    return sorted(found)

@@ -1,0 +1,138 @@
+"""Readings of pictures as people and programs take them: JSON, CSV, Parquet, a table."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emosym_registry import EmosymError
+
+from emosym.cli.columns import columns
+
+if TYPE_CHECKING:
+    from emosym.contracts import Reading
+
+Write = Callable[[Path, "Reading"], None]
+ROWS = 4096
+"""Rows that are kept until they are written to a Parquet file together."""
+
+
+def as_dict(path: Path, reading: Reading) -> dict[str, object]:
+    """A reading as JSON shows it."""
+    probabilities = {name: round(value, 6) for name, value in reading.probabilities.items()}
+    return {
+        "image": _name(path),
+        "emotion": reading.emotion,
+        "positive": None if reading.positive is None else round(reading.positive, 6),
+        "probabilities": probabilities,
+    }
+
+
+def as_table(readings: Sequence[tuple[Path, Reading]]) -> str:
+    """Readings for people: the emotion, its probability, that of any positive one, and the runners-up."""
+    rows = []
+    for path, reading in readings:
+        ranked = sorted(reading.probabilities.items(), key=lambda item: -item[1])
+        others = ", ".join(f"{name} {value:.2f}" for name, value in ranked[1:3])
+        positive = "" if reading.positive is None else f"{reading.positive:.2f}"
+        rows.append((_name(path), reading.emotion, f"{ranked[0][1]:.2f}", positive, others))
+    return columns(("image", "emotion", "p", "positive", "next"), rows, numbers=(2, 3))
+
+
+def require_writable(out: Path) -> None:
+    """Refuse a file that readings cannot be written to, before any work is done for it.
+
+    Errors: ``understand.unknown-format``, ``run.cannot-write``.
+    """
+    if out.suffix.lower() not in FORMATS:
+        raise EmosymError(
+            "understand.unknown-format",
+            f"--out {out}: readings are written as {', '.join(FORMATS)}, by the end of the file's name",
+            hint=f"for example --out {out.with_suffix('.jsonl') if out.name else 'readings.jsonl'}",
+        )
+    if out.is_dir():
+        raise EmosymError("run.cannot-write", f"--out {out}: it is a folder", hint="name a file")
+    from emosym.toolkit import make_folder
+
+    make_folder(out.parent)
+
+
+@contextmanager
+def writing(out: Path, names: Sequence[str]) -> Iterator[Write]:
+    """A function that adds the reading of a picture to ``out``, which is written whole or not at all; ``names`` are the
+    emotions."""
+    from emosym.toolkit import written_whole
+
+    with written_whole(out) as partial, FORMATS[out.suffix.lower()](partial, names) as write:
+        yield write
+
+
+@contextmanager
+def _json_lines(file: Path, names: Sequence[str]) -> Iterator[Write]:
+    with file.open("w", encoding="utf-8") as lines:
+        yield lambda path, reading: print(json.dumps(as_dict(path, reading)), file=lines)
+
+
+@contextmanager
+def _csv(file: Path, names: Sequence[str]) -> Iterator[Write]:
+    import csv
+
+    with file.open("w", encoding="utf-8", newline="") as lines:
+        table = csv.DictWriter(lines, _row_names(names))
+        table.writeheader()
+        yield lambda path, reading: table.writerow(_row(path, reading))
+
+
+@contextmanager
+def _parquet(file: Path, names: Sequence[str]) -> Iterator[Write]:
+    import pyarrow
+    import pyarrow.parquet
+
+    texts, rows = ("image", "emotion"), list[dict[str, Any]]()
+    schema = pyarrow.schema(
+        [(name, pyarrow.string() if name in texts else pyarrow.float64()) for name in _row_names(names)]
+    )
+    with pyarrow.parquet.ParquetWriter(file, schema) as table:
+
+        def write(path: Path, reading: Reading) -> None:
+            rows.append(_row(path, reading))
+            if len(rows) == ROWS:
+                flush()
+
+        def flush() -> None:
+            table.write_table(pyarrow.Table.from_pylist(rows, schema))
+            rows.clear()
+
+        yield write
+        flush()
+
+
+FORMATS: dict[str, Callable[[Path, Sequence[str]], AbstractContextManager[Write]]] = {
+    ".jsonl": _json_lines,
+    ".csv": _csv,
+    ".parquet": _parquet,
+}
+"""What writes a file, by the end of its name."""
+
+
+def _row_names(names: Sequence[str]) -> list[str]:
+    return ["image", "emotion", "positive", *(f"probability/{name}" for name in names)]
+
+
+def _row(path: Path, reading: Reading) -> dict[str, Any]:
+    probabilities = {f"probability/{name}": value for name, value in reading.probabilities.items()}
+    return {
+        "image": _name(path),
+        "emotion": reading.emotion,
+        "positive": reading.positive,
+        **probabilities,
+    }
+
+
+def _name(path: Path) -> str:
+    """The path as text that every format can hold, whatever bytes the file is called by."""
+    return os.fsencode(path).decode("utf-8", "replace")

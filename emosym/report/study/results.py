@@ -1,0 +1,116 @@
+"""What the report of a study shows: plain values that somebody else has computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from emosym.contracts import Figure
+from emosym.report.numbers import Style
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean and how sure it is."""
+
+    value: float
+    low: float | None = None
+    """Lower end of the 95 % interval; None where nothing can be said of it."""
+    high: float | None = None
+    error: float | None = None
+    """Standard error."""
+    freedom: float | None = None
+    """Degrees of freedom of the t distribution that the interval is of."""
+    seeds: int = 0
+    images: int = 0
+    """Images in each seed; 0 where the figure is one number a run."""
+    notes: tuple[str, ...] = ()
+    """What a reader has to know of it, each a phrase: ``over images alone``."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure of the row ``second`` minus that of ``first``, paired by seed and by image."""
+
+    first: str
+    second: str
+    figure: str
+    estimate: Estimate | None
+    """None where the two rows have nothing in common to compare."""
+    effect: float | None = None
+    """The difference in standard deviations of a single value."""
+    p: float | None = None
+    corrected: float | None = None
+    """``p`` after Holm's correction over all differences of the study."""
+    visible: float | None = None
+    """The smallest true difference that is seen at 5 % in four of five studies like this one."""
+    margin: float | None = None
+    """Differences smaller than this do not matter to who planned the study."""
+    equivalence: float | None = None
+    """p of two one-sided tests that the difference is within the margin."""
+    equivalence_corrected: float | None = None
+    """The same after Holm's correction over all margins of the study."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """One run of a row."""
+
+    path: Path
+    seed: int
+    id: str = ""
+    sha256: str = ""
+    """Of the weights of its system."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """By stage, ``evaluate`` and ``total``."""
+    peak_memory_bytes: int | None = None
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    """Trained numbers, by stage."""
+    data: str = ""
+    """Fingerprint of its data."""
+    smoke: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A variant of the system."""
+
+    name: str
+    figures: Mapping[str, Estimate]
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    comment: str = ""
+    runs: tuple[RunFacts, ...] = ()
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study: its rows, the first of which is what the others are held against, and their differences."""
+
+    title: str
+    rows: tuple[Row, ...]
+    differences: tuple[Difference, ...]
+    declared: Mapping[str, Figure]
+    """What the metrics say of their figures, by name."""
+    main: tuple[str, ...] = ()
+    """Figures of the first table, in their order."""
+    split: str = ""
+    """Part of the data that was measured on."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What else is to be written down, as plain values."""
+    commands: tuple[str, ...] = ()
+    """How to make it again."""
+    notes: tuple[str, ...] = ()
+    """What a reader has to know of the whole."""
+
+    @property
+    def style(self) -> Style:
+        return Style(self.declared)
+
+    @property
+    def others(self) -> list[str]:
+        """Figures of some row that are not in the first table."""
+        names = dict.fromkeys(name for row in self.rows for name in row.figures)
+        return [name for name in names if name not in self.main]

@@ -1,0 +1,195 @@
+"""The tables of a study as rows of text, from which every format is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from emosym.report.numbers import NOTHING
+from emosym.report.study.results import Difference, Results, Row, RunFacts
+from emosym.report.study.words import (
+    count,
+    difference_text,
+    effect_text,
+    estimate_text,
+    memory_text,
+    overrides_text,
+    p_text,
+    pair_text,
+    parameters_text,
+    seconds_text,
+    size_text,
+    verdict,
+)
+from emosym.spec.model import STAGES
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """Text in rows, all as long as the header."""
+
+    id: str
+    title: str
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+    """What cells refer to as [1], [2] …"""
+
+
+@dataclass
+class Notes:
+    """Phrases that cells refer to, each once."""
+
+    there: list[str] = field(default_factory=list)
+
+    def marked(self, text: str, phrases: Sequence[str]) -> str:
+        """``text`` with a reference to each phrase."""
+        for phrase in phrases:
+            if phrase not in self.there:
+                self.there.append(phrase)
+        marks = sorted(self.there.index(phrase) + 1 for phrase in set(phrases))
+        return f"{text} {''.join(f'[{mark}]' for mark in marks)}" if marks else text
+
+
+def study_tables(results: Results) -> Iterator[StudyTable]:
+    """Figures, differences, other figures, cost, overrides and runs; those that have anything."""
+    made = (
+        figures(results),
+        differences(results),
+        others(results),
+        cost(results),
+        overrides(results),
+        runs(results),
+    )
+    yield from (table for table in made if table.rows and len(table.header) > 1)
+
+
+def figures(results: Results) -> StudyTable:
+    """The study's own figures, a row a variant."""
+    notes, style = Notes(), results.style
+    rows = tuple(
+        (row.name, *(_cell(results, row, name, notes) for name in results.main)) for row in results.rows
+    )
+    of = f" on the {results.split} split" if results.split else ""
+    caption = f"Mean over seeds{of}; in brackets the 95 % interval, then what the number is over."
+    header = ("row", *(style.title(name) for name in results.main))
+    return StudyTable("figures", "Figures", caption, header, rows, tuple(notes.there))
+
+
+def others(results: Results) -> StudyTable:
+    """Every other figure, a row each of a figure and a variant."""
+    notes = Notes()
+    rows = tuple(
+        (results.style.title(name), row.name, _cell(results, row, name, notes))
+        for name in results.others
+        for row in results.rows
+        if name in row.figures
+    )
+    return StudyTable(
+        "others",
+        "Other figures",
+        "As above; none of these is tested unless it stands among the differences.",
+        ("figure", "row", "value"),
+        rows,
+        tuple(notes.there),
+    )
+
+
+def _cell(results: Results, row: Row, name: str, notes: Notes) -> str:
+    found = row.figures.get(name)
+    return notes.marked(estimate_text(results.style.about(name), found), found.notes if found else ())
+
+
+def differences(results: Results) -> StudyTable:
+    """Every pair on every figure, with what may be said of it."""
+    notes = Notes()
+    rows = tuple(_difference(results, one, notes) for one in results.differences)
+    tests = sum(one.p is not None for one in results.differences)
+    caption = (
+        f"Paired by seed and image; in brackets the 95 % interval of each difference alone. p is corrected by Holm's method "
+        f"over the {count(tests, 'test')} of this table."
+    )
+    header = ("difference", "figure", "value", "effect", "p (Holm)", "verdict", "smallest visible")
+    return StudyTable("differences", "Differences", caption, header, rows, tuple(notes.there))
+
+
+def _difference(results: Results, one: Difference, notes: Notes) -> tuple[str, ...]:
+    about = results.style.about(one.figure)
+    phrases = (*(one.estimate.notes if one.estimate else ()), *one.notes)
+    return (
+        pair_text(one),
+        about.title,
+        notes.marked(difference_text(about, one), phrases),
+        effect_text(one.effect),
+        p_text(one.corrected),
+        verdict(about, one),
+        size_text(about, one.visible),
+    )
+
+
+def cost(results: Results) -> StudyTable:
+    """What each row costs, beside what it gains over the row that it is held against."""
+    stages = [
+        stage for stage in STAGES if any(stage in run.seconds for row in results.rows for run in row.runs)
+    ]
+    gains = results.main[:1]
+    rows = tuple(
+        (
+            row.name,
+            *(_gain(results, row, name) for name in gains),
+            *(seconds_text(_mean(run.seconds.get(stage) for run in row.runs)) for stage in stages),
+            seconds_text(_mean(run.seconds.get("total") for run in row.runs)),
+            memory_text(_mean(run.peak_memory_bytes for run in row.runs)),
+            parameters_text(trained(row.runs)),
+        )
+        for row in results.rows
+        if row.runs
+    )
+    header = (
+        "row",
+        *(f"gain in {results.style.title(name)}" for name in gains),
+        *stages,
+        "in all",
+        "peak memory",
+        "trained parameters",
+    )
+    caption = "Minutes and seconds of a run, memory of its process, and the most numbers that one of its stages trains; means over seeds."
+    return StudyTable("cost", "Cost", caption, header, rows)
+
+
+def _gain(results: Results, row: Row, name: str) -> str:
+    for one in results.differences:
+        if (one.second, one.figure) == (row.name, name):
+            return difference_text(results.style.about(name), one).partition(" · ")[0]
+    return NOTHING
+
+
+def _mean(values: Iterator[float | None]) -> float | None:
+    there = [value for value in values if value is not None]
+    return fmean(there) if there else None
+
+
+def trained(several: Sequence[RunFacts]) -> int | None:
+    """The most numbers that one stage of these runs trains; None where no run says it."""
+    return max((many for run in several for many in run.parameters.values()), default=None)
+
+
+def overrides(results: Results) -> StudyTable:
+    """What each row changes in the spec."""
+    rows = tuple((row.name, overrides_text(row.overrides), row.comment or NOTHING) for row in results.rows)
+    header = ("row", "override", "comment")
+    caption = "What a row's spec says otherwise than that of the first row, as --set takes it."
+    return StudyTable("overrides", "Rows", caption, header, rows)
+
+
+def runs(results: Results) -> StudyTable:
+    """Every run with what tells it from all others."""
+    rows = tuple(
+        (row.name, str(run.seed), str(run.path), run.id or NOTHING, run.sha256 or NOTHING)
+        for row in results.rows
+        for run in row.runs
+    )
+    header = ("row", "seed", "run", "id", "sha256 of the system's weights")
+    return StudyTable("runs", "Runs", "Where each run lies, and what it ended in.", header, rows)

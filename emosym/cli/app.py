@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from emosym.cli import ablate, compare, data, evaluate, generate, plugins, run, spec, study, understand
+from emosym.cli import ablate, compare, data, evaluate, generate, plugins, run, score, spec, study, understand
 from emosym.cli.globals import HELP
 from emosym.cli.group import PluginGroup
 
@@ -48,6 +48,7 @@ def _globals(
 app.command("run")(run.run)
 app.command("train")(run.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("score")(score.score)
 app.command("compare")(compare.compare)
 app.command("understand")(understand.understand)
 app.command("generate")(generate.generate)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, overload
 
 from PIL import Image
 
@@ -38,6 +38,27 @@ class Figure:
     """The figure that it is compared with, such as ``emo_a_real``, the same of real pictures."""
 
 
+class Opened(Sequence[Image.Image]):
+    """The pictures of some items, each opened when it is looked at: thousands of files need no more memory than those
+    that are looked at together."""
+
+    def __init__(self, items: Sequence[Any], look: Callable[[Any], Image.Image]) -> None:
+        self._items = items
+        self._look = look
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, place: int) -> Image.Image: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Image.Image]: ...
+    def __getitem__(self, place: int | slice) -> Image.Image | list[Image.Image]:
+        if isinstance(place, slice):
+            return [self._look(item) for item in self._items[place]]
+        return self._look(self._items[place])
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What metrics are computed from.
@@ -56,6 +77,8 @@ class Evidence:
     """Held-out samples, opened, at most ``evaluation.per_class`` of each emotion."""
     generated: Sequence[Generated] = ()
     """Pictures that the system made, ``evaluation.per_class`` of each emotion, with prompts and seeds."""
+    training: Sequence[Sample] = ()
+    """What the system was trained on, opened by whoever looks at it; empty where nobody knows it."""
     judge: Judge[Any] | None = None
     """The evaluation judge (``judges.evaluate``); None where the spec has none."""
     seed: int = 0
@@ -96,9 +119,14 @@ class Evidence:
         return rows
 
     @property
-    def real_images(self) -> list[Image.Image]:
+    def real_images(self) -> Sequence[Image.Image]:
         """The pictures of ``real`` that generation would learn to paint, in RGB."""
-        return [sample.open_target() for sample in self.real]
+        return Opened(self.real, Sample.open_target)
+
+    @property
+    def training_images(self) -> Sequence[Image.Image]:
+        """The pictures of ``training`` that generation learned to paint, in RGB."""
+        return Opened(self.training, Sample.open_target)
 
     @property
     def real_labels(self) -> NDArray[np.int64]:
@@ -106,9 +134,9 @@ class Evidence:
         return _labels([sample.label for sample in self.real])
 
     @property
-    def generated_images(self) -> list[Image.Image]:
+    def generated_images(self) -> Sequence[Image.Image]:
         """The pictures of ``generated``."""
-        return [one.image for one in self.generated]
+        return Opened(self.generated, lambda one: one.image)
 
     @property
     def generated_labels(self) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,15 +71,27 @@ def understanding(
     return Understanding(figures | facts, predictions)
 
 
-def compute(metrics: Metrics, evidence: Evidence, group: str) -> dict[str, float]:
-    """Every figure of one group; one figure from two metrics is an error: ``evaluation.figure-twice``."""
+def compute(
+    metrics: Iterable[tuple[RegisteredComponent, Metric]],
+    evidence: Evidence,
+    group: str,
+    failed: Callable[[str, EmosymError], None] | None = None,
+) -> dict[str, float]:
+    """Every figure of one group; one figure from two metrics is an error: ``evaluation.figure-twice``. Where there is
+    ``failed``, it is told by name of a metric that cannot be measured of this evidence, and the others go on."""
     figures: dict[str, float] = {}
     owners = dict.fromkeys(RESERVED, "the evaluation itself")
     for offer, metric in metrics:
         if metric.group != group:
             continue
-        with attributed(offer, "compute"):
-            own = {name: _number(name, value) for name, value in metric.compute(evidence).items()}
+        try:
+            with attributed(offer, "compute"):
+                own = {name: _number(name, value) for name, value in metric.compute(evidence).items()}
+        except EmosymError as error:
+            if failed is None or error.ours:
+                raise
+            failed(offer.spec.name, error)
+            continue
         for name, value in own.items():
             if not math.isfinite(value):
                 print(
@@ -156,10 +168,17 @@ def per_class(samples: Sequence[Sample], classes: int, count: int, seed: int) ->
 
 
 def generation(
-    system: System, samples: Sequence[Sample], metrics: Metrics, judge: Any, out: Path, *, split: str
+    system: System,
+    samples: Sequence[Sample],
+    metrics: Metrics,
+    judge: Any,
+    out: Path,
+    *,
+    split: str,
+    training: Sequence[Sample] = (),
 ) -> tuple[dict[str, float], Predictions]:
     """Generate ``per_class`` images of each emotion, save them under ``out`` and measure them beside the real ones of a
-    split: figures, and what was seen in each picture."""
+    split, and beside the ``training`` ones: figures, and what was seen in each picture."""
     settings = system.resolved.spec.evaluation
     seed, names = system.resolved.spec.seed, system.labels.names
     labels = [label for label in range(len(names)) for _ in range(settings.per_class)]
@@ -175,7 +194,7 @@ def generation(
         dataclasses.replace(sample, images=tuple(sample.open()))
         for sample in per_class(samples, len(names), settings.per_class, seed)
     ]
-    evidence = Evidence(names, real=real, generated=made, judge=judge, seed=seed)
+    evidence = Evidence(names, real=real, generated=made, training=training, judge=judge, seed=seed)
     files = save_images(evidence.generated_images, labels, names, out / "images")
     write_sheets(evidence, out / "sheets")
     figures = compute(metrics, evidence, "generation")
@@ -253,7 +272,15 @@ def evaluate_system(
     can = system.generation is not None and system.resolved.spec.stages.unify is not None
     if can if generate is None else generate:
         pictures = out if usual else out / "evaluation" / split
-        result["generation"], seen = generation(system, samples, parts.metrics, judge, pictures, split=split)
+        result["generation"], seen = generation(
+            system,
+            samples,
+            parts.metrics,
+            judge,
+            pictures,
+            split=split,
+            training=parts.dataset.split("train"),
+        )
         write_predictions(out / "evaluation" / f"{name}-generated.parquet", seen)
     result["figures"] = {
         name: dataclasses.asdict(figure)

@@ -57,6 +57,10 @@ class MetricSuite(ComponentSuite):
             generated=[
                 Generated(pictures.pop(), label, 0, self.context().labels.names[label]) for label in owners
             ],
+            training=[
+                Sample(f"train-{number}", (picture(500_000 + 1000 * seed + number),), label)
+                for number, label in enumerate(owners)
+            ],
             judge=ProjectionJudge(ProjectionConfig(), self.context()),
         )
 
@@ -91,7 +95,7 @@ class MetricSuite(ComponentSuite):
         """What a run gives a metric of the evidence: its group's part, and a judge where it needs one."""
         given = evidence
         if metric.group == "understanding":
-            given = dataclasses.replace(given, real=(), generated=())
+            given = dataclasses.replace(given, real=(), generated=(), training=())
         else:
             given = dataclasses.replace(given, samples=(), probabilities=None)
         if "judge" not in metric.config.needs(metric.needs):

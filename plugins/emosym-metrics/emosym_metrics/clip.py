@@ -49,6 +49,7 @@ def load_clip(
         )
     try:
         _refuse_code(f"open_clip model {model!r}", open_clip.get_model_config(name))
+        _fetch_weights(name, pretrained)
         # open_clip draws weights before it reads them; the run's random numbers are not for that.
         with torch.random.fork_rng(devices=[]):
             loaded, transform = open_clip.create_model_from_pretrained(
@@ -59,6 +60,25 @@ def load_clip(
     except Exception as error:  # open_clip, the hub and torch each raise their own
         raise _explained(model, name, error) from error
     return loaded.float().eval().requires_grad_(False), transform, name
+
+
+def _fetch_weights(name: str, pretrained: str | None) -> None:
+    """Have the weights of a named model here before it is built, which takes a large one long, and in vain where they
+    cannot be had."""
+    described = open_clip.get_pretrained_cfg(name, pretrained) if ":" not in name and pretrained else None
+    if not described:
+        return
+    try:
+        open_clip.download_pretrained(described)
+    except Exception as error:  # the hub's and the network's
+        repository = str(described.get("hf_hub", "")).strip("/")
+        download = f"hf download {repository} --local-dir models/{name}"
+        raise EmosymError(
+            "model.no-weights",
+            f"open_clip model {name} needs its weights {pretrained!r}, which are not on this machine and cannot be "
+            f"downloaded now: bring open_clip_model.safetensors of {repository}, published on the Hugging Face hub",
+            hint=f"where there is a network: {download}; then pretrained: models/{name}/open_clip_model.safetensors",
+        ) from error
 
 
 def _refuse_code(who: str, described: Any) -> None:
@@ -133,6 +153,10 @@ class ImageTower:
         self._visual = loaded.visual.to(context.device or "cpu")
         self._batch_size = batch_size
 
+    def raw(self, images: Sequence[Image.Image]) -> Tensor:
+        """Features [B,F] of one picture or more, of the length that the model gives them."""
+        return seen(self._visual, self._transform, images, self._batch_size)
+
     def features(self, images: Sequence[Image.Image]) -> Tensor:
         """Unit-norm features [B,F] of one picture or more."""
-        return F.normalize(seen(self._visual, self._transform, images, self._batch_size), dim=-1)
+        return F.normalize(self.raw(images), dim=-1)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from emosym.contracts import ComponentConfig
+
+PROMPT = "{prompt}"
+"""The text of an image's own prompt."""
 
 
 class TextEncoderConfig(ComponentConfig):
@@ -120,12 +123,124 @@ class ClipScoreConfig(BootstrapConfig):
     pretrained: str | None = None
     """Weights of a named model."""
     text: str = "a picture that evokes {emotion}"
-    """What an image is compared with; ``{emotion}`` stands for the name of the emotion it was made for."""
+    """What an image is compared with; ``{emotion}`` stands for the name of the emotion it was made for. ``{prompt}``
+    alone is the prompt that it was made from."""
     batch_size: int = Field(default=64, ge=1)
 
     @field_validator("text")
     @classmethod
     def _names_the_emotion(cls, text: str) -> str:
-        if text.count("{emotion}") != 1:
-            raise ValueError("expected {emotion} once, as in 'a picture that evokes {emotion}'")
+        if text.count("{emotion}") != 1 and text != PROMPT:
+            raise ValueError(
+                "expected {emotion} once, as in 'a picture that evokes {emotion}', or {prompt} alone"
+            )
         return text
+
+
+class FeatureConfig(GenerationConfig):
+    """A metric that compares generated and real images by what a network sees in them."""
+
+    features: Literal["inception", "clip", "judge"] = "inception"
+    """``inception``: the InceptionV3 that everybody's FID and KID are of; ``clip``: the open_clip model
+    ``model``; ``judge``: the evaluation judge. The figure is named after it: ``fid``, ``fid_clip``,
+    ``fid_judge``."""
+    weights: str | None = None
+    """The InceptionV3's file, ``weights-inception-2015-12-05-6726825d.pth`` of torch-fidelity."""
+    model: str | None = None
+    """The open_clip model, as the text encoder names it."""
+    pretrained: str | None = None
+    """Weights of a named ``model``."""
+
+    def needs(self, declared: tuple[str, ...]) -> tuple[str, ...]:
+        """A judge only where it is what sees."""
+        return tuple(need for need in declared if need != "judge" or self.features == "judge")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.model is not None) != (self.features == "clip"):
+            raise ValueError("model belongs to features: clip, which needs it")
+        if self.weights is not None and self.features != "inception":
+            raise ValueError(f"weights belongs to features: inception, not to {self.features}")
+        if self.pretrained is not None and self.model is None:
+            raise ValueError("pretrained belongs to model, which is not given")
+        return self
+
+
+class KernelConfig(FeatureConfig):
+    """Kernel Inception Distance."""
+
+    subsets: int = Field(default=100, ge=10)
+    """Random subsets whose mean it is."""
+    subset_size: int = Field(default=1000, ge=2)
+    """Images in a subset of each side; never more than half of the smaller side."""
+
+
+class PairsConfig(BootstrapConfig):
+    """A metric of pairs of images of one emotion."""
+
+    pairs: int = Field(default=1000, ge=1)
+    """Pairs drawn of each emotion; all of them where it has no more."""
+    batch_size: int = Field(default=64, ge=1)
+
+
+class LpipsConfig(PairsConfig):
+    """Learned perceptual distance of two images of one emotion: by ``net`` with ``weights``, or by ``model``."""
+
+    net: Literal["alex", "vgg", "squeeze"] = "alex"
+    """The network that LPIPS was calibrated for. The figure is named after it: ``lpips`` (alex),
+    ``lpips_vgg``, ``lpips_squeeze``."""
+    weights: str | None = None
+    """torchvision's file of ImageNet weights for ``net``, such as ``alexnet-owt-7be5be79.pth``."""
+    model: str | None = None
+    """An image classifier of transformers that gives feature maps (ResNet and the like), by alias, folder or
+    hub id, whose layers count alike: LPIPS without calibration, named ``lpips_model``."""
+    size: int = Field(default=512, ge=32)
+    """Side in pixels at which images are compared."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.model is not None and self.weights is not None:
+            raise ValueError("expected weights of net, or model, found both")
+        return self
+
+
+class SemanticClarityConfig(BootstrapConfig):
+    """Sem-C: two classifiers, each a file of a torchvision ResNet's weights, or an image classifier of
+    transformers by alias, folder or hub id."""
+
+    scene: str | None = None
+    """What knows scenes, such as ``resnet50_places365.pth.tar``; of a classifier with labels
+    ``scene:NAME``, those alone count."""
+    object: str | None = None
+    """What knows objects, such as torchvision's ``resnet50-0676ba61.pth``; of a classifier with labels
+    ``object:NAME``, those alone count."""
+    batch_size: int = Field(default=64, ge=1)
+
+
+class SemanticDiversityConfig(PairsConfig):
+    """Sem-D: how far two images of one emotion are apart in the features of a CLIP."""
+
+    model: str
+    """The open_clip model, as the text encoder names it; published figures are of CLIP ViT-L/14
+    (``ViT-L-14-quickgelu``, ``pretrained: openai``)."""
+    pretrained: str | None = None
+    """Weights of a named model."""
+
+
+class NearestConfig(DiversityConfig):
+    """How near generated images are to training images."""
+
+    resamples: int = Field(default=1000, ge=100)
+
+
+class EmotionScoreConfig(GenerationConfig):
+    """The judge's mean probability of the emotion that was meant."""
+
+    resamples: int = Field(default=1000, ge=100)
+
+
+class DistributionsConfig(BootstrapConfig):
+    """Readings beside distributions."""
+
+    floor: float = Field(default=1e-6, gt=0, lt=0.01)
+    """Smallest probability that the divergence takes for true: the logarithm of 0 has no end."""

@@ -100,3 +100,65 @@ class EmotionAccuracy(MetricSuite):
     component = "emosym-metrics/emo-a"
     best: ClassVar = {"emo_a": 1.0}
     worst: ClassVar = {"emo_a": 0.0}
+
+
+class EmotionScore(MetricSuite):
+    """Metric ``emo-score``."""
+
+    component = "emosym-metrics/emo-score"
+
+
+class WheelDistance(MetricSuite):
+    """Metric ``wheel-distance``."""
+
+    component = "emosym-metrics/wheel-distance"
+    best: ClassVar = {"wheel_distance": 0.0}
+
+
+class Distributions(MetricSuite):
+    """Metric ``distributions``."""
+
+    component = "emosym-metrics/distributions"
+    best: ClassVar = {"kl_divergence": 0.0, "cosine_similarity": 1.0}
+    worst: ClassVar = {"cosine_similarity": 0.0}
+
+
+class FrechetDistance(MetricSuite):
+    """Metric ``fid`` in the features of a CLIP."""
+
+    component = "emosym-metrics/fid"
+    params: ClassVar = {"features": "clip", "model": "tiny"}
+
+
+class KernelDistance(MetricSuite):
+    """Metric ``kid`` in the judge's features."""
+
+    component = "emosym-metrics/kid"
+    params: ClassVar = {"features": "judge"}
+
+
+class PerceptualDistance(MetricSuite):
+    """Metric ``lpips`` by the layers of an image classifier."""
+
+    component = "emosym-metrics/lpips"
+    params: ClassVar = {"model": "tiny", "size": 64, "pairs": 3}
+
+
+class SemanticClarity(MetricSuite):
+    """Metric ``sem-c``."""
+
+    component = "emosym-metrics/sem-c"
+    params: ClassVar = {"scene": "tiny", "object": "tiny"}
+
+
+class SemanticDiversity(MetricSuite):
+    """Metric ``sem-d``."""
+
+    component = "emosym-metrics/sem-d"
+    params: ClassVar = {"model": "tiny", "pairs": 2}
+
+
+class NearestTraining(MetricSuite):
+    """Metric ``nearest``."""
+
+    component = "emosym-metrics/nearest"

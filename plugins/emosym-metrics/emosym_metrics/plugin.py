@@ -55,6 +55,18 @@ def emosym_components() -> Iterable[ComponentSpec]:
         ("ece", "calibration:CalibrationError", "CalibrationConfig", "Expected calibration error"),
         ("confusion", "confusion:Confusion", "MetricConfig", "How often each emotion is read as each"),
         ("vote-distance", "vote_distance:VoteDistance", "BootstrapConfig", "Distance to annotators' votes"),
+        (
+            "wheel-distance",
+            "wheel_distance:WheelDistance",
+            "BootstrapConfig",
+            "Steps around Mikels' wheel between reading and label",
+        ),
+        (
+            "distributions",
+            "distributions:Distributions",
+            "DistributionsConfig",
+            "KL divergence and cosine of readings and annotated distributions",
+        ),
     ):
         yield _metric(name, target, config, summary)
     seen = ("judge", "diffusion")
@@ -63,7 +75,22 @@ def emosym_components() -> Iterable[ComponentSpec]:
     summary = "How different the images of one emotion are"
     yield _metric("diversity", "diversity:Diversity", "DiversityConfig", summary, seen)
     summary = "How well images agree with the text of their emotion, seen by CLIP"
-    yield _metric("clip-score", "clip_score:ClipScore", "ClipScoreConfig", summary, ("diffusion",))
+    alone = ("diffusion",)
+    yield _metric("clip-score", "clip_score:ClipScore", "ClipScoreConfig", summary, alone)
+    summary = "The judge's mean probability of the emotion that was meant"
+    yield _metric("emo-score", "emo_score:EmotionScore", "EmotionScoreConfig", summary, seen)
+    summary = "Fréchet distance of generated and real images (FID)"
+    yield _metric("fid", "frechet:FrechetDistance", "FeatureConfig", summary, seen)
+    summary = "Kernel distance of generated and real images (KID), with an interval"
+    yield _metric("kid", "kernel:KernelDistance", "KernelConfig", summary, seen)
+    summary = "How different two images of one emotion look (LPIPS)"
+    yield _metric("lpips", "lpips:PerceptualDistance", "LpipsConfig", summary, alone)
+    summary = "How sure classifiers are of a scene or an object (EmoGen's Sem-C)"
+    yield _metric("sem-c", "sem_c:SemanticClarity", "SemanticClarityConfig", summary, alone)
+    summary = "How different what two images of one emotion show is (EmoGen's Sem-D)"
+    yield _metric("sem-d", "sem_d:SemanticDiversity", "SemanticDiversityConfig", summary, alone)
+    summary = "Distance of generated images to the nearest training image"
+    yield _metric("nearest", "nearest:NearestTraining", "NearestConfig", summary, seen)
 
 
 def _metric(name: str, target: str, config: str, summary: str, needs: tuple[str, ...] = ()) -> ComponentSpec:

@@ -217,7 +217,9 @@ def test_clip_score_is_the_mean_cosine_of_images_and_the_text_of_their_emotion(
     figures = metric.compute(evidence)
     pictures, texts = _unit(clip_folder, images, [f"a {SEEN[label]} here" for label in labels])
     cosines = (pictures * texts).sum(1)
-    assert set(figures) == {"clip_score", "clip_score_low", "clip_score_high"}
+    assert set(figures) == {
+        f"clip_{name}{end}" for name in ("score", "margin") for end in ("", "_low", "_high")
+    }
     assert figures["clip_score"] == pytest.approx(cosines.mean(), abs=1e-5)
     assert cosines.min() < figures["clip_score_low"] < figures["clip_score"]
     assert figures["clip_score"] < figures["clip_score_high"] < cosines.max()

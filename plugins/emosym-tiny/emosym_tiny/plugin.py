@@ -15,6 +15,12 @@ WEIGHTS = (
     ("text_encoder", "open-clip", "clip"),
     ("metric", "clip-score", "clip"),
     ("metric", "diversity", "clip"),
+    ("metric", "nearest", "clip"),
+    ("metric", "fid", "clip"),
+    ("metric", "kid", "clip"),
+    ("metric", "sem-d", "clip"),
+    ("metric", "sem-c", "judge-resnet"),
+    ("metric", "lpips", "judge-resnet"),
     ("judge", "open-clip", "judge-clip"),
     ("judge", "image-classifier", "judge-resnet"),
 )

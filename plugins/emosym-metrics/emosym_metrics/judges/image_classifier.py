@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import torch
 from emosym_registry import EmosymError
-from emosym_registry.errors import first_line
 from PIL import Image
 from torch import Tensor, nn
-from transformers import AutoImageProcessor, AutoModelForImageClassification, PretrainedConfig
-from transformers.utils import logging as transformers_logging
 
 from emosym.contracts import Context, Judge
-from emosym.toolkit import hash_tensors, holds_code, is_hub_id, quiet, refuse_hub_code
-from emosym_metrics.clip import device_of, unsafe_pickle
+from emosym.toolkit import hash_tensors
+from emosym_metrics.classifier import load_classifier
+from emosym_metrics.clip import device_of
 from emosym_metrics.config import ImageClassifierConfig
 from emosym_metrics.judges.labels import select
 
@@ -30,46 +26,12 @@ class ImageClassifierJudge(Judge[ImageClassifierConfig]):
 
     def __init__(self, config: ImageClassifierConfig, context: Context) -> None:
         super().__init__(config, context)
-        path = context.model_path(config.model)
-        options: dict[str, Any] = {
-            "revision": config.revision,
-            "trust_remote_code": context.trust_remote_code,
-        }
-        if not (Path(path).is_dir() or is_hub_id(path)):
-            raise EmosymError(
-                "model.cannot-load",
-                f"judge image-classifier: {config.model!r} is neither an alias of an installed plugin, nor a folder, nor a "
-                "hub id (OWNER/NAME)",
-                hint="install the plugin that has it, or set model to a folder or OWNER/NAME",
-            )
-        try:
-            described, _ = PretrainedConfig.get_config_dict(path, **options)
-            refuse_hub_code("model", f"judge image-classifier: {config.model!r}", described)
-            with quiet(transformers_logging):
-                self.processor: Any = AutoImageProcessor.from_pretrained(path, **options)
-                self.model: Any = AutoModelForImageClassification.from_pretrained(
-                    path, dtype=torch.float32, weights_only=True, **options
-                )
-        except EmosymError:
-            raise
-        except Exception as error:  # transformers and the hub raise several
-            if holds_code(error):
-                raise unsafe_pickle(f"judge image-classifier: {config.model!r}") from error
-            raise EmosymError(
-                "model.cannot-load",
-                f"judge image-classifier: {config.model!r} cannot be loaded: {first_line(error)}",
-                hint="model is an alias that a plugin has, a folder, or a hub id of an image classifier",
-            ) from error
-        self.model.eval().requires_grad_(False)
-        named = self.model.config.id2label
-        self.names = tuple(str(named[i]) for i in range(len(named)))
+        loaded = load_classifier(config.model, "judge image-classifier", context, config.revision)
+        self.model, self.processor, self.names = loaded.model, loaded.processor, loaded.names
+        self.groups = loaded.groups
         self.selection = select(
             self.names, context.labels, f"judge image-classifier ({config.model})", config.rename
         )
-        self.groups: dict[str, list[int]] = {}
-        for i, name in enumerate(self.names):
-            if ":" in name:
-                self.groups.setdefault(name.partition(":")[0], []).append(i)
         self._last = _last_linear(self.model, len(self.names))
         self._identity = ""
 

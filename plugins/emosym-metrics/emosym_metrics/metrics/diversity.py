@@ -10,9 +10,9 @@ from emosym_registry import EmosymError
 from numpy.typing import NDArray
 
 from emosym.contracts import Context, Evidence, Figure, Metric
-from emosym_metrics.clip import ImageTower
 from emosym_metrics.config import DiversityConfig
-from emosym_metrics.metrics.pictures import batched, judge_of, sets
+from emosym_metrics.metrics.pictures import batched, sets
+from emosym_metrics.seers import clip_seer, seer_or_judge
 
 
 class Diversity(Metric[DiversityConfig]):
@@ -30,12 +30,10 @@ class Diversity(Metric[DiversityConfig]):
 
     def __init__(self, config: DiversityConfig, context: Context) -> None:
         super().__init__(config, context)
-        self._tower: ImageTower | None = None
-        if config.clip is not None:
-            self._tower = ImageTower(config.clip, config.pretrained, context, config.batch_size)
+        self._seer = clip_seer(config, context)
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
-        seer = judge_of(evidence, self.context) if self._tower is None else self._tower
+        seer = seer_or_judge(self._seer, evidence, self.context)
         figures = {
             name: within_class(batched(seer.features, pictures, self.config.batch_size), labels)
             for name, pictures, labels in sets("diversity", evidence)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +167,7 @@ class Experiment:
     smoke: bool
     started: float
     stopping: Stopping
-    shared: Mapping[str, SharedStage]
+    shared: Mapping[str, SharedStage] = field(default_factory=dict)
     """Places of finished stages that runs share, by stage; none where this run shares nothing."""
 
     def elapsed(self) -> float:

@@ -46,9 +46,9 @@ def test_the_paper_and_official_forms_run_and_reach_every_parameter(
     ("swap", "part"),
     [
         (["memory={name: in-memory}"], "memory"),
-        (["reinforcer={name: exact}"], "reinforcer"),
-        (["emotion_space={name: kde}"], "emotion_space"),
-        (["fusion={name: concat}"], "fusion"),
+        pytest.param(["reinforcer={name: exact}"], "reinforcer", marks=pytest.mark.slow),
+        pytest.param(["emotion_space={name: kde}"], "emotion_space", marks=pytest.mark.slow),
+        pytest.param(["fusion={name: concat}"], "fusion", marks=pytest.mark.slow),
         (["compressor={name: none}", "knowledge=null", "text_encoder=null"], "compressor"),
         (["knowledge.params={field: reasoning, shuffle: true}"], "knowledge"),
         (

@@ -52,10 +52,10 @@ def test_every_check_of_every_kind_has_a_component_that_breaks_it() -> None:
 
 
 def params() -> Iterator[Any]:
-    """The pairs for pytest, those of the slow tier marked as such."""
+    """The pairs for pytest; those of the slow tier, and of the kinds whose components are whole models, marked as slow."""
     slow = {promise.id for suite in SUITES.values() for promise in suite.checks() if promise.tier == "slow"}
     for id, suite in pairs():
-        marks = [pytest.mark.slow] if id in slow else []
+        marks = [pytest.mark.slow] if id in slow or id.startswith(("backbone.", "diffusion.")) else []
         yield pytest.param(id, suite, id=f"{id}-{suite.__name__}", marks=marks)
 
 

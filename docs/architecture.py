@@ -37,7 +37,7 @@ SAID = {
     "generation": "from emotion to picture",
     "head": "the emotion head",
     "assembly": "spec → parts",
-    "judges": "judges kept apart",
+    "guards": "answers of components\nare what contracts say",
     "vram": "what card it needs",
     "spec": "YAML → resolved spec",
     "contracts": "what a component must do",

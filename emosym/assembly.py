@@ -16,7 +16,7 @@ from emosym_registry import EmosymError, RegisteredComponent, Registry
 from emosym_registry.errors import capped, first_line, plural
 
 from emosym.contracts import Context, LabelSet
-from emosym.judges import hold_to_probabilities, refuse_shared_judge
+from emosym.guards import hold, refuse_shared_judge
 from emosym.processes import is_first, of_another
 
 if TYPE_CHECKING:
@@ -37,9 +37,8 @@ def component_failure(component: RegisteredComponent, method: str, error: Except
     """An error that names the component in whose ``method`` another was raised, and who made it."""
     return EmosymError(
         "plugin.component-failed",
-        f"{component.spec.kind} {component.qualified} failed in {method}: {type(error).__name__}: {first_line(error)}",
-        hint=f"check its parameters; if they are sound, report it to the authors of {component.plugin.package} "
-        "(--debug shows the traceback)",
+        f"{component.described} failed in {method}: {type(error).__name__}: {first_line(error)}",
+        hint="check its parameters; if they are sound, report it to its authors (--debug shows the traceback)",
         ours=True,
     )
 
@@ -108,8 +107,7 @@ class Builder:
                 component = implementation(self.resolved.config(path), context)
             if isinstance(component, torch.nn.Module) and context.device is not None:
                 component.to(context.device)
-            if offer.spec.kind == "judge":
-                hold_to_probabilities(component, offer)
+            hold(component, offer)
             self.built[path] = component
         return self.built[path]
 
@@ -126,7 +124,7 @@ class Builder:
         except EmosymError as error:
             offer, _ = self._raiser(error)
             if offer is not None and offer.spec.name not in error.message:
-                error.add_note(f"in {offer.spec.kind} {offer.qualified} ({offer.plugin.package})")
+                error.add_note(f"in {offer.described}")
             raise
         except Exception as error:
             if of_another(error):
@@ -159,8 +157,6 @@ class WeightedReward:
     name: str
     weight: float
     reward: RewardVerifier
-    source: str = ""
-    """The component and its package, for messages."""
 
 
 @dataclass(frozen=True)
@@ -225,7 +221,6 @@ def build_rewards(builder: Builder) -> tuple[WeightedReward, ...]:
             component.spec.name if names.count(component.spec.name) == 1 else component.qualified,
             spec.rewards[i].weight,
             builder.build(f"rewards.{i}"),
-            f"{component.qualified} ({component.plugin.package})",
         )
         for i, component in enumerate(components)
     )

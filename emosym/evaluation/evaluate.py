@@ -95,7 +95,7 @@ def compute(
         for name, value in own.items():
             if not math.isfinite(value):
                 print(
-                    f"warning: metric {offer.qualified} ({offer.plugin.package}): {name} is {value}",
+                    f"warning: {offer.described}: {name} is {value}",
                     file=sys.stderr,
                 )
             if name in owners:
@@ -132,7 +132,7 @@ def contributions(
             if problem:
                 raise EmosymError(
                     "evaluation.not-per-image",
-                    f"metric {offer.qualified} ({offer.plugin.package}): per_image of {name!r}: {problem}",
+                    f"{offer.described}: per_image of {name!r}: {problem}",
                     hint=f"leave it out of metrics; its author sees more with: emosym plugins check {offer.qualified}",
                 )
         found |= own

@@ -3,13 +3,24 @@ plugins have changed."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path as FilePath
 from typing import Any, NotRequired
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-from emosym_registry import Alias, EmosymError, LoadedPlugin, RegisteredComponent, Registry
+from emosym_registry import (
+    Alias,
+    EmosymError,
+    InstalledPlugin,
+    LoadedPlugin,
+    RegisteredComponent,
+    Registry,
+)
 from emosym_registry.errors import first_line
 from emosym_registry.registry import ALIAS
 from pydantic import TypeAdapter
@@ -30,6 +41,8 @@ class SavedOffer(TypedDict):
     """The package of its plugin."""
     version: str
     """Version of that package."""
+    source: NotRequired[str]
+    """The folder or file that it was installed from, where it came from no index."""
 
 
 class SavedComponent(SavedOffer):
@@ -74,17 +87,16 @@ def record(
     written = {dotted(path) for path, node in leaves if node.origin.kind != "default"}
     written |= {"model"} if weights else set()  # another default would be other weights
     plugin = offer.plugin
-    kept = SavedComponent(
-        name=offer.qualified,
-        distribution=plugin.distribution,
-        version=plugin.version,
-        written=sorted(written),
-    )
+    kept = SavedComponent(**_offered(offer.qualified, offer.plugin), written=sorted(written))
     if weights is not None:
-        by = weights[0].installed
-        name = weights[0].qualified(weights[1].name)
-        kept["weights"] = SavedOffer(name=name, distribution=by.distribution, version=by.version)
+        kept["weights"] = _offered(weights[0].qualified(weights[1].name), weights[0].installed)
     return kept
+
+
+def _offered(name: str, by: InstalledPlugin) -> SavedOffer:
+    offer = SavedOffer(name=name, distribution=by.distribution, version=by.version)
+    source = source_of(by.distribution)
+    return {**offer, "source": source} if source else offer
 
 
 def revive(root: Node, registry: Registry, saved: Saved, used: Callable[[Path, Node], bool]) -> Node:
@@ -125,6 +137,8 @@ def _migrated(params: Node, kind: str, was: SavedComponent, registry: Registry, 
         return params  # validation says so, unless another component takes its place
     if offer.plugin.version == was["version"] or not issubclass(model, ComponentConfig):
         return params
+    if stranger(offer.plugin, was):
+        return params  # validation says so
     before = params.plain()
     try:
         after: dict[str, Any] = model.migrate(deepcopy(before), was["version"])
@@ -159,10 +173,25 @@ def absent(
         one.installed.version for one in registry.plugins.values() if one.installed.distribution == package
     ]
     state = f"is installed as {there[0]} and has it no more" if there else "is not installed"
-    message = (
-        f"{what} {was['name']!r} was saved with {package} {was['version']}, which {state}: {install(was)}"
+    back = install(was, *there[:1])
+    return EmosymError(
+        error.id, f"{what} {was['name']!r} was saved with {package} {was['version']}, which {state}: {back}"
     )
-    return EmosymError(error.id, message)
+
+
+def stranger(plugin: InstalledPlugin, was: SavedOffer) -> bool:
+    """Whether what was saved is of another package than this plugin's."""
+    return plugin.distribution != was["distribution"]
+
+
+def foreign(what: str, name: str, plugin: InstalledPlugin, was: SavedOffer) -> EmosymError:
+    """Another package's plugin would stand in for what was saved."""
+    return EmosymError(
+        "spec.other-package",
+        f"{what} {was['name']!r} was saved with {was['distribution']} {was['version']}, and here plugin {plugin.id} "
+        f"comes from {plugin.package}: pip uninstall {plugin.distribution}, then {install(was)}",
+        hint=f"or trust {plugin.distribution} to be the same: --set {name}",
+    )
 
 
 def was_called(name: str, was: SavedOffer) -> bool:
@@ -185,9 +214,23 @@ def advice(
     return replace(problem, hint=f"{versions}: {install(was)}, or {or_else}")
 
 
-def install(was: SavedOffer) -> str:
-    """What brings back the version that was saved."""
-    return f"pip install {was['distribution']}=={was['version']}"
+def install(was: SavedOffer, installed: str = "") -> str:
+    """What brings back the version that was saved, where another is ``installed``, or the same was changed since."""
+    changed = installed == was["version"]
+    command = f"pip install {'--force-reinstall ' if changed else ''}{was['distribution']}=={was['version']}"
+    facts = [f"it was installed from {was['source']}"] if was.get("source") else []
+    facts += ["it was changed without a new version"] if changed else []
+    return f"{command} ({', and '.join(facts)})" if facts else command
+
+
+def source_of(distribution: str) -> str:
+    """The folder or file that a package was installed from, by what pip wrote of it; empty where it came from an index."""
+    try:
+        text = metadata.distribution(distribution).read_text("direct_url.json")
+        url = str(json.loads(text)["url"]) if text else ""
+    except (metadata.PackageNotFoundError, ValueError, KeyError, TypeError):
+        return ""
+    return url2pathname(urlsplit(url).path) if url.startswith("file:") else url
 
 
 def _leaves(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:

@@ -31,7 +31,7 @@ from emosym.spec.nodes import (
     kind_at,
     of_plain,
 )
-from emosym.spec.saved import Saved, SavedComponent, absent, advice, was_called
+from emosym.spec.saved import Saved, SavedComponent, absent, advice, foreign, stranger, was_called
 from emosym.spec.text import found, inline
 
 M = TypeVar("M", bound=BaseModel)
@@ -149,6 +149,8 @@ def _component_problems(
         was = saved.get(at)
         try:
             offer = valid.offers[at] = registry.find(kind, name.value)
+            if was and name.origin.line and was_called(name.value, was) and stranger(offer.plugin, was):
+                raise foreign(kind, f"{at}.name={offer.qualified}", offer.plugin, was)
             model = offer.load_config()
         except EmosymError as error:
             error = absent(error, kind, name.value, was, registry)
@@ -190,6 +192,9 @@ def _weights(
         if alias is None and was is not None and was_called(model, was):
             registry.find_alias(kind, name, f"{ALIAS}{was['name']}")  # no folder and no hub id: an error
         if alias is not None:
+            by = alias[0].installed
+            if was and params.fields["model"].origin.line and was_called(model, was) and stranger(by, was):
+                raise foreign(f"{kind} {name}: model", f"{path}.params.model={model}", by, was)
             valid.aliases[path] = alias
             weights_of(*alias)  # an error where the plugin has lost it
         elif getattr(valid.configs[path], "hub_models", False):

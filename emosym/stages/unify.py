@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from emosym_registry import EmosymError, Lifecycle
+from emosym_registry import Lifecycle
 from torch import Tensor
 
 from emosym.assembly import ExperimentParts
-from emosym.contracts import Candidate, LossTerms, MemoryBank, Refresh, Sample, States
+from emosym.contracts import Candidate, LossTerms, MemoryBank, Sample, States
 from emosym.head import cross_entropy, labels_of
 from emosym.processes import from_first
 from emosym.spec.model import Refreshing, UnifyStage
@@ -187,13 +187,6 @@ class Unify(Stage[UnifyStage]):
         own = probabilities.gather(1, labels[:, None])[:, 0].tolist()
         confidences = {sample.id: value for sample, value in zip(self.originals, own, strict=True)}
         done = memory.refresh(step, self.candidates(step, settings), confidences)
-        if not isinstance(done, Refresh):
-            offer = self.system.resolved.offers["memory"]
-            raise EmosymError(
-                "memory.bad-refresh",
-                f"memory {offer.qualified} ({offer.plugin.package}): refresh returned {type(done).__name__}, no Refresh",
-                hint=f"its author sees more with: emosym plugins check {offer.qualified}",
-            )
         self.lifecycle.bank_refreshed(run=self.run, step=step, refresh=done)
         return {
             **values,

@@ -24,6 +24,11 @@ class RegisteredComponent:
         return f"{self.plugin.id}/{self.spec.name}"
 
     @property
+    def described(self) -> str:
+        """``KIND plugin-id/name (package 1.0)``, for messages."""
+        return f"{self.spec.kind} {self.qualified} ({self.plugin.package})"
+
+    @property
     def former(self) -> tuple[str, ...]:
         """The qualified names that it had in earlier versions."""
         return tuple(f"{self.plugin.id}/{name}" for name in self.spec.formerly)

@@ -65,7 +65,7 @@ def load_registry(
         elif allowed is not None and plugin.id not in allowed:
             registry.blocked[plugin.id] = "plugins.only"
         else:
-            _load(registry, plugin)
+            _load(registry, plugin, plugins)
     return registry
 
 
@@ -73,12 +73,12 @@ def _no_such(id: str, by: str, ids: Iterable[str]) -> str:
     return f"{by}: no plugin {id!r} is installed; {did_you_mean(id, ids)}".rstrip("; ")
 
 
-def _load(registry: Registry, plugin: InstalledPlugin) -> None:
+def _load(registry: Registry, plugin: InstalledPlugin, installed: Iterable[InstalledPlugin]) -> None:
     """Add one plugin to the registry, with all that it offers or, recorded as a failure, with nothing."""
     try:
         # What a plugin prints must not get into what a command prints.
         with redirect_stdout(sys.stderr), _deprecations() as deprecated:
-            loaded = _register(registry, plugin)
+            loaded = _register(registry, plugin, installed)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a plugin may raise anything, SystemExit too; the others must go on
@@ -90,9 +90,11 @@ def _load(registry: Registry, plugin: InstalledPlugin) -> None:
         registry.plugins[plugin.id] = replace(loaded, deprecated=tuple(dict.fromkeys(deprecated)))
 
 
-def _register(registry: Registry, plugin: InstalledPlugin) -> LoadedPlugin:
+def _register(
+    registry: Registry, plugin: InstalledPlugin, installed: Iterable[InstalledPlugin]
+) -> LoadedPlugin:
     """Ask a plugin for all that it offers; its hooks are registered last, when nothing else can refuse it."""
-    check_entry_point(registry.plugins, plugin)
+    check_entry_point(registry.plugins, plugin, installed)
     started = time.perf_counter()
     module = _import(plugin)
     seconds = time.perf_counter() - started

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import emosym_registry.hookspecs as hookspecs
@@ -22,18 +22,21 @@ class Refused(Exception):  # noqa: N818
         self.stage, self.cause, self.hint = stage, cause, hint
 
 
-def check_entry_point(plugins: Mapping[str, LoadedPlugin], plugin: InstalledPlugin) -> None:
-    """Refuse an entry point that leads to no module, and one whose id is taken."""
+def check_entry_point(
+    plugins: Mapping[str, LoadedPlugin], plugin: InstalledPlugin, installed: Iterable[InstalledPlugin]
+) -> None:
+    """Refuse an entry point that leads to no module, and one whose id another package has too: neither stands in for the
+    other."""
     if plugin.problem:
         raise Refused("discover", plugin.problem, mend(plugin))
-    if plugin.id not in plugins:
-        return
-    other = plugins[plugin.id].installed
-    if other.distribution == plugin.distribution:
+    for other in installed:
+        if other.id == plugin.id and other.distribution != plugin.distribution and not other.problem:
+            cause = f"{other.package} has a plugin {plugin.id!r} too, so neither is loaded"
+            raise Refused("discover", cause, f"pip uninstall {other.distribution}, or {plugin.distribution}")
+    if plugin.id in plugins:
+        other = plugins[plugin.id].installed
         cause = f"{plugin.distribution} is installed twice, as {other.version} and {plugin.version}"
         raise Refused("discover", cause, mend(plugin))
-    cause = f"{other.distribution} already has a plugin {plugin.id!r}"
-    raise Refused("discover", cause, f"pip uninstall {plugin.distribution}, or {other.distribution}")
 
 
 def mend(plugin: InstalledPlugin) -> str:

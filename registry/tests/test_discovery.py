@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import packaging.version  # noqa: F401 - it is off the path in these tests
 import pytest
 from emosym_registry import load_registry
 from emosym_registry.discovery import InstalledPlugin, canonical, discover

@@ -95,13 +95,17 @@ def test_strict_mode_makes_the_first_failure_an_error(plugin: Write, monkeypatch
     assert load_registry(installed=[broken], strict=False).failures
 
 
-def test_two_plugins_of_one_id_are_told_apart(plugin: Write) -> None:
-    registry = load_registry(
-        installed=[plugin("same", GOOD, distribution="one"), plugin("same", OTHER, distribution="two")]
-    )
-    assert [component.spec.name for component in registry.components()] == ["good"]
-    assert (registry.failures[0].stage, registry.failures[0].plugin.distribution) == ("discover", "two")
-    assert "one already has a plugin 'same'" in registry.failures[0].cause
+def test_of_two_packages_with_one_plugin_id_neither_stands_in_for_the_other(plugin: Write) -> None:
+    one, two = plugin("same", GOOD, distribution="one"), plugin("same", OTHER, distribution="two")
+    registry = load_registry(installed=[one, two, plugin("b", OTHER)])
+    assert [component.qualified for component in registry.components()] == ["b/other"]
+    assert [(failure.stage, failure.plugin.distribution) for failure in registry.failures] == [
+        ("discover", "one"),
+        ("discover", "two"),
+    ]
+    assert registry.failures[1].cause == "one 1.2 has a plugin 'same' too, so neither is loaded"
+    with pytest.raises(EmosymError, match="so neither is loaded"):
+        registry.find("reward", "same/good")
 
 
 def test_a_clash_of_names_is_an_error_that_names_both(plugin: Write) -> None:
@@ -301,14 +305,6 @@ def test_a_plugin_that_asks_for_a_newer_api_is_told_so_before_its_hooks_are_judg
     )
     (failure,) = registry.failures
     assert (failure.stage, failure.hint) == ("version", "pip install --upgrade emosym emosym-registry")
-
-
-def test_refusing_the_second_of_two_keeps_the_hooks_of_the_first(plugin: Write) -> None:
-    installed = [plugin("same", HEARS, distribution="one"), plugin("same", HEARS, distribution="two")]
-    registry = load_registry(installed=installed, on_failure=lambda failure: None, strict=False)
-    heard: list[int] = []
-    registry.lifecycle.run_finished(Path(), {"heard": heard})
-    assert heard == [1]
 
 
 def test_what_a_plugin_prints_on_import_is_kept_out_of_stdout(

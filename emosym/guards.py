@@ -40,15 +40,13 @@ def hold(component: Any, offer: RegisteredComponent) -> None:
     Its class becomes one of the same name that is derived from its own, so it is copied, pickled and freed as before.
     """
     if offer.spec.kind in PROMISES:
-        component.__class__ = _held(type(component), offer)
+        own: Any = type(component)
+        component.__class__ = _held(own, offer)
 
 
 @cache
-def _held(own: type, offer: RegisteredComponent) -> type:
-    methods = {
-        name: _checked(getattr(own, name), name, check, offer)
-        for name, check in PROMISES[offer.spec.kind].items()
-    }
+def _held(own: Any, offer: RegisteredComponent) -> type:
+    methods = {name: _checked(own, name, check, offer) for name, check in PROMISES[offer.spec.kind].items()}
 
     def reduce(self: Any, protocol: Any) -> tuple[Any, ...]:
         make, args, *rest = own.__reduce_ex__(self, protocol)
@@ -65,10 +63,10 @@ def _again(own: type, offer: RegisteredComponent, *args: Any) -> Any:
 
 
 def _checked(
-    given: Callable[..., Any], name: str, check: Callable[..., str], offer: RegisteredComponent
+    own: Any, name: str, check: Callable[..., str], offer: RegisteredComponent
 ) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        answer = given(self, *args, **kwargs)
+        answer = getattr(own, name)(self, *args, **kwargs)
         problem = check(self, answer, *args, **kwargs)
         if problem:
             raise EmosymError(
@@ -79,8 +77,10 @@ def _checked(
             )
         return answer
 
-    method.__code__ = method.__code__.replace(co_name=name)  # for tracebacks, and who looks there for a method
-    return wraps(given)(method)
+    method.__code__ = method.__code__.replace(
+        co_name=name
+    )  # for tracebacks, and who looks there for a method
+    return wraps(getattr(own, name))(method)
 
 
 def _tensor(answer: Any, letters: str, *shape: int) -> str:
@@ -174,7 +174,9 @@ def _probabilities(judge: Judge, answer: Any, images: Sequence[Any], **_: Any) -
     sums = answer.float().sum(-1)
     if bool((answer >= 0).all() and torch.isclose(sums, sums.new_ones(()), atol=1e-3).all()):
         return ""
-    return f"no probabilities: the smallest is {float(answer.min()):.4g}, a row sums to {float(sums.min()):.4g}"
+    return (
+        f"no probabilities: the smallest is {float(answer.min()):.4g}, a row sums to {float(sums.min()):.4g}"
+    )
 
 
 def _features(judge: Judge, answer: Any, images: Sequence[Any], **_: Any) -> str:

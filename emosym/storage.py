@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,22 +33,25 @@ def gather(modules: Mapping[str, nn.Module]) -> dict[str, dict[str, Tensor]]:
     return parts
 
 
-def spread(modules: Mapping[str, nn.Module], parts: State) -> None:
-    """The inverse of :func:`gather`; a missing or foreign part or tensor is an error."""
-    named = {_PART.get(name, name): module for name, module in modules.items()}
-    _check_parts(named, parts)
-    try:
-        for name, module in named.items():
+def spread(modules: Mapping[str, nn.Module], parts: State, misfit: Callable[[str, str], EmosymError]) -> None:
+    """The inverse of :func:`gather`; a missing or foreign part or tensor is an error, which ``misfit`` makes of the name of
+    a module and of what does not fit."""
+    _check_parts({_PART.get(name, name): module for name, module in modules.items()}, parts)
+    for name, module in modules.items():
+        own = parts.get(_PART.get(name, name), {})
+        try:
             if isinstance(module, AdaptedModule):
-                module.load_adapter_state(parts.get(name, {}))
+                module.load_adapter_state(own)
             else:
-                module.load_state_dict(parts.get(name, {}))
-    except (RuntimeError, KeyError) as error:
-        raise EmosymError(
-            "system.does-not-fit",
-            f"the saved weights do not fit this spec: {error}",
-            hint="use the spec they were saved with",
-        ) from error
+                module.load_state_dict(own)
+        except Exception as error:  # a component may load its weights in its own way
+            raise misfit(name, _complaint(error)) from error
+
+
+def _complaint(error: Exception) -> str:
+    """The first thing that an error complains of, without the heading that torch has."""
+    lines = getattr(error, "message", str(error)).strip().splitlines() or [type(error).__name__]
+    return lines[len(lines) > 1].strip().rstrip(".")
 
 
 def _check_parts(modules: Mapping[str, nn.Module], parts: State) -> None:

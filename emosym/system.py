@@ -241,7 +241,7 @@ class System:
 
     def load_state(self, parts: State) -> None:
         """The inverse of :meth:`state`; a missing or foreign tensor is an error."""
-        spread(self.modules(), parts)
+        spread(self.modules(), parts, self.resolved.misfit)
 
     def save(self, folder: Path | str) -> Path:
         """Save spec and weights (not the frozen bases) to a folder, whole or not at all."""

@@ -16,7 +16,7 @@ from emosym.spec.errors import Problem, SpecErrors
 from emosym.spec.layers import PRESET, Set, apply_sets, parse_set, preset_file, read_source, stage_preset
 from emosym.spec.model import Spec
 from emosym.spec.nodes import Node, Origin, dotted, key_path
-from emosym.spec.saved import FILE, Saved, SavedComponent, read_saved, record, revive
+from emosym.spec.saved import FILE, Saved, SavedComponent, misfit, read_saved, record, revive
 from emosym.spec.text import block
 from emosym.spec.validate import Used, validate
 from emosym.toolkit.files import json_text, written_whole
@@ -30,7 +30,8 @@ class Resolved:
     ("backbone", "rewards.0", "judges.bank") who offers a component; ``origins`` says by dotted path where a
     value was written (a path that is not there has its default); ``messages`` are for people (dropped
     parameters); ``aliases`` are the aliases that the ``model`` of components is, each with its plugin; ``saved`` is what
-    is kept of components beside a spec that is saved. A component that was not to be used is in ``spec`` alone.
+    is kept of components beside a spec that is saved, ``before`` what was kept when this one was. A component that was not
+    to be used is in ``spec`` alone.
     """
 
     spec: Spec
@@ -40,6 +41,7 @@ class Resolved:
     configs: dict[str, BaseModel] = field(repr=False)
     aliases: dict[str, tuple[LoadedPlugin, Alias]] = field(default_factory=dict, repr=False)
     saved: dict[str, SavedComponent] = field(default_factory=dict, repr=False)
+    before: Saved = field(default_factory=dict, repr=False)
 
     def config(self, path: str) -> BaseModel:
         """The validated parameters of the component at "backbone", "rewards.0", "judges.bank" …"""
@@ -56,6 +58,15 @@ class Resolved:
     def needs(self, path: str) -> tuple[str, ...]:
         """What the component at a path needs with its parameters."""
         return needs_of(self.offers[path], self.configs[path])
+
+    def misfit(self, path: str, why: str) -> EmosymError:
+        """The error for saved weights that do not fit the part of a system at ``path``."""
+        if path not in self.offers:
+            hint = "use the spec they were saved with"
+            return EmosymError(
+                "system.does-not-fit", f"the saved weights do not fit the {path}: {why}", hint=hint
+            )
+        return misfit(self.offers[path], self.before.get(path), why)
 
     def origin(self, path: str) -> Origin:
         """Where the value at a dotted path came from."""
@@ -176,7 +187,8 @@ def resolve(
         path: record(one, valid.root.at((*key_path(path), "params")), valid.aliases.get(path))
         for path, one in valid.offers.items()
     }
-    return Resolved(spec, valid.offers, _origins(valid.root), messages, valid.configs, valid.aliases, kept)
+    origins = _origins(valid.root)
+    return Resolved(spec, valid.offers, origins, messages, valid.configs, valid.aliases, kept, saved)
 
 
 def check_preset(name: str, registry: Registry) -> list[Problem]:

@@ -7,9 +7,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 from importlib import metadata
 from pathlib import Path as FilePath
-from typing import Any, NotRequired
+from typing import Any, NotRequired, cast
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -86,8 +87,7 @@ def record(
     leaves = _leaves(params) if params and params.fields else ()
     written = {dotted(path) for path, node in leaves if node.origin.kind != "default"}
     written |= {"model"} if weights else set()  # another default would be other weights
-    plugin = offer.plugin
-    kept = SavedComponent(**_offered(offer.qualified, offer.plugin), written=sorted(written))
+    kept = cast(SavedComponent, {**_offered(offer.qualified, offer.plugin), "written": sorted(written)})
     if weights is not None:
         kept["weights"] = _offered(weights[0].qualified(weights[1].name), weights[0].installed)
     return kept
@@ -219,10 +219,24 @@ def install(was: SavedOffer, installed: str = "") -> str:
     changed = installed == was["version"]
     command = f"pip install {'--force-reinstall ' if changed else ''}{was['distribution']}=={was['version']}"
     facts = [f"it was installed from {was['source']}"] if was.get("source") else []
-    facts += ["it was changed without a new version"] if changed else []
+    facts += ["it has changed without a new version"] if changed else []
     return f"{command} ({', and '.join(facts)})" if facts else command
 
 
+def misfit(offer: RegisteredComponent, was: SavedOffer | None, why: str) -> EmosymError:
+    """Saved weights that do not fit a component: another version of it had saved them, or the spec is another."""
+    if was is None:
+        message = f"the saved weights do not fit {offer.described}: {why}"
+        return EmosymError("system.does-not-fit", message, hint="use the spec they were saved with")
+    saved, version = f"{was['distribution']} {was['version']}", offer.plugin.version
+    message = f"{offer.described} does not take the weights that were saved with {saved} ({why})"
+    if version != was["version"]:
+        return EmosymError("plugin.other-version", f"{message}: {install(was)}")
+    hint = f"use the spec they were saved with; if that is the same: {install(was, version)}"
+    return EmosymError("system.does-not-fit", message, hint=hint)
+
+
+@cache
 def source_of(distribution: str) -> str:
     """The folder or file that a package was installed from, by what pip wrote of it; empty where it came from an index."""
     try:

@@ -54,8 +54,10 @@ class Compress(Stage[CompressStage]):
         states = self.system.states(batch)
         logits = self.system.head(states.emotion)
         ce, accuracy = cross_entropy(logits, batch)
+        self.part_of_loss("the cross entropy", ce)
         knowledge, present = self.features(batch, states.context)
         terms = self.system.compressor.loss(states, knowledge, present, labels_of(batch, logits.device))
+        self.part_of_loss("compressor", terms.loss)
         loss = self.settings.ce_weight * ce + self.settings.knowledge_weight * terms.loss
         return LossTerms(loss, {"ce": float(ce.detach()), "accuracy": accuracy, **terms.values})
 

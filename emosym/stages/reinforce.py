@@ -83,10 +83,12 @@ class Reinforce(Stage[ReinforceStage]):
             generator=generator,
         )
         terms = self.reinforcer.loss(tries)
+        self.part_of_loss("reinforcer", terms.loss)
         if not self.settings.ce_weight:
             return terms
         _, logits = read(tokens.expand(len(batch), 1, -1, -1))
         ce, accuracy = cross_entropy(logits[:, 0], batch)
+        self.part_of_loss("the cross entropy", ce)
         loss = terms.loss + self.settings.ce_weight * ce
         return LossTerms(loss, {"ce": float(ce.detach()), "accuracy": accuracy, **terms.values})
 

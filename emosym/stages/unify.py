@@ -109,6 +109,7 @@ class Unify(Stage[UnifyStage]):
         states = self.system.states(batch)
         logits = self.system.head(states.emotion)
         ce, accuracy = cross_entropy(logits, batch)
+        self.part_of_loss("the cross entropy", ce)
         seen = self.scaled(states)
         kinds = len(self.settings.prompts)
         pick = drawn(
@@ -118,6 +119,7 @@ class Unify(Stage[UnifyStage]):
         diffusion = self.generation.diffusion
         condition = diffusion.condition(self.generation.fuse(seen), prompts)
         denoising = diffusion.loss(self.latents_of(batch), condition, generator).mean()
+        self.part_of_loss("diffusion", denoising)
         loss = self.settings.diffusion_weight * denoising + self.settings.ce_weight * ce
         values = {"ce": float(ce.detach()), "accuracy": accuracy, "denoising": float(denoising.detach())}
         values["generated_share"] = sum(sample.generated for sample in batch) / len(batch)

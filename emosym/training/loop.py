@@ -159,7 +159,7 @@ def one_step(
         prefetch.announce(stage.batch(micro + 1, rank, world))
         with accelerator.accumulate(prepared):
             terms = prepared(batch, generator)
-            refuse_nan(terms.loss, "loss", stage.name, step + 1)
+            refuse_nan(terms.loss, "loss", stage.name, step + 1, stage.addends)
             accelerator.backward(terms.loss)
             if accelerator.sync_gradients:
                 norm = accelerator.clip_grad_norm_(parameters, clip)
@@ -176,11 +176,17 @@ def one_step(
     return mean_of(totals)
 
 
-def refuse_nan(value: Tensor | None, what: str, stage: str, step: int) -> None:
-    """A loss or a gradient that is not finite stops the run: what would be saved after it is worthless."""
+def refuse_nan(
+    value: Tensor | None, what: str, stage: str, step: int, addends: Mapping[str, Tensor] | None = None
+) -> None:
+    """A loss or a gradient that is not finite stops the run: what would be saved after it is worthless. ``addends`` are the
+    parts of a loss by whose they are."""
     if value is not None and not bool(torch.isfinite(value).all()):
+        parts = [
+            f"{name} gives {float(part)}" for name, part in (addends or {}).items() if not math.isfinite(part)
+        ]
         raise EmosymError(
-            "training.not-finite", f"the {what} of stage {stage} is not finite at step {step}",
+            "training.not-finite", f"the {what} of stage {stage} is not finite at step {step}" + ((parts and f": {', '.join(parts)}") or ""),
             hint="lower the learning rate, or use --precision fp32; the last checkpoint is untouched",
         )  # fmt: skip
 

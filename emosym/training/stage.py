@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from emosym.contracts import LossTerms, Sample
 from emosym.spec.model import StageSettings
@@ -61,12 +61,18 @@ class Stage(nn.Module, ABC, Generic[SettingsT]):
         self.samples = samples
         self.seed = seed
         self.accumulation = accumulation
+        self.addends: dict[str, Tensor] = {}
         self.shuffle = Shuffle(len(samples), settings.batch_size, seed)
         self.steps = optimiser_steps(settings, len(samples), accumulation)
 
     def batch(self, number: int, rank: int, world: int) -> Sequence[Sample]:
         """This process's samples of batch ``number``, of which ``accumulation`` make a step."""
         return [self.samples[i] for i in self.shuffle(number)][rank::world]
+
+    def part_of_loss(self, name: str, value: Tensor) -> None:
+        """Remember a part of the loss until the next step, by the component that gave it, for a message where it is NaN."""
+        offer = self.system.resolved.offers.get(name)
+        self.addends[offer.described if offer else name] = value.detach()
 
     @abstractmethod
     def forward(self, batch: Sequence[Sample], generator: torch.Generator) -> LossTerms:

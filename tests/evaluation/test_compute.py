@@ -73,7 +73,9 @@ def test_a_metric_that_raises_is_named_with_its_plugin() -> None:
 def test_an_abstract_class_is_named_with_its_plugin() -> None:
     implementation: Any = Abstract
     with (
-        pytest.raises(EmosymError, match=r"metric mine/a \(emosym-mine 1.2\) failed in __init__: .*abstract") as error,
+        pytest.raises(
+            EmosymError, match=r"metric mine/a \(emosym-mine 1.2\) failed in __init__: .*abstract"
+        ) as error,
         attributed(offer("a"), "__init__"),
     ):
         implementation()
@@ -99,7 +101,9 @@ def test_what_a_component_raises_anywhere_below_a_run_names_it() -> None:
     resolved: Any = SimpleNamespace(offers={"memory": offer("a")})
     builder = Builder(resolved, Registry(), CONTEXT, torch.device("cpu"), "fp32", {"memory": Torn()})
     with (
-        pytest.raises(EmosymError, match=r"metric mine/a \(emosym-mine 1.2\) failed in deeper: ConnectionError: no bank") as error,
+        pytest.raises(
+            EmosymError, match=r"metric mine/a \(emosym-mine 1.2\) failed in deeper: ConnectionError: no bank"
+        ) as error,
         builder.naming(),
     ):
         builder.built["memory"].work()
@@ -171,7 +175,9 @@ def test_contributions_that_are_none_name_the_metric_and_its_package(each: Any, 
 
 def test_a_metric_that_raises_for_each_image_is_named() -> None:
     text: Any = {"x": ["a", "b"]}
-    with pytest.raises(EmosymError, match=r"metric mine/a \(emosym-mine 1.2\) failed in per_image: ValueError"):
+    with pytest.raises(
+        EmosymError, match=r"metric mine/a \(emosym-mine 1.2\) failed in per_image: ValueError"
+    ):
         contributed(Each(text))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 import torch
 from emosym_registry import EmosymError, Registry
 
+from emosym.contracts import LossTerms
 from emosym.experiment.folder import RunFolder
 from emosym.experiment.lock import NAME as LOCK, locked
 from emosym.experiment.run import run_experiment
@@ -127,6 +129,17 @@ def test_what_is_deleted_under_a_run_stops_it(
         run_experiment(small, registry, out, listeners=[After(stage, 2, harm)])
     assert error.value.id == id
     assert name != "." or not (out / "summary.json").exists()
+
+
+def test_a_loss_that_is_nan_names_the_component_that_gave_it(
+    small: Resolved, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = small.offers["compressor"].load()
+    monkeypatch.setattr(kind, "loss", lambda *_: LossTerms(torch.tensor(math.nan, requires_grad=True)))
+    words = r"not finite at step 1: compressor emosym-reasoning/\S+ \(emosym-reasoning 0.1.0\) gives nan$"
+    with pytest.raises(EmosymError) as error:
+        run_experiment(small, registry, tmp_path / "run")
+    assert re.search(words, error.value.message), error.value.message
 
 
 @pytest.mark.parametrize(

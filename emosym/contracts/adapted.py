@@ -41,4 +41,5 @@ class AdaptedModule(Component[ConfigT], nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where its weights are."""
         return next(self.parameters()).device

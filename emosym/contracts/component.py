@@ -27,6 +27,11 @@ class Component(ABC, Generic[ConfigT]):
     attribute_keys: ClassVar[tuple[str, ...]] = ()
     """Where it needs ``attributes``: keys of ``Sample.attributes``; at least one training image must have one of them."""
 
+    config: ConfigT
+    """Its parameters, validated."""
+    context: Context
+    """What the run tells it."""
+
     def __init__(self, config: ConfigT, context: Context) -> None:
         super().__init__()
         self.config = config

@@ -13,7 +13,7 @@ from emosym.contracts.sample import Generated, Sample
 
 @dataclass(frozen=True)
 class Candidate:
-    """A generated image offered to the bank. ``scores`` are named probabilities of the wanted label in
+    """A generated image offered to the bank, which makes an id for it, such as a hash of its pixels. ``scores`` are named probabilities of the wanted label in
     [0,1] (from the model as ``model`` and, where the run has one, from an independent judge as ``judge``);
     ``features`` (any length) are for diversity; ``generator`` is a hash of the weights that made it."""
 
@@ -31,11 +31,11 @@ class Refresh:
     step: int
     """The optimiser step of the unify stage."""
     admitted: Sequence[str]
-    """Ids of the images that were taken in."""
+    """Ids of the images that were taken in, which are those of their samples in the view."""
     replaced: Sequence[str]
     """Ids of the originals that were masked for them."""
     refused: Sequence[tuple[str, str]]
-    """Id of the candidate's picture (``CANDIDATE.generated.id``) and the reason, for each that was not taken in."""
+    """For each candidate that was not taken in the id that the bank made for it, unlike any other's, and the reason."""
     size: int
     """How many generated images the bank shows now."""
     fraction: float
@@ -56,7 +56,8 @@ class LedgerEntry:
     a line, opens a refresh. The report counts the actions at each step, and shows the reasons of refuse,
     rollback and restore."""
     image: str
-    """The id of the candidate, original or image; empty where the line is of the bank as a whole."""
+    """The id that the bank made for the candidate or image, as in :class:`Refresh`, or that of the original; empty where the
+    line is of the bank as a whole."""
     label: int
     """Its emotion; -1 where it has none."""
     reason: str

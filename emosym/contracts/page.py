@@ -6,7 +6,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from textwrap import dedent
 
 from torch import nn
@@ -53,15 +53,23 @@ VALUES = (
     "Footprint",
 )
 """Dataclasses of the page, in its order."""
+EVERY = ("Component", "ComponentConfig")
+"""What every component is, and its config."""
+SHARED = ("AdaptedModule",)
+"""Bases whose members stand with each kind that has them."""
 
 
 def page() -> str:
     """The page, in Markdown."""
-    lines = [HEAD, "## Kinds", ""]
+    lines = [HEAD, "## Every component", ""]
+    for name in EVERY:
+        lines += described(getattr(contracts, name), name)
+    lines += ["## Kinds", ""]
     for kind, name in CONTRACTS.items():
         contract = getattr(contracts, name)
         module = " (an `nn.Module`)" if issubclass(contract, nn.Module) else ""
-        lines += described(contract, f"`{kind}`: {name}{module}")
+        shared = [base for base in contract.__mro__[1:] if base.__name__ in SHARED]
+        lines += described(contract, f"`{kind}`: {name}{module}", shared)
     lines += ["## Values", ""]
     for name in VALUES:
         lines += described(getattr(contracts, name), name)
@@ -73,20 +81,29 @@ def as_markdown(docstring: str) -> str:
     return re.sub(r"(?::\w+:)?(`{1,2})(.+?)\1", r"`\2`", " ".join(docstring.split()))
 
 
-def described(target: type, title: str) -> Iterator[str]:
-    """One class: its docstring, then its public fields and its public methods as its source has them, in that
-    order."""
-    tree = ast.parse(dedent(inspect.getsource(target))).body[0]
-    assert isinstance(tree, ast.ClassDef)
+def described(target: type, title: str, bases: Iterable[type] = ()) -> Iterator[str]:
+    """One class: its docstring, then its public fields and methods in the order of its source, and those that it has from
+    ``bases``."""
+    tree = _source(target)
     yield f'<a id="{target.__name__.lower()}"></a>'
     yield f"### {title}"
     yield ""
     yield as_markdown(ast.get_docstring(tree) or "")
     yield ""
-    members = [line for number, one in enumerate(tree.body) for line in _member(tree.body, number, one)]
-    yield from members
+    members: dict[str, str] = {}
+    for body in (tree.body, *(_source(base).body for base in bases)):
+        for number, one in enumerate(body):
+            for line in _member(body, number, one):
+                members.setdefault(re.split(r"\W", line.removeprefix("- `"), maxsplit=1)[0], line)
+    yield from members.values()
     if members:
         yield ""
+
+
+def _source(target: type) -> ast.ClassDef:
+    tree = ast.parse(dedent(inspect.getsource(target))).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    return tree
 
 
 def _member(body: list[ast.stmt], number: int, one: ast.stmt) -> Iterator[str]:

@@ -13,7 +13,8 @@ import emosym_registry.hookspecs
 import pytest
 
 from emosym import contracts, toolkit
-from emosym.contracts.page import PAGE, VALUES, page
+from emosym.contracts import Component, ComponentConfig
+from emosym.contracts.page import EVERY, PAGE, VALUES, page
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,9 +44,29 @@ def test_every_value_of_the_contracts_is_on_it() -> None:
     assert values == set(VALUES)
 
 
+def test_what_every_component_is_and_what_kinds_share_is_on_it() -> None:
+    assert set(EVERY) | {*contracts.CONTRACTS.values(), "AdaptedModule"} == {
+        name for name in contracts.__all__ if issubclass(_class(name), Component | ComponentConfig)
+    }
+    for name in ("needs", "attribute_keys", "config: ConfigT", "context: Context", "migrate"):
+        assert f"- `{name}" in entry("Component") + entry("ComponentConfig"), name
+    for kind in ("Backbone", "DiffusionHead"):
+        for name in ("adapters", "adapter_state", "load_adapter_state", "footprint", "fingerprint", "device"):
+            assert entry(kind).count(f"- `{name}") == 1, (kind, name)
+
+
+def _class(name: str) -> type:
+    value = getattr(contracts, name)
+    return value if inspect.isclass(value) and not hasattr(value, "__origin__") else object
+
+
+def entry(name: str) -> str:
+    return page().partition(f'<a id="{name.lower()}"></a>')[2].partition("<a id=")[0]
+
+
 @pytest.mark.parametrize("name", contracts.CONTRACTS.values())
 def test_every_required_member_is_there_and_explained(name: str) -> None:
-    part = page().partition(f'<a id="{name.lower()}"></a>')[2].partition("<a id=")[0]
+    part = entry(name)
     required = sorted(getattr(contracts, name).__abstractmethods__)
     assert required
     for member in required:

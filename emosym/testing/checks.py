@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import traceback
 import unittest
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ def check(id: str, expects: str, *, tier: Tier = "core") -> Callable[[Callable[[
 
         @functools.wraps(method)
         def run(suite: Any) -> None:
-            judge(promise, lambda: method(suite), suite.expected_failures)
+            judge(promise, lambda: method(suite), suite.expected_failures, lambda: suite.package)
 
         run.check = promise  # type: ignore[attr-defined]
         return run
@@ -107,11 +108,17 @@ def check(id: str, expects: str, *, tier: Tier = "core") -> Callable[[Callable[[
     return decorate
 
 
-def judge(promise: Check, body: Callable[[], None], expected_failures: Mapping[str, str]) -> None:
-    """Run a check's body; return where it holds, raise one of the outcomes above where it does not."""
+def judge(
+    promise: Check,
+    body: Callable[[], None],
+    expected_failures: Mapping[str, str],
+    package: Callable[[], str] = str,
+) -> None:
+    """Run a check's body; return where it holds, raise one of the outcomes above where it does not. ``package`` gives the
+    package whose code is checked, where what is raised came from."""
     reason = expected_failures.get(promise.id)
     try:
-        _hold(promise, body)
+        _hold(promise, body, package)
     except ConformanceError as error:
         if reason is None:
             raise
@@ -120,7 +127,7 @@ def judge(promise: Check, body: Callable[[], None], expected_failures: Mapping[s
         raise ConformanceError(promise, f"that it holds, though it is declared to fail ({reason})")
 
 
-def _hold(promise: Check, body: Callable[[], None]) -> None:
+def _hold(promise: Check, body: Callable[[], None], package: Callable[[], str]) -> None:
     try:
         body()
     except NotApplicable as outcome:
@@ -137,4 +144,17 @@ def _hold(promise: Check, body: Callable[[], None]) -> None:
         first = (str(error).strip() or "no message").splitlines()[0]
         if isinstance(error, EmosymError) and error.hint:
             first = f"{error.message}; {error.hint}"
-        raise ConformanceError(promise, f"{type(error).__name__}: {first}") from error
+        place = _place(error, package())
+        raise ConformanceError(
+            promise, f"{type(error).__name__}: {first}{place and f' (at {place})'}"
+        ) from error
+
+
+def _place(error: BaseException, package: str) -> str:
+    """``file:line`` of the last call inside a package on the way to an error; empty where none was there."""
+    places = [
+        f"{frame.f_code.co_filename}:{line}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if package and str(frame.f_globals.get("__name__")).partition(".")[0] == package
+    ]
+    return places[-1] if places else ""

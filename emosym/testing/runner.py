@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from emosym_registry import EmosymError, RegisteredComponent, Registry
@@ -17,12 +17,14 @@ Outcome = Literal["passed", "failed", "expected failure", "not applicable"]
 
 @dataclass(frozen=True)
 class Result:
-    """How one check ended for one component; ``detail`` is what was seen, or why it was not looked at."""
+    """How one check ended for one component; ``detail`` is what was seen, or why it was not looked at, and ``error`` what
+    the component raised."""
 
     component: str
     check: Check
     outcome: Outcome
     detail: str = ""
+    error: BaseException | None = field(default=None, compare=False, repr=False)
 
 
 def suite_for(component: RegisteredComponent) -> type[ConformanceSuite]:
@@ -82,23 +84,23 @@ def contract_failure(suite: type[ConformanceSuite]) -> Result | None:
     made = suite()
     for method, promise in suite.methods():
         if promise.id == "component.contract":
-            outcome, detail = _end_of(getattr(made, method))
-            if outcome == "failed":
+            end = _end_of(getattr(made, method))
+            if end[0] == "failed":
                 suite.teardown_class()
-                return Result(suite.component or suite.__name__, promise, outcome, detail)
+                return Result(suite.component or suite.__name__, promise, *end)
     return None
 
 
-def _end_of(method: Callable[[], Any]) -> tuple[Outcome, str]:
+def _end_of(method: Callable[[], Any]) -> tuple[Outcome, str, BaseException | None]:
     try:
         method()
     except NotApplicable as outcome:
-        return "not applicable", str(outcome)
+        return "not applicable", str(outcome), None
     except ExpectedFailure as outcome:
-        return "expected failure", str(outcome).partition(": ")[2]
+        return "expected failure", str(outcome).partition(": ")[2], None
     except ConformanceError as error:
-        return "failed", error.seen
-    return "passed", ""
+        return "failed", error.seen, error.__cause__
+    return "passed", "", None
 
 
 def components_named(registry: Registry, name: str) -> list[RegisteredComponent]:

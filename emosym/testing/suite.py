@@ -141,6 +141,14 @@ class ConformanceSuite:
         registered = installed().find(self.kind, self.component)
         return registered.load(), registered.load_config()
 
+    @property
+    def package(self) -> str:
+        """The package that the component's code is in; empty where it cannot be imported."""
+        try:
+            return str(self.classes()[0].__module__).partition(".")[0]
+        except EmosymError:
+            return ""
+
     def build(self, changes: Mapping[str, Any], context: Context) -> Any:
         """A new component with :meth:`parameters`, some of them changed, in a context."""
         implementation, config = self.classes()

@@ -42,6 +42,24 @@ def test_a_component_that_cannot_be_built_fails_one_check(
     assert "emosym plugins check --explain component.contract" in done.out
 
 
+def test_what_the_code_raises_has_its_place_and_is_said_once(process: Command, package: Path) -> None:
+    path = package / "my_figure" / "metric.py"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    body = next(number for number, line in enumerate(lines) if "def compute(" in line) + 1
+    lines.insert(body, '        return dict(None)["out of order"]')
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    done = process("plugins", "check", str(package))
+    assert done.status == 1
+    place = f"saw TypeError: 'NoneType' object is not iterable (at {path}:{body + 1})"
+    assert done.out.count(place) == 1, done.out
+    assert "the same in " in done.out
+    assert "Traceback" not in done.err
+    failed = json.loads(process("plugins", "check", str(package), "--json").out)
+    assert sum(place.removeprefix("saw ") == one["detail"] for one in failed) > 1
+    debugged = process("plugins", "check", str(package), "--debug")
+    assert f'File "{path}", line {body + 1}, in compute' in debugged.err
+
+
 def test_the_checks_can_be_listed_without_the_documentation(emosym: Command) -> None:
     ids = {one["check"] for one in json.loads(emosym("plugins", "check", "--list", "--json").out)}
     assert {"component.contract", "metric.needs", "reward.range"} <= ids

@@ -3,6 +3,7 @@ are."""
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -127,6 +128,12 @@ def test_a_suite_of_something_else_is_refused(foreign: type[RewardSuite], cause:
 # ---- outcomes that are what they are
 
 
+def line_of(method: Any) -> int:
+    """The line of a method's first statement."""
+    lines, start = inspect.getsourcelines(method)
+    return start + next(number for number, line in enumerate(lines) if "def " in line) + 1
+
+
 def outcomes(suite: type[RewardSuite], *ids: str) -> list[tuple[str, str]]:
     """Outcome and detail of the checks of ``ids``, in the order of all ids."""
     return [(result.outcome, result.detail) for result in run_suite(suite, only=ids)]
@@ -134,7 +141,9 @@ def outcomes(suite: type[RewardSuite], *ids: str) -> list[tuple[str, str]]:
 
 def test_a_component_that_exits_fails_and_the_next_check_runs() -> None:
     shape, verifiable = outcomes(suite(Quitting), "reward.shape", "reward.verifiable")
-    assert shape == verifiable == ("failed", "SystemExit: no licence")
+    assert (
+        shape == verifiable == ("failed", f"SystemExit: no licence (at {__file__}:{line_of(Quitting.score)})")
+    )
 
 
 def test_ctrl_c_stops_the_checks() -> None:
@@ -193,7 +202,7 @@ def test_only_a_check_of_a_capability_may_not_apply() -> None:
     seen = outcomes(Skipping, "reward.core-skips", "reward.core-pytest-skips", "reward.capability-skips")
     assert seen == [
         ("not applicable", "nothing to see"),
-        ("failed", "Skipped: nothing to see"),
+        ("failed", f"Skipped: nothing to see (at {__file__}:{line_of(Skipping.test_core_pytest_skips)})"),
         ("failed", "that it was skipped: nothing to see"),
     ]
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from emosym_registry import EmosymError
-from emosym_registry.errors import some, unknown
+from emosym_registry.errors import plural, some, unknown
 
 from emosym.cli.common import registry_for, registry_with
 from emosym.cli.plugins.listing import every, explanation, known, listing
@@ -85,6 +86,9 @@ def check(
         results.extend(own)
         if own and not as_json:
             print(report(title, own, verbose=verbose))
+        for result in own if context.obj.debug else ():
+            if result.error is not None:
+                traceback.print_exception(result.error)
 
     for plugin in plugins:
         add(f"plugin {plugin.id}", _of_plugin(context, registry, plugin, only or ()))
@@ -252,13 +256,21 @@ def named(registry: Registry, name: str) -> list[RegisteredComponent]:
 def report(title: str, results: Sequence[Result], *, verbose: bool) -> str:
     """One component: the counts, then what failed and what did not apply, or every check."""
     lines = [f"{title}: {_counts(results)}"]
+    failed = [result for result in results if result.outcome == "failed"]
     for result in results:
         if result.outcome == "failed":
+            alike = [other.check.id for other in failed if other.detail == result.detail]
+            if alike[0] != result.check.id:
+                continue  # a cause that many checks meet is said once
             lines += [
                 f"  FAILED {result.check.id}: expected {result.check.expects}",
                 f"         saw {result.detail}",
                 f"         why: emosym plugins check --explain {result.check.id} ({result.check.anchor})",
             ]
+            if alike[1:]:
+                lines.append(
+                    f"         the same in {plural(len(alike) - 1, 'more check')}: {some(alike[1:], 50)}"
+                )
         elif result.outcome != "passed" or verbose:
             lines.append(
                 f"  {result.outcome}: {result.check.id}" + (f": {result.detail}" if result.detail else "")

@@ -55,13 +55,20 @@ def registry_for(settings: Globals, only: Iterable[str] | None = None) -> Regist
 
 
 def registry_with(settings: Globals, extra: Sequence[InstalledPlugin]) -> Registry:
-    """The installed plugins and ``extra`` ones that are not installed, which take the place of those of the same id."""
+    """The installed plugins and ``extra`` ones that are not installed, which take the place of those of the same id.
+
+    A failure of theirs is for the caller to say."""
     from emosym_registry import load_registry
     from emosym_registry.discovery import discover
+    from emosym_registry.loading import warn
 
     ids = {one.id for one in extra}
     installed = [one for one in discover() if one.id not in ids]
-    return load_registry(installed=[*installed, *extra], disabled=settings.no_plugin)
+    return load_registry(
+        installed=[*installed, *extra],
+        disabled=settings.no_plugin,
+        on_failure=lambda failure: None if failure.plugin in extra else warn(failure),
+    )
 
 
 def resolve(

@@ -10,10 +10,10 @@ from typing import Any
 
 from emosym_registry import EmosymError, Failure, LoadedPlugin, RegisteredComponent, Registry
 from emosym_registry.cards import Card
-from emosym_registry.descriptors import Alias, Preset
+from emosym_registry.descriptors import NAME, NAME_FORM, Alias, Preset
 from emosym_registry.errors import first_line
 
-from emosym.diagnosis.metadata import metadata_troubles
+from emosym.diagnosis.metadata import metadata_troubles, nearly
 from emosym.diagnosis.probe import probe_all
 
 Trouble = tuple[str, str, str]
@@ -29,7 +29,7 @@ def examine(registry: Registry, verbs: Verbs) -> list[Failure]:
     troubles = list(registry.failures)
     for id, plugin in sorted(registry.plugins.items()):
         checks = (
-            _introduction,
+            introduction,
             lambda plugin: metadata_troubles(plugin.installed),
             lambda plugin: _clashes(registry, plugin),
             lambda plugin: chain.from_iterable(_alone(_component, one) for one in plugin.components),
@@ -38,7 +38,7 @@ def examine(registry: Registry, verbs: Verbs) -> list[Failure]:
         )
         seen = [*heavy[id], *(trouble for check in checks for trouble in _alone(check, plugin))]
         troubles += [Failure(plugin.installed, *trouble) for trouble in seen]
-    return troubles
+    return [*troubles, *(Failure(plugin, *trouble) for plugin, trouble in nearly())]
 
 
 def offers(registry: Registry, plugin: LoadedPlugin, verbs: Verbs) -> Iterator[Trouble]:
@@ -60,7 +60,11 @@ def _authors(plugin: LoadedPlugin) -> str:
     return f"report it to the authors of {plugin.installed.package}"
 
 
-def _introduction(plugin: LoadedPlugin) -> Iterator[Trouble]:
+def introduction(plugin: LoadedPlugin) -> Iterator[Trouble]:
+    """What is wrong with the id of a plugin, and with the name that it gives itself."""
+    if not NAME.match(plugin.id):
+        cause = f"its id {plugin.id!r} is not {NAME_FORM}, as names in specs are"
+        yield "spec", cause, "its authors should give its entry point another name"
     if plugin.info.name != plugin.id:
         cause = (
             f"emosym_plugin_info calls it {plugin.info.name!r}, its entry point {plugin.id!r}, "
@@ -193,12 +197,21 @@ def _commands(registry: Registry, plugin: LoadedPlugin, verbs: Verbs) -> Iterato
             yield "spec", f"command {name!r}: {target} is no typer.Typer", _authors(plugin)
         verb = verbs(name)
         if verb is not None:
-            cause = f"command {name!r} is never reached: emosym has a verb {verb!r}"
-            yield "register", cause, _authors(plugin)
+            cause = f"command {name!r} is reached as `{typed(plugin, name, verb)}` alone: emosym has a verb {verb!r}"
+            yield "register", cause, f"its authors should give it another name (in {plugin.installed.module})"
         for other in offered:
             if name.startswith(f"{other} "):
                 cause = f"command {name!r} and command {other!r} hide one another"
                 yield "register", cause, f"{other!r} is a command or a group, not both: rename one"
+
+
+def typed(plugin: LoadedPlugin, name: str, verb: str | None) -> str:
+    """What to type for a command of a plugin, where emosym has a ``verb`` in its way."""
+    words = name.split()
+    if verb is not None:
+        place = len(verb.split()) - 1
+        words[place] = plugin.qualified(words[place])
+    return " ".join(["emosym", *words])
 
 
 def _card(card: Card | None, plugin: LoadedPlugin) -> Iterator[Trouble]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from emosym_registry.discovery import GROUP, InstalledPlugin
+from emosym_registry.discovery import GROUP, InstalledPlugin, canonical
 from emosym_registry.requirements import requirements_of, unmet
 
 
@@ -56,6 +58,20 @@ def _stale(plugin: InstalledPlugin) -> Iterator[tuple[str, str, str]]:
     version = project.get("version")
     if version is not None and plugin.version not in (version, "unknown"):
         yield "discover", f"installed as {plugin.version}, but {folder} is now {version}", again
+
+
+def nearly() -> Iterator[tuple[InstalledPlugin, tuple[str, str, str]]]:
+    """Entry points in a group whose name is nearly that of plugins', which nobody reads."""
+    points: list[tuple[metadata.Distribution, metadata.EntryPoint]] = []
+    for one in metadata.distributions():
+        with suppress(ValueError):  # a file that cannot be read is another trouble
+            points += [(one, point) for point in one.entry_points]
+    for one, point in points:
+        near = re.sub(r"[\W_]", "", point.group).lower().rstrip("s") == "emosymplugin"
+        if near and point.group != GROUP:
+            plugin = InstalledPlugin(point.name, point.value, canonical(one.name), one.version)
+            cause = f"{plugin.package} has its entry point in the group {point.group!r}, which nobody reads"
+            yield plugin, ("discover", cause, f"its authors should write the group {GROUP!r}")
 
 
 def _source(distribution: str) -> Path | None:

@@ -36,6 +36,12 @@ class Check:
         return f"{PAGE}#{self.id.replace('.', '-')}"
 
 
+ID = Check(
+    "plugin.id",
+    "core",
+    "an id of lower case letters, digits, dots and dashes, which `emosym_plugin_info` gives too",
+    "Specs and saved systems name components by `plugin-id/name`, for good.",
+)
 OFFERS = Check(
     "plugin.offers",
     "core",
@@ -54,7 +60,7 @@ HOOKS = Check(
     "lifecycle hooks that raise nothing in a run of one step, in one that fails and in one that goes on",
     "A hook is first called hours into a run, and what it raises there is a line that nobody sees.",
 )
-OF_PLUGINS = (LIGHT, OFFERS, HOOKS)
+OF_PLUGINS = (ID, LIGHT, OFFERS, HOOKS)
 """What `emosym plugins check` promises of a plugin beside its components."""
 
 

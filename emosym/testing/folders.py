@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 from emosym_registry import EmosymError
-from emosym_registry.discovery import GROUP, InstalledPlugin
+from emosym_registry.discovery import GROUP, InstalledPlugin, parsed
 
 
 def plugins_in(folder: Path) -> list[InstalledPlugin]:
@@ -32,6 +32,9 @@ def plugins_in(folder: Path) -> list[InstalledPlugin]:
     source = folder / "src"
     sys.path.insert(0, str((source if source.is_dir() else folder).resolve()))
     version = str(project.get("version", "unknown"))
+    name = str(project.get("name", ""))
     return [
-        InstalledPlugin(id, module, str(project.get("name", id)), version) for id, module in points.items()
+        InstalledPlugin(id, module, name or id, version, problem, str(folder))
+        for id, text in points.items()
+        for module, problem in [parsed(id, str(text))]
     ]

@@ -19,7 +19,8 @@ GROUP = "emosym.plugins"
 class InstalledPlugin:
     """An entry point by its name, ``id``, with the distribution that declares it and its version.
 
-    ``problem`` says why it cannot even be tried, as when it is not of the form ``id = "package.module"``.
+    ``problem`` says why it cannot even be tried, as when it is not of the form ``id = "package.module"``. ``folder`` is where
+    its pyproject.toml lies, of one that is not installed.
     """
 
     id: str
@@ -27,6 +28,7 @@ class InstalledPlugin:
     distribution: str
     version: str
     problem: str = ""
+    folder: str = ""
 
     @property
     def package(self) -> str:
@@ -99,13 +101,17 @@ def _one_by_one(folder: Path) -> Iterator[InstalledPlugin]:
 
 def _points(config: Any, owner: Any) -> Iterator[InstalledPlugin]:
     for id, text in config.items(GROUP, raw=True) if GROUP in config else ():
-        try:
-            point = entrypoints.EntryPoint.from_string(text, id)
-            module, problem = point.module_name, point.object_name and "names an object, not a module"
-        except entrypoints.BadEntryPoint:
-            module, problem = text, "is no module's name"
-        explained = f"the entry point {text!r} {problem}, such as 'package.plugin'" if problem else ""
-        yield _installed(owner, id, module, explained)
+        yield _installed(owner, id, *parsed(id, text))
+
+
+def parsed(id: str, text: str) -> tuple[str, str]:
+    """The module that an entry point names, and why it cannot be tried."""
+    try:
+        point = entrypoints.EntryPoint.from_string(text, id)
+        module, problem = point.module_name, point.object_name and "names an object, not a module"
+    except entrypoints.BadEntryPoint:
+        module, problem = text, "is no module's name"
+    return module, f"the entry point {text!r} {problem}, such as 'package.plugin'" if problem else ""
 
 
 def _installed(owner: Any, id: str, module: str, problem: str) -> InstalledPlugin:

@@ -131,7 +131,8 @@ def _import(plugin: InstalledPlugin) -> Any:
         hint = f"pip install --upgrade {plugin.distribution} brings what it requires, if it says so"
         raise Refused("import", f"ModuleNotFoundError: {first_line(error)}", hint) from error
     except BaseException as error:
-        hint = f"pip install --upgrade {plugin.distribution}, or pip uninstall {plugin.distribution}"
+        upgrade = f"pip install --upgrade {plugin.distribution}, or pip uninstall {plugin.distribution}"
+        hint = f"mend it in {plugin.folder}" if plugin.folder else upgrade
         raise Refused("import", f"{type(error).__name__}: {first_line(error)}", hint) from error
 
 

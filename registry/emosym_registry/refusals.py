@@ -41,6 +41,8 @@ def check_entry_point(
 
 def mend(plugin: InstalledPlugin) -> str:
     """For metadata that does not fit the code, as an editable installation keeps it after a rename."""
+    if plugin.folder:
+        return f"mend the entry point in {plugin.folder}/pyproject.toml"
     return f"pip install --force-reinstall {plugin.distribution}, or pip uninstall {plugin.distribution}"
 
 

@@ -87,21 +87,36 @@ def test_a_group_that_a_plugin_brings_lists_its_commands(poll: Path, emosym: Com
     assert "No such command 'stop'" in unknown.err
 
 
+def test_a_command_that_a_verb_of_ours_hides_is_listed_as_it_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, emosym: Command
+) -> None:
+    code = "\n@hookimpl\ndef emosym_commands():\n    yield 'run', 'poll_commands:app', 'Run a poll.'\n"
+    folder = install(tmp_path / "site", "poll", HEADER.format(id="poll") + code)
+    (folder / "poll_commands.py").write_text(COMMANDS)
+    monkeypatch.syspath_prepend(str(folder))
+    assert "command: emosym poll/run (poll): Run a poll." in emosym("plugins", "list").out
+    assert emosym("poll/run", "runs/a").out == "runs/a \n"
+    checked = emosym("plugins", "check", "poll")
+    assert "command 'run' is reached as `emosym poll/run` alone: emosym has a verb 'run'" in checked.out
+    assert "poll/run or" not in checked.out
+
+
 def test_the_check_looks_at_what_a_plugin_offers_beside_components(poll: Path, emosym: Command) -> None:
     fine = emosym("plugins", "check", "poll")
     assert fine.status == 0
-    assert "plugin poll: 2 passed" in fine.out
+    assert "plugin poll: 3 passed" in fine.out
     assert emosym("plugins", "check", "poll", "--only", "reward.range").out.count("passed") == 0
     (poll / "pocket").rmdir()
     (poll / "poll.yaml").write_text("emosym: 1\nextends: preset:tiny\nsed: 3\n")
     broken = emosym("plugins", "check", "poll")
     assert broken.status == 1
-    assert "plugin poll: 1 passed, 2 failed" in broken.out
+    assert "plugin poll: 2 passed, 2 failed" in broken.out
     assert f"weights 'pocket' of backbone qwen-vl: there is no {poll / 'pocket'}" in broken.out
     assert "preset 'poll': " in broken.out
     assert "poll.yaml:3:1 sed: unknown key 'sed'" in broken.out
     rows = json.loads(emosym("plugins", "check", "dist-poll", "--json").out)
     assert {(row["component"], row["check"], row["outcome"]) for row in rows} == {
+        ("plugin poll", "plugin.id", "passed"),
         ("plugin poll", "plugin.light", "passed"),
         ("plugin poll", "plugin.offers", "failed"),
     }

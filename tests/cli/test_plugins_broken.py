@@ -112,7 +112,7 @@ LOADED = {
     "orphan": ("@hookimpl\ndef emosym_aliases():\n    yield Alias('reward', 'nobody', 'tiny', 'email', 'mime')\n", "spec", "reward nobody, which no plugin offers"),
     "bad-command": ("@hookimpl\ndef emosym_commands():\n    yield ('serve', 'json:dumps', 'Serve.')\n", "spec", "json:dumps is no typer.Typer"),
     "shadow": ("@hookimpl\ndef emosym_commands():\n    yield ('run', 'emosym.cli.spec:app', 'Run.')\n", "register", "emosym has a verb 'run'"),
-    "below": ("@hookimpl\ndef emosym_commands():\n    yield ('train fast', 'emosym.cli.spec:app', 'Train.')\n", "register", "'train fast' is never reached: emosym has a verb 'train'"),
+    "below": ("@hookimpl\ndef emosym_commands():\n    yield ('train fast', 'emosym.cli.spec:app', 'Train.')\n", "register", "'train fast' is reached as `emosym below/train fast` alone: emosym has a verb 'train'"),
 }  # fmt: skip
 
 
@@ -132,6 +132,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     install(folder, "outdated", HEADER.format(id="outdated"), requires=("emosym-registry>=99",))
     install(folder, "explained", "from emosym_registry import Newer\n", requires=("emosym-registry>=99",))
     install(folder, "heavy", "import torch\n" + HEADER.format(id="heavy"))
+    nearly = install(folder, "nearly", "") / "dist_nearly-1.0.dist-info" / "entry_points.txt"
+    nearly.write_text("[emosym.plugin]\nnearly = a\n")
     unreadable = install(folder, "unreadable", "") / "dist_unreadable-1.0.dist-info" / "entry_points.txt"
     unreadable.write_text("[emosym.plugins]\nunreadable = a\nunreadable = b\n")
     (folder / "plugin_parts.py").write_text(PARTS)
@@ -215,6 +217,15 @@ def test_doctor_has_a_row_with_stage_cause_and_what_to_do(doctor: dict[str, Any]
 def row(doctor: dict[str, Any], id: str) -> dict[str, str]:
     (only,) = [row for row in doctor["troubles"] if row["plugin"] == id]
     return only
+
+
+def test_doctor_sees_entry_points_that_nobody_reads(doctor: dict[str, Any]) -> None:
+    found = row(doctor, "nearly")
+    assert (
+        found["cause"]
+        == "dist-nearly 1.0 has its entry point in the group 'emosym.plugin', which nobody reads"
+    )
+    assert found["hint"] == "its authors should write the group 'emosym.plugins'"
 
 
 def test_doctor_says_how_to_mend_stale_metadata(doctor: dict[str, Any]) -> None:

@@ -42,6 +42,34 @@ def test_a_component_that_cannot_be_built_fails_one_check(
     assert "emosym plugins check --explain component.contract" in done.out
 
 
+@pytest.mark.parametrize("entry", ["my_figure.nowhere", "my_figure.plugin:nothing"])
+def test_a_wrong_entry_point_is_said_once_with_the_file_to_mend(
+    process: Command, package: Path, entry: str
+) -> None:
+    file = package / "pyproject.toml"
+    text = file.read_text(encoding="utf-8")
+    assert '"my_figure.plugin"' in text
+    file.write_text(text.replace('"my_figure.plugin"', f'"{entry}"'), encoding="utf-8")
+    done = process("plugins", "check", str(package))
+    assert done.status == 2
+    assert f"mend the entry point in {package}/pyproject.toml" in done.err
+    assert done.err.count("failed at") == 1
+
+
+def test_an_id_that_is_no_name_fails(process: Command, package: Path) -> None:
+    for file, old, new in (
+        ("pyproject.toml", "my-figure = ", "My_Figure = "),
+        ("my_figure/plugin.py", 'PluginInfo("my-figure"', 'PluginInfo("My_Figure"'),
+        ("my_figure/conformance.py", '"my-figure/', '"My_Figure/'),
+    ):
+        text = (package / file).read_text(encoding="utf-8")
+        assert old in text
+        (package / file).write_text(text.replace(old, new), encoding="utf-8")
+    done = process("plugins", "check", str(package), "--only", "plugin.id")
+    assert done.status == 1
+    assert "saw its id 'My_Figure' is not lower case letters, digits, dots and dashes" in done.out
+
+
 def test_what_the_code_raises_has_its_place_and_is_said_once(process: Command, package: Path) -> None:
     path = package / "my_figure" / "metric.py"
     lines = path.read_text(encoding="utf-8").splitlines()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +14,7 @@ from emosym.cli.columns import columns
 from emosym.cli.common import registry_for
 from emosym.cli.group import PluginGroup
 from emosym.cli.plugins.check import check
-from emosym.cli.plugins.doctor import doctor
+from emosym.cli.plugins.doctor import doctor, own_verb
 from emosym.cli.plugins.new import add, new
 from emosym.cli.plugins.search import search_plugins
 from emosym.cli.plugins.show import show_plugin
@@ -46,7 +48,7 @@ def list_plugins(
     if as_json:
         print(json.dumps(as_dict(registry), indent=2))
     else:
-        _print_table(registry)
+        _print_table(registry, partial(own_verb, context.find_root().command))
 
 
 def as_dict(registry: Registry) -> dict[str, Any]:
@@ -86,7 +88,9 @@ def _plugin_as_dict(plugin: LoadedPlugin) -> dict[str, Any]:
     }
 
 
-def _print_table(registry: Registry) -> None:
+def _print_table(registry: Registry, verbs: Callable[[str], str | None]) -> None:
+    from emosym.diagnosis.examine import typed
+
     rows, previous = [], ""
     for component in registry.components():
         spec = component.spec
@@ -99,6 +103,6 @@ def _print_table(registry: Registry) -> None:
     )
     print(f"\n{plural(len(registry.plugins), 'plugin')}: {versions or 'none'}")
     for plugin, (name, _, summary) in registry.commands():
-        print(f"command: emosym {name} ({plugin.id}): {summary}")
+        print(f"command: {typed(plugin, name, verbs(name))} ({plugin.id}): {summary}")
     for id, why in sorted(registry.blocked.items()):
         print(f"blocked: {id} ({why})")

@@ -173,14 +173,17 @@ def _of_plugin(
 ) -> Iterator[Result]:
     """How a plugin loads, and how it offers and hears what is no component, where it does."""
     from emosym.cli.plugins.doctor import own_verb
-    from emosym.diagnosis.examine import offers
+    from emosym.diagnosis.examine import introduction, offers
     from emosym.diagnosis.hooks import call_hooks, hooks_of
     from emosym.diagnosis.probe import probe
     from emosym.spec import load_spec
     from emosym.testing import Result
-    from emosym.testing.checks import HOOKS, LIGHT, OFFERS
+    from emosym.testing.checks import HOOKS, ID, LIGHT, OFFERS
 
-    checks: dict[Check, Callable[[], list[Trouble]]] = {LIGHT: lambda: probe(plugin)}
+    checks: dict[Check, Callable[[], list[Trouble]]] = {
+        ID: lambda: list(introduction(plugin)),
+        LIGHT: lambda: probe(plugin),
+    }
     if _beside(plugin):
         checks[OFFERS] = lambda: list(
             offers(registry, plugin, partial(own_verb, context.find_root().command))

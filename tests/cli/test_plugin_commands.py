@@ -91,14 +91,14 @@ def test_a_command_that_a_verb_of_ours_hides_is_listed_as_it_is_typed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, emosym: Command
 ) -> None:
     code = "\n@hookimpl\ndef emosym_commands():\n    yield 'run', 'poll_commands:app', 'Run a poll.'\n"
-    folder = install(tmp_path / "site", "poll", HEADER.format(id="poll") + code)
+    folder = install(tmp_path / "site", "votes", HEADER.format(id="votes") + code)
     (folder / "poll_commands.py").write_text(COMMANDS)
     monkeypatch.syspath_prepend(str(folder))
-    assert "command: emosym poll/run (poll): Run a poll." in emosym("plugins", "list").out
-    assert emosym("poll/run", "runs/a").out == "runs/a \n"
-    checked = emosym("plugins", "check", "poll")
-    assert "command 'run' is reached as `emosym poll/run` alone: emosym has a verb 'run'" in checked.out
-    assert "poll/run or" not in checked.out
+    assert "command: emosym votes/run (votes): Run a poll." in emosym("plugins", "list").out
+    assert emosym("votes/run", "runs/a").out == "runs/a \n"
+    checked = emosym("plugins", "check", "votes")
+    assert "command 'run' is reached as `emosym votes/run` alone: emosym has a verb 'run'" in checked.out
+    assert "votes/run or" not in checked.out
 
 
 def test_the_check_looks_at_what_a_plugin_offers_beside_components(poll: Path, emosym: Command) -> None:

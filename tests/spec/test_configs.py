@@ -15,7 +15,9 @@ from emosym.spec.text import read_file
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 FILES = sorted(
-    path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml") if not {"accelerate", "ablations"} & {*path.parts}
+    path.relative_to(CONFIGS).as_posix()
+    for path in CONFIGS.rglob("*.yaml")
+    if not {"accelerate", "ablations"} & {*path.parts}
 )
 ABOUT_THE_MACHINE = {
     "attention", "batch_size", "cache_features", "cache_megabytes", "compile", "decode_batch", "device_map", "dtype",

@@ -15,8 +15,10 @@ from emosym.ablation.folder import Planned, StudyFolder
 from emosym.ablation.study import Study
 from emosym.ablation.table import results_of
 from emosym.ablation.worker import Options
+from emosym.contracts import LabelSet
 from emosym.report.numbers import clock
 from emosym.report.study.results import Results
+from emosym.spec.text import block, inline
 from emosym.toolkit import megabytes, read_json
 
 Executor = Literal["local", "ray", "slurm"]
@@ -184,10 +186,38 @@ def compared(study: Study, folder: StudyFolder, cells: Sequence[Planned], comman
                 **vars(sharing),
                 "spared": sharing.share,
             },
-            [command, *(f"emosym run {folder.spec(cell)} --out DIR" for cell in done)] if command else (),
-            notes,
+            commands=[command, *(f"emosym run {folder.spec(cell)} --out DIR" for cell in done)]
+            if command
+            else (),
+            recipe=recipe(study, folder, done[0]),
+            root=folder.path,
+            notes=notes,
         )
     )
+
+
+def recipe(study: Study, folder: StudyFolder, cell: Planned) -> list[tuple[str, str]]:
+    """What somebody needs who makes a study again on another machine, as far as no command says it."""
+    first = read_json(folder.run(cell) / "provenance.json")
+    data, spec = first.get("data") or {}, study.cells[0].resolved.spec
+    judge = spec.judges.evaluate
+    about = {
+        "emosym and libraries": ", ".join(
+            f"{name} {version}" for name, version in first["versions"].items() if version
+        ),
+        "plugins": ", ".join(first["plugins"].values()),
+        "commit": str((first.get("git") or {}).get("commit") or "not from a git checkout"),
+        "machine": f"{first['device']} in {first['precision']}, {first['machine']['system']}, {first['machine']['cores']} cores",
+        "data": f"{spec.data.name}, fingerprint {data.get('fingerprint', '')}",
+        "emotions": ", ".join(LabelSet.of(spec.labels).names),
+        "judge of generated images": inline(judge.model_dump(mode="json")) if judge is not None else "none",
+    }
+    written = study.file.model_dump(mode="json", exclude_defaults=True)
+    return [
+        ("Made with", "\n".join(f"{what}: {text}" for what, text in about.items())),
+        ("The study", block({"study": 1, **written})),
+        (f"The spec of its first row, seed {study.cells[0].seed}", study.cells[0].resolved.to_yaml()),
+    ]
 
 
 def _summary(entry: results.Entry) -> dict[str, Any]:

@@ -63,7 +63,11 @@ class Study:
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What else is to be written down, as plain values."""
     commands: Sequence[str] = ()
-    """How to make it again."""
+    """How to make it again: the first makes all of it, each of the others one run."""
+    recipe: Sequence[tuple[str, str]] = ()
+    """What else somebody needs who makes it again: what, and a text."""
+    root: Path | None = None
+    """Folder that paths of runs are shown relative to."""
     notes: Sequence[str] = ()
     """What a reader has to know."""
 
@@ -77,6 +81,8 @@ class RunResults:
     images: Mapping[str, Images]
     """By figure, those that are means over images."""
     declared: Mapping[str, Figure]
+    generated: frozenset[str]
+    """Figures of generated images."""
     labels: tuple[str, ...]
     split: str
 
@@ -98,17 +104,20 @@ def read_run(path: Path, seed: int | None = None) -> RunResults:
     style = Style.of(summary)
     figures: dict[str, float] = {}
     images: dict[str, Images] = {}
+    generated: set[str] = set()
     for group, file in GROUPS.items():
         found = _figures(summary.get(group) or {})
         figures |= found
         own = _images(path / "evaluation" / file)
         images |= {name: own[name] for name in found if name in own}
+        generated |= set(found) if group == "generation" else set()
     own_seed = int(summary.get("seed", 0))
     return RunResults(
         _facts(path, summary, own_seed if seed is None else seed),
         figures,
         images,
         style.declared,
+        frozenset(generated),
         tuple((final.get("understanding") or {}).get("names") or ()),
         str(final.get("split", "")),
     )

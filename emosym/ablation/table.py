@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from emosym_registry import EmosymError, did_you_mean
@@ -11,7 +11,7 @@ from emosym.ablation.results import Entry, Pair, RunResults, Study, read_run, se
 from emosym.ablation.statistics import compare, corrected, estimate
 from emosym.contracts import Figure
 from emosym.report.numbers import Style
-from emosym.report.study.results import Difference, Results, Row
+from emosym.report.study.results import Difference, Estimate, Results, Row
 
 Runs = Mapping[str, Sequence[RunResults]]
 """By row."""
@@ -36,10 +36,11 @@ def results_of(study: Study) -> Results:
     main = tuple(study.figures if study.figures is not None else Style(declared).headlines(*there))
     known = dict.fromkeys(name for figures in there for name in figures)
     _require(main, known, "figure", "study.unknown-figure")
+    generated = {name for several in runs.values() for run in several for name in run.generated}
     return Results(
         title=study.title,
-        rows=tuple(_row(entries, runs[name], list(known)) for name, entries in by_row.items()),
-        differences=tuple(_differences(study, runs, main, list(known))),
+        rows=tuple(_row(entries, runs[name], list(known), generated) for name, entries in by_row.items()),
+        differences=tuple(_of_images(_differences(study, runs, main, list(known)), generated)),
         declared=declared,
         main=main,
         split=", ".join(
@@ -47,6 +48,8 @@ def results_of(study: Study) -> Results:
         ),
         facts=study.facts,
         commands=tuple(study.commands),
+        recipe=tuple(study.recipe),
+        root=study.root,
         notes=tuple(study.notes),
     )
 
@@ -63,8 +66,10 @@ def _read(row: str, entries: Sequence[Entry]) -> list[RunResults]:
     return [read_run(entry.run, entry.seed) for entry in entries]
 
 
-def _row(entries: Sequence[Entry], runs: Sequence[RunResults], figures: Sequence[str]) -> Row:
-    found = {name: estimate(series_of(runs, name)) for name in figures}
+def _row(
+    entries: Sequence[Entry], runs: Sequence[RunResults], figures: Sequence[str], generated: Set[str]
+) -> Row:
+    found = {name: _told(estimate(series_of(runs, name)), name in generated) for name in figures}
     return Row(
         entries[0].row,
         {name: value for name, value in found.items() if value is not None},
@@ -72,6 +77,15 @@ def _row(entries: Sequence[Entry], runs: Sequence[RunResults], figures: Sequence
         comment=entries[0].comment,
         runs=tuple(run.facts for run in runs),
     )
+
+
+def _told(found: Estimate | None, generated: bool) -> Estimate | None:
+    """An estimate that says of which images it is."""
+    return replace(found, of="generated image") if found is not None and generated else found
+
+
+def _of_images(found: Sequence[Difference], generated: Set[str]) -> Iterator[Difference]:
+    yield from (replace(one, estimate=_told(one.estimate, one.figure in generated)) for one in found)
 
 
 def _differences(study: Study, runs: Runs, main: Sequence[str], known: Sequence[str]) -> Sequence[Difference]:

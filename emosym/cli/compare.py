@@ -55,12 +55,12 @@ def compare(
 def terminal(results: Results) -> str:
     """The tables of figures, differences and cost for a terminal."""
     from emosym.cli.columns import columns
-    from emosym.report.study.tables import study_tables
+    from emosym.report.study.tables import letter, study_tables
 
     parts = []
     for table in study_tables(results):
         if table.id in ("figures", "differences", "cost"):
-            notes = [f"[{number}] {note}" for number, note in enumerate(table.notes, 1)]
+            notes = [f"[{letter(number)}] {note}" for number, note in enumerate(table.notes)]
             parts.append("\n".join([columns(table.header, table.rows), *notes]))
     return "\n\n".join(parts)
 

@@ -36,6 +36,8 @@ class Figure:
     """Whether it stands at the top of the report and in the table of stages."""
     beside: str = ""
     """The figure that it is compared with, such as ``emo_a_real``, the same of real pictures."""
+    about: str = ""
+    """What it measures, in a line for readers of a report; the component's own summary where it is empty."""
 
 
 class Opened(Sequence[Image.Image]):

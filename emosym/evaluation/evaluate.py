@@ -283,8 +283,8 @@ def evaluate_system(
         )
         write_predictions(out / "evaluation" / f"{name}-generated.parquet", seen)
     result["figures"] = {
-        name: dataclasses.asdict(figure)
-        for _, metric in parts.metrics
+        name: dataclasses.asdict(figure) | {"about": figure.about or offer.spec.summary}
+        for offer, metric in parts.metrics
         for name, figure in metric.figures.items()
     }
     result["seconds"] = time.perf_counter() - started

@@ -19,7 +19,7 @@ from emosym.assembly import Builder, ExperimentParts, build_parts
 from emosym.contracts import Sample
 from emosym.evaluation.evaluate import Understanding, understanding
 from emosym.evaluation.predictions import read_predictions, write_predictions
-from emosym.experiment.folder import RunFolder, fingerprint, provenance
+from emosym.experiment.folder import RunFolder, fingerprint, forget_peak, provenance
 from emosym.experiment.preflight import (
     require_annotations,
     require_room,
@@ -74,6 +74,7 @@ def run_experiment(
     there, and what this one trains is put there. ``study`` says of which study the run is a cell. Returns the summary. SIGTERM saves a checkpoint and raises :class:`emosym.training.stopping.Terminated`.
     """
     begun = time.perf_counter()
+    forget_peak()
     run = RunFolder(Path(out))
     smoke = smoke or (resume and run.smoke)
     if smoke:

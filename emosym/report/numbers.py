@@ -38,9 +38,9 @@ def minus(text: str) -> str:
     return text.replace("-", "−")
 
 
-def signed(value: float, *, percent: bool) -> str:
-    """A difference with its sign: ``+1.3`` per cent points of a share, ``−0.0123`` of another number."""
-    text = f"{100 * value:+.1f}" if percent else f"{value:+.3g}"
+def signed(value: float, *, percent: bool, digits: int = 1) -> str:
+    """A difference with its sign: ``+1.3`` per cent points of a share with so many decimals, ``−0.0123`` of another number."""
+    text = f"{100 * value:+.{digits}f}" if percent else f"{value:+.3g}"
     return minus(text if float(text) else text[1:])
 
 

@@ -366,7 +366,7 @@ def reported(run: Path) -> object:
 def kills(chance: random.Random, operations: int) -> Callable[[], Fault]:
     """Kills at one of the first ``operations`` file operations of a session; one in five at a moment of the clock."""
     return lambda: (
-        Fault(seconds=chance.uniform(0.05, 6))
+        Fault(seconds=chance.uniform(0.05, 2))
         if chance.random() < 0.2
         else Fault(operation=chance.randint(1, operations))
     )

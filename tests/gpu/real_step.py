@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from emosym_registry import Registry, hookimpl, load_registry
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
@@ -152,6 +153,7 @@ def measure(options: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
     for name in STAGES:
         stage = experiment.make_stage(name)
         mixed = "no" if options.precision == "fp32" else options.precision
+        AcceleratorState._reset_state()  # it is one for a process
         accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from emosym.report.study.tables import StudyTable
+from emosym.report.study.tables import StudyTable, letter
 from emosym.report.study.words import BETWEEN
 
 LEFT_OUT = ("runs",)
@@ -17,9 +17,13 @@ COLUMNS = {"overrides": r"lp{0.42\linewidth}p{0.3\linewidth}"}
 PREAMBLE = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
+\usepackage{lmodern}
 \usepackage{textcomp}
+\usepackage[landscape,margin=18mm]{geometry}
 \usepackage{booktabs}
 \usepackage{graphicx}
+% A number, and below it in small what it is over; the number stands on the line of its row.
+\newcommand{\stacked}[2]{\begin{tabular}[t]{@{}l@{}}#1\\{\footnotesize #2}\end{tabular}}
 % A table that is wider than the line is scaled down to it.
 \newsavebox{\fittedbox}
 \newcommand{\fitted}[1]{\sbox{\fittedbox}{#1}%
@@ -27,7 +31,7 @@ PREAMBLE = r"""\documentclass{article}
 \begin{document}
 """
 GREEK = frozenset("αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ")
-SIGNS = frozenset("–—−×·±≤≥…“”‘’°µ→←≠≈²³½§©®")
+SIGNS = frozenset("–—−×·±≤≥…“”‘’°µ→←↑↓≠≈²³½§©®")
 LETTERS = frozenset("ßøØæÆœŒåÅłŁ")
 ACCENTS = frozenset("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327\u0328")
 
@@ -55,8 +59,8 @@ def _table(table: StudyTable) -> str:
         r"\bottomrule",
         r"\end{tabular}}",
     ]
-    for number, note in enumerate(table.notes, 1):
-        lines += [r"\par\smallskip", rf"{{\footnotesize {escaped(f'[{number}] {note}')}}}"]
+    for number, note in enumerate(table.notes):
+        lines += [r"\par\smallskip", rf"{{\footnotesize {escaped(f'[{letter(number)}] {note}')}}}"]
     return "\n".join([*lines, r"\end{table}"])
 
 
@@ -69,7 +73,7 @@ def _cell(text: str) -> str:
     value, between, over = text.partition(BETWEEN)
     if not between:
         return escaped(text)
-    return rf"\shortstack[l]{{{escaped(value)}\\{{\footnotesize {escaped(over)}}}}}"
+    return rf"\stacked{{{escaped(value)}}}{{{escaped(over)}}}"
 
 
 def escaped(text: str) -> str:

@@ -26,6 +26,8 @@ class Estimate:
     seeds: int = 0
     images: int = 0
     """Images in each seed; 0 where the figure is one number a run."""
+    of: str = "image"
+    """What these are: images of the data, or generated ones."""
     notes: tuple[str, ...] = ()
     """What a reader has to know of it, each a phrase: ``over images alone``."""
 
@@ -40,7 +42,7 @@ class Difference:
     estimate: Estimate | None
     """None where the two rows have nothing in common to compare."""
     effect: float | None = None
-    """The difference in standard deviations of a single value."""
+    """The difference in standard deviations of a single image's value; None for a figure that is one number a run."""
     p: float | None = None
     corrected: float | None = None
     """``p`` after Holm's correction over all differences of the study."""
@@ -101,7 +103,11 @@ class Results:
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What else is to be written down, as plain values."""
     commands: tuple[str, ...] = ()
-    """How to make it again."""
+    """How to make it again: the first makes all of it, each of the others one run."""
+    recipe: tuple[tuple[str, str], ...] = ()
+    """What else somebody needs who makes it again: what, and a text of one or more lines."""
+    root: Path | None = None
+    """Folder that paths of runs are shown relative to."""
     notes: tuple[str, ...] = ()
     """What a reader has to know of the whole."""
 

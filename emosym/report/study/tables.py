@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
+from string import ascii_lowercase
 
 from emosym.report.numbers import NOTHING
 from emosym.report.study.results import Difference, Results, Row, RunFacts
 from emosym.report.study.words import (
+    ALPHA,
     count,
     difference_text,
     effect_text,
+    equivalence_text,
     estimate_text,
     memory_text,
     overrides_text,
@@ -20,9 +23,13 @@ from emosym.report.study.words import (
     parameters_text,
     seconds_text,
     size_text,
+    titled,
     verdict,
 )
 from emosym.spec.model import STAGES
+
+MOST = 5
+"""Figures beside one another in a table."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class StudyTable:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
-    """What cells refer to as [1], [2] …"""
+    """What cells refer to as [a], [b] …"""
 
 
 @dataclass
@@ -49,8 +56,13 @@ class Notes:
         for phrase in phrases:
             if phrase not in self.there:
                 self.there.append(phrase)
-        marks = sorted(self.there.index(phrase) + 1 for phrase in set(phrases))
-        return f"{text} {''.join(f'[{mark}]' for mark in marks)}" if marks else text
+        marks = sorted(self.there.index(phrase) for phrase in set(phrases))
+        return f"{text} {''.join(f'[{letter(mark)}]' for mark in marks)}" if marks else text
+
+
+def letter(mark: int) -> str:
+    """What note number ``mark`` (from 0) is called: a, b … z, aa, bb …"""
+    return ascii_lowercase[mark % 26] * (mark // 26 + 1)
 
 
 def study_tables(results: Results) -> Iterator[StudyTable]:
@@ -58,7 +70,7 @@ def study_tables(results: Results) -> Iterator[StudyTable]:
     made = (
         figures(results),
         differences(results),
-        others(results),
+        *others(results),
         cost(results),
         overrides(results),
         runs(results),
@@ -72,29 +84,25 @@ def figures(results: Results) -> StudyTable:
     rows = tuple(
         (row.name, *(_cell(results, row, name, notes) for name in results.main)) for row in results.rows
     )
-    of = f" on the {results.split} split" if results.split else ""
-    caption = f"Mean over seeds{of}; in brackets the 95 % interval, then what the number is over."
-    header = ("row", *(style.title(name) for name in results.main))
+    of = f"; images are those of the {results.split} split" if results.split else ""
+    caption = f"Mean over seeds; in brackets the 95 % interval, then what the number is over{of}. An arrow points to what is better."
+    header = ("row", *(titled(style.about(name)) for name in results.main))
     return StudyTable("figures", "Figures", caption, header, rows, tuple(notes.there))
 
 
-def others(results: Results) -> StudyTable:
-    """Every other figure, a row each of a figure and a variant."""
-    notes = Notes()
-    rows = tuple(
-        (results.style.title(name), row.name, _cell(results, row, name, notes))
-        for name in results.others
-        for row in results.rows
-        if name in row.figures
-    )
-    return StudyTable(
-        "others",
-        "Other figures",
-        "As above; none of these is tested unless it stands among the differences.",
-        ("figure", "row", "value"),
-        rows,
-        tuple(notes.there),
-    )
+def others(results: Results) -> Iterator[StudyTable]:
+    """Every other figure, some to a table."""
+    names = results.others
+    for start in range(0, len(names), MOST):
+        notes, part = Notes(), names[start : start + MOST]
+        rows = tuple((row.name, *(_cell(results, row, name, notes) for name in part)) for row in results.rows)
+        header = ("row", *(titled(results.style.about(name)) for name in part))
+        caption = "Read like the first table; none of these is tested unless it stands among the differences."
+        id, title = (
+            f"others-{start // MOST + 1}",
+            "Other figures" if not start else "Other figures, continued",
+        )
+        yield StudyTable(id, title, caption, header, rows, tuple(notes.there))
 
 
 def _cell(results: Results, row: Row, name: str, notes: Notes) -> str:
@@ -107,11 +115,25 @@ def differences(results: Results) -> StudyTable:
     notes = Notes()
     rows = tuple(_difference(results, one, notes) for one in results.differences)
     tests = sum(one.p is not None for one in results.differences)
+    margins = sum(one.equivalence is not None for one in results.differences)
     caption = (
-        f"Paired by seed and image; in brackets the 95 % interval of each difference alone. p is corrected by Holm's method "
-        f"over the {count(tests, 'test')} of this table."
+        f"Paired by seed and image; in brackets the 95 % interval of each difference alone, as p and the smallest visible "
+        f"difference are. p (Holm) is corrected over the {count(tests, 'test')} of this table"
     )
-    header = ("difference", "figure", "value", "effect", "p (Holm)", "verdict", "smallest visible")
+    caption += f", of which the first must be below {ALPHA / tests:.2g}." if tests > 1 else "."
+    if margins:
+        caption += f" Equivalence is tested against a margin that was given beforehand, and corrected over {count(margins, 'margin')}."
+    header = (
+        "difference",
+        "figure",
+        "value",
+        "effect",
+        "p",
+        "p (Holm)",
+        "equivalence",
+        "verdict",
+        "smallest visible",
+    )
     return StudyTable("differences", "Differences", caption, header, rows, tuple(notes.there))
 
 
@@ -120,10 +142,12 @@ def _difference(results: Results, one: Difference, notes: Notes) -> tuple[str, .
     phrases = (*(one.estimate.notes if one.estimate else ()), *one.notes)
     return (
         pair_text(one),
-        about.title,
+        titled(about),
         notes.marked(difference_text(about, one), phrases),
         effect_text(one.effect),
+        p_text(one.p),
         p_text(one.corrected),
+        equivalence_text(about, one),
         verdict(about, one),
         size_text(about, one.visible),
     )
@@ -140,7 +164,7 @@ def cost(results: Results) -> StudyTable:
             row.name,
             *(_gain(results, row, name) for name in gains),
             *(seconds_text(_mean(run.seconds.get(stage) for run in row.runs)) for stage in stages),
-            seconds_text(_mean(run.seconds.get("total") for run in row.runs)),
+            seconds_text(_mean(_alone(run) for run in row.runs)),
             memory_text(_mean(run.peak_memory_bytes for run in row.runs)),
             parameters_text(trained(row.runs)),
         )
@@ -155,7 +179,11 @@ def cost(results: Results) -> StudyTable:
         "peak memory",
         "trained parameters",
     )
-    caption = "Minutes and seconds of a run, memory of its process, and the most numbers that one of its stages trains; means over seeds."
+    caption = (
+        "Minutes and seconds, means over seeds. In all: the stages and the final evaluation, as if the row ran alone; a stage that "
+        "it shares counts with the time that it took where it was trained. Memory of the process while the run was in it, and the "
+        "most numbers that one stage trains."
+    )
     return StudyTable("cost", "Cost", caption, header, rows)
 
 
@@ -164,6 +192,12 @@ def _gain(results: Results, row: Row, name: str) -> str:
         if (one.second, one.figure) == (row.name, name):
             return difference_text(results.style.about(name), one).partition(" · ")[0]
     return NOTHING
+
+
+def _alone(run: RunFacts) -> float | None:
+    """Seconds of the stages of a run and of its final evaluation, whoever trained them."""
+    there = [run.seconds[name] for name in (*STAGES, "evaluate") if name in run.seconds]
+    return sum(there) if there else None
 
 
 def _mean(values: Iterator[float | None]) -> float | None:
@@ -187,9 +221,14 @@ def overrides(results: Results) -> StudyTable:
 def runs(results: Results) -> StudyTable:
     """Every run with what tells it from all others."""
     rows = tuple(
-        (row.name, str(run.seed), str(run.path), run.id or NOTHING, run.sha256 or NOTHING)
+        (row.name, str(run.seed), _place(results, run), run.id or NOTHING, run.sha256 or NOTHING)
         for row in results.rows
         for run in row.runs
     )
     header = ("row", "seed", "run", "id", "sha256 of the system's weights")
     return StudyTable("runs", "Runs", "Where each run lies, and what it ended in.", header, rows)
+
+
+def _place(results: Results, run: RunFacts) -> str:
+    root = results.root
+    return str(run.path.relative_to(root) if root is not None and run.path.is_relative_to(root) else run.path)

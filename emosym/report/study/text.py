@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from emosym.report.study.results import Difference, Estimate, Results
-from emosym.report.study.tables import StudyTable, trained
+from emosym.report.study.tables import StudyTable, letter, trained
 from emosym.report.study.words import difference_text, estimate_text, pair_text, verdict
 
+AGAIN = "The first command makes all of it; each of the others makes one run."
 COLUMNS = (
     "kind", "row", "against", "figure", "title", "shown", "value", "low", "high", "standard_error", "seeds", "images",
     "effect", "p", "p_holm", "margin", "p_equivalence", "p_equivalence_holm", "verdict", "smallest_visible", "notes",
@@ -22,19 +23,29 @@ COLUMNS = (
 
 
 def markdown(
-    results: Results, lead: str, tables: Sequence[StudyTable], glossary: Sequence[tuple[str, str]]
+    results: Results,
+    lead: str,
+    tables: Sequence[StudyTable],
+    measures: Sequence[tuple[str, str]],
+    glossary: Sequence[tuple[str, str]],
 ) -> str:
     """The study as one Markdown page."""
     parts = [f"# {_escaped(results.title)}", _escaped(lead), *(_escaped(note) for note in results.notes)]
     for table in tables:
         parts += [f"## {_escaped(table.title)}", _escaped(table.caption), _table(table)]
         parts += (
-            ["\n".join(f"{n}. {_escaped(note)}" for n, note in enumerate(table.notes, 1))]
+            ["\n".join(f"- {_escaped(f'[{letter(n)}] {note}')}" for n, note in enumerate(table.notes))]
             if table.notes
             else []
         )
-    if results.commands:
-        parts += ["## How to make it again", "```console\n" + "\n".join(results.commands) + "\n```"]
+    if results.commands or results.recipe:
+        parts += ["## How to make it again", AGAIN, "```console\n" + "\n".join(results.commands) + "\n```"]
+        parts += [f"{what}:\n\n```\n{text.rstrip()}\n```" for what, text in results.recipe]
+    if measures:
+        parts += [
+            "## Figures in words",
+            "\n".join(f"- **{name}**: {_escaped(about)}" for name, about in measures),
+        ]
     parts += ["## Words", "\n".join(f"- **{word}**: {_escaped(meaning)}" for word, meaning in glossary)]
     return "\n\n".join(parts) + "\n"
 

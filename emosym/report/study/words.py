@@ -27,7 +27,7 @@ def estimate_text(about: Figure, estimate: Estimate | None) -> str:
 def over(estimate: Estimate) -> str:
     """What a number is over: ``3 seeds × 3,000 images``."""
     parts = [count(estimate.seeds, "seed")] if estimate.seeds else []
-    parts += [count(estimate.images, "image")] if estimate.images else []
+    parts += [count(estimate.images, estimate.of)] if estimate.images else []
     return " × ".join(parts)
 
 
@@ -42,11 +42,26 @@ def difference_text(about: Figure, found: Difference) -> str:
     if estimate is None:
         return NOTHING
     unit = " points" if about.percent else ""
-    value = signed(estimate.value, percent=about.percent) + unit
+    digits = _digits(about, estimate.low, estimate.high)
+    value = signed(estimate.value, percent=about.percent, digits=digits) + unit
     if estimate.low is not None and estimate.high is not None:
-        low, high = (signed(end, percent=about.percent) for end in (estimate.low, estimate.high))
+        low, high = (
+            signed(end, percent=about.percent, digits=digits) for end in (estimate.low, estimate.high)
+        )
         value += f" ({low} to {high})"
     return value + BETWEEN + over(estimate)
+
+
+def _digits(about: Figure, *bounds: float | None) -> int:
+    """Decimals of points, so many that no end of an interval which has a sign is shown as zero; three at the most."""
+    ends_of = [abs(100 * end) for end in bounds if end] if about.percent else []
+    return next((digits for digits in (1, 2) if all(round(end, digits) for end in ends_of)), 3)
+
+
+def titled(about: Figure) -> str:
+    """A figure's title, with an arrow towards what is better."""
+    arrow = {True: " ↑", False: " ↓", None: ""}[about.higher_is_better]
+    return about.title + arrow
 
 
 def size_text(about: Figure, value: float | None) -> str:
@@ -61,6 +76,13 @@ def p_text(p: float | None) -> str:
     if p is None:
         return NOTHING
     return "< 0.001" if p < 0.001 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
+
+
+def equivalence_text(about: Figure, found: Difference) -> str:
+    """``±2.0 points: p 0.037``; a dash where no margin was given."""
+    if found.margin is None:
+        return NOTHING
+    return f"±{size_text(about, found.margin)}: p {p_text(found.equivalence_corrected)}"
 
 
 def effect_text(effect: float | None) -> str:
@@ -84,6 +106,8 @@ def verdict(about: Figure, found: Difference) -> str:
     if equivalent:
         return f"equivalent within {within}"
     undecided = f", nor equivalence within {within}" if found.margin is not None else ""
+    if found.p is not None and found.p < ALPHA:
+        return f"{_direction(about, found.estimate.value)} on its own, not after correction{undecided}"
     return f"no difference shown{undecided}"
 
 

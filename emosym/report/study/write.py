@@ -8,7 +8,7 @@ from emosym.report.study.latex import latex
 from emosym.report.study.pictures import band_curves, contact_sheets, forest
 from emosym.report.study.results import Results
 from emosym.report.study.tables import StudyTable, study_tables
-from emosym.report.study.text import comma_separated, machine_readable, markdown
+from emosym.report.study.text import AGAIN, comma_separated, machine_readable, markdown
 from emosym.report.study.words import BETWEEN, count
 from emosym.toolkit import make_folder, write_json, written_whole
 
@@ -16,7 +16,7 @@ NAME = "study"
 GLOSSARY = (
     (
         "row",
-        "One variant of the system, trained once for each seed.",
+        "One variant of the system with each seed; rows that differ in their evaluation alone share their weights.",
     ),
     (
         "95 % interval",
@@ -40,8 +40,8 @@ GLOSSARY = (
     ),
     (
         "effect",
-        "The difference in standard deviations of a single value (of one image with one seed; of one run where the figure is "
-        "one number a run): 0.2 is small, 0.8 large.",
+        "The difference in standard deviations of the value of a single image with one seed: 0.2 is small, 0.8 large. A figure "
+        "that is one number a run has none.",
     ),
     (
         "p (Holm)",
@@ -50,8 +50,13 @@ GLOSSARY = (
     ),
     (
         "equivalent",
-        "Two one-sided tests say that the difference is within the margin that the study gave beforehand. No difference shown is "
-        "not the same as equivalent.",
+        "Two one-sided tests at 5 %, corrected over all margins, say that the difference is within the margin that the study gave "
+        "beforehand, which is to say that its 90 % interval is. No difference shown is not the same as equivalent.",
+    ),
+    (
+        "on its own, not after correction",
+        "Alone, p is below 0.05 and the interval excludes no difference; among so many tests one such is expected by chance. "
+        "Name fewer comparisons beforehand, or add seeds.",
     ),
     (
         "smallest visible",
@@ -67,7 +72,7 @@ def write_study(results: Results, folder: Path) -> list[Path]:
     tables = list(study_tables(results))
     texts = {
         "html": html(results, tables),
-        "md": markdown(results, lead(results), tables, GLOSSARY),
+        "md": markdown(results, lead(results), tables, measures(results), GLOSSARY),
         "csv": comma_separated(results),
         "tex": latex(results.title, tables),
     }
@@ -98,8 +103,16 @@ def html(results: Results, tables: list[StudyTable]) -> str:
         curves=[(stage, Markup(svg)) for stage, svg in band_curves(results)],  # noqa: S704 - curves of ours
         sheets=contact_sheets(results),
         glossary=GLOSSARY,
+        measures=measures(results),
+        again=AGAIN,
         between=BETWEEN,
     )
+
+
+def measures(results: Results) -> list[tuple[str, str]]:
+    """What each figure is, where its metric says it."""
+    names = [name for name in (*results.main, *results.others) if results.style.about(name).about]
+    return [(results.style.title(name), results.style.about(name).about) for name in names]
 
 
 def lead(results: Results) -> str:

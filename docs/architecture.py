@@ -38,6 +38,7 @@ SAID = {
     "head": "the emotion head",
     "assembly": "spec → parts",
     "guards": "answers of components\nare what contracts say",
+    "judges": "judges kept apart",
     "vram": "what card it needs",
     "spec": "YAML → resolved spec",
     "contracts": "what a component must do",

@@ -16,7 +16,8 @@ from emosym_registry import EmosymError, RegisteredComponent, Registry
 from emosym_registry.errors import capped, first_line, plural
 
 from emosym.contracts import Context, LabelSet
-from emosym.guards import hold, refuse_shared_judge
+from emosym.guards import hold
+from emosym.judges import refuse_shared_judge
 from emosym.processes import is_first, of_another
 
 if TYPE_CHECKING:

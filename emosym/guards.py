@@ -1,5 +1,4 @@
-"""What the core asks of components, whoever has written them: that what they return is what the contract of their kind says,
-and that what measures Emo-A rewarded or selected nothing."""
+"""What the core asks of components, whoever has written them: that what they return is what the contract of their kind says."""
 
 from __future__ import annotations
 
@@ -236,16 +235,3 @@ PROMISES: Mapping[str, Mapping[str, Callable[..., str]]] = {
 }
 """What is asked of the answers of each kind's methods: a function of the component, the answer and what was given, which says
 what is wrong, or nothing."""
-
-
-def refuse_shared_judge(judges: Mapping[str, Judge]) -> None:
-    """The judge that measures must not be one that selected or rewarded, by weights and not by name alone."""
-    evaluate = judges.get("evaluate")
-    for role in ("reward", "bank"):
-        other = judges.get(role)
-        if evaluate is not None and other is not None and other.identity == evaluate.identity:
-            raise EmosymError(
-                "spec.shared-judge",
-                f"judges.evaluate and judges.{role} have the same weights: figures would be measured by what selected the images",
-                hint="give judges.evaluate another model",
-            )

@@ -97,7 +97,7 @@ def _judges(
     root: Node, configs: Mapping[str, BaseModel], offers: Mapping[str, RegisteredComponent]
 ) -> Iterator[Problem]:
     """Emo-A must not be measured by the classifier that filtered or rewarded the training; by weights, whatever the spec
-    calls them: :mod:`emosym.guards`."""
+    calls them: :mod:`emosym.judges`."""
     own = "judges.evaluate"
     for role in ("reward", "bank"):
         other, node = f"judges.{role}", root.at(("judges", "evaluate"))

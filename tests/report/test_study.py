@@ -201,7 +201,7 @@ def nodes(several: object) -> list[object]:
 
 
 KNOWN = {
-    "documentclass", "usepackage", "newsavebox", "newcommand", "sbox", "ifdim", "wd", "linewidth", "resizebox", "usebox",
+    "documentclass", "usepackage", "IfFileExists", "newsavebox", "newcommand", "sbox", "ifdim", "wd", "linewidth", "resizebox", "usebox",
     "else", "fi", "fitted", "fittedbox", "begin", "end", "section", "centering", "caption", "label", "toprule", "midrule",
     "bottomrule", "stacked", "footnotesize", "textuparrow", "textdownarrow", "par", "smallskip", "ensuremath", "textendash", "texttimes",
     "textbackslash", "textasciitilde", "textasciicircum", "textquotedblleft", "textquotedblright", "beta", "geq",

@@ -17,7 +17,7 @@ COLUMNS = {"overrides": r"lp{0.42\linewidth}p{0.3\linewidth}"}
 PREAMBLE = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
-\usepackage{lmodern}
+\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}
 \usepackage{textcomp}
 \usepackage[landscape,margin=18mm]{geometry}
 \usepackage{booktabs}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from emosym_registry import EmosymError, did_you_mean
+from emosym_registry import EmosymError, Registry, did_you_mean
 
 from emosym.ablation import cost, executors, results
 from emosym.ablation.folder import Planned, StudyFolder
@@ -106,7 +106,9 @@ def ablate(
     return cells
 
 
-def estimate(study: Study, folder: StudyFolder, processes: int, elsewhere: Sequence[Path]) -> list[str]:
+def estimate(
+    study: Study, folder: StudyFolder, registry: Registry, processes: int, elsewhere: Sequence[Path]
+) -> list[str]:
     """What a study would do and cost, in lines; from what is done of it, and from the finished runs in ``elsewhere``."""
     cells = folder.cells() if (folder.path / "plan.json").is_file() else []
     planned = {cell.digest: cell for cell in cells}
@@ -129,16 +131,28 @@ def estimate(study: Study, folder: StudyFolder, processes: int, elsewhere: Seque
         )
     else:
         lines.append(f"time: about {clock(left.seconds / processes)} on {processes} process(es)")
-    if known.sizes:
-        lines.append(
-            f"memory: about {megabytes(max(known.memory))} a process; "
-            f"disk: about {megabytes(left.cells * max(known.sizes))}, from runs of this kind"
-        )
+    kinds = [cost.cost_key(specs[cell.digest], "") for cell in cells]
+    if all(kind in known.sizes for kind in kinds):
+        todo = [kind for kind, state in zip(kinds, states, strict=True) if state in ("open", "running")]
+        size, where = sum(known.sizes[kind] for kind in todo), "from runs of this kind"
+        memory = f"{megabytes(max(known.memory[kind] for kind in kinds))} a process"
     else:
-        lines.append(
-            "memory and disk: unknown before the first run; emosym spec explain BASE --vram estimates a card"
-        )
-    return lines
+        memory, size = _foreseen(study, registry, left.cells)
+        where = "of weights and optimiser alone"
+    return [*lines, f"memory: about {memory}; disk: about {megabytes(size)}, {where}"]
+
+
+def _foreseen(study: Study, registry: Registry, cells: int) -> tuple[str, int]:
+    """Memory in words and bytes on disk of a study of which nothing was run, from its first row measured on the meta device."""
+    from emosym import vram
+
+    stages = vram.estimate(study.cells[0].resolved, registry).stages
+    largest = max(stages, key=lambda one: one.total)
+    trained = max(one.trained for one in stages) // vram.TRAINED_BYTES * 4
+    # The weights after each stage and of the system, and a checkpoint with both moments of the optimiser.
+    return f"{largest.total / 2**30:.1f} GiB of a CUDA card in {largest.stage}", cells * trained * (
+        len(stages) + 3
+    )
 
 
 def compared(study: Study, folder: StudyFolder, cells: Sequence[Planned], command: str = "") -> Results:

@@ -28,12 +28,12 @@ COSTS = {
 
 @dataclass
 class Timings:
-    """Seconds by stage (empty: all beside the stages of a run) and by what its time depends on; peak memory and size of runs
-    in bytes."""
+    """Seconds by stage (empty: all beside the stages of a run) and by what its time depends on; the largest peak memory and
+    size in bytes of runs by what these depend on."""
 
     seconds: dict[tuple[str, str], list[float]] = field(default_factory=dict)
-    memory: list[int] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
+    memory: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
 
     def add(self, run: Path, spec: Mapping[str, Any]) -> None:
         """Take in a finished run; one that is damaged or of another version says nothing."""
@@ -44,8 +44,12 @@ class Timings:
             beside = summary["seconds"]["total"] - sum(trained.values())
             for stage, seconds in {**trained, "": beside}.items():
                 self.seconds.setdefault((stage, cost_key(spec, stage)), []).append(float(seconds))
-            self.memory.append(int(summary["peak_memory_bytes"]))
-            self.sizes.append(sum(one.stat().st_size for one in run.rglob("*") if one.is_file()))
+            kind, size = (
+                cost_key(spec, ""),
+                sum(one.stat().st_size for one in run.rglob("*") if one.is_file()),
+            )
+            self.memory[kind] = max(self.memory.get(kind, 0), int(summary["peak_memory_bytes"]))
+            self.sizes[kind] = max(self.sizes.get(kind, 0), size)
         except (OSError, ValueError, KeyError, TypeError):
             return
 

@@ -84,7 +84,7 @@ def ablate(
     Called again it goes on: with what is left, with rows and seeds that were added. Several calls on one folder share the work.
     """
     engine = _parameters(parameters, executor)
-    study, _ = load(context, source, varied, sets, seeds)
+    study, registry = load(context, source, varied, sets, seeds)
     path = out if out is not None else STUDIES / (f"{study.file.name}-smoke" if smoke else study.file.name)
     from emosym.ablation.ablate import ablate as run_study, compared, estimate, failures, undeclared
     from emosym.ablation.folder import StudyFolder
@@ -98,7 +98,7 @@ def ablate(
             one.parent
             for one in (*Path("runs").glob("*/summary.json"), *STUDIES.glob("*/cells/*/summary.json"))
         ]
-        print("\n".join([*listing(study), *estimate(study, folder, processes, others)]))
+        print("\n".join([*listing(study), *estimate(study, folder, registry, processes, others)]))
         return
     options = Options(
         device=device or "",

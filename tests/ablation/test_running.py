@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from emosym_registry import EmosymError
+from emosym_registry import EmosymError, Registry
 
 from emosym.ablation.ablate import Watch, estimate, failures
 from emosym.ablation.cost import saved
@@ -36,7 +36,7 @@ def ran(folder: StudyFolder) -> dict[str, float]:
     return {name: path.stat().st_mtime_ns for name, path in runs.items() if path.exists()}
 
 
-def test_cells_share_fail_alone_and_go_on(load: Load, tmp_path: Path) -> None:
+def test_cells_share_fail_alone_and_go_on(load: Load, registry: Registry, tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path / "out", tmp_path / "out" / "stages")
     study = load(ROWS)
     folder.write(study)
@@ -62,10 +62,14 @@ def test_cells_share_fail_alone_and_go_on(load: Load, tmp_path: Path) -> None:
     more = load(
         ROWS.replace("broken: {stages.compress.lr: {adapters: 1.0e+30}}", "slower: {optim.lr: 1.0e-5}")
     )
-    told = "\n".join(estimate(more, folder, 1, []))
+    told = "\n".join(estimate(more, folder, registry, 1, []))
     assert "6 cells, 4 done, 0 failed" in told
     assert "to train: compress 2×; 0 stages" in told
     assert "time: about" in told
+    assert "from runs of this kind" in told
+    fresh = "\n".join(estimate(more, StudyFolder(tmp_path / "none", tmp_path), registry, 1, []))
+    assert "6 cells, 0 done" in fresh
+    assert "GiB of a CUDA card in " in fresh
     folder.write(more)
     work(folder, Options())
     assert set(states(folder).values()) == {"done"}

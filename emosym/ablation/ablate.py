@@ -42,8 +42,7 @@ class Watch:
     def __post_init__(self) -> None:
         self.specs = {cell.digest: cell.resolved.data() for cell in self.study.cells}
         self.cells = self.folder.cells()
-        for _ in self._new():
-            pass
+        list(self._new())  # what has ended before is no news
 
     def _new(self) -> Iterator[tuple[Planned, str]]:
         """The cells that have ended since somebody last asked."""

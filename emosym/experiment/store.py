@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from emosym.spec.nodes import leaves
 from emosym.spec.reads import KEY, stage_keys
 from emosym.storage import State, read_state, size_of, write_state
 from emosym.toolkit import json_text, read_json, read_json_lines, written_whole
+from emosym.toolkit.files import write_json_lines
 
 READ = ("adapters", "compressor", "head")
 """Parts of a system that the stages before unify train."""
@@ -60,19 +59,16 @@ class SharedStage:
     @contextmanager
     def claimed(self) -> Iterator[None]:
         """Own the folder, after waiting for whoever trains the stage."""
-        while True:
-            lock = locked(self.folder)
-            try:
-                lock.__enter__()
-                break
-            except EmosymError as error:
-                if error.id != "run.locked":
-                    raise
-            time.sleep(POLL)
-        try:
+        with ExitStack() as stack:
+            while True:
+                try:
+                    stack.enter_context(locked(self.folder))
+                    break
+                except EmosymError as error:
+                    if error.id != "run.locked":
+                        raise
+                time.sleep(POLL)
             yield
-        finally:
-            lock.__exit__(None, None, None)
 
     def keep(self, run: RunFolder, state: State, facts: Mapping[str, Any]) -> None:
         """Put what a run has trained here: weights, facts, its lines of ``metrics.jsonl``, its evaluation."""
@@ -102,10 +98,7 @@ class SharedStage:
                 "store.damaged", what, hint=f"delete {self.folder}; the stage is trained again then"
             ) from error
         others = [line for line in read_json_lines(run.path / METRICS) if line.get("stage") != self.stage]
-        with written_whole(run.path / METRICS) as partial:
-            partial.write_text(
-                "".join(json.dumps(line) + "\n" for line in [*others, *lines]), encoding="utf-8"
-            )
+        write_json_lines(run.path / METRICS, [*others, *lines])
         _copy_some(self.result, run.path, [self._gradients, *BANK])
         return state, facts
 
@@ -170,15 +163,11 @@ def _named(text: str) -> str:
 def content_of(place: Path) -> str:
     """sha256 over a file, or over all files of a folder; a file that has not changed since is not read again."""
     digest = hashlib.sha256()
-    for folder, folders, files in (
-        os.walk(place) if place.is_dir() else [(str(place.parent), [], [place.name])]
-    ):
-        folders.sort()
-        for name in sorted(files):
-            file = Path(folder, name)
-            known = file.stat()
-            digest.update(f"{file.relative_to(place if place.is_dir() else place.parent)}\n".encode())
-            digest.update(_file(str(file.resolve()), known.st_size, known.st_mtime_ns).encode())
+    root, found = (place, sorted(place.rglob("*"))) if place.is_dir() else (place.parent, [place])
+    for file in (one for one in found if one.is_file()):
+        known = file.stat()
+        digest.update(f"{file.relative_to(root)}\n".encode())
+        digest.update(_file(str(file.resolve()), known.st_size, known.st_mtime_ns).encode())
     return digest.hexdigest()
 
 

@@ -19,7 +19,8 @@ from emosym_registry.errors import first_line
 from emosym.experiment.folder import RunFolder
 from emosym.processes import is_first
 from emosym.report import METRICS
-from emosym.toolkit import read_json_lines, written_whole
+from emosym.toolkit import read_json_lines
+from emosym.toolkit.files import write_json_lines
 
 
 @contextmanager
@@ -179,9 +180,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 def drop_beyond(path: Path, stage: str, step: int) -> None:
     """Rewrite a metrics file without the lines of ``stage`` after ``step``, whole or not at all."""
     lines = read_json_lines(path)
-    kept = [line for line in lines if line["stage"] != stage or line["step"] <= step]
-    with written_whole(path) as partial:
-        partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+    write_json_lines(path, [line for line in lines if line["stage"] != stage or line["step"] <= step])
 
 
 def _now() -> dict[str, float]:

@@ -10,7 +10,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -179,6 +179,12 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
         with suppress(json.JSONDecodeError):
             lines.append(json.loads(text))
     return lines
+
+
+def write_json_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+    """Write a JSON object a line, whole or not at all."""
+    with written_whole(path) as partial:
+        partial.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
 def _plain(value: Any) -> Any:

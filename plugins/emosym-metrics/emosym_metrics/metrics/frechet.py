@@ -11,14 +11,12 @@ from emosym_registry import EmosymError
 from numpy.typing import NDArray
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from emosym.contracts import Context, Evidence, Figure, Metric
+from emosym.contracts import Evidence, Figure
 from emosym_metrics.config import FeatureConfig
-from emosym_metrics.seers import both_sides, named_after, own_seer
-
-TITLES = {"inception": "", "clip": " in CLIP's features", "judge": " in the judge's features"}
+from emosym_metrics.metrics.feature_distance import FeatureDistance
 
 
-class FrechetDistance(Metric[FeatureConfig]):
+class FrechetDistance(FeatureDistance[FeatureConfig]):
     """``fid`` (Heusel et al. 2017): the Fréchet distance of two Gaussians, of the features of generated and of
     real pictures; ``fid_clip`` or ``fid_judge`` where another network than InceptionV3 sees.
 
@@ -26,19 +24,10 @@ class FrechetDistance(Metric[FeatureConfig]):
     interval for the same reason: resampled pictures give larger distances, not wider ones. KID has one.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("judge", "diffusion")
-    group = "generation"
     figures: ClassVar[Mapping[str, Figure]] = {"fid": Figure("FID", higher_is_better=False)}
 
-    def __init__(self, config: FeatureConfig, context: Context) -> None:
-        super().__init__(config, context)
-        self._seer = own_seer(config, context)
-        self._name = named_after("fid", config)
-        title = f"FID{TITLES[config.features]}"
-        self.figures = {self._name: Figure(title, higher_is_better=False)}  # type: ignore[misc] # of these parameters
-
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
-        real, generated = both_sides("fid", self._seer, evidence, self.context, self.config)
+        real, generated = self.both_sides(evidence)
         return {self._name: frechet_distance(real, generated)}
 
 

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from torchmetrics.image.kid import poly_mmd
 
-from emosym.contracts import Context, Evidence, Figure, Metric
+from emosym.contracts import Evidence, Figure
 from emosym_metrics.config import KernelConfig
-from emosym_metrics.metrics.frechet import TITLES
-from emosym_metrics.seers import both_sides, named_after, own_seer
+from emosym_metrics.metrics.feature_distance import FeatureDistance
 
 
-class KernelDistance(Metric[KernelConfig]):
+class KernelDistance(FeatureDistance[KernelConfig]):
     """``kid`` with ``_low`` and ``_high`` (Bińkowski et al. 2018): the squared maximum mean discrepancy of the
     features of generated and of real pictures under the kernel (x·y/F + 1)³, the mean over random subsets;
     ``kid_clip`` or ``kid_judge`` where another network than InceptionV3 sees. Unlike FID it does not depend on the
@@ -28,19 +27,10 @@ class KernelDistance(Metric[KernelConfig]):
     times √(m/(n − m)) for subsets of m of the smaller side's n.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("judge", "diffusion")
-    group = "generation"
     figures: ClassVar[Mapping[str, Figure]] = {"kid": Figure("KID", higher_is_better=False)}
 
-    def __init__(self, config: KernelConfig, context: Context) -> None:
-        super().__init__(config, context)
-        self._seer = own_seer(config, context)
-        self._name = named_after("kid", config)
-        title = f"KID{TITLES[config.features]}"
-        self.figures = {self._name: Figure(title, higher_is_better=False)}  # type: ignore[misc] # of these parameters
-
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
-        real, generated = both_sides("kid", self._seer, evidence, self.context, self.config)
+        real, generated = self.both_sides(evidence)
         smaller = min(len(real), len(generated))
         size = min(self.config.subset_size, smaller // 2)
         if size < 2:

@@ -149,10 +149,16 @@ class System:
 
     # ---- understanding
 
-    def states(self, samples: Sequence[Sample]) -> States:
-        """States of a batch, with gradients where the parts train."""
-        tokens = self.compressor.tokens(len(samples))
-        return States.split(self.backbone(samples, tokens).float())
+    def states(self, samples: Sequence[Sample], tokens: Tensor | None = None) -> States:
+        """States of a batch, with gradients where the parts train, at its own tokens or at others [B,K+1,D].
+
+        Where nothing before the tokens learns, the prompt is encoded without gradient and read with it.
+        """
+        tokens = self.compressor.tokens(len(samples)) if tokens is None else tokens
+        backbone = self.backbone
+        if backbone.shares_prefixes and not backbone.prefix_learns:
+            return States.split(backbone.read(backbone.encode(samples), tokens).float())
+        return States.split(backbone(samples, tokens).float())
 
     def read(self, samples: Sequence[Sample], batch_size: int = 32) -> tuple[States, Tensor]:
         """States and probabilities [N,C] of any number of samples, without gradients."""

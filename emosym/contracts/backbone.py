@@ -23,7 +23,8 @@ class Prefix:
 
     ``cache`` holds keys and values, ``last_hidden`` [B,D] the state at the last prompt token, ``mask`` [B,L] (1 for
     real tokens), ``next_positions`` [B] (or [B,3] for multimodal rotary positions) where the next token goes, ``tokens``
-    [B] how many prompt tokens each sample used (image tokens counted), ``fingerprint`` the weights it was made with.
+    [B] how many prompt tokens each sample used (image tokens counted), ``fingerprint`` the weights it was made with: all,
+    or those that act on the prompt where adapters do not.
     """
 
     cache: Any
@@ -54,6 +55,12 @@ class Backbone(AdaptedModule[ConfigT]):
     @property
     def shares_prefixes(self) -> bool:
         """False where keys and values cannot be shared between reads (sliding windows); rollouts then use forward."""
+        return True
+
+    @property
+    def prefix_learns(self) -> bool:
+        """Whether anything that acts on the prompt trains. Where nothing does, the prompt is encoded without gradient and its
+        tokens are read after it, in every stage, and a :class:`Prefix` stays good while the adapters learn."""
         return True
 
     @abstractmethod

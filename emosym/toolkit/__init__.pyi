@@ -14,7 +14,7 @@ from .files import (
 )
 from .hashing import hash_tensors as hash_tensors, stamp as stamp, tensors as tensors
 from .injection import embedded as embedded
-from .lora import attach_lora as attach_lora, detach_lora as detach_lora
+from .lora import adapters_off as adapters_off, attach_lora as attach_lora, detach_lora as detach_lora
 from .metering import LikeCuda as LikeCuda, Meter as Meter, metered as metered
 from .modes import Frozen as Frozen, evaluating as evaluating
 from .naming import file_name as file_name

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from peft import PeftConfig, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -25,6 +28,20 @@ def attach_lora(model: nn.Module, config: PeftConfig, seed: int) -> list[str]:
             parameter.data = parameter.data.float()
             parameter.requires_grad_(True)
     return [name for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)]
+
+
+@contextmanager
+def adapters_off(model: nn.Module) -> Iterator[None]:
+    """Inside, ``model`` computes as if it had no adapter; whether these train stays as it is."""
+    # PEFT's own switch also turns off the gradients of the adapters, and turns on all of them afterwards.
+    on = [part for part in model.modules() if isinstance(part, BaseTunerLayer) and not part.disable_adapters]
+    for part in on:
+        part._disable_adapters = True
+    try:
+        yield
+    finally:
+        for part in on:
+            part._disable_adapters = False
 
 
 def detach_lora(model: nn.Module, *, merge: bool) -> None:

@@ -72,7 +72,7 @@ def test_every_cell_trains_saves_loads_and_says_and_paints_the_same(
 ) -> None:
     swap = [f"backbone.name={backbone}", f"diffusion.name={diffusion}"]
     if adapter == "tokens-only":
-        swap.append("backbone.params.adapter=null")
+        swap.append("backbone.params.training=frozen")
     resolved = load_spec(SPEC, registry=registry, sets=[*CHEAP, *swap])
     run_experiment(resolved, registry, tmp_path, smoke=True, device="cpu")
 

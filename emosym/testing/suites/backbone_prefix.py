@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
+from emosym.testing.adapters import base_of
 from emosym.testing.checks import NotApplicable, check, require
 from emosym.testing.probes import finite, gap, gradient, in_mode, mixed, refusal
 from emosym.testing.suites.backbone_base import BATCH, BackboneChecks
@@ -22,7 +24,8 @@ class PrefixChecks(BackboneChecks):
 
     def moved(self, backbone: Any) -> None:
         """Change the weights as training does, or a weight of the base where there is no adapter."""
-        parts = list(backbone.adapters().values()) or [next(iter(backbone.parameters()))]
+        learns = list(backbone.adapters().values()) if backbone.prefix_learns else []
+        parts = learns or [next(iter(base_of(backbone).values()))]
         with torch.no_grad():
             for part in parts:
                 part.add_(0.05)
@@ -48,7 +51,10 @@ class PrefixChecks(BackboneChecks):
             prefix.mask.sum(1).tolist() == used,
             f"{prefix.mask.sum(1).tolist()} in the mask, {used} tokens used",
         )
-        require(prefix.fingerprint == self.subject.fingerprint(), "another fingerprint than the backbone's")
+        if self.subject.prefix_learns:
+            require(
+                prefix.fingerprint == self.subject.fingerprint(), "another fingerprint than the backbone's"
+            )
 
     @check(
         "backbone.encode-quiet",
@@ -154,6 +160,28 @@ class PrefixChecks(BackboneChecks):
             require(refusal(use) is not None, f"that it is {name}")
 
     @check(
+        "backbone.lasting-prefix",
+        "a prefix that is read as before while adapters learn, where it says that nothing before the tokens does",
+        tier="capability",
+    )
+    def test_lasting_prefix(self) -> None:
+        """Such prefixes are shared by steps, epochs and rollouts: they must be those of the frozen model."""
+        self.require_shared()
+        backbone = self.make()
+        adapters = backbone.adapters()
+        if backbone.prefix_learns or not adapters:
+            raise NotApplicable("its prompt changes with its adapters, or it has none")
+        prefix, tokens = self.prefix(by=backbone), self.tokens()
+        with torch.no_grad():
+            before = backbone.read(prefix, tokens)
+            for part in adapters.values():
+                part.add_(0.05)
+            after, whole = backbone.read(prefix, tokens), self.states(by=backbone)
+        require(self.apart(before, after) > self.tolerance, "adapters that change nothing at the tokens")
+        difference = self.apart(whole, after)
+        require(difference <= self.tolerance, f"states that differ by {difference:.3g} from those of forward")
+
+    @check(
         "backbone.unshared-prefix", "an error from `read` where prefixes cannot be shared", tier="capability"
     )
     def test_unshared_prefix(self) -> None:
@@ -175,7 +203,12 @@ class PrefixChecks(BackboneChecks):
         self.require_shared()
         if "gradient_checkpointing" not in type(self.subject.config).model_fields:
             raise NotApplicable("the backbone has no gradient checkpointing")
-        backbone = self.make(gradient_checkpointing=True)
+        if not self.subject.prefix_learns:
+            raise NotApplicable("its prompt holds no activations")
+        try:
+            backbone = self.make(gradient_checkpointing=True)
+        except ValidationError as error:
+            raise NotApplicable("these parameters refuse gradient checkpointing") from error
         prefix = self.prefix(by=backbone)
         backbone.train()
         require(refusal(lambda: backbone.read(prefix, self.tokens())) is not None, "states")

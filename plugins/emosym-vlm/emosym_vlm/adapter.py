@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from emosym.toolkit import attach_lora, written_whole
-from emosym_vlm.config import AdapterConfig
+from emosym_vlm.config import AdapterConfig, BackboneConfig
 
 _PROJECTOR = ("projector", "merger", "connector", "aligner", "resampler", "modality_projection")
 
@@ -75,12 +75,18 @@ def parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     }
 
 
-def check_mergeable(quantization: str) -> None:
-    """Refuse to round what an adapter learnt to the steps of a quantized weight."""
-    if quantization != "none":
+def check_mergeable(config: BackboneConfig) -> None:
+    """Refuse to round what an adapter learnt to the steps of a quantized weight, or to let it act on prompts."""
+    if config.training == "activated":
+        raise EmosymError(
+            "backbone.activated-merge",
+            "adapters that act at the reasoning tokens alone cannot be merged into weights, which act on the prompt too",
+            hint="keep them beside the model, as a saved system does",
+        )
+    if config.quantization != "none":
         raise EmosymError(
             "backbone.quantized-merge",
-            f"adapters cannot be merged into {quantization} weights without losing what they learnt",
+            f"adapters cannot be merged into {config.quantization} weights without losing what they learnt",
             hint="load the system with backbone.params.quantization=none and merge there",
         )
 

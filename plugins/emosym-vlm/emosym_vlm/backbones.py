@@ -11,6 +11,7 @@ from emosym.contracts import QUESTION, Context, Sample
 from emosym_vlm.base import VisionLanguageBackbone
 from emosym_vlm.config import HFVLMConfig, LlavaConfig, QwenVLConfig
 from emosym_vlm.loading import LINES
+from emosym_vlm.prefix import Continuation
 
 _EXACT, _ROUNDED = 1e-3, 5e-2
 """Relative differences of a state that rounding explains: in float32, and in half precision or few bits."""
@@ -64,7 +65,8 @@ class HFVLM(VisionLanguageBackbone[HFVLMConfig]):
                 "its family needs a backbone of its own (emosym plugins new NAME --kind backbone)",
             )
         if self.shares_prefixes:
-            difference = _largest_change(states[:, -4:], self.read(self.encode(samples), tokens))
+            after = Continuation(self.model, self.encode(samples), self._filler)
+            difference = _largest_change(states[:, -4:], after.read(tokens))
             if difference > self._rounding:
                 raise self._misread(
                     "backbone.read-differs",

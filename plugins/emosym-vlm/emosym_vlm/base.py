@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar, Self, cast
@@ -12,13 +13,13 @@ from torch import Tensor, nn
 from typing_extensions import TypeVar
 
 from emosym.contracts import QUESTION, Backbone, Context, Footprint, Prefix, Sample, Workload
-from emosym.toolkit import detach_lora, embedded, evaluating, stamp, tensors
+from emosym.toolkit import adapters_off, detach_lora, embedded, evaluating, stamp, tensors
 from emosym_vlm import adapter
 from emosym_vlm.config import BackboneConfig
 from emosym_vlm.footprint import measure
 from emosym_vlm.loading import load
 from emosym_vlm.placing import is_placed
-from emosym_vlm.prefix import Continuation, can_share, check_fresh, check_readable
+from emosym_vlm.prefix import Continuation, can_share, check_fresh, check_readable, check_shared
 from emosym_vlm.prompt import (
     Batch,
     Prompt,
@@ -51,9 +52,12 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         self.model, self.processor = load(config, context, self.families)
         self._text_config = self.model.config.get_text_config(decoder=True)
         self._shares = can_share(self._text_config)
-        added = config.attached
-        self.adapter_targets = adapter.attach(self.model, added, context.seed) if added is not None else []
-        if config.gradient_checkpointing:
+        if config.in_two_parts:
+            check_shared(self.model, self._shares)
+        adapts = config.training != "frozen"
+        self.adapter_targets = adapter.attach(self.model, config.adapter, context.seed) if adapts else []
+        # Where the prompt is the frozen model's it holds no activations, and the tokens need its keys and values.
+        if config.gradient_checkpointing and (self.prefix_learns or not self._shares):
             self.model.activation_checkpointing_enable({"use_reentrant": False})
         self._placed = is_placed(config)
         if not self._placed:
@@ -87,45 +91,47 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
     def shares_prefixes(self) -> bool:
         return self._shares
 
+    @property
+    def prefix_learns(self) -> bool:
+        return self.config.training == "lora"
+
     def forward(self, samples: Sequence[Sample], tokens: Tensor, question: str | None = None) -> Tensor:
         """Without ``question`` the one of the config.
 
         Errors: ``backbone.bad-tokens``, ``backbone.prompt-too-long``, ``backbone.image-tokens``.
         """
         check_tokens(tokens, len(samples), self.hidden_size)
+        if self.config.in_two_parts:
+            encode = self._encoded if self.prefix_learns else self.encode
+            return self.read(encode(samples, question), tokens)
         batch = self._batch(samples, question, tokens.shape[1])
         return self._whole(batch, tokens)[batch.rows, batch.columns].to(tokens.dtype)
 
     @torch.no_grad()
     def encode(self, samples: Sequence[Sample], question: str | None = None) -> Prefix:
-        with evaluating(self.model):
-            batch = self._batch(samples, question, 0)
-            output = self._run_prompt(batch, use_cache=True)
-        return Prefix(
-            cache=output.past_key_values,
-            last_hidden=output.last_hidden_state.to(self.device)[batch.rows[:, 0], batch.last],
-            mask=batch.mask,
-            next_positions=batch.next_positions,
-            tokens=batch.lengths,
-            fingerprint=self.fingerprint(),
-        )
+        """The fingerprint is that of the frozen model where no adapter acts on the prompt: a prefix then outlives the steps
+        that the adapters learn."""
+        with evaluating(self.model), self._on_prompts():
+            return self._encoded(samples, question)
 
     def read(self, prefix: Prefix, tokens: Tensor) -> Tensor:
         """Errors: ``backbone.stale-prefix``, ``backbone.no-shared-prefix``, ``backbone.checkpointing``."""
         check_readable(self.model, self._shares)
-        check_fresh(prefix, self.fingerprint())
+        check_fresh(prefix, self._prompt_stamp())
         groups = max(len(tokens) // len(prefix.mask), 1)
         check_tokens(tokens, len(prefix.mask) * groups, self.hidden_size)
-        return Continuation(self.model, prefix, self._filler, groups).read(tokens).to(tokens.dtype)
+        return self._after(Continuation(self.model, prefix, self._filler, groups), tokens).to(tokens.dtype)
 
     @torch.no_grad()
     def write(self, prefix: Prefix, tokens: Tensor | None = None, max_new_tokens: int = 32) -> list[str]:
-        check_fresh(prefix, self.fingerprint())
+        check_fresh(prefix, self._prompt_stamp())
         after, last = Continuation(self.model, prefix, self._filler), prefix.last_hidden
         with evaluating(self.model):
-            if tokens is not None:
-                check_tokens(tokens, len(prefix.mask), self.hidden_size)
-                last = after.read(tokens)[:, -1]
+            if tokens is None:
+                with self._on_prompts():
+                    return write_text(after, last, self.processor.tokenizer, max_new_tokens)
+            check_tokens(tokens, len(prefix.mask), self.hidden_size)
+            last = self._after(after, tokens)[:, -1]
             return write_text(after, last, self.processor.tokenizer, max_new_tokens)
 
     @torch.no_grad()
@@ -146,9 +152,10 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
     def merge(self) -> None:
         """Add what the adapters learnt to the weights; afterwards there are none, and nothing trains.
 
-        Quantized weights cannot take it without rounding: ``backbone.quantized-merge``.
+        Quantized weights cannot take it without rounding: ``backbone.quantized-merge``. Nor can weights that act on the prompt
+        take adapters that do not: ``backbone.activated-merge``.
         """
-        adapter.check_mergeable(self.config.quantization)
+        adapter.check_mergeable(self.config)
         self._drop_adapters(merge=True)
 
     def unload(self) -> None:
@@ -165,6 +172,36 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
 
     def fingerprint(self) -> str:
         return stamp(tensors(self.model), self.adapters().values())
+
+    def _prompt_stamp(self) -> str:
+        """Of the weights that act on prompts."""
+        if self.prefix_learns:
+            return self.fingerprint()
+        adapters = {id(parameter) for parameter in self.adapters().values()}
+        return stamp(tensor for tensor in tensors(self.model) if id(tensor) not in adapters)
+
+    def _on_prompts(self) -> AbstractContextManager[None]:
+        """Inside, the model is the one that prompts go through."""
+        return nullcontext() if self.prefix_learns else adapters_off(self.model)
+
+    def _encoded(self, samples: Sequence[Sample], question: str | None) -> Prefix:
+        batch = self._batch(samples, question, 0)
+        output = self._run_prompt(batch, use_cache=True)
+        return Prefix(
+            cache=output.past_key_values,
+            last_hidden=output.last_hidden_state.to(self.device)[batch.rows[:, 0], batch.last],
+            mask=batch.mask,
+            next_positions=batch.next_positions,
+            tokens=batch.lengths,
+            fingerprint=self._prompt_stamp(),
+        )
+
+    def _after(self, prefix: Continuation, tokens: Tensor) -> Tensor:
+        """States of ``tokens`` [B·G,T,D], the last of which may see the others alone."""
+        if self.config.emotion_sees == "all" or tokens.shape[1] == 1:
+            return prefix.read(tokens)
+        context = prefix.read(tokens[:, :-1])
+        return torch.cat([context, prefix.read(tokens[:, -1:], blind=True)], 1)
 
     def _drop_adapters(self, *, merge: bool) -> None:
         detach_lora(self.model, merge=merge)

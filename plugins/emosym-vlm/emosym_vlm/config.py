@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -12,7 +12,7 @@ from emosym.contracts import ComponentConfig
 class AdapterConfig(ComponentConfig):
     """Low-rank adapters (PEFT) on linear layers of the frozen base."""
 
-    type: Literal["lora", "dora", "rslora", "none"] = "lora"
+    type: Literal["lora", "dora", "rslora"] = "lora"
     """LoRA (Hu et al. 2021), with decomposed weights (DoRA), with rank-stabilised scale (rsLoRA)."""
     rank: int = Field(default=8, ge=1)
     alpha: float | None = Field(default=None, gt=0)
@@ -31,7 +31,15 @@ class BackboneConfig(ComponentConfig):
 
     model: str
     """An alias that a plugin offers (``tiny``), a hub id, or a folder in transformers' format."""
-    adapter: AdapterConfig | None = AdapterConfig()
+    training: Literal["frozen", "activated", "lora"] = "lora"
+    """What learns in the model beside the reasoning tokens. ``frozen``: nothing. ``activated``: adapters that act at the
+    tokens' own positions alone. ``lora``: adapters that act on the whole prompt, which then changes with every step; in the
+    other two what comes before the tokens is the frozen model's and is read without gradient."""
+    adapter: AdapterConfig = AdapterConfig()
+    """The adapters of ``activated`` and ``lora``."""
+    emotion_sees: Literal["all", "context"] = "all"
+    """What the last token, [EMO], attends to: all before it, or the tokens [CTX] alone, through which everything that it says
+    of the picture then has to pass."""
     dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """``auto``: the run's precision where it has one, else fp32 on CPU and bf16 on an accelerator."""
     quantization: Literal["none", "nf4", "int8"] = "none"
@@ -68,14 +76,14 @@ class BackboneConfig(ComponentConfig):
     """Bound of that cache; the longest unused go first."""
 
     @property
-    def attached(self) -> AdapterConfig | None:
-        """The adapter that goes on the model, None for ``type: none`` too."""
-        return None if self.adapter is None or self.adapter.type == "none" else self.adapter
-
-    @property
     def adapts_vision(self) -> bool:
         """Whether an adapter changes what is seen in a picture."""
-        return self.attached is not None and set(self.attached.targets) != {"language"}
+        return self.training == "lora" and set(self.adapter.targets) != {"language"}
+
+    @property
+    def in_two_parts(self) -> bool:
+        """Whether prompt and tokens are never one pass: what acts on the tokens does not act on the prompt."""
+        return self.training == "activated" or self.emotion_sees == "context"
 
     @field_validator("attention")
     @classmethod
@@ -87,6 +95,27 @@ class BackboneConfig(ComponentConfig):
                 "code would run; write sdpa, eager, flash_attention_2, flash_attention_3 or flex_attention"
             )
         return name
+
+    @field_validator("adapter", mode="before")
+    @classmethod
+    def _named_otherwise(cls, adapter: Any) -> Any:
+        if adapter is None or (isinstance(adapter, dict) and adapter.get("type") == "none"):
+            raise ValueError("a model without adapters is training: frozen; leave adapter out")
+        return adapter
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> BackboneConfig:
+        if self.training == "activated" and set(self.adapter.targets) != {"language"}:
+            raise ValueError(
+                "adapters that act at the reasoning tokens alone sit in the language model: with training: activated, "
+                "adapter.targets is [language]"
+            )
+        if self.training == "lora" and self.emotion_sees == "context" and self.gradient_checkpointing:
+            raise ValueError(
+                "emotion_sees: context reads the prompt's keys and values, which gradient checkpointing drops; turn one of "
+                "them off, or take training: activated or frozen"
+            )
+        return self
 
     @model_validator(mode="after")
     def _ordered(self) -> BackboneConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +24,7 @@ from emosym.toolkit import LikeCuda, known_folder, metered
 from emosym_vlm import adapter
 from emosym_vlm.config import BackboneConfig
 from emosym_vlm.loading import dtype_of
-from emosym_vlm.prefix import continued
+from emosym_vlm.prefix import can_share, continued
 from emosym_vlm.processor import limit_pixels
 from emosym_vlm.reader import flat
 
@@ -61,7 +62,10 @@ def measure(config: BackboneConfig, context: Context, load: Workload) -> Footpri
         "kv_bytes_per_token": kv_bytes_per_token(model),
         **{f"{part}_layers": len(names) for part, names in adapter.linear_layers(model).items()},
     }
-    checkpointing = config.gradient_checkpointing if load.checkpointing is None else load.checkpointing
+    apart = config.training != "lora" and can_share(model.config.get_text_config(decoder=True))
+    load = replace(load, shared=load.shared or apart)
+    wanted = config.gradient_checkpointing if load.checkpointing is None else load.checkpointing
+    checkpointing = wanted and not apart
     _set_up(model, config, context, load, checkpointing)
     tokens, vision_held, vision_peak = measure_vision(
         model, pictures, load, load.learns and config.adapts_vision
@@ -124,9 +128,9 @@ def _set_up(
     model: Any, config: BackboneConfig, context: Context, load: Workload, checkpointing: bool
 ) -> None:
     """Attach the adapters and set the modes of a stage."""
-    if config.attached is not None:
+    if config.training != "frozen":
         with torch.device("meta"):
-            adapter.attach(model, config.attached, context.seed)
+            adapter.attach(model, config.adapter, context.seed)
     for parameter in adapter.parameters(model).values():
         parameter.requires_grad_(load.learns and load.gradients)
         # Gradients are counted with the optimiser; where there is one already, the pass adds to it in place.

@@ -69,17 +69,21 @@ class Continuation:
     def __init__(self, model: Any, prefix: Prefix, filler: int, groups: int = 1) -> None:
         self.model, self.filler, self.cache = model, filler, continued(prefix.cache)
         self.mask = prefix.mask.repeat_interleave(groups, 0)
+        self.prompt = prefix.mask.shape[1]
         self.start = prefix.next_positions.repeat_interleave(groups, 0)
 
-    def read_ids(self, ids: Tensor) -> Tensor:
-        """States [B·G,S,D] of S more tokens ``ids`` [B·G,S]."""
+    def read_ids(self, ids: Tensor, *, blind: bool = False) -> Tensor:
+        """States [B·G,S,D] of S more tokens ``ids`` [B·G,S]; ``blind`` ones see nothing of the prompt itself."""
         count = ids.shape[1]
         positions = following_positions(self.start, count)
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(self.mask), count)], 1)
         self.start = self.start + count
+        seen = self.mask.clone() if blind else self.mask
+        if blind:
+            seen[:, : self.prompt] = 0
         output = self.model.base_model(
             input_ids=ids,
-            attention_mask=self.mask,
+            attention_mask=seen,
             position_ids=positions,
             past_key_values=self.cache,
             use_cache=True,
@@ -87,7 +91,7 @@ class Continuation:
         states: Tensor = output.last_hidden_state.to(ids.device)
         return states
 
-    def read(self, vectors: Tensor) -> Tensor:
+    def read(self, vectors: Tensor, *, blind: bool = False) -> Tensor:
         """States [B·G,S,D] of S more tokens that are ``vectors`` [B·G,S,D]."""
         rows, count = vectors.shape[:2]
         slots = (
@@ -95,7 +99,7 @@ class Continuation:
             torch.arange(count, device=self.mask.device)[None],
         )
         with embedded(self.model.get_input_embeddings(), slots, vectors):
-            return self.read_ids(self.mask.new_full((rows, count), self.filler))
+            return self.read_ids(self.mask.new_full((rows, count), self.filler), blind=blind)
 
 
 def check_fresh(prefix: Prefix, fingerprint: str) -> None:
@@ -106,6 +110,16 @@ def check_fresh(prefix: Prefix, fingerprint: str) -> None:
             "this prefix was made with other weights (an optimiser step or a load came in between)",
             hint="encode the samples again",
             ours=True,
+        )
+
+
+def check_shared(model: PreTrainedModel, shares: bool) -> None:
+    """``backbone.no-prefix-apart`` where the tokens of a model are to be read apart from the prompt, and cannot be."""
+    if not shares:
+        raise EmosymError(
+            "backbone.no-prefix-apart",
+            f"{type(model).__name__} does not keep all keys and values, so its prompt and tokens are always one pass",
+            hint="set backbone.params.training to lora or frozen, and backbone.params.emotion_sees to all",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 import torch
 from emosym_registry import EmosymError
 from emosym_vlm.adapter import linear_layers
@@ -114,7 +115,7 @@ def test_adapter_state_is_the_adapter_and_brings_its_reading_back(build, samples
     step(trained, samples, vectors)
     step(trained, samples, vectors)
     state = trained.adapter_state()
-    targets = linear_layers(build("qwen2_vl", adapter=None).model)["language"]
+    targets = linear_layers(build("qwen2_vl", training="frozen").model)["language"]
     assert trained.adapter_targets == targets
     assert sorted(state) == sorted(f"{name}.lora_{half}.weight" for name in targets for half in "AB")
     wanted = trained(samples, vectors)
@@ -140,8 +141,13 @@ def test_a_state_that_does_not_fit_is_refused_whole(build):
 
 
 @pytest.mark.parametrize("adapter", [None, {"type": "none"}])
-def test_no_adapter_means_nothing_trains(adapter, build):
-    backbone = build("idefics3", adapter=adapter)
+def test_there_is_one_way_to_have_no_adapter(adapter, build):
+    with pytest.raises(ValidationError, match="training: frozen"):
+        build("idefics3", adapter=adapter)
+
+
+def test_nothing_trains_in_a_frozen_model(build):
+    backbone = build("idefics3", training="frozen")
     assert backbone.adapters() == {}
     assert backbone.adapter_state() == {}
     assert not any(parameter.requires_grad for parameter in backbone.parameters())

@@ -45,7 +45,7 @@ def trained(build, samples, tokens):
 def test_merged_adapters_read_the_same_and_are_gone(family, adapter, trained, samples, build):
     with torch.enable_grad():
         backbone, vectors, wanted = trained(family, **adapter)
-    untouched = build(family, adapter=None)
+    untouched = build(family, training="frozen")
     assert (untouched(samples, vectors) - wanted).abs().max() > 0.01
     before = backbone.fingerprint()
     backbone.merge()
@@ -62,7 +62,7 @@ def test_unloaded_adapters_leave_the_model_as_it_was(trained, samples, build):
     with torch.enable_grad():
         backbone, vectors, learnt = trained("qwen2_vl")
     backbone.unload()
-    plain = build("qwen2_vl", adapter=None)
+    plain = build("qwen2_vl", training="frozen")
     assert torch.equal(backbone(samples, vectors), plain(samples, vectors))
     assert not torch.allclose(backbone(samples, vectors), learnt)
     assert backbone.adapters() == {}
@@ -85,7 +85,7 @@ def test_a_merged_folder_is_a_stock_model_that_reads_the_same(family, trained, s
     backbone.merge()
     folder = backbone.save_pretrained(tmp_path / "models" / "merged")
     assert [path.name for path in folder.parent.iterdir()] == ["merged"]
-    ours = backbones.HFVLM(HFVLMConfig(model=str(folder), adapter=None), context)
+    ours = backbones.HFVLM(HFVLMConfig(model=str(folder), training="frozen"), context)
     torch.testing.assert_close(ours(samples, vectors), wanted, **CLOSE)
     stock = hf.AutoModelForImageTextToText.from_pretrained(folder)
     processor = hf.AutoProcessor.from_pretrained(folder)
@@ -105,7 +105,7 @@ def test_unmerged_adapters_are_not_saved_as_a_stock_model(trained, tmp_path):
 
 
 def test_nothing_is_overwritten_and_nothing_half_written(build, tmp_path, monkeypatch):
-    backbone = build("qwen2_vl", adapter=None)
+    backbone = build("qwen2_vl", training="frozen")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years")
     with pytest.raises(EmosymError) as caught:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -149,16 +149,30 @@ class System:
 
     # ---- understanding
 
-    def states(self, samples: Sequence[Sample], tokens: Tensor | None = None) -> States:
-        """States of a batch, with gradients where the parts train, at its own tokens or at others [B,K+1,D].
+    def states(self, samples: Sequence[Sample]) -> States:
+        """States of a batch, with gradients where the parts train.
 
         Where nothing before the tokens learns, the prompt is encoded without gradient and read with it.
         """
-        tokens = self.compressor.tokens(len(samples)) if tokens is None else tokens
+        read = self.reader(samples, share=not self.backbone.prefix_learns)
+        return read(self.compressor.tokens(len(samples)))
+
+    def reader(self, samples: Sequence[Sample], *, share: bool = True) -> Callable[[Tensor], States]:
+        """``read(tokens [B·G,T,D])`` → states [B·G] of a batch at these tokens, G for each sample in a row.
+
+        With ``share`` the prompt is encoded once, without gradient, where the backbone can; else each call is a pass over
+        prompt and tokens.
+        """
         backbone = self.backbone
-        if backbone.shares_prefixes and not backbone.prefix_learns:
-            return States.split(backbone.read(backbone.encode(samples), tokens).float())
-        return States.split(backbone(samples, tokens).float())
+        prefix = backbone.encode(samples) if share and backbone.shares_prefixes else None
+
+        def read(tokens: Tensor) -> States:
+            if prefix is not None:
+                return States.split(backbone.read(prefix, tokens).float())
+            tries = len(tokens) // len(samples)
+            return States.split(backbone([one for one in samples for _ in range(tries)], tokens).float())
+
+        return read
 
     def read(self, samples: Sequence[Sample], batch_size: int = 32) -> tuple[States, Tensor]:
         """States and probabilities [N,C] of any number of samples, without gradients."""

@@ -30,6 +30,7 @@ from .memory import (
 )
 from .metric import Evidence as Evidence, Figure as Figure, Metric as Metric
 from .placeholder import PLACEHOLDER as PLACEHOLDER
+from .probe import Change as Change, Probe as Probe
 from .reinforcer import ReinforceBatch as ReinforceBatch, Reinforcer as Reinforcer
 from .reward import (
     RewardResources as RewardResources,

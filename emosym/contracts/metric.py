@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from emosym.contracts.judge import Judge
+    from emosym.contracts.probe import Probe
 
 T = TypeVar("T")
 Group = Literal["understanding", "generation"]
@@ -83,6 +84,9 @@ class Evidence:
     """What the system was trained on, opened by whoever looks at it; empty where nobody knows it."""
     judge: Judge[Any] | None = None
     """The evaluation judge (``judges.evaluate``); None where the spec has none."""
+    probe: Probe | None = None
+    """The system, for metrics that need it to read or paint otherwise than it did (``system`` in ``needs``); None where the
+    readings or pictures are of somebody else."""
     seed: int = 0
     """The run's seed, for what a metric draws (a bootstrap)."""
     _kept: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -165,7 +169,8 @@ class Metric(Component[ConfigT]):
     """One or more figures computed from :class:`Evidence`.
 
     A figure NAME may have an interval: the figures ``NAME_low`` and ``NAME_high`` are its 95 % bounds, which tables and
-    the report show around it. Of ``needs``, ``judge`` is ``judges.evaluate`` and ``diffusion`` a system that paints.
+    the report show around it. Of ``needs``, ``judge`` is ``judges.evaluate`` and ``diffusion`` a system that paints,
+    ``system`` the system itself (``Evidence.probe``).
     """
 
     group: ClassVar[Group] = "understanding"

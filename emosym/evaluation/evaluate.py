@@ -19,6 +19,7 @@ from PIL import Image
 from emosym.assembly import ExperimentParts, attributed
 from emosym.contracts import Evidence, Metric, Sample
 from emosym.evaluation.predictions import Predictions, write_predictions
+from emosym.evaluation.probe import SystemProbe
 from emosym.report.numbers import RESERVED
 from emosym.report.sheet import by_label, contact_sheet
 from emosym.system import System
@@ -56,7 +57,14 @@ def understanding(
     labelled = [sample for sample in samples if sample.label is not None]
     _, probabilities = system.read(labelled, batch_size)
     table = probabilities.cpu().double().numpy()
-    evidence = Evidence(system.labels.names, labelled, table, judge=judge, seed=system.resolved.spec.seed)
+    evidence = Evidence(
+        system.labels.names,
+        labelled,
+        table,
+        judge=judge,
+        probe=SystemProbe(system, batch_size),
+        seed=system.resolved.spec.seed,
+    )
     figures = compute(metrics, evidence, "understanding")
     each = contributions(metrics, evidence, "understanding", figures)
     confusion = np.zeros((len(system.labels), len(system.labels)), dtype=int)
@@ -194,7 +202,15 @@ def generation(
         dataclasses.replace(sample, images=tuple(sample.open()))
         for sample in per_class(samples, len(names), settings.per_class, seed)
     ]
-    evidence = Evidence(names, real=real, generated=made, training=training, judge=judge, seed=seed)
+    evidence = Evidence(
+        names,
+        real=real,
+        generated=made,
+        training=training,
+        judge=judge,
+        probe=SystemProbe(system, settings.batch_size),
+        seed=seed,
+    )
     files = save_images(evidence.generated_images, labels, names, out / "images")
     write_sheets(evidence, out / "sheets")
     figures = compute(metrics, evidence, "generation")

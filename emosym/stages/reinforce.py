@@ -94,19 +94,13 @@ class Reinforce(Stage[ReinforceStage]):
 
     def reader(self, batch: Sequence[Sample]) -> Callable[[Tensor], tuple[States, Tensor]]:
         """``read(context [B,G,K,D])`` → (states, logits [B,G,C]) for this batch."""
-        backbone = self.system.backbone
-        shared = backbone.shares_prefixes and self.settings.share_prefix
-        prefix = backbone.encode(batch) if shared else None
+        shared = self.settings.share_prefix or not self.system.backbone.prefix_learns
+        hidden = self.system.reader(batch, share=shared)
 
         def read(context: Tensor) -> tuple[States, Tensor]:
             size, tries = context.shape[:2]
             emotion = self.system.compressor.tokens(1)[:, -1:].expand(size * tries, -1, -1)
-            tokens = torch.cat([context.flatten(0, 1), emotion], 1)
-            if prefix is not None:
-                hidden = backbone.read(prefix, tokens)
-            else:
-                hidden = backbone([sample for sample in batch for _ in range(tries)], tokens)
-            states = States.split(hidden.float())
+            states = hidden(torch.cat([context.flatten(0, 1), emotion], 1))
             logits = self.system.head(states.emotion).float().unflatten(0, (size, tries))
             return States(
                 states.context.unflatten(0, (size, tries)), states.emotion.unflatten(0, (size, tries))

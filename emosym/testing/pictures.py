@@ -9,10 +9,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from emosym.contracts import ComponentConfig, Context, Judge, Sample, TextEncoder
+from emosym.contracts import (
+    Change,
+    ComponentConfig,
+    Context,
+    Judge,
+    Probe,
+    Sample,
+    States,
+    TextEncoder,
+)
 from emosym.toolkit import hash_tensors
 
 SCENES = ("beach", "forest", "street", "bedroom", "mountain", "kitchen")
@@ -80,6 +90,36 @@ class ProjectionJudge(Judge[ProjectionConfig]):
 
     def probabilities(self, images: Sequence[Image.Image]) -> Tensor:
         return (self.features(images) @ self.weight).softmax(-1)
+
+
+class ProjectionProbe(Probe):
+    """A real, untrained system of two [CTX] and [EMO]: states are what ``judge`` sees of a picture, turned by the tokens, and
+    pictures are fixed projections of states."""
+
+    TOKENS, WIDTH = 3, 3 * ProjectionJudge.SIDE**2
+
+    def __init__(self, judge: ProjectionJudge) -> None:
+        self.judge = judge
+
+    def read(
+        self, samples: Sequence[Sample], changes: Mapping[str, Change]
+    ) -> Mapping[str, tuple[States, NDArray[np.float64]]]:
+        seen = self.judge.features([sample.open()[0] for sample in samples])
+        own = torch.randn(self.TOKENS, self.WIDTH, generator=torch.Generator().manual_seed(5)) + 1.0
+        answers = {}
+        for name, change in changes.items():
+            tokens = change(own.expand(len(samples), -1, -1), samples)
+            states = States.split((seen[:, None] * tokens).cumsum(1))
+            answers[name] = states, (states.emotion @ self.judge.weight).softmax(-1).double().numpy()
+        return answers
+
+    def paint(self, states: States, seeds: Sequence[int]) -> Sequence[Image.Image]:
+        made = []
+        for row, seed in zip(states.joined().mean(1), seeds, strict=True):
+            noise = torch.randn(self.WIDTH, generator=torch.Generator().manual_seed(seed))
+            pixels = (row + 0.1 * noise).tanh().add(1).mul(127.5).reshape(self.judge.SIDE, self.judge.SIDE, 3)
+            made.append(Image.fromarray(pixels.numpy().astype(np.uint8)))
+        return made
 
 
 class HashingTextEncoder(TextEncoder):

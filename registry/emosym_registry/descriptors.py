@@ -29,8 +29,9 @@ KINDS = (
     "metric",
 )
 
-NEEDS = ("labels", "attributes", "knowledge", "text_encoder", "judge", "diffusion")
-"""What may have to stand beside a component: labels and attributes in the samples, the others in the spec."""
+NEEDS = ("labels", "attributes", "knowledge", "text_encoder", "judge", "diffusion", "system")
+"""What may have to stand beside a component: labels and attributes in the samples, the system itself for a metric that asks
+what it would do otherwise, the others in the spec."""
 
 CAPABILITIES: Mapping[str, Mapping[str, str]] = {
     "backbone": {

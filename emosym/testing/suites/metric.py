@@ -16,7 +16,7 @@ from PIL import Image
 from emosym.contracts import Evidence, Generated, Metric, Sample
 from emosym.testing.checks import NotApplicable, check, require
 from emosym.testing.generic import ComponentSuite
-from emosym.testing.pictures import ProjectionConfig, ProjectionJudge, picture, samples
+from emosym.testing.pictures import ProjectionConfig, ProjectionJudge, ProjectionProbe, picture, samples
 from emosym.testing.probes import leaving_random_state
 from emosym.testing.suite import OTHER_LABELS
 
@@ -29,7 +29,8 @@ class MetricSuite(ComponentSuite):
     and 3 generated pictures of each emotion. The metric sees of it what its group and its needs give it.
 
     ``best`` and ``worst`` name figures whose values are known where every reading, and the judge's of every
-    picture, is right or wrong with certainty, such as ``{"accuracy": 1.0}``.
+    picture, is right or wrong with certainty, such as ``{"accuracy": 1.0}``. A metric that needs the system asks a
+    :class:`emosym.testing.pictures.ProjectionProbe`.
     """
 
     kind = "metric"
@@ -62,6 +63,7 @@ class MetricSuite(ComponentSuite):
                 for number, label in enumerate(owners)
             ],
             judge=ProjectionJudge(ProjectionConfig(), self.context()),
+            probe=ProjectionProbe(ProjectionJudge(ProjectionConfig(), self.context())),
         )
 
     def certain(self, shift: int) -> Evidence:
@@ -100,6 +102,8 @@ class MetricSuite(ComponentSuite):
             given = dataclasses.replace(given, samples=(), probabilities=None)
         if "judge" not in metric.config.needs(metric.needs):
             given = dataclasses.replace(given, judge=None)
+        if "system" not in metric.needs:
+            given = dataclasses.replace(given, probe=None)
         return given
 
     @check(
@@ -124,7 +128,8 @@ class MetricSuite(ComponentSuite):
         group, needs = self.subject.group, self.subject.needs
         require(group in ("understanding", "generation"), f"group = {group!r}")
         require(
-            set(needs) <= {"judge", "diffusion"}, f"needs = {needs}; a metric may need judge and diffusion"
+            set(needs) <= {"judge", "diffusion", "system"},
+            f"needs = {needs}; a metric may need judge, diffusion and system",
         )
         require(("diffusion" in needs) == (group == "generation"), f"needs = {needs} of a metric of {group}")
         self.figures()

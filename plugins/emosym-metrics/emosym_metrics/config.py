@@ -115,6 +115,23 @@ class DiversityConfig(GenerationConfig):
         return self
 
 
+class ContextEffectConfig(GenerationConfig):
+    """What pictures that are made from real ones keep of them."""
+
+    per_class: int = Field(default=4, ge=2)
+    """Sources of each emotion, of those that the evaluation shows; five pictures are made of each."""
+    scene: str | None = None
+    """A classifier of scenes, as ``sem-c`` takes it; with ``object`` it measures how clear the pictures are."""
+    object: str | None = None
+    """A classifier of objects."""
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> ContextEffectConfig:
+        if (self.scene is None) != (self.object is None):
+            raise ValueError("give scene and object, or neither")
+        return self
+
+
 class ClipScoreConfig(BootstrapConfig):
     """How well images and the text of their emotion agree."""
 

@@ -162,3 +162,15 @@ class NearestTraining(MetricSuite):
     """Metric ``nearest``."""
 
     component = "emosym-metrics/nearest"
+
+
+class TokenEffect(MetricSuite):
+    """Metric ``token-effect``."""
+
+    component = "emosym-metrics/token-effect"
+
+
+class ContextEffect(MetricSuite):
+    """Metric ``context-effect``."""
+
+    component = "emosym-metrics/context-effect"

@@ -69,6 +69,8 @@ def emosym_components() -> Iterable[ComponentSpec]:
         ),
     ):
         yield _metric(name, target, config, summary)
+    summary = "What noise in place of the reasoning tokens costs, their mean, and none"
+    yield _metric("token-effect", "token_effect:TokenEffect", "BootstrapConfig", summary, ("system",))
     seen = ("judge", "diffusion")
     summary = "Share of generated images that the judge reads as meant"
     yield _metric("emo-a", "emo_a:EmotionAccuracy", "GenerationConfig", summary, seen)
@@ -89,6 +91,9 @@ def emosym_components() -> Iterable[ComponentSpec]:
     yield _metric("sem-c", "sem_c:SemanticClarity", "SemanticClarityConfig", summary, alone)
     summary = "How different what two images of one emotion show is (EmoGen's Sem-D)"
     yield _metric("sem-d", "sem_d:SemanticDiversity", "SemanticDiversityConfig", summary, alone)
+    summary = "What pictures made from others keep of them, and by which states"
+    needs = (*seen, "system")
+    yield _metric("context-effect", "context_effect:ContextEffect", "ContextEffectConfig", summary, needs)
     summary = "Distance of generated images to the nearest training image"
     yield _metric("nearest", "nearest:NearestTraining", "NearestConfig", summary, seen)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import ValidationError
 import torch
 from emosym_registry import EmosymError
 from emosym_vlm.adapter import linear_layers
+from pydantic import ValidationError
 
 
 def step(backbone, samples, vectors, **options):

@@ -62,9 +62,10 @@ class SemanticClarity(Metric[SemanticClarityConfig]):
     def __init__(self, config: SemanticClarityConfig, context: Context) -> None:
         super().__init__(config, context)
         missing = [name for name in PUBLISHED if getattr(config, name) is None]
-        if missing:
+        clarity = Clarity.of(config.scene, config.object, context)
+        if clarity is None:
             raise _nothing_given(missing)
-        self._sure = [_classifier(str(getattr(config, name)), name, context) for name in PUBLISHED]
+        self.clarity = clarity
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
         rng = np.random.default_rng(evidence.seed)
@@ -86,8 +87,24 @@ class SemanticClarity(Metric[SemanticClarityConfig]):
             },
         )
 
+
+class Clarity:
+    """How sure classifiers are of a scene or of an object in pictures, whichever is surer."""
+
+    def __init__(self, sure: Sequence[Sure]) -> None:
+        self._sure = sure
+
+    @classmethod
+    def of(cls, scene: str | None, thing: str | None, context: Context) -> Clarity | None:
+        """By classifiers as :class:`SemanticClarityConfig` names them; None where one is not given."""
+        if scene is None or thing is None:
+            return None
+        return cls(
+            [_classifier(named, group, context) for named, group in ((scene, "scene"), (thing, "object"))]
+        )
+
     @torch.no_grad()
-    def clarity(self, images: Sequence[Image.Image]) -> Tensor:
+    def __call__(self, images: Sequence[Image.Image]) -> Tensor:
         """[B], of RGB pictures."""
         return torch.cat([sure(images) for sure in self._sure], dim=1).amax(1)
 

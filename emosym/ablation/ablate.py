@@ -191,6 +191,7 @@ def compared(study: Study, folder: StudyFolder, cells: Sequence[Planned], comman
             entries,
             pairs if study.file.pairs else None,
             study.file.figures or None,
+            study.file.claims,
             {name: word == "higher" for name, word in study.file.better.items()},
             {
                 "study": folder.path.name,
@@ -250,6 +251,7 @@ def undeclared(study: Study) -> list[str]:
     named = [*study.file.figures, *study.file.better]
     for pair in study.file.pairs:
         named += [*(pair.figures or ()), *pair.margins]
+    named += [test.figure for claim in study.file.claims.values() for test in claim.tests]
     return [
         f"no metric of the study declares a figure {name!r}; {did_you_mean(name, known) or ', '.join(known)}"
         for name in dict.fromkeys(named)

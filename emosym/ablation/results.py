@@ -13,6 +13,7 @@ from emosym_registry import EmosymError
 from emosym_registry.errors import first_line
 
 from emosym.ablation.statistics import Images, Series
+from emosym.ablation.study import Claim
 from emosym.contracts import Figure
 from emosym.evaluation.predictions import read_predictions
 from emosym.report.numbers import RESERVED, Style
@@ -58,6 +59,8 @@ class Study:
     """None holds every other row against the first."""
     figures: Sequence[str] | None = None
     """Figures of the first table and of pairs that name none; None for the headline figures of the metrics."""
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+    """By name, what it was to show."""
     better: Mapping[str, bool] = field(default_factory=dict)
     """By figure, whether higher is better, where the study does not leave that to the metric."""
     facts: Mapping[str, Any] = field(default_factory=dict)

@@ -221,6 +221,39 @@ def estimate(series: Series) -> Estimate | None:
     return _of_numbers(_finite(series.numbers))
 
 
+def difference(first: Series | None, second: Series) -> tuple[Spread, int, int] | None:
+    """The second figure minus the first, or the second alone, with its seeds and images; None where too little is there."""
+    several = [second] if first is None else [first, second]
+    table = aligned(several)
+    if table is not None:
+        values = table.values[0] if first is None else table.values[1] - table.values[0]
+        return _spread(values)[0], len(table.seeds), table.values.shape[2]
+    found = [_finite(series.numbers) for series in several]
+    common = sorted(set.intersection(*(set(one) for one in found)))
+    if len(common) < ENOUGH_SEEDS:
+        return None
+    values = np.array([[one[seed] for seed in common] for one in found])
+    return seed_spread(values[0] if first is None else values[1] - values[0]), len(common), 0
+
+
+def ratio(first: Series, second: Series) -> tuple[Spread, int] | None:
+    """The logarithm of second over first, by seed, and its seeds; None where fewer than three have both, above 0."""
+    one, other = _finite(first.numbers), _finite(second.numbers)
+    common = sorted(seed for seed in one.keys() & other.keys() if one[seed] > 0 and other[seed] > 0)
+    if len(common) < ENOUGH_SEEDS:
+        return None
+    return seed_spread(np.log([other[seed] / one[seed] for seed in common])), len(common)
+
+
+def above_p(spread: Spread, bound: float) -> float:
+    """One-sided p of the test that the true mean is above ``bound``."""
+    away = float(spread.mean) - bound
+    if float(spread.variance) == 0:
+        return 0.0 if away > 0 else 1.0
+    p = float(_tail(spread, np.asarray(abs(away))))
+    return p if away > 0 else 1 - p
+
+
 def compare(
     first: tuple[str, Series], second: tuple[str, Series], figure: str, margin: float | None = None
 ) -> Difference:
@@ -355,6 +388,11 @@ def _tested(
         equivalence=None if pair.margin is None else equivalence_p(spread, pair.margin),
         notes=constant,
     )
+
+
+def turned(spread: Spread, sign: int) -> Spread:
+    """That of the mean times ``sign``, 1 or −1."""
+    return spread._replace(mean=sign * spread.mean)
 
 
 def _finite(numbers: Mapping[int, float]) -> dict[int, float]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from emosym_registry import EmosymError, Registry, did_you_mean
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from emosym.spec.errors import Problem, SpecErrors, fail
 from emosym.spec.layers import PRESET, Set
@@ -57,6 +57,50 @@ class Pair(Section):
     """By figure, the difference below which the two count as equal; it is tested whether they are."""
 
 
+class ClaimTest(Section):
+    """One thing that has to hold for a claim: of a figure of a row, or of the difference that ``row`` makes to that of ``base``.
+    Differences are positive where the figure is better."""
+
+    row: str
+    """The row that the claim is about."""
+    base: str | None = None
+    """The row that it is held against; null tests the figure of ``row`` itself."""
+    figure: str
+    """What is measured."""
+    above: float | None = None
+    """More than this: the difference, or the row's own figure."""
+    within: float | None = Field(default=None, gt=0)
+    """No further from the base than this, either way (two one-sided tests)."""
+    not_below: float | None = Field(default=None, gt=0)
+    """No worse than the base by more than this."""
+    times: float | None = Field(default=None, gt=1)
+    """So many times better than the base, as a ratio."""
+
+    @model_validator(mode="after")
+    def _one_question(self) -> ClaimTest:
+        asked = [
+            name for name in ("above", "within", "not_below", "times") if getattr(self, name) is not None
+        ]
+        if len(asked) != 1:
+            raise ValueError("give one of above, within, not_below, times")
+        if self.base is None and asked != ["above"]:
+            raise ValueError(f"{asked[0]} holds a row against a base; name one")
+        return self
+
+
+class Claim(Section):
+    """What a study is to show, said before it is run: supported where every test of it holds."""
+
+    says: str
+    """The claim in a sentence."""
+    tests: list[ClaimTest] = Field(min_length=1)
+    """What has to hold."""
+    about: str = ""
+    """What a reader has to know of it."""
+    analysis: str = ""
+    """Where it is not supported: what was tried, why it fails, what would have to be true for it to hold."""
+
+
 class StudyFile(Section):
     """A study as it is written down."""
 
@@ -82,6 +126,10 @@ class StudyFile(Section):
     (``rewards``)."""
     pairs: list[Pair] = Field(default_factory=list)
     """Rows that are compared; each against the first where none is given."""
+    claims: dict[str, Claim] = Field(default_factory=dict)
+    """By name, what the study is to show: every test is one-sided at 5 %, corrected by Holm's method over all of them."""
+    evidence: str | None = None
+    """Where the claims are written, relative to this file: ``../../docs/evidence`` makes evidence.md and evidence.json there."""
     figures: list[str] = Field(default_factory=list)
     """Figures of the table; those that metrics call headline figures where none is given."""
     better: dict[str, Literal["higher", "lower"]] = Field(default_factory=dict)
@@ -351,6 +399,22 @@ def _check_rows(root: Node, file: StudyFile, rows: Sequence[Row]) -> None:
         if pair.rows[0] == pair.rows[1]:
             node = root.at(("pairs", i)) or root
             problems.append(Problem.at(node.where, f"pairs.{i}", "a row is compared with itself"))
+    for key, claim in file.claims.items():
+        for i, test in enumerate(claim.tests):
+            node = root.at(("claims", key, "tests", i)) or root
+            for name in filter(None, (test.row, test.base)):
+                if name not in names:
+                    hint = did_you_mean(name, names) or f"rows: {', '.join(names)}"
+                    problems.append(
+                        Problem.at(node.where, f"claims.{key}", f"there is no row {name!r}", hint)
+                    )
+            if test.row == test.base:
+                problems.append(Problem.at(node.where, f"claims.{key}", "a row is held against itself"))
+    if file.evidence is not None and not file.claims:
+        node = root.at(("evidence",)) or root
+        problems.append(
+            Problem.at(node.where, "evidence", "there are no claims to write down", "give claims")
+        )
     if problems:
         raise SpecErrors(problems, "study.invalid")
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from emosym_registry import EmosymError, did_you_mean
 
+from emosym.ablation.claims import tested
 from emosym.ablation.results import Entry, Pair, RunResults, Study, read_run, series_of
 from emosym.ablation.statistics import compare, corrected, estimate
 from emosym.contracts import Figure
@@ -42,6 +43,7 @@ def results_of(study: Study) -> Results:
         rows=tuple(_row(entries, runs[name], list(known), generated) for name, entries in by_row.items()),
         differences=tuple(_of_images(_differences(study, runs, main, list(known)), generated)),
         declared=declared,
+        claims=tested(study.claims, runs, declared),
         main=main,
         split=", ".join(
             dict.fromkeys(run.split for several in runs.values() for run in several if run.split)

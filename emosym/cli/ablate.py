@@ -131,6 +131,10 @@ def ablate(
     table = compared(study, folder, cells, again)
     print(terminal(table))
     print(f"report: {write_study(table, path)[0]}")
+    if study.file.evidence is not None and not smoke:
+        from emosym.report.study.evidence import write_evidence
+
+        print(f"evidence: {write_evidence(table, Path(source).parent / study.file.evidence)[0]}")
     failed = failures(folder, cells)
     open_ = sum(folder.state(cell) in ("open", "running") for cell in cells)
     if open_:

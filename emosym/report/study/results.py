@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from emosym.contracts import Figure
 from emosym.report.numbers import Style
+
+ALPHA = 0.05
+"""The level of every test."""
+Question = Literal["above", "within", "not below", "times"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,44 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Tested:
+    """One test of a claim."""
+
+    row: str
+    base: str
+    """What it is held against; empty where it is a figure of the row alone."""
+    figure: str
+    asked: Question
+    bound: float
+    estimate: Estimate | None
+    """The difference, positive where the row is better, the row's own figure, or how many times it is better; None where
+    there is nothing to test."""
+    p: float | None = None
+    """One-sided, of what was asked; of ``within`` the larger of two."""
+    corrected: float | None = None
+    """``p`` after Holm's correction over all tests of the study's claims."""
+
+    @property
+    def holds(self) -> bool:
+        return self.corrected is not None and self.corrected < ALPHA
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a study was to show."""
+
+    name: str
+    says: str
+    tests: tuple[Tested, ...]
+    about: str = ""
+    analysis: str = ""
+
+    @property
+    def supported(self) -> bool:
+        return all(test.holds for test in self.tests)
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """One run of a row."""
 
@@ -96,6 +138,8 @@ class Results:
     differences: tuple[Difference, ...]
     declared: Mapping[str, Figure]
     """What the metrics say of their figures, by name."""
+    claims: tuple[Claim, ...] = ()
+    """What the study was to show, with what came out."""
     main: tuple[str, ...] = ()
     """Figures of the first table, in their order."""
     split: str = ""

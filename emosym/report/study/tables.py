@@ -8,9 +8,9 @@ from statistics import fmean
 from string import ascii_lowercase
 
 from emosym.report.numbers import NOTHING
-from emosym.report.study.results import Difference, Results, Row, RunFacts
+from emosym.report.study.results import ALPHA, Difference, Results, Row, RunFacts
 from emosym.report.study.words import (
-    ALPHA,
+    asked_text,
     count,
     difference_text,
     effect_text,
@@ -23,6 +23,7 @@ from emosym.report.study.words import (
     parameters_text,
     seconds_text,
     size_text,
+    tested_text,
     titled,
     verdict,
 )
@@ -66,8 +67,9 @@ def letter(mark: int) -> str:
 
 
 def study_tables(results: Results) -> Iterator[StudyTable]:
-    """Figures, differences, other figures, cost, overrides and runs; those that have anything."""
+    """Claims, figures, differences, other figures, cost, overrides and runs; those that have anything."""
     made = (
+        claims(results),
         figures(results),
         differences(results),
         *others(results),
@@ -76,6 +78,30 @@ def study_tables(results: Results) -> Iterator[StudyTable]:
         runs(results),
     )
     yield from (table for table in made if table.rows and len(table.header) > 1)
+
+
+def claims(results: Results) -> StudyTable:
+    """Every test of every claim."""
+    rows = tuple(
+        (
+            claim.name,
+            f"{test.row} − {test.base}" if test.base else test.row,
+            results.style.title(test.figure),
+            asked_text(results.style.about(test.figure), test),
+            tested_text(results.style.about(test.figure), test),
+            p_text(test.corrected),
+            "supported" if claim.supported else "holds" if test.holds else "not supported",
+        )
+        for claim in results.claims
+        for test in claim.tests
+    )
+    caption = (
+        "Said before the study was run. A difference is positive where the row is better; in brackets its 95 % interval. Every "
+        f"test is one-sided at {100 * ALPHA:.0f} % and corrected by Holm's method over all of this table; a claim is supported where "
+        "each of its tests holds."
+    )
+    header = ("claim", "rows", "figure", "asked", "measured", "p (Holm)", "verdict")
+    return StudyTable("claims", "Claims", caption, header, rows)
 
 
 def figures(results: Results) -> StudyTable:

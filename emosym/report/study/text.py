@@ -30,12 +30,12 @@ def markdown(
     glossary: Sequence[tuple[str, str]],
 ) -> str:
     """The study as one Markdown page."""
-    parts = [f"# {_escaped(results.title)}", _escaped(lead), *(_escaped(note) for note in results.notes)]
-    for table in tables:
-        parts += [f"## {_escaped(table.title)}", _escaped(table.caption), _table(table)]
+    parts = [f"# {escaped(results.title)}", escaped(lead), *(escaped(note) for note in results.notes)]
+    for one in tables:
+        parts += [f"## {escaped(one.title)}", escaped(one.caption), table(one)]
         parts += (
-            ["\n".join(f"- {_escaped(f'[{letter(n)}] {note}')}" for n, note in enumerate(table.notes))]
-            if table.notes
+            ["\n".join(f"- {escaped(f'[{letter(n)}] {note}')}" for n, note in enumerate(one.notes))]
+            if one.notes
             else []
         )
     if results.commands or results.recipe:
@@ -44,20 +44,19 @@ def markdown(
     if measures:
         parts += [
             "## Figures in words",
-            "\n".join(f"- **{name}**: {_escaped(about)}" for name, about in measures),
+            "\n".join(f"- **{name}**: {escaped(about)}" for name, about in measures),
         ]
-    parts += ["## Words", "\n".join(f"- **{word}**: {_escaped(meaning)}" for word, meaning in glossary)]
+    parts += ["## Words", "\n".join(f"- **{word}**: {escaped(meaning)}" for word, meaning in glossary)]
     return "\n\n".join(parts) + "\n"
 
 
-def _table(table: StudyTable) -> str:
-    rows = [table.header, tuple("---" for _ in table.header), *table.rows]
-    lines = [rows[0], *rows[2:]]
-    shown = ["| " + " | ".join(_escaped(cell) for cell in row) + " |" for row in lines]
-    return "\n".join([shown[0], "|" + "---|" * len(table.header), *shown[1:]])
+def table(shown: StudyTable) -> str:
+    """A table in Markdown."""
+    lines = ["| " + " | ".join(escaped(cell) for cell in row) + " |" for row in (shown.header, *shown.rows)]
+    return "\n".join([lines[0], "|" + "---|" * len(shown.header), *lines[1:]])
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that means itself in a line of Markdown."""
     line = " ".join(text.split())
     return (

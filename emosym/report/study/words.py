@@ -7,9 +7,8 @@ from typing import Any
 
 from emosym.contracts import Figure
 from emosym.report.numbers import NOTHING, clock, ends, minus, number, share, signed
-from emosym.report.study.results import Difference, Estimate
+from emosym.report.study.results import ALPHA, Difference, Estimate, Tested
 
-ALPHA = 0.05
 BETWEEN = " · "
 """Between a number and what it is over; formats may break the line there."""
 
@@ -83,6 +82,30 @@ def equivalence_text(about: Figure, found: Difference) -> str:
     if found.margin is None:
         return NOTHING
     return f"±{size_text(about, found.margin)}: p {p_text(found.equivalence_corrected)}"
+
+
+def asked_text(about: Figure, test: Tested) -> str:
+    """``> 10.0 points``, ``within ±1.0 points``, ``> −1.0 points``, ``≥ 10 times``."""
+    if test.asked == "times":
+        return f"> {test.bound:g} times"
+    size = size_text(about, abs(test.bound))
+    if test.asked == "within":
+        return f"within ±{size}"
+    bound = -test.bound if test.asked == "not below" else test.bound
+    return f"> {'−' if bound < 0 else ''}{size}" if bound else "> 0"
+
+
+def tested_text(about: Figure, test: Tested) -> str:
+    """What came out of a test: ``+16.9 points (12.1 to 21.7) · 5 seeds × 3,000 images``."""
+    estimate = test.estimate
+    if estimate is None:
+        return "not measured"
+    if test.asked == "times":
+        low, high = (NOTHING if end is None else number(end) for end in (estimate.low, estimate.high))
+        return f"{number(estimate.value)} times ({low}–{high})" + BETWEEN + over(estimate)
+    if not test.base:
+        return estimate_text(about, estimate)
+    return difference_text(about, Difference(test.base, test.row, test.figure, estimate))
 
 
 def effect_text(effect: float | None) -> str:

@@ -76,7 +76,7 @@ class Backbone(AdaptedModule[ConfigT]):
         """States [B·G,T,D] of ``tokens`` [B·G,T,D] after a prefix of B samples (each repeated G times in a row).
 
         Differentiable in ``tokens``; never mutates ``prefix``; equals :meth:`forward` in eval mode. A stale
-        fingerprint, or training mode with gradient checkpointing, is an error.
+        fingerprint is an error. In training mode with gradient checkpointing it gives the same states.
         """
 
     @abstractmethod

@@ -203,3 +203,14 @@ def test_the_smallest_card_that_holds_it_is_named(size: int, card: int | None) -
     assert card_for(size) == card
     assert sorted(CARDS) == list(CARDS)
     assert CARDS[0] * GIB > CONTEXT_BYTES
+
+
+@pytest.mark.parametrize("training", ["lora", "activated", "frozen"])
+def test_our_own_preset_is_estimated_whatever_of_its_backbone_learns(
+    registry: Registry, training: str
+) -> None:
+    """Its backbone checkpoints activations, which a prefix that rollouts share has none of."""
+    resolved = load_spec("preset:emosym", registry=registry, sets=[f"backbone.params.training={training}"])
+    stages = {one.stage: one for one in estimate(resolved, registry).stages}
+    assert list(stages) == ["compress", "reinforce", "unify", "evaluate"]
+    assert all(one.total > 0 for one in stages.values())

@@ -19,7 +19,14 @@ from emosym_vlm.config import BackboneConfig
 from emosym_vlm.footprint import measure
 from emosym_vlm.loading import load
 from emosym_vlm.placing import is_placed
-from emosym_vlm.prefix import Continuation, can_share, check_fresh, check_readable, check_shared
+from emosym_vlm.prefix import (
+    Continuation,
+    can_share,
+    check_fresh,
+    check_readable,
+    check_shared,
+    keeping_cache,
+)
 from emosym_vlm.prompt import (
     Batch,
     Prompt,
@@ -56,8 +63,7 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
             check_shared(self.model, self._shares)
         adapts = config.training != "frozen"
         self.adapter_targets = adapter.attach(self.model, config.adapter, context.seed) if adapts else []
-        # Where the prompt is the frozen model's it holds no activations, and the tokens need its keys and values.
-        if config.gradient_checkpointing and (self.prefix_learns or not self._shares):
+        if config.gradient_checkpointing:
             self.model.activation_checkpointing_enable({"use_reentrant": False})
         self._placed = is_placed(config)
         if not self._placed:
@@ -115,12 +121,14 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
             return self._encoded(samples, question)
 
     def read(self, prefix: Prefix, tokens: Tensor) -> Tensor:
-        """Errors: ``backbone.stale-prefix``, ``backbone.no-shared-prefix``, ``backbone.checkpointing``."""
+        """Errors: ``backbone.stale-prefix``, ``backbone.no-shared-prefix``."""
         check_readable(self.model, self._shares)
         check_fresh(prefix, self._prompt_stamp())
         groups = max(len(tokens) // len(prefix.mask), 1)
         check_tokens(tokens, len(prefix.mask) * groups, self.hidden_size)
-        return self._after(Continuation(self.model, prefix, self._filler, groups), tokens).to(tokens.dtype)
+        after = Continuation(self.model, prefix, self._filler, groups)
+        with keeping_cache(self.model):
+            return self._after(after, tokens).to(tokens.dtype)
 
     @torch.no_grad()
     def write(self, prefix: Prefix, tokens: Tensor | None = None, max_new_tokens: int = 32) -> list[str]:

@@ -65,7 +65,7 @@ def measure(config: BackboneConfig, context: Context, load: Workload) -> Footpri
     apart = config.training != "lora" and can_share(model.config.get_text_config(decoder=True))
     load = replace(load, shared=load.shared or apart)
     wanted = config.gradient_checkpointing if load.checkpointing is None else load.checkpointing
-    checkpointing = wanted and not apart
+    checkpointing = wanted and not load.shared
     _set_up(model, config, context, load, checkpointing)
     tokens, vision_held, vision_peak = measure_vision(
         model, pictures, load, load.learns and config.adapts_vision

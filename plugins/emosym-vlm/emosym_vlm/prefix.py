@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
@@ -124,7 +126,7 @@ def check_shared(model: PreTrainedModel, shares: bool) -> None:
 
 
 def check_readable(model: PreTrainedModel, shares: bool) -> None:
-    """``backbone.no-shared-prefix`` or ``backbone.checkpointing`` where no prefix can be continued."""
+    """``backbone.no-shared-prefix`` where no prefix can be continued."""
     if not shares:
         raise EmosymError(
             "backbone.no-shared-prefix",
@@ -132,10 +134,17 @@ def check_readable(model: PreTrainedModel, shares: bool) -> None:
             hint="use forward (shares_prefixes says so)",
             ours=True,
         )
-    if model.training and model.is_activation_checkpointing:
-        raise EmosymError(
-            "backbone.checkpointing",
-            "in training mode, gradient checkpointing drops keys and values, so no prefix can be read",
-            hint="call eval(), use forward, or turn gradient_checkpointing off",
-            ours=True,
-        )
+
+
+@contextmanager
+def keeping_cache(model: PreTrainedModel) -> Iterator[None]:
+    """Inside, gradient checkpointing is off: in training mode it drops keys and values without a word. A prefix holds no
+    activations that it could spare, and the tokens after it are few."""
+    parts = [part for part in model.modules() if getattr(part, "gradient_checkpointing", False)]
+    for part in parts:
+        part.gradient_checkpointing = False
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.gradient_checkpointing = True

@@ -12,12 +12,12 @@ import torch
 from emosym_vlm.backbones import QwenVL
 from emosym_vlm.config import QwenVLConfig
 from emosym_vlm.conformance import PARAMS
+from emosym_vlm.prefix import Continuation
 from PIL import Image
 from torch import Tensor, nn
 
 from emosym.contracts import QUESTION, Context, Prefix, Sample
 from emosym.testing import BackboneSuite
-from emosym.testing.probes import in_mode
 
 
 class Forwarding(QwenVL):
@@ -168,8 +168,8 @@ class Unshared(QwenVL):
 
 class Unchecked(QwenVL):
     def read(self, prefix: Prefix, tokens: Tensor) -> Tensor:
-        with in_mode(self, training=False):
-            return super().read(prefix, tokens)
+        after = Continuation(self.model, prefix, self._filler, len(tokens) // len(prefix.mask))
+        return after.read(tokens)
 
 
 class Talkative(QwenVL):

@@ -166,6 +166,9 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
     def fingerprint(self) -> str:
         return stamp(tensors(self.model), self.adapters().values())
 
+    def reads_by(self) -> dict[str, Any]:
+        return self.config.model_dump(mode="json", include={"min_pixels", "max_pixels", "positions"})
+
     def _drop_adapters(self, *, merge: bool) -> None:
         detach_lora(self.model, merge=merge)
         self.adapter_targets = []

@@ -6,7 +6,7 @@ import base64
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -137,28 +137,30 @@ class Asking:
 
         Errors: ``data.budget-reached``, ``data.endpoint-refuses``, ``data.endpoint-silent``.
         """
-        answered = row = 0
-        with ThreadPoolExecutor(self.config.concurrency) as pool:
-            try:
-                for future in as_completed([pool.submit(self._one, sample, keep) for sample in samples]):
-                    why = future.result()
-                    if not why:
-                        answered, row = answered + 1, 0
-                        continue
-                    self.silent[why] += 1
-                    row += 1
-                    if row >= PATIENCE + self.config.concurrency or (first and row == len(samples)):
-                        raise self._all_silent(row, why)
-            except BudgetReached:
-                raise self._spent(answered, len(samples), file) from None
-            finally:
-                self._over.set()
-                pool.shutdown(cancel_futures=True)
+        row = 0
+        pool = ThreadPoolExecutor(self.config.concurrency)
+        asked = [pool.submit(self._one, sample, keep) for sample in samples]
+        try:
+            for future in as_completed(asked):
+                why = future.result()
+                if not why:
+                    row = 0
+                    continue
+                self.silent[why] += 1
+                row += 1
+                if row >= PATIENCE + self.config.concurrency or (first and row == len(samples)):
+                    raise self._all_silent(row, why)
+        except BudgetReached:
+            pool.shutdown(cancel_futures=True)
+            raise self._spent(sum(map(_answered, asked)), len(samples), file) from None
+        finally:
+            self._over.set()
+            pool.shutdown(cancel_futures=True)
 
-    def _one(self, sample: Sample, keep: Keep) -> str:
-        """Ask about one picture and keep the answer; why it has no text, empty where it has."""
+    def _one(self, sample: Sample, keep: Keep) -> str | None:
+        """Ask about one picture and keep the answer; why it has no text, empty where it has. None where it is not asked."""
         if self._over.is_set():
-            return ""
+            return None
         try:
             self.spending.begin()
         except BudgetReached:
@@ -167,7 +169,7 @@ class Asking:
         answer, expected = Answer(None, "", 0, 0), self.spending.expected
         try:
             if self._over.wait(self.pace.wait(expected)):
-                return ""
+                return None
             answer = self._ask(sample)
         except NoAnswer as failure:
             return str(failure)
@@ -246,8 +248,14 @@ class Asking:
             "data.budget-reached",
             f"{self.spending.spent:.4g} of the budget of {self.config.budget:g} are spent, {answered:,} of {total:,} texts "
             "were made, and one more might go beyond it",
-            hint=f"raise knowledge.params.budget and give the same command again; {file} keeps what is made",
+            hint=f"{file} keeps what is made; go on with more: emosym data knowledge SPEC --out {file} "
+            "--set knowledge.params.budget=…, and then with the run, by --resume",
         )
+
+
+def _answered(asked: Future[str | None]) -> bool:
+    """Whether a picture was asked about and got a text."""
+    return not asked.cancelled() and asked.exception() is None and asked.result() == ""
 
 
 def messages(config: OpenAIConfig, sample: Sample) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -63,7 +64,7 @@ class LocalEndpoint:
         self, answer: Callable[[Mapping[str, Any], int], Reply] = lambda request, _: about(request)
     ) -> None:
         self.requests: list[dict[str, Any]] = []
-        self.headers: list[Mapping[str, str]] = []
+        self.headers: list[Message] = []
         self.times: list[float] = []
         self.most_at_once = 0
         self._at_once = 0
@@ -90,7 +91,7 @@ class LocalEndpoint:
                 with endpoint._turn:
                     number = len(endpoint.requests)
                     endpoint.requests.append(request)
-                    endpoint.headers.append(dict(self.headers))
+                    endpoint.headers.append(self.headers)
                     endpoint.times.append(time.monotonic())
                     endpoint._at_once += 1
                     endpoint.most_at_once = max(endpoint.most_at_once, endpoint._at_once)

@@ -71,12 +71,17 @@ class Spending:
     def begin(self) -> None:
         """A question is about to be asked. Errors: :class:`BudgetReached`."""
         with self._turn:
-            if self.budget is not None:
-                self._turn.wait_for(lambda: self._longest or not self._under_way)
-                most = self.cost(self._longest, self._answer)
-                if self.spent + most * (self._under_way + 1) > self.budget:
-                    raise BudgetReached
+            self._turn.wait_for(
+                lambda: not self._under_way or (self._longest and self._fits()) or self.budget is None
+            )
+            if not self._fits():
+                raise BudgetReached
             self._under_way += 1
+
+    def _fits(self) -> bool:
+        """Whether one more question stays within the budget, whatever it and those under way come to."""
+        most = self.cost(self._longest, self._answer)
+        return self.budget is None or self.spent + most * (self._under_way + 1) <= self.budget
 
     def end(self, tokens_in: int = 0, tokens_out: int = 0) -> float:
         """It was answered, or not; what it has cost."""

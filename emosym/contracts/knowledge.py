@@ -49,11 +49,11 @@ class Knowledge(Component[ConfigT]):
     @abstractmethod
     def texts(self, samples: Sequence[Sample]) -> list[str | None]:
         """One text a sample, None where there is none; the same each time. Asked for all training images
-        before the stage compress, in the first process of a run alone."""
+        before the stage compress; those that are made, in the first process of a run alone."""
 
     def plan(self, samples: Sequence[Sample]) -> str:
         """What :meth:`texts` of these samples would make, in one sentence for whoever pays; empty where it makes nothing.
-        Asks nobody and loads nothing."""
+        Makes none, and asks nobody."""
         return ""
 
     def facts(self) -> Mapping[str, Any]:

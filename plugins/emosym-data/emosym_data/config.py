@@ -149,7 +149,7 @@ class JsonlConfig(KnowledgeConfig):
     """Text from a file of its own."""
 
     path: Path
-    """One JSON object a line: {"id": …, "text": …} or {"image": …, "text": …}."""
+    """One JSON object a line: {"id": …, "text": …} or {"image": …, "text": …}; "text": null where there is none."""
 
 
 WHY = (

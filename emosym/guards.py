@@ -230,7 +230,7 @@ PROMISES: Mapping[str, Mapping[str, Callable[..., str]]] = {
         "snapshot": _a(str),
         "ledger": lambda memory, answer, **_: _list(answer, LedgerEntry, "lines"),
     },
-    "knowledge": {"texts": _texts},
+    "knowledge": {"texts": _texts, "plan": _a(str)},
     "text_encoder": {"encode": _encoded},
 }
 """What is asked of the answers of each kind's methods: a function of the component, the answer and what was given, which says

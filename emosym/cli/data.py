@@ -1,4 +1,4 @@
-"""``emosym data``: check what a run would read. Plugins add verbs that make data."""
+"""``emosym data``: check what a run would read, and write its texts ahead. Plugins add verbs that make data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from emosym_registry import EmosymError
 
-from emosym.cli.common import SetOption, registry_for, resolve
+from emosym.cli.common import (
+    DeviceOption,
+    PrecisionOption,
+    SetOption,
+    SpecArgument,
+    TrustOption,
+    registry_for,
+    resolve,
+)
+from emosym.cli.failures import StoppedError
 from emosym.cli.group import PluginGroup
 
 if TYPE_CHECKING:
@@ -72,6 +81,54 @@ def check(
             file=sys.stderr,
         )
         raise typer.Exit(2)
+
+
+@app.command("knowledge")
+def knowledge(
+    context: typer.Context,
+    spec: SpecArgument,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", metavar="FILE", help="JSON lines with `id` and `text`, which knowledge `jsonl` reads."
+        ),
+    ],
+    sets: SetOption = None,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
+    trust_remote_code: TrustOption = False,
+) -> None:
+    """Write a spec's texts about its training images to a file, ahead of training.
+
+    Texts that cost time or money are kept one by one: the same command goes on where it stopped.
+    """
+    resolved, registry = resolve(context.obj, spec, sets)
+    if "knowledge" not in resolved.offers:
+        raise EmosymError(
+            "cli.no-knowledge",
+            f"{spec} has no knowledge",
+            hint="name one, as in --set knowledge.name=backbone",
+        )
+    from emosym.assembly import Builder
+    from emosym.experiment.knowledge import write_knowledge
+    from emosym.precision import choose_device, choose_precision
+
+    chosen = choose_device(device or resolved.spec.compute.device)
+    builder = Builder.of(
+        resolved,
+        registry,
+        device=chosen,
+        precision=choose_precision(precision or resolved.spec.compute.precision, chosen),
+        trust_remote_code=trust_remote_code,
+    )
+    try:
+        with builder.naming():
+            facts = write_knowledge(resolved, builder, out)
+    except KeyboardInterrupt:
+        raise StoppedError(f"stopped; {out} keeps what is made, and the same command goes on") from None
+    print(f"{out}: {facts.pop('texts'):,} texts, {facts.pop('without'):,} images without one")
+    for name, value in facts.items():
+        print(f"{name}: {value:,}" if isinstance(value, int | float) else f"{name}: {value}")
 
 
 def _from_spec(

@@ -14,7 +14,7 @@ from .emotion_space import EmotionSpace as EmotionSpace
 from .footprint import Footprint as Footprint, Workload as Workload
 from .fusion import Fusion as Fusion
 from .judge import Judge as Judge
-from .knowledge import Knowledge as Knowledge
+from .knowledge import Knowledge as Knowledge, KnowledgeResources as KnowledgeResources
 from .labels import (
     MIKELS_8 as MIKELS_8,
     MIKELS_WHEEL as MIKELS_WHEEL,

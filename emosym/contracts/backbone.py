@@ -90,3 +90,8 @@ class Backbone(AdaptedModule[ConfigT]):
     @abstractmethod
     def fingerprint(self) -> str:
         """Changes whenever base or adapter weights change (cheap: tensor versions and identities, not a full hash)."""
+
+    def reads_by(self) -> Mapping[str, Any]:
+        """Parameters on which what it reads and writes depends beside its weights, as plain values: texts that it has
+        written are kept under them. All of its parameters, where it does not say less."""
+        return self.config.model_dump(mode="json")

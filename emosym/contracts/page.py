@@ -39,6 +39,7 @@ VALUES = (
     "LossTerms",
     "Rollouts",
     "RewardResources",
+    "KnowledgeResources",
     "ReinforceBatch",
     "Reading",
     "Generated",

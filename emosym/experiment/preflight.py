@@ -11,27 +11,9 @@ import torch
 from emosym_registry import EmosymError, RegisteredComponent
 from emosym_registry.errors import capped
 
-from emosym.contracts import SPLITS, Dataset, Knowledge, Sample, picture_size
+from emosym.contracts import SPLITS, Dataset, Sample, picture_size
 from emosym.generation import Generation
 from emosym.spec import Resolved
-from emosym.spec.text import inline
-
-
-def require_texts(resolved: Resolved, knowledge: Knowledge | None, samples: Sequence[Sample]) -> None:
-    """Refuse knowledge that has no text for any training image; an image without one merely says nothing."""
-    stage = resolved.spec.stages.compress
-    if knowledge is None or stage is None or not stage.knowledge_weight:
-        return
-    if any(knowledge.texts(samples)):
-        return
-    name = resolved.component("knowledge")
-    given = resolved.config("knowledge").model_dump(mode="json", exclude_defaults=True)
-    raise EmosymError(
-        "data.no-knowledge",
-        f"knowledge {name}{f' {inline(given)}' if given else ''} has a text for none of the {len(samples)} training images",
-        hint="train without it (knowledge: null, text_encoder: null), or give the images texts and say where they are in "
-        "knowledge.params",
-    )
 
 
 def require_splits(dataset: Dataset[Any]) -> None:

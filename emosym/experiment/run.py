@@ -16,16 +16,24 @@ from accelerate.state import AcceleratorState
 from emosym_registry import EmosymError, Lifecycle, Registry
 
 from emosym.assembly import Builder, ExperimentParts, build_parts
-from emosym.contracts import Sample
+from emosym.contracts import Knowledge, Sample
 from emosym.evaluation.evaluate import Understanding, understanding
 from emosym.evaluation.predictions import read_predictions, write_predictions
 from emosym.experiment.folder import RunFolder, fingerprint, forget_peak, provenance
+from emosym.experiment.knowledge import (
+    FILE,
+    bind_knowledge,
+    make_texts,
+    reads_texts,
+    record_texts,
+    recorded_texts,
+    require_texts,
+)
 from emosym.experiment.preflight import (
     require_annotations,
     require_room,
     require_shapes,
     require_splits,
-    require_texts,
 )
 from emosym.experiment.smoke import limited, shortened
 from emosym.experiment.store import SharedStage, keys_of
@@ -121,8 +129,11 @@ def run_experiment(
             keys = builder.built[path].attribute_keys if path in builder.built else ()
             name = f"{component.spec.kind} {component.spec.name}"
             require_annotations(name, resolved.needs(path), keys, train_samples)
-        if "compress" in pending:
-            require_texts(resolved, parts.knowledge, train_samples)
+        knowledge = parts.knowledge if "compress" in pending and reads_texts(resolved) else None
+        if knowledge is not None:
+            bind_knowledge(builder, knowledge, (store or run.path) / FILE)
+            if knowledge.file is None:
+                require_texts(resolved, knowledge.texts(train_samples))
         system = System.assemble(builder, text_width=parts.text_width)
         if "unify" in pending:
             with system.evaluating():
@@ -144,10 +155,17 @@ def run_experiment(
         )
         lifecycle.run_started(run=run.path, spec=resolved.data(), resumed=resume, study=study)
         stack.enter_context(failure_told(lifecycle, run.path))
+        if knowledge is not None and knowledge.file is not None:
+            from_first(lambda: make_run_texts(resolved, knowledge, train_samples, run.path))
         shared = {}
         if store is not None:
             keys = keys_of(
-                resolved, data=data, device=chosen_device.type, precision=chosen_precision, smoke=smoke
+                resolved,
+                data=data,
+                device=chosen_device.type,
+                precision=chosen_precision,
+                smoke=smoke,
+                texts=from_first(lambda: recorded_texts(run.path)),
             )
             shared = {name: SharedStage(store, name, key) for name, key in keys.items()}
         experiment = Experiment(system, parts, run, lifecycle, resume, smoke, started, stopping, shared)
@@ -304,6 +322,15 @@ class Experiment:
             self.run.path,
             accumulation,
         )
+
+
+def make_run_texts(
+    resolved: Resolved, knowledge: Knowledge[Any], samples: Sequence[Sample], run: Path
+) -> None:
+    """Let knowledge make the texts that a run trains on, and write down which they are."""
+    texts = make_texts(knowledge, samples)
+    record_texts(run, knowledge, samples, texts)
+    require_texts(resolved, texts)
 
 
 @contextmanager

@@ -31,13 +31,20 @@ BANK = ("ledger.jsonl", "sheets/bank.png")
 """What the memory bank leaves in a run folder for people."""
 
 
-def keys_of(resolved: Resolved, *, data: str, device: str, precision: str, smoke: bool) -> dict[str, str]:
+def keys_of(
+    resolved: Resolved, *, data: str, device: str, precision: str, smoke: bool, texts: str = ""
+) -> dict[str, str]:
     """By stage, a name for its result: a hash of what it reads (:func:`stage_keys`), which stays the same where nothing is
-    loaded yet, and behind a dash one of data, weights and arithmetic."""
-    beside = stage_keys(resolved)
-    exact = stage_keys(
-        resolved, contents(resolved), data=data, device=device, precision=precision, smoke=smoke
-    )
+    loaded yet, and behind a dash one of data, weights and arithmetic.
+
+    ``texts`` is a hash of those that knowledge has made: they count, and the file that they are kept in, and that other
+    runs add to, does not.
+    """
+    beside, files = stage_keys(resolved), contents(resolved)
+    made = {"texts": texts} if texts else {}
+    if texts:
+        files = {path: content for path, content in files.items() if not path.startswith("knowledge.")}
+    exact = stage_keys(resolved, files, data=data, device=device, precision=precision, smoke=smoke, **made)
     return {stage: f"{beside[stage][:KEY]}-{exact[stage][:KEY]}" for stage in exact}
 
 

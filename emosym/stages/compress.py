@@ -14,6 +14,7 @@ from torch import Tensor
 from emosym.assembly import ExperimentParts
 from emosym.contracts import LossTerms, Sample
 from emosym.head import cross_entropy, labels_of
+from emosym.processes import from_first
 from emosym.spec.model import CompressStage
 from emosym.system import System
 from emosym.training.stage import Stage
@@ -43,7 +44,7 @@ class Compress(Stage[CompressStage]):
         source, encoder = self.knowledge_source, self.text_encoder
         if source is None or encoder is None or not self.settings.knowledge_weight:
             return
-        texts = source.texts(self.samples)
+        texts = from_first(lambda: source.texts(self.samples))
         known = [(sample.id, text) for sample, text in zip(self.samples, texts, strict=True) if text]
         for start in range(0, len(known), 256):
             part = known[start : start + 256]

@@ -28,3 +28,4 @@ from .suites.metric import MetricSuite as MetricSuite
 from .suites.reinforcer import ReinforcerSuite as ReinforcerSuite
 from .suites.reward import RewardSuite as RewardSuite
 from .suites.text_encoder import TextEncoderSuite as TextEncoderSuite
+from .writing import ColourBackbone as ColourBackbone

@@ -12,13 +12,19 @@ from .files import (
     write_json as write_json,
     written_whole as written_whole,
 )
-from .hashing import hash_tensors as hash_tensors, stamp as stamp, tensors as tensors
+from .hashing import (
+    hash_tensors as hash_tensors,
+    hash_weights as hash_weights,
+    stamp as stamp,
+    tensors as tensors,
+)
 from .injection import embedded as embedded
 from .lora import adapters_off as adapters_off, attach_lora as attach_lora, detach_lora as detach_lora
 from .metering import LikeCuda as LikeCuda, Meter as Meter, metered as metered
 from .modes import Frozen as Frozen, evaluating as evaluating
 from .naming import file_name as file_name
 from .pictures import to_image as to_image, to_pixels as to_pixels
+from .secrets import named_secrets as named_secrets, without_secrets as without_secrets
 from .weights import (
     LOADING_ERRORS as LOADING_ERRORS,
     absent_shards as absent_shards,

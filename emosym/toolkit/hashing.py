@@ -20,6 +20,14 @@ def hash_tensors(named: Mapping[str, Tensor], start: str = "") -> str:
     return digest.hexdigest()
 
 
+def hash_weights(module: nn.Module, without: Iterable[Tensor] = ()) -> str:
+    """sha256 over the tensors of a module in the order of its parts, ``without`` some (such as its adapters): the same in
+    every process, whatever layers the parts are wrapped in."""
+    left_out = {id(tensor) for tensor in without}
+    kept = [tensor for tensor in tensors(module) if id(tensor) not in left_out]
+    return hash_tensors({f"{place:08d}": tensor for place, tensor in enumerate(kept)})
+
+
 def tensors(module: nn.Module) -> Iterator[Tensor]:
     """Parameters and the buffers that are saved; tables a model derives as it goes (rotary frequencies) are not weights.
 

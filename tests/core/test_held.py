@@ -56,7 +56,7 @@ GIVEN: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "reward": {"score": (ROLLOUTS,)},
     "reinforcer": {"loss": (None,)},
     "memory": {"refresh": (1, [], {}), "view": (SAMPLES,), "snapshot": (), "ledger": ()},
-    "knowledge": {"texts": (SAMPLES,)},
+    "knowledge": {"texts": (SAMPLES,), "plan": (SAMPLES,)},
     "text_encoder": {"encode": (["a", "b"],)},
 }
 """Two images, whatever is asked of them."""
@@ -117,6 +117,7 @@ def test_nothing_at_all_names_component_package_and_method(kind: str, method: st
         ("memory", "view", [], "no sample, of 2 originals"),
         ("memory", "view", ["s0"], "a list with str among the samples"),
         ("knowledge", "texts", ["one"], "1 texts for 2 samples"),
+        ("knowledge", "plan", ["one"], "list, no str"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_one_line(kind: str, method: str, answer: Any, words: str) -> None:

@@ -212,7 +212,7 @@ class PrefixChecks(BackboneChecks):
             prefix = self.prefix(by=one)
             with in_mode(one, training=True), torch.random.fork_rng():
                 torch.manual_seed(0)
-                if one is backbone and refusal(lambda: backbone.read(prefix, self.tokens())) is not None:
+                if one is backbone and refusal(one.read, prefix, self.tokens()) is not None:
                     return
                 torch.manual_seed(0)
                 read.append(one.read(prefix, self.tokens()).detach())

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from emosym_registry.errors import some
 
-from emosym.contracts import Knowledge, Sample
+from emosym.contracts import ComponentConfig, Context, Knowledge, KnowledgeResources, Sample
 from emosym.testing.checks import NotApplicable, check, require
 from emosym.testing.generic import ComponentSuite
 from emosym.testing.pictures import picture, samples
+from emosym.testing.writing import ColourBackbone
 
 COUNT = 12
 
 
 class KnowledgeSuite(ComponentSuite):
-    """Texts about :meth:`samples`. Set ``reads_labels`` where the texts are meant to argue for the label."""
+    """Texts about :meth:`samples`; :meth:`resources` is what the knowledge is bound to. Set ``reads_labels`` where the texts
+    are meant to argue for the label."""
 
     kind = "knowledge"
     contract: ClassVar[type] = Knowledge
@@ -28,6 +32,19 @@ class KnowledgeSuite(ComponentSuite):
         """Samples ``sample-0`` to ``sample-11``, labelled, with scene, object, brightness, colorfulness and
         reasoning."""
         return samples(COUNT, labels=len(self.context().labels))
+
+    def resources(self) -> KnowledgeResources:
+        """A backbone of the kit that writes what colours a picture has, and a file of the suite's folder."""
+        return KnowledgeResources(
+            backbone=lambda: ColourBackbone(ComponentConfig(), self.context()),
+            file=self.folder / "knowledge.jsonl",
+        )
+
+    def build(self, changes: Mapping[str, Any], context: Context) -> Any:
+        """A new component, bound to what it may use."""
+        knowledge = super().build(changes, context)
+        knowledge.bind(self.resources())
+        return knowledge
 
     def texts(self, shown: Sequence[Sample] | None = None) -> list[Any]:
         """What the component says of the samples (or of those ``shown``)."""
@@ -62,6 +79,26 @@ class KnowledgeSuite(ComponentSuite):
         texts = self.texts()
         require(self.texts() == texts, "other texts the second time")
         require(self.make().texts(self.samples()) == texts, "other texts from a new component")
+
+    @check(
+        "knowledge.keeps-file",
+        "the texts that it makes in `file`, in JSON lines with `id` and `text`, and nothing left to make after them",
+        tier="capability",
+    )
+    def test_keeps_file(self) -> None:
+        """What cost time or money is looked at, mended, published and used again; a run that is stopped goes on with it."""
+        file = self.subject.file
+        if file is None:
+            raise NotApplicable("the knowledge makes no texts")
+        texts = dict(zip([one.id for one in self.samples()], self.texts(), strict=True))
+        require(isinstance(file, Path) and file.is_file(), f"no file at {file!r}")
+        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        require(all(isinstance(line, dict) for line in lines), "lines that are no objects")
+        there = {line.get("id"): line.get("text") for line in lines}
+        lost = [id for id, text in texts.items() if text is not None and not there.get(id)]
+        require(not lost, f"no line for {some(lost)}")
+        plan = self.make().plan(self.samples())
+        require(plan == "", f"a new component that plans: {plan}")
 
     @check("knowledge.order", "texts that follow the samples when their order changes")
     def test_order(self) -> None:

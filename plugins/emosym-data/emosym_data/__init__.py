@@ -1,4 +1,4 @@
-"""Datasets emoset, image-folder and hf; knowledge annotations and jsonl. Names load on first use."""
+"""Datasets emoset, image-folder and hf; knowledge annotations, jsonl, backbone and openai. Names load on first use."""
 
 import lazy_loader
 

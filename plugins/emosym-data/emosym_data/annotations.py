@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emosym_registry import EmosymError
@@ -36,7 +36,11 @@ class AnnotationKnowledge(TextKnowledge[AnnotationsConfig]):
         if config.field is None:
             check_template(config.template)
 
+    def own(self, samples: Sequence[Sample]) -> list[str | None]:
+        return [self.text(sample) for sample in samples]
+
     def text(self, sample: Sample) -> str | None:
+        """What is annotated of one sample, in words."""
         if self.config.field is None:
             return fill(self.config.template, sample.attributes)
         value = sample.attributes.get(self.config.field)

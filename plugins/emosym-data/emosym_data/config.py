@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal, cast
+from urllib.parse import urlsplit
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    JsonValue,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from emosym.contracts import ComponentConfig
 
@@ -140,4 +149,113 @@ class JsonlConfig(KnowledgeConfig):
     """Text from a file of its own."""
 
     path: Path
-    """One JSON object a line: {"id": …, "text": …} or {"image": …, "text": …}."""
+    """One JSON object a line: {"id": …, "text": …} or {"image": …, "text": …}; "text": null where there is none."""
+
+
+WHY = (
+    "In one or two sentences, say what in this picture would move somebody who looks at it, and how: what is shown and "
+    "where, light and colours, faces, what happens. Do not name an emotion."
+)
+"""What is asked of a picture, unless a spec says otherwise. Nothing of the sample but its picture is ever sent."""
+
+
+class MadeConfig(KnowledgeConfig):
+    """What knowledge shares that makes its texts."""
+
+    file: Path | None = None
+    """Where the texts are kept, as lines that `jsonl` reads. null: knowledge.jsonl in the run folder, in a study one that all
+    of its runs share."""
+    prompt: str = Field(default=WHY, min_length=1)
+    """What is asked about each picture."""
+    label_words: Literal["drop", "keep"] = "drop"
+    """drop: sentences that name an emotion of the run are left out of what is said, so that no text gives away a label that
+    the learner does not get. The file keeps all of it."""
+
+
+class BackboneKnowledgeConfig(MadeConfig):
+    """Text that the run's own backbone writes, as it is before training."""
+
+    max_new_tokens: PositiveInt = 64
+    """Tokens of the longest text; a sentence that is cut off there goes."""
+    batch_size: PositiveInt = 16
+    """Pictures that are described at once."""
+
+
+class Prices(ComponentConfig):
+    """What tokens cost, in whatever currency the budget is in."""
+
+    input: float = Field(ge=0)
+    """A million tokens of questions, pictures included."""
+    output: float = Field(ge=0)
+    """A million tokens of answers."""
+
+
+OURS = ("messages", "model", "n", "stream", "max_tokens", "max_completion_tokens")
+"""Parameters of a request that have a key of their own, or that would change the form of the answer."""
+
+
+class OpenAIConfig(MadeConfig):
+    """Text from any endpoint that speaks OpenAI's chat completions."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    model: str
+    """The model's name at the endpoint."""
+    base_url: str = "https://api.openai.com/v1"
+    """The endpoint, such as http://localhost:8000/v1 for one's own server."""
+    key: str | None = Field(default="OPENAI_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)
+    """The environment variable with the API key, which EMOSYM_SECRETS must allow; null for an endpoint without keys."""
+    system: str | None = Field(default=None, min_length=1)
+    """A system message before the question."""
+    largest_side: PositiveInt = 512
+    """Pixels of a picture's longer side, to which larger ones are scaled down before they are sent."""
+    detail: Literal["auto", "low", "high"] | None = None
+    """How closely the model looks, where the endpoint knows that parameter."""
+    max_tokens: PositiveInt = 200
+    """Tokens of the longest answer; a sentence that is cut off there goes."""
+    max_tokens_as: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """What the endpoint calls that limit; OpenAI's reasoning models take the second alone."""
+    parameters: dict[str, JsonValue] = Field(default={"temperature": 0})
+    """Further parameters of every request: temperature, seed, reasoning_effort …"""
+    concurrency: PositiveInt = 4
+    """Requests under way at once."""
+    requests_per_minute: PositiveFloat | None = None
+    """The endpoint's limit; null: none."""
+    tokens_per_minute: PositiveFloat | None = None
+    """The endpoint's limit on tokens, in and out; null: none."""
+    retries: int = Field(default=6, ge=0)
+    """How often a request is repeated, after ever longer pauses or after as long as the endpoint asks for."""
+    timeout: PositiveFloat = 60.0
+    """Seconds to wait for an answer."""
+    prices: Prices | None = None
+    """What tokens cost; without them tokens alone are counted."""
+    budget: PositiveFloat | None = None
+    """The most that all texts of the file may cost together; nothing is asked that might go beyond it."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("expected an address such as https://HOST/v1")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError(
+                "expected an address alone; a key is named by `key` and stays in the environment"
+            )
+        return url.rstrip("/")
+
+    @field_validator("parameters")
+    @classmethod
+    def _further_ones(cls, parameters: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        taken = sorted(set(OURS) & set(parameters))
+        if taken:
+            raise ValueError(
+                f"expected further parameters of a request; {', '.join(taken)} cannot stand here"
+            )
+        return parameters
+
+    @model_validator(mode="after")
+    def _budget_has_prices(self) -> OpenAIConfig:
+        if self.budget is not None and self.prices is None:
+            raise ValueError("budget needs prices: {input: …, output: …}, for a million tokens")
+        return self

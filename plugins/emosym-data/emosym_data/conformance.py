@@ -1,4 +1,4 @@
-"""What `emosym plugins check` runs for this plugin: small sound folders, and a file of texts."""
+"""What `emosym plugins check` runs for this plugin: small sound folders, a file of texts, and an endpoint."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from PIL import Image
 
 from emosym.contracts import MIKELS_8
 from emosym.testing import DatasetSuite, KnowledgeSuite
+from emosym_data.local_endpoint import LocalEndpoint
 
 COUNTS = {"train": 5, "val": 2, "test": 2}
 """Images of each emotion."""
@@ -191,3 +192,19 @@ class Jsonl(KnowledgeSuite):
         lines = [{"id": one.id, "text": one.attributes["reasoning"]} for one in self.samples()[1:]]
         file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
         return {"path": file}
+
+
+class BackboneKnowledge(KnowledgeSuite):
+    """Knowledge ``backbone``, with the kit's own backbone."""
+
+    component = "emosym-data/backbone"
+
+
+class OpenAI(KnowledgeSuite):
+    """Knowledge ``openai``, asked of a small endpoint on this machine."""
+
+    component = "emosym-data/openai"
+
+    def parameters(self) -> Mapping[str, Any]:
+        endpoint = self.keep("endpoint", LocalEndpoint)
+        return {"model": "none", "base_url": endpoint.url, "key": None}

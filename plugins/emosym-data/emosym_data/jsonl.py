@@ -22,7 +22,11 @@ class JsonlKnowledge(TextKnowledge[JsonlConfig]):
         super().__init__(config, context)
         self.by_id, self.by_image = read_texts(config.path.expanduser())
 
+    def own(self, samples: Sequence[Sample]) -> list[str | None]:
+        return [self.text(sample) for sample in samples]
+
     def text(self, sample: Sample) -> str | None:
+        """What the file says of one sample."""
         if sample.id in self.by_id:
             return self.by_id[sample.id]
         source = sample.images[0]
@@ -48,16 +52,16 @@ class JsonlKnowledge(TextKnowledge[JsonlConfig]):
         return texts
 
 
-def read_texts(file: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Texts by id and by image path; every bad line is listed with its number in one error."""
+def read_texts(file: Path) -> tuple[dict[str, str | None], dict[str, str | None]]:
+    """Texts by id and by image path, None where the file says that there is none; every bad line is listed with its number in one error."""
     try:
         lines = file.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise EmosymError(
             "data.no-knowledge-file", f"{file}: cannot be read ({error})", hint="check knowledge.params.path"
         ) from error
-    by_id: dict[str, str] = {}
-    by_image: dict[str, str] = {}
+    by_id: dict[str, str | None] = {}
+    by_image: dict[str, str | None] = {}
     findings = Findings()
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -83,16 +87,16 @@ def read_texts(file: Path) -> tuple[dict[str, str], dict[str, str]]:
     return by_id, by_image
 
 
-def _entry(content: Any) -> tuple[str, str, str]:
-    """(id or image, its value, the text) of a line; ValueError says what is wrong."""
+def _entry(content: Any) -> tuple[str, str, str | None]:
+    """(id or image, its value, the text, None where it is null) of a line; ValueError says what is wrong."""
     if not isinstance(content, dict):
         raise ValueError(f"an object is expected, found {type(content).__name__}")
     keys = [key for key in ("id", "image") if key in content]
     if not keys:
         raise ValueError(f"neither id nor image, only {', '.join(map(repr, content)) or 'nothing'}")
-    name, text = content[keys[0]], content.get("text")
+    name, text = content[keys[0]], content.get("text", "")
     if not isinstance(name, str) or not name:
         raise ValueError(f"{keys[0]} is {name!r}, not a name")
-    if not isinstance(text, str) or not text.strip():
+    if text is not None and (not isinstance(text, str) or not text.strip()):
         raise ValueError("text is missing or empty")
-    return keys[0], name, text.strip()
+    return keys[0], name, None if text is None else text.strip()

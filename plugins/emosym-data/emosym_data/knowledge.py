@@ -22,11 +22,11 @@ class TextKnowledge(Knowledge[KnowledgeConfigT]):
     """
 
     @abstractmethod
-    def text(self, sample: Sample) -> str | None:
-        """The sample's own text."""
+    def own(self, samples: Sequence[Sample]) -> list[str | None]:
+        """The samples' own texts."""
 
     def texts(self, samples: Sequence[Sample]) -> list[str | None]:
-        own = [self.text(sample) for sample in samples]
+        own = self.own(samples)
         return (
             derange([sample.id for sample in samples], own, self.config.shuffle_seed)
             if self.config.shuffle

@@ -14,6 +14,8 @@ NAMES = {
     ("dataset", "hf"),
     ("knowledge", "annotations"),
     ("knowledge", "jsonl"),
+    ("knowledge", "backbone"),
+    ("knowledge", "openai"),
 }
 
 

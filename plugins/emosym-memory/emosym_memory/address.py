@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl
 
-from emosym_registry import EmosymError
+from emosym.toolkit import named_secrets
 
 _SECRET = re.compile(r"\{secret:([A-Za-z_]\w*)\}", re.ASCII)
 _USER = re.compile(r"^[^/]*//[^:/]*:(?P<password>[^@]*)@")
 """As SQLAlchemy reads it: a password may hold anything but ``@``."""
 _CONFIDENTIAL = re.compile(r"password|passwd|pwd|secret|scram", re.IGNORECASE)
 """Keys of a query that hold what ``user:password@`` does."""
-ALLOWED = "EMOSYM_SECRETS"
-"""The environment variable that lists those which a spec may name, with commas: specs come from other people."""
 _MARK, _MARKED = r"{secret \1}", re.compile(r"\{secret (\w+)\}", re.ASCII)
 _ASK = "write {secret:NAME}, which is the environment variable NAME when the bank opens"
 
@@ -50,34 +47,6 @@ def fill(part: str, values: Mapping[str, str], run: str) -> str:
 def secrets(url: str) -> dict[str, str]:
     """The variables that ``url`` names, with their values.
 
-    Errors: ``memory.secret-not-allowed`` for one that the user has not listed in ``EMOSYM_SECRETS``,
-    ``memory.missing-secret`` for one that is not set.
+    Errors: ``memory.secret-not-allowed``, ``memory.missing-secret``.
     """
-    names = list(dict.fromkeys(_SECRET.findall(url)))
-    allowed = {name.strip() for name in os.environ.get(ALLOWED, "").split(",")}
-    refused = [name for name in names if name not in allowed]
-    if refused:
-        raise EmosymError(
-            "memory.secret-not-allowed",
-            f"memory url {url!r} would send the environment variable {refused[0]} to the host that it names",
-            hint=f"if that is meant: export {ALLOWED}={','.join(names)}",
-        )
-    missing = [name for name in names if not os.environ.get(name)]
-    if missing:
-        what = "variable" if len(missing) == 1 else "variables"
-        raise EmosymError(
-            "memory.missing-secret",
-            f"memory url {url!r}: the environment {what} {', '.join(missing)} must be set",
-            hint=f"export {missing[0]} in the shell that starts the run",
-        )
-    return {name: os.environ[name] for name in names}
-
-
-def hidden(text: str, values: Mapping[str, str]) -> str:
-    """``text`` with every value of a secret, plain or as URLs write it, replaced by its name."""
-    known = {
-        form: name for name, value in values.items() for form in (value, quote(value), quote(value, safe=""))
-    }
-    for form in sorted(known, key=len, reverse=True):
-        text = text.replace(form, f"{{secret:{known[form]}}}")
-    return text
+    return named_secrets(list(dict.fromkeys(_SECRET.findall(url))), f"memory url {url!r}", "memory")

@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from emosym.contracts import Context
+from emosym.toolkit import without_secrets
 from emosym_memory import address
 from emosym_memory.config import SqlConfig
 
@@ -33,7 +34,7 @@ class Database:
 
     def without_secrets(self, words: object) -> str:
         """``words`` with every secret replaced by its name."""
-        return address.hidden(str(words), self.secrets)
+        return without_secrets(str(words), self.secrets)
 
 
 def connect(config: SqlConfig, context: Context) -> Database:
@@ -54,7 +55,7 @@ def connect(config: SqlConfig, context: Context) -> Database:
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise EmosymError(
             "memory.bad-url",
-            f"{config.url!r} is no database url: {address.hidden(str(error), values)}",
+            f"{config.url!r} is no database url: {without_secrets(str(error), values)}",
             hint="sqlite:///folder/bank.db or postgresql://user:{secret:NAME}@host/name",
         ) from (None if values else error)
     except ModuleNotFoundError as error:

@@ -181,6 +181,9 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
     def fingerprint(self) -> str:
         return stamp(tensors(self.model), self.adapters().values())
 
+    def reads_by(self) -> dict[str, Any]:
+        return self.config.model_dump(mode="json", include={"min_pixels", "max_pixels", "positions"})
+
     def _prompt_stamp(self) -> str:
         """Of the weights that act on prompts."""
         if self.prefix_learns:

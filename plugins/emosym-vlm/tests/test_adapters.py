@@ -8,6 +8,8 @@ from emosym_registry import EmosymError
 from emosym_vlm.adapter import linear_layers
 from pydantic import ValidationError
 
+from emosym.toolkit import hash_weights
+
 
 def step(backbone, samples, vectors, **options):
     """One optimiser step on the adapters; gives every gradient's norm."""
@@ -160,3 +162,17 @@ def test_a_part_without_linear_layers_is_an_error(build):
     with pytest.raises(EmosymError, match="projector") as caught:
         build("gemma3", adapter={"targets": ["projector"]})
     assert caught.value.id == "backbone.no-adapter-target"
+
+
+def test_the_weights_have_one_name_whatever_adapters_are_on_them(build):
+    def name_of(backbone):
+        return hash_weights(backbone, without=backbone.adapters().values())
+
+    plain = name_of(build("qwen2_vl", adapter=None))
+    targets = ["language", "vision", "projector"]
+    assert name_of(build("qwen2_vl", adapter={"rank": 2, "targets": targets})) == plain
+    assert name_of(build("qwen2_vl", adapter={"type": "dora"}, seed=4)) == plain
+    other = build("qwen2_vl", adapter=None)
+    with torch.no_grad():
+        next(other.parameters()).add_(1)
+    assert name_of(other) != plain

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from emosym.contracts import ComponentConfig, Context, Knowledge, Sample
@@ -55,6 +56,14 @@ class Chatty(Right):
         return f"{super().text(sample)} ({next(self.asked)})"
 
 
+class Forgetful(Right):
+    """Says that it keeps its texts, and does not."""
+
+    @property
+    def file(self) -> Path:
+        return self.resources.file
+
+
 class ByPlace(Right):
     def texts(self, samples: Sequence[Sample]) -> list[str | None]:
         return [f"{place}: {self.text(sample)}" for place, sample in enumerate(samples)]
@@ -91,6 +100,7 @@ BROKEN = {
     "knowledge.text-or-none": suite(Blank),
     "knowledge.says-something": suite(Monotonous),
     "knowledge.repeatable": suite(Chatty),
+    "knowledge.keeps-file": suite(Forgetful),
     "knowledge.order": suite(ByPlace),
     "knowledge.no-label": suite(Telling),
     "knowledge.unknown-image": suite(Presuming),

@@ -140,7 +140,7 @@ def check_readable(model: PreTrainedModel, shares: bool) -> None:
 def keeping_cache(model: PreTrainedModel) -> Iterator[None]:
     """Inside, gradient checkpointing is off: in training mode it drops keys and values without a word. A prefix holds no
     activations that it could spare, and the tokens after it are few."""
-    parts = [part for part in model.modules() if getattr(part, "gradient_checkpointing", False)]
+    parts: list[Any] = [part for part in model.modules() if getattr(part, "gradient_checkpointing", False)]
     for part in parts:
         part.gradient_checkpointing = False
     try:

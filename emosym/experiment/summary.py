@@ -136,11 +136,13 @@ def write_sheet(samples: Sequence[Sample], names: Sequence[str], path: Path) -> 
         contact_sheet(shown).save(path)
 
 
-def write_bank(memory: MemoryBank | None, samples: Sequence[Sample], names: Sequence[str], run: Path) -> None:
-    """What became of the bank, where there is one: its history in ``ledger.jsonl``, what it has in ``sheets/bank.png``."""
+def write_bank(
+    memory: MemoryBank | None, originals: Sequence[Sample], names: Sequence[str], run: Path
+) -> None:
+    """What became of the bank, where there is one: its history in ``ledger.jsonl``, what it has in ``sheets/bank.png``.
+    ``originals`` are those that the stage showed it."""
     if memory is None:
         return
-    originals = [sample for sample in samples if sample.label is not None]
     admitted = [sample for sample in memory.view(originals) if sample.generated]
     write_sheet(admitted, names, run / "sheets" / "bank.png")
     with written_whole(run / "ledger.jsonl") as partial:

@@ -170,8 +170,9 @@ def _bank(root: Node) -> Iterator[Problem]:
 
 def _prompts(root: Node) -> Iterator[Problem]:
     paths: list[Path] = [("evaluation", "prompt")]
-    prompts = root.at(("stages", "unify", "prompts"))
-    paths += [("stages", "unify", "prompts", i) for i in range(len(prompts.items if prompts else []))]
+    for listed in (("stages", "unify", "prompts"), ("stages", "unify", "refresh", "prompts")):
+        prompts = root.at(listed)
+        paths += [(*listed, i) for i in range(len(prompts.items if prompts else []))]
     for path in paths:
         node = root.at(path)
         if node is not None and isinstance(node.value, str) and node.value.count(PLACEHOLDER) != 1:

@@ -105,7 +105,8 @@ class Mixture(Space[MixtureConfig]):
             "bcrs,bcs->bcr", self.factors[every, picked], along
         )
         rest = (weights @ self.residual).sqrt() * noise((batch, self.residual.shape[1]), generator, weights)
-        return torch.einsum("bc,bcr->br", weights.sqrt(), along) @ self.basis + rest
+        mixed: Tensor = torch.einsum("bc,bcr->br", weights.sqrt(), along)
+        return mixed @ self.basis + rest
 
 
 def _principal(rows: Tensor, rank: int) -> Tensor:
@@ -114,4 +115,5 @@ def _principal(rows: Tensor, rank: int) -> Tensor:
     lengths = factors.norm(dim=1, keepdim=True)
     kept = lengths[:, 0] > 1e-6 * lengths.max().clamp_min(1e-30)
     kept[0] = True
-    return factors[kept] / lengths[kept].clamp_min(1e-30)
+    directions: Tensor = factors[kept] / lengths[kept].clamp_min(1e-30)
+    return directions

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,13 +12,14 @@ from emosym_registry import Registry
 from emosym.assembly import ExperimentParts, build_parts
 from emosym.contracts import MemoryBank, Sample
 from emosym.evaluation.evaluate import Understanding, evaluate_system, usual_split
+from emosym.experiment.bank import write_ledger
 from emosym.experiment.folder import RunFolder, peak_memory_bytes
 from emosym.experiment.smoke import limited
 from emosym.report.report import write_report
 from emosym.report.sheet import by_label, contact_sheet
 from emosym.spec.model import STAGES
 from emosym.system import System
-from emosym.toolkit import make_folder, read_json, write_json, written_whole
+from emosym.toolkit import make_folder, read_json, write_json
 
 
 def finish(
@@ -145,6 +144,4 @@ def write_bank(
         return
     admitted = [sample for sample in memory.view(originals) if sample.generated]
     write_sheet(admitted, names, run / "sheets" / "bank.png")
-    with written_whole(run / "ledger.jsonl") as partial:
-        lines = [json.dumps(dataclasses.asdict(entry), default=str) for entry in memory.ledger()]
-        partial.write_text("\n".join(lines) + ("\n" if lines else ""), encoding="utf-8")
+    write_ledger(memory, run)

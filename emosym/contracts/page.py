@@ -45,6 +45,7 @@ VALUES = (
     "Candidate",
     "Refresh",
     "LedgerEntry",
+    "Standing",
     "Evidence",
     "Figure",
     "Prefix",

@@ -17,7 +17,7 @@ from emosym_registry.errors import capped, first_line, plural
 
 from emosym.contracts import Context, LabelSet
 from emosym.guards import hold
-from emosym.judges import refuse_shared_judge
+from emosym.judges import refuse_shared_judge, teach
 from emosym.processes import is_first, of_another
 
 if TYPE_CHECKING:
@@ -192,6 +192,7 @@ def build_parts(builder: Builder, *, training: bool = True) -> ExperimentParts:
         for role in ("reward", "bank", "evaluate")
         if f"judges.{role}" in components
     }
+    teach(judges, {role: components[f"judges.{role}"] for role in judges}, dataset)
     refuse_shared_judge(judges)
     metrics = tuple(
         (components[path], builder.build(path)) for path in (f"metrics.{i}" for i in range(len(spec.metrics)))

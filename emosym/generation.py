@@ -88,24 +88,29 @@ class Generation:
         self,
         labels: Sequence[int],
         seeds: Sequence[int],
-        prompt: str,
+        prompts: Sequence[str],
+        context: Tensor | None = None,
         *,
         steps: int | None = None,
         guidance_scale: float | None = None,
         batch_size: int = 32,
         emotions: int,
     ) -> list[Generated]:
-        """One image a label of the C ``emotions``, from the emotion space."""
+        """One image a label of the C ``emotions``, from the emotion space, in the ``context`` [N,K,D] of other pictures
+        where it is given; each has a seed and a prompt of its own."""
         made: list[Generated] = []
         eye = torch.eye(emotions)
         settings = {"steps": steps, "guidance_scale": guidance_scale}
         for start in range(0, len(labels), batch_size):
-            part, own = labels[start : start + batch_size], seeds[start : start + batch_size]
+            here = slice(start, start + batch_size)
+            part, own, said = labels[here], seeds[here], prompts[here]
             states = self.draw_states(eye[list(part)], own)
-            pixels = self.paint(states, [prompt] * len(part), own, steps=steps, guidance_scale=guidance_scale)
+            if context is not None:
+                states = with_context(states, context[here])
+            pixels = self.paint(states, said, own, steps=steps, guidance_scale=guidance_scale)
             made += [
                 Generated(to_image(x), label, seed, prompt, settings)
-                for x, label, seed in zip(pixels, part, own, strict=True)
+                for x, label, seed, prompt in zip(pixels, part, own, said, strict=True)
             ]
         return made
 
@@ -114,17 +119,18 @@ class Generation:
         request: Request,
         weights: Tensor,
         states: States | None,
+        content: States | None = None,
         *,
         batch_size: int = 1,
         on_step: OnStep | None = None,
     ) -> list[Generated]:
         """The pictures of a request, ``batch_size`` at a time: of ``states`` [1] where a picture's reading decides, else of
-        the emotion space with class ``weights`` [C]."""
+        the emotion space with class ``weights`` [C]; the context states are those of ``content`` [1] where it is given."""
         target = int(weights.argmax())
         seeds = range(request.seed, request.seed + request.n)
         first = None
-        if request.image is not None and request.strength is not None:
-            first = self.pixels([Sample.of(request.image)])
+        if request.start is not None and request.strength is not None:
+            first = self.pixels([Sample.of(request.start)])
         made: list[Generated] = []
         for start in range(0, request.n, batch_size):
             part = seeds[start : start + batch_size]
@@ -132,6 +138,8 @@ class Generation:
                 many = self.draw_states(weights[None].expand(len(part), -1), part)
             else:
                 many = States.cat([states] * len(part))
+            if content is not None:
+                many = with_context(many, content.context.expand(len(part), -1, -1))
             pixels = self.paint(
                 many,
                 [request.prompt] * len(part),
@@ -156,3 +164,9 @@ class Generation:
     def hash(self) -> str:
         """Hash of every weight that makes an image from a state: diffusion head and fusion."""
         return hash_tensors(self.fusion.state_dict(), start=self.diffusion.fingerprint())[:16]
+
+
+def with_context(states: States, context: Tensor) -> States:
+    """The emotion of ``states`` [B] in the ``context`` [B,K,D] of other pictures: what is felt, of one, and what is seen, of
+    another."""
+    return States(context.to(states.emotion), states.emotion)

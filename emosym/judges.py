@@ -1,12 +1,25 @@
-"""Judges kept apart: what measures Emo-A has rewarded or selected nothing."""
+"""Judges kept apart: what measures Emo-A has rewarded or selected nothing; and judges that the run itself teaches."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from emosym_registry import EmosymError
+from emosym_registry import EmosymError, RegisteredComponent
 
-from emosym.contracts import Judge
+from emosym.contracts import Dataset, Judge
+
+WITHIN_RUN = "within-run"
+"""The capability of judges that a run teaches: they have seen no more labels than its learner."""
+
+
+def teach(
+    judges: Mapping[str, Judge], offers: Mapping[str, RegisteredComponent], dataset: Dataset[Any]
+) -> None:
+    """Let judges that are taught within a run learn from its labelled training pictures."""
+    for role, judge in judges.items():
+        if WITHIN_RUN in offers[role].spec.capabilities:
+            judge.learn([sample for sample in dataset.split("train") if sample.label is not None])
 
 
 def refuse_shared_judge(judges: Mapping[str, Judge]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from emosym_registry import EmosymError
 
@@ -19,7 +20,7 @@ class Request:
     """What to paint; ``System.generate`` says what each field means.
 
     Errors: ``generate.bad-count``, ``generate.bad-seed``, ``generate.no-placeholder``, ``generate.one-source``, ``generate.strength-alone``,
-    ``generate.bad-strength``, ``generate.bad-mixture``.
+    ``generate.bad-strength``, ``generate.bad-mixture``, ``generate.bad-valence``.
     """
 
     emotion: str | None = None
@@ -31,14 +32,18 @@ class Request:
     steps: int | None = None
     guidance_scale: float | None = None
     strength: float | None = None
+    valence: float | None = None
+    onto: ImageSource | str | None = None
 
     def __post_init__(self) -> None:
         for id, message, hint in self._mistakes():
             raise EmosymError(id, message, hint=hint)
 
     def _mistakes(self) -> Iterator[tuple[str, str, str]]:
-        sources = "give exactly one of an emotion, a mixture and an image"
-        given = [name for name in ("emotion", "mixture", "image") if getattr(self, name) is not None]
+        sources = "give exactly one of an emotion, a mixture, a valence and an image"
+        given = [
+            name for name in ("emotion", "mixture", "valence", "image") if getattr(self, name) is not None
+        ]
         if not given:
             yield "generate.one-source", "nothing to evoke", sources
         if len(given) > 1:
@@ -57,11 +62,17 @@ class Request:
                 f"the prompt {self.prompt!r} must have {PLACEHOLDER} once",
                 'the emotion goes there, as in "a {emotion} street"',
             )
-        if self.strength is not None and self.image is None:
+        if self.strength is not None and self.start is None:
             yield (
                 "generate.strength-alone",
                 "strength says how far to leave an image, and there is none",
-                "give an image",
+                "give an image, or a picture to paint onto",
+            )
+        if self.valence is not None and not -1 <= self.valence <= 1:
+            yield (
+                "generate.bad-valence",
+                f"valence is {self.valence}",
+                "it goes from -1, the negative emotions, to 1, the positive ones",
             )
         if self.strength is not None and not 0 <= self.strength <= 1:
             yield "generate.bad-strength", f"strength is {self.strength}", "0 keeps the image, 1 forgets it"
@@ -74,19 +85,33 @@ class Request:
             )
 
     @property
+    def start(self) -> ImageSource | str | None:
+        """The picture where the denoising may start: the one to paint onto, else the one whose reading decides."""
+        return self.image if self.onto is None else self.onto
+
+    @property
     def settings(self) -> dict[str, object]:
         """What is recorded with each picture beside its prompt and seed."""
         return {
             "steps": self.steps,
             "guidance_scale": self.guidance_scale,
             "mixture": self.mixture,
+            "valence": self.valence,
             "strength": self.strength,
+            "onto": None if self.onto is None else _name(self.onto),
         }
 
     def weights(self, labels: LabelSet) -> list[float]:
-        """C class weights that sum to one, of the emotion or the mixture."""
+        """C class weights that sum to one, of the emotion, the mixture or the valence."""
+        if self.valence is not None:
+            return labels.of_valence(self.valence)
         weights = [0.0] * len(labels)
         for name, weight in (self.mixture or {str(self.emotion): 1.0}).items():
             weights[labels.index(name)] = weight
         total = sum(weights)
         return [weight / total for weight in weights]
+
+
+def _name(picture: ImageSource | str) -> str:
+    """What a recipe calls a picture: its file without the folder, which says something of a machine alone."""
+    return Path(picture).name if isinstance(picture, str | Path) else "a picture"

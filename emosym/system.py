@@ -207,7 +207,9 @@ class System:
         emotion: str | None = None,
         *,
         mixture: Mapping[str, float] | None = None,
+        valence: float | None = None,
         image: ImageSource | str | None = None,
+        onto: ImageSource | str | None = None,
         n: int = 1,
         prompt: str | None = None,
         seed: int = 0,
@@ -219,13 +221,17 @@ class System:
     ) -> list[Generated]:
         """Make ``n`` images that evoke an emotion.
 
-        The emotion comes from its name, from a ``mixture`` of names with weights ("70 % awe, 30 % fear"), or
-        from an ``image`` whose reading drives the new ones; with ``strength`` (0 to 1) that image is also
-        where the denoising starts. ``prompt`` may say what to show (``"a {emotion} street"``). Picture i has
+        The emotion comes from its name, from a ``mixture`` of names with weights ("70 % awe, 30 % fear"), from a
+        ``valence`` between −1 and 1 (the positive emotions share (1 + valence)/2 equally, the negative ones the
+        rest), or from an ``image`` whose reading drives the new ones. A picture to paint ``onto`` gives the content:
+        its context states stand beside the emotion's. With ``strength`` (0 to 1) that picture, else the image, is
+        also where the denoising starts. ``prompt`` may say what to show (``"a {emotion} street"``). Picture i has
         seed ``seed + i`` and is the same bytes whatever ``n`` is; a larger ``batch_size`` is faster, and may
         round the last bit otherwise.
         """
-        request = Request(emotion, mixture, image, n, prompt or PROMPT, seed, steps, guidance_scale, strength)
+        request = Request(
+            emotion, mixture, image, n, prompt or PROMPT, seed, steps, guidance_scale, strength, valence, onto
+        )
         return self.paint(request, batch_size=batch_size, on_step=on_step)
 
     def paint(
@@ -238,8 +244,11 @@ class System:
         else:
             states, probabilities = self.read([Sample.of(request.image)])
             weights = probabilities[0].cpu()
+        content = None if request.onto is None else self.read([Sample.of(request.onto)])[0]
         with self.builder.naming():
-            return generation.generate(request, weights, states, batch_size=batch_size, on_step=on_step)
+            return generation.generate(
+                request, weights, states, content, batch_size=batch_size, on_step=on_step
+            )
 
     def require_generation(self) -> Generation:
         """The generating half. Errors: ``generate.understanding-only`` where the spec has none."""

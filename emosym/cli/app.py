@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from emosym.cli import ablate, compare, data, evaluate, generate, plugins, run, score, spec, study, understand
+from emosym.cli import (
+    ablate,
+    bank,
+    compare,
+    data,
+    evaluate,
+    generate,
+    plugins,
+    run,
+    score,
+    spec,
+    study,
+    understand,
+)
 from emosym.cli.globals import HELP
 from emosym.cli.group import PluginGroup
 
@@ -53,6 +66,7 @@ app.command("compare")(compare.compare)
 app.command("understand")(understand.understand)
 app.command("generate")(generate.generate)
 app.command("ablate")(ablate.ablate)
+app.add_typer(bank.app, name="bank")
 app.add_typer(study.app, name="study")
 app.add_typer(spec.app, name="spec")
 app.add_typer(data.app, name="data")

@@ -21,6 +21,7 @@ from emosym.cli.common import (
 
 if TYPE_CHECKING:
     from emosym.contracts import Generated
+    from emosym.request import Request
 
 
 def generate(
@@ -29,6 +30,15 @@ def generate(
     mixture: Annotated[
         str | None,
         typer.Option("--mixture", metavar="A=X,B=Y", help='Several emotions, as in "awe=0.7,fear=0.3".'),
+    ] = None,
+    valence: Annotated[
+        float | None,
+        typer.Option(
+            "--valence",
+            min=-1,
+            max=1,
+            help="From -1, all negative emotions alike, over 0 to 1, all positive ones alike.",
+        ),
     ] = None,
     number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many pictures.")] = 1,
     prompt: Annotated[
@@ -39,9 +49,20 @@ def generate(
     image: Annotated[
         Path | None, typer.Option("--image", help="Let the reading of this picture decide the emotion.")
     ] = None,
+    onto: Annotated[
+        Path | None,
+        typer.Option(
+            "--onto", metavar="PHOTO", help="Keep the content of this picture, with another emotion."
+        ),
+    ] = None,
     strength: Annotated[
         float | None,
-        typer.Option("--strength", min=0, max=1, help="How far to leave --image: 0 keeps it, 1 forgets it."),
+        typer.Option(
+            "--strength",
+            min=0,
+            max=1,
+            help="Also start from the pixels of --onto or --image: 0 keeps them, 1 forgets them.",
+        ),
     ] = None,
     steps: Annotated[
         int | None,
@@ -70,17 +91,27 @@ def generate(
     from emosym.request import PROMPT, Request
     from emosym.toolkit import file_name, make_folder
 
-    request = Request(emotion, weights, image, number, prompt or PROMPT, seed, steps, guidance, strength)
+    request = Request(
+        emotion, weights, image, number, prompt or PROMPT, seed, steps, guidance, strength, valence, onto
+    )
     make_folder(out)
     loaded = load_system(context, system, sets, device, precision, trust_remote_code, generate=True)
     with _steps_shown() as on_step:
         pictures = loaded.paint(request, on_step=on_step)
-    wanted: dict[str, Any] = {"mixture": weights} if weights else {"emotion": emotion}
-    if image is not None:
-        wanted = {"image": image.name}
+    wanted = _wanted(request)
     for picture in pictures:
         emotions = list(weights) if weights else [loaded.labels.names[picture.label]]
-        print(save_png(out, file_name("-".join([*emotions, str(picture.seed)])), picture, wanted))
+        words = [*emotions] if valence is None else [f"valence{valence:+g}"]
+        words += [] if onto is None else ["onto", onto.stem]
+        print(save_png(out, file_name("-".join([*words, str(picture.seed)])), picture, wanted))
+
+
+def _wanted(request: Request) -> dict[str, Any]:
+    """What was asked for, as a recipe keeps it: pictures by the names of their files."""
+    for name in ("emotion", "mixture", "valence"):
+        if (given := getattr(request, name)) is not None:
+            return {name: given}
+    return {"image": Path(str(request.image)).name}
 
 
 def parse_mixture(text: str) -> dict[str, float]:

@@ -27,6 +27,8 @@ from .memory import (
     LedgerEntry as LedgerEntry,
     MemoryBank as MemoryBank,
     Refresh as Refresh,
+    Standing as Standing,
+    replay as replay,
 )
 from .metric import Evidence as Evidence, Figure as Figure, Metric as Metric
 from .placeholder import PLACEHOLDER as PLACEHOLDER

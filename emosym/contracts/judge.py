@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from emosym.contracts.component import Component, ConfigT
+from emosym.contracts.sample import Sample
 from emosym.toolkit.modes import Frozen
 
 
@@ -30,6 +31,11 @@ class Judge(Component[ConfigT], Frozen):
     @abstractmethod
     def features(self, images: Sequence[Image.Image]) -> Tensor:
         """[B,F] for diversity and retrieval, no gradient."""
+
+    def learn(self, samples: Sequence[Sample]) -> None:
+        """Learn from the run's labelled training pictures, before anything else is asked. Called of judges with the capability
+        ``within-run`` alone, which have seen no more labels than the system that they judge; the same samples give the same
+        judge, and nothing of it trains afterwards."""
 
     def attributes(self, images: Sequence[Image.Image]) -> list[Mapping[str, str]]:
         """What else the judge reads (``{"scene": …, "object": …}``), empty where it reads nothing else."""

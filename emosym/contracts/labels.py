@@ -86,6 +86,26 @@ class LabelSet:
         """Whether the sign of every emotion is known."""
         return all(self.positive(index) is not None for index in range(len(self)))
 
+    def of_valence(self, valence: float) -> list[float]:
+        """C class weights of a valence from −1 to 1: the positive emotions share (1 + valence)/2 equally, the negative
+        ones (1 − valence)/2, so that 1 is all positive emotions alike, −1 all negative ones and 0 all that is between.
+
+        Errors: ``spec.unknown-sign``, ``generate.one-sided`` where all emotions have the same sign.
+        """
+        self.require_signs("valence")
+        signs = [bool(self.positive(index)) for index in range(len(self))]
+        if all(signs) or not any(signs):
+            raise EmosymError(
+                "generate.one-sided",
+                f"valence goes from negative to positive emotions, and {some(self.names, 20)} are all "
+                f"{'positive' if signs[0] else 'negative'}",
+                hint="name an emotion or a mixture",
+            )
+        return [
+            (1 + valence) / 2 / sum(signs) if sign else (1 - valence) / 2 / signs.count(False)
+            for sign in signs
+        ]
+
     def require_signs(self, who: str) -> None:
         """Refuse emotions of unknown sign: ``spec.unknown-sign``."""
         unknown = [name for index, name in enumerate(self.names) if self.positive(index) is None]

@@ -46,6 +46,7 @@ VALUES = (
     "Candidate",
     "Refresh",
     "LedgerEntry",
+    "Standing",
     "Evidence",
     "Figure",
     "Prefix",

@@ -193,7 +193,7 @@ def generation(
     made = system.require_generation().paint_labels(
         labels,
         [GENERATION_SEED + seed * 1_000_003 + i for i in range(len(labels))],
-        settings.prompt,
+        [settings.prompt] * len(labels),
         steps=settings.sampling_steps,
         guidance_scale=settings.guidance_scale,
         emotions=len(names),

@@ -14,6 +14,7 @@ from emosym_registry.errors import capped
 from emosym.contracts import SPLITS, Dataset, Sample, picture_size
 from emosym.generation import Generation
 from emosym.spec import Resolved
+from emosym.spec.model import UnifyStage
 
 
 def require_splits(dataset: Dataset[Any]) -> None:
@@ -78,10 +79,10 @@ def require_annotations(
 def require_room(resolved: Resolved, generation: Generation) -> None:
     """Refuse prompts that do not fit into the diffusion head's text encoders together with the fused vectors.
 
-    Every prompt of unify and of the evaluation is conditioned once on vectors of zeros.
+    Every prompt of unify, of its bank and of the evaluation is conditioned once on vectors of zeros.
     """
     unify, fusion, diffusion = resolved.spec.stages.unify, generation.fusion, generation.diffusion
-    prompts = [*(unify.prompts if unify is not None else ()), resolved.spec.evaluation.prompt]
+    prompts = [*prompts_of(unify), resolved.spec.evaluation.prompt]
     zeros = tuple(
         torch.zeros(1, fusion.vectors, width, device=generation.device) for width in diffusion.token_widths
     )
@@ -96,3 +97,24 @@ def require_room(resolved: Resolved, generation: Generation) -> None:
                 f"fusion {resolved.component('fusion')} makes {fusion.vectors} vectors: {error.message}",
                 hint="lower fusion.params.vectors, or shorten the prompt; neither is ever cut silently",
             ) from error
+
+
+def prompts_of(unify: UnifyStage | None) -> list[str]:
+    """Every prompt that the stage and its bank paint with."""
+    if unify is None:
+        return []
+    refresh = unify.refresh
+    return [*unify.prompts, *((refresh.prompts or ()) if refresh is not None else ())]
+
+
+def require_unlabelled(resolved: Resolved, samples: Sequence[Sample]) -> None:
+    """Refuse candidates in the context of unlabelled training pictures where there are none: ``data.no-unlabelled``."""
+    unify = resolved.spec.stages.unify
+    if unify is None or unify.refresh is None or unify.refresh.context != "unlabelled":
+        return
+    if all(sample.label is not None for sample in samples):
+        raise EmosymError(
+            "data.no-unlabelled",
+            "stages.unify.refresh.context is unlabelled, and every training picture has a label",
+            hint="set it to space, or hide labels with data.params.labelled",
+        )

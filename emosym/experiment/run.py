@@ -34,6 +34,7 @@ from emosym.experiment.preflight import (
     require_room,
     require_shapes,
     require_splits,
+    require_unlabelled,
 )
 from emosym.experiment.smoke import limited, shortened
 from emosym.experiment.store import SharedStage, keys_of
@@ -47,7 +48,7 @@ from emosym.spec.model import STAGES, Spec
 from emosym.spec.reads import evaluation_key
 from emosym.stages.compress import Compress
 from emosym.stages.reinforce import Reinforce
-from emosym.stages.unify import Unify
+from emosym.stages.unify import Unify, originals_of
 from emosym.storage import read_state
 from emosym.system import System
 from emosym.toolkit import read_json, write_json
@@ -134,6 +135,8 @@ def run_experiment(
             bind_knowledge(builder, knowledge, (store or run.path) / FILE)
             if knowledge.file is None:
                 require_texts(resolved, knowledge.texts(train_samples))
+        if "unify" in pending:
+            require_unlabelled(resolved, train_samples)
         system = System.assemble(builder, text_width=parts.text_width)
         if "unify" in pending:
             with system.evaluating():
@@ -256,8 +259,9 @@ class Experiment:
         spec, system, shared = self.system.resolved.spec, self.system, self.shared.get(name)
         if "taken" not in facts:
             system.save(self.run.checkpoint(name))
-            if name == "unify":
-                write_bank(self.parts.memory, self.samples("train"), system.labels.names, self.run.path)
+            if spec.stages.unify is not None and name == "unify":
+                originals = originals_of(self.samples("train"), spec.stages.unify)
+                write_bank(self.parts.memory, originals, system.labels.names, self.run.path)
             if shared is not None:
                 shared.keep(self.run, system.state(), facts)
         evaluation = self.run.path / "evaluation"

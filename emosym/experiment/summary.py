@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,13 +12,14 @@ from emosym_registry import Registry
 from emosym.assembly import ExperimentParts, build_parts
 from emosym.contracts import MemoryBank, Sample
 from emosym.evaluation.evaluate import Understanding, evaluate_system, usual_split
+from emosym.experiment.bank import write_ledger
 from emosym.experiment.folder import RunFolder, peak_memory_bytes
 from emosym.experiment.smoke import limited
 from emosym.report.report import write_report
 from emosym.report.sheet import by_label, contact_sheet
 from emosym.spec.model import STAGES
 from emosym.system import System
-from emosym.toolkit import make_folder, read_json, write_json, written_whole
+from emosym.toolkit import make_folder, read_json, write_json
 
 
 def finish(
@@ -136,13 +135,13 @@ def write_sheet(samples: Sequence[Sample], names: Sequence[str], path: Path) -> 
         contact_sheet(shown).save(path)
 
 
-def write_bank(memory: MemoryBank | None, samples: Sequence[Sample], names: Sequence[str], run: Path) -> None:
-    """What became of the bank, where there is one: its history in ``ledger.jsonl``, what it has in ``sheets/bank.png``."""
+def write_bank(
+    memory: MemoryBank | None, originals: Sequence[Sample], names: Sequence[str], run: Path
+) -> None:
+    """What became of the bank, where there is one: its history in ``ledger.jsonl``, what it has in ``sheets/bank.png``.
+    ``originals`` are those that the stage showed it."""
     if memory is None:
         return
-    originals = [sample for sample in samples if sample.label is not None]
     admitted = [sample for sample in memory.view(originals) if sample.generated]
     write_sheet(admitted, names, run / "sheets" / "bank.png")
-    with written_whole(run / "ledger.jsonl") as partial:
-        lines = [json.dumps(dataclasses.asdict(entry), default=str) for entry in memory.ledger()]
-        partial.write_text("\n".join(lines) + ("\n" if lines else ""), encoding="utf-8")
+    write_ledger(memory, run)

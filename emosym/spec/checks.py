@@ -17,6 +17,8 @@ from emosym.spec.text import found
 
 _JUDGES = {"metric": "evaluate", "memory": "bank"}
 """The judge that a component asks, by kind; what trains asks the reward judge."""
+HIDING = ("labelled", "label_fraction")
+"""Parameters by which datasets leave training pictures without their label."""
 _SECTIONS = {
     "knowledge": "knowledge",
     "text_encoder": "a text_encoder",
@@ -50,6 +52,7 @@ def cross_checks(
         and not _given(root, "stages", "unify", "refresh")
     ):
         messages.append("memory is given but not used: stages.unify.refresh is null")
+    messages += _knowing_judges(root, offers)
     return root, problems
 
 
@@ -107,6 +110,19 @@ def _judges(
             message = f"expected a judge of its own, found the {role} judge again"
             hint = "figures measured by the judge that chose the training images say nothing; take another "
             yield Problem.at(node.where, own, message, hint + "judge for one of the two")
+
+
+def _knowing_judges(root: Node, offers: Mapping[str, RegisteredComponent]) -> Iterator[str]:
+    """Judges that have learned from labels which the learner of a few-label run does not get."""
+    hides = [key for key in HIDING if _given(root, "data", "params", key)]
+    for role, asked in (("reward", ("reinforce",)), ("bank", ("unify", "refresh"))):
+        offer = offers.get(f"judges.{role}")
+        if hides and offer and "within-run" not in offer.spec.capabilities and _given(root, "stages", *asked):
+            yield (
+                f"judges.{role} ({offer.spec.name}) may have learned from labels that this run hides from its learner "
+                f"(data.params.{hides[0]}), so its figures say nothing of few labels; judges that a run teaches itself "
+                f"have the capability within-run, such as probe, or set judges.{role}: null"
+            )
 
 
 def _stages(root: Node) -> Iterator[Problem]:
@@ -170,8 +186,9 @@ def _bank(root: Node) -> Iterator[Problem]:
 
 def _prompts(root: Node) -> Iterator[Problem]:
     paths: list[Path] = [("evaluation", "prompt")]
-    prompts = root.at(("stages", "unify", "prompts"))
-    paths += [("stages", "unify", "prompts", i) for i in range(len(prompts.items if prompts else []))]
+    for listed in (("stages", "unify", "prompts"), ("stages", "unify", "refresh", "prompts")):
+        prompts = root.at(listed)
+        paths += [(*listed, i) for i in range(len(prompts.items if prompts else []))]
     for path in paths:
         node = root.at(path)
         if node is not None and isinstance(node.value, str) and node.value.count(PLACEHOLDER) != 1:

@@ -147,6 +147,10 @@ class Refreshing(Section):
     """Classifier-free guidance of a candidate; null leaves it to the diffusion head."""
     tolerance: float | None = Field(ge=0, le=1)
     """Roll a refresh back when validation accuracy falls by more than this before the next; null never does."""
+    context: Literal["space", "unlabelled"]
+    """Where a candidate's context states come from: drawn with the emotion's, or of an unlabelled training picture."""
+    prompts: list[str] | None = Field(min_length=1)
+    """Prompts of candidates, in turn, such as "a {emotion} street"; null takes the first of the stage."""
 
 
 class UnifyStage(StageSettings):
@@ -160,6 +164,8 @@ class UnifyStage(StageSettings):
     """Weight of the context states in the fusion, the same in training and in sampling."""
     prompts: list[str] = Field(min_length=1)
     """Prompts a training image is paired with; {emotion} is where the fused vectors go."""
+    unlabelled: bool
+    """Whether pictures without a label teach denoising too; the cross entropy and the emotion space see labelled ones alone."""
     refresh: Refreshing | None
     """Null trains without the memory bank."""
 

@@ -3,12 +3,16 @@
     L = diffusion_weight · ‖denoise(x_t | fuse(c, e)) − target‖² + ce_weight · CE(head(e), y)
 
 Every T steps the memory bank is refreshed: the emotion space is fitted with the current weights, images are generated
-from it and scored, and the bank decides which of them replace which originals. What it admits is trained on from the
-next step: that is the loop from generation back to understanding.
+from it and scored, and the bank decides which of them join, in place of originals or beside them. What it admits is
+trained on from the next step: that is the loop from generation back to understanding.
+
+With ``unlabelled`` pictures without a label teach denoising too. The cross entropy, the emotion space and the bank's
+confidences are of labelled pictures alone, always.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,7 +51,9 @@ class Unify(Stage[UnifyStage]):
         run: Path,
         accumulation: int = 1,
     ) -> None:
-        self.originals = [sample for sample in samples if sample.label is not None]
+        self.originals = originals_of(samples, settings)
+        self.labelled = [sample for sample in samples if sample.label is not None]
+        self.unlabelled = [sample for sample in samples if sample.label is None]
         super().__init__(system, settings, self.originals, seed, accumulation)
         self.generation = system.require_generation()
         self.memory = parts.memory
@@ -122,6 +128,8 @@ class Unify(Stage[UnifyStage]):
         self.part_of_loss("diffusion", denoising)
         loss = self.settings.diffusion_weight * denoising + self.settings.ce_weight * ce
         values = {"ce": float(ce.detach()), "accuracy": accuracy, "denoising": float(denoising.detach())}
+        if self.settings.unlabelled:
+            values["labelled_share"] = sum(sample.label is not None for sample in batch) / len(batch)
         values["generated_share"] = sum(sample.generated for sample in batch) / len(batch)
         return LossTerms(loss, values)
 
@@ -173,10 +181,10 @@ class Unify(Stage[UnifyStage]):
         self.fit_space()
 
     def fit_space(self) -> Tensor:
-        """Fit the emotion space to the originals as the current weights see them; their probabilities [N,C]."""
-        states, probabilities = self.system.read(self.originals, batch_size=64)
+        """Fit the emotion space to the labelled originals as the current weights see them; their probabilities [N,C]."""
+        states, probabilities = self.system.read(self.labelled, batch_size=64)
         space = self.generation.emotion_space
-        space.fit(states, labels_of(self.originals, states.emotion.device))
+        space.fit(states, labels_of(self.labelled, states.emotion.device))
         space.to(self.system.device)
         return probabilities
 
@@ -185,9 +193,9 @@ class Unify(Stage[UnifyStage]):
         assert memory is not None
         values = {} if settings.tolerance is None else self.judge_last_refresh(settings.tolerance, memory)
         probabilities = self.fit_space()
-        labels = labels_of(self.originals, probabilities.device)
+        labels = labels_of(self.labelled, probabilities.device)
         own = probabilities.gather(1, labels[:, None])[:, 0].tolist()
-        confidences = {sample.id: value for sample, value in zip(self.originals, own, strict=True)}
+        confidences = {sample.id: value for sample, value in zip(self.labelled, own, strict=True)}
         done = memory.refresh(step, self.candidates(step, settings), confidences)
         self.lifecycle.bank_refreshed(run=self.run, step=step, refresh=done)
         return {
@@ -209,17 +217,26 @@ class Unify(Stage[UnifyStage]):
         return {"validation_accuracy": accuracy}
 
     def candidates(self, step: int, settings: Refreshing) -> list[Candidate]:
-        """``per_class`` images of each emotion, scored by the model and, where there is one, by the bank's judge."""
+        """``per_class`` images of each emotion, scored by the model and, where there is one, by the bank's judge. Each may
+        show what an unlabelled picture shows, in its context states."""
         labels = [label for label in range(len(self.system.labels)) for _ in range(settings.per_class)]
         seeds = [self.seed * 1_000_003 + step * 10_007 + i for i in range(len(labels))]
+        prompts = settings.prompts or self.settings.prompts[:1]
+        pictured = self.pictured(len(labels), step) if settings.context == "unlabelled" else None
         made = self.generation.paint_labels(
             labels,
             seeds,
-            self.settings.prompts[0],
+            [prompts[i % len(prompts)] for i in range(len(labels))],
+            None if pictured is None else self.system.read(pictured, batch_size=64)[0].context,
             steps=settings.sampling_steps,
             guidance_scale=settings.guidance_scale,
             emotions=len(self.system.labels),
         )
+        if pictured is not None:
+            made = [
+                dataclasses.replace(one, settings={**one.settings, "context": sample.id})
+                for one, sample in zip(made, pictured, strict=True)
+            ]
         samples = [Sample(f"candidate-{step}-{i}", (one.image,), one.label) for i, one in enumerate(made)]
         _, model = self.system.read(samples, batch_size=64)
         pictures = [one.image for one in made]
@@ -233,3 +250,14 @@ class Unify(Stage[UnifyStage]):
                 scores["judge"] = float(judged[i, one.label])
             candidates.append(Candidate(one, scores, features[i], generator))
         return candidates
+
+    def pictured(self, count: int, step: int) -> list[Sample]:
+        """Unlabelled training pictures, one a candidate, drawn anew at every refresh."""
+        draw = torch.Generator().manual_seed(self.seed * 1_000_003 + step * 10_007 + 1)
+        chosen = torch.randint(len(self.unlabelled), (count,), generator=draw).tolist()
+        return [self.unlabelled[i] for i in chosen]
+
+
+def originals_of(samples: Sequence[Sample], settings: UnifyStage) -> list[Sample]:
+    """What the stage trains on before the bank has anything: all pictures, or the labelled alone."""
+    return [sample for sample in samples if settings.unlabelled or sample.label is not None]

@@ -38,6 +38,9 @@ CAPABILITIES: Mapping[str, Mapping[str, str]] = {
         "prefix": "reads share an encoded prefix: rollouts are cheap, and memory estimates count them so"
     },
     "diffusion": {"text": "takes prompts: it has at least one text encoder"},
+    "judge": {
+        "within-run": "is taught by the run, by its labelled training pictures alone, and has seen no other label"
+    },
     "memory": {"durable": "what is in the bank outlives the process; its conformance suite opens it again"},
 }
 """The capability words of each kind that the framework reads, and what it does with them."""

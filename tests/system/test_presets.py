@@ -48,7 +48,10 @@ def test_the_paper_and_official_forms_run_and_reach_every_parameter(
         (["memory={name: in-memory}"], "memory"),
         pytest.param(["reinforcer={name: exact}"], "reinforcer", marks=pytest.mark.slow),
         pytest.param(["emotion_space={name: kde}"], "emotion_space", marks=pytest.mark.slow),
+        pytest.param(["emotion_space={name: mixture}"], "emotion_space", marks=pytest.mark.slow),
         pytest.param(["fusion={name: concat}"], "fusion", marks=pytest.mark.slow),
+        pytest.param(["fusion={name: gated, params: {context: flatten}}"], "fusion", marks=pytest.mark.slow),
+        pytest.param(["fusion={name: resampler, params: {width: 64}}"], "fusion", marks=pytest.mark.slow),
         (["compressor={name: none}", "knowledge=null", "text_encoder=null"], "compressor"),
         (["knowledge.params={field: reasoning, shuffle: true}"], "knowledge"),
         (

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from emosym_registry import EmosymError, Registry
 from PIL import Image
 
+from emosym.contracts import LabelSet, Sample, States
+from emosym.request import PROMPT, Request
 from emosym.system import System
+from emosym.toolkit import to_image
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +67,60 @@ def test_mixture_image_and_content_prompt_each_change_the_picture(system: System
     assert from_image != _bytes(system.generate(image=picture, strength=0.5, seed=1, steps=4))
 
 
+def test_valence_is_a_mixture_of_the_emotions_of_each_sign(system: System) -> None:
+    positive, negative = (
+        ("amusement", "awe", "contentment", "excitement"),
+        ("anger", "disgust", "fear", "sadness"),
+    )
+    mixture = dict.fromkeys(positive, 0.75 / 4) | dict.fromkeys(negative, 0.25 / 4)
+    assert _bytes(system.generate(valence=0.5, seed=1, steps=4)) == _bytes(
+        system.generate(mixture=mixture, seed=1, steps=4)
+    )
+    ends = [_bytes(system.generate(valence=value, seed=1, steps=4)) for value in (-1, 1)]
+    assert ends[0] != ends[1]
+    assert ends[1] == _bytes(system.generate(mixture=dict.fromkeys(positive, 1), seed=1, steps=4))
+
+
+def test_painting_onto_a_picture_takes_its_context_and_the_emotion_of_the_space(system: System) -> None:
+    generation = system.require_generation()
+    navy, sand = Image.new("RGB", (64, 64), "navy"), Image.new("RGB", (64, 64), "bisque")
+    seen, _ = system.read([Sample.of(navy)])
+    drawn = generation.draw_states(torch.eye(8)[[1]], [3])
+    wanted = generation.paint(States(seen.context, drawn.emotion), [PROMPT], [3], steps=4)
+    made = system.generate("awe", onto=navy, seed=3, steps=4)
+    assert _bytes(made) == [to_image(wanted[0]).tobytes()]
+    assert made[0].settings["onto"] == "a picture"
+    plain, other = (_bytes(system.generate("awe", onto=onto, seed=3, steps=4)) for onto in (None, sand))
+    started = _bytes(system.generate("awe", onto=navy, strength=0.5, seed=3, steps=4))
+    assert len({*plain, *other, *started, *_bytes(made)}) == 4
+
+
+def test_a_reading_may_be_painted_onto_another_picture(system: System) -> None:
+    navy, sand = Image.new("RGB", (64, 64), "navy"), Image.new("RGB", (64, 64), "bisque")
+    both = _bytes(system.generate(image=sand, onto=navy, seed=3, steps=4))
+    assert both not in [_bytes(system.generate(image=one, seed=3, steps=4)) for one in (navy, sand)]
+    kept = system.generate(image=sand, onto=navy, strength=0, seed=3, steps=4)[0].image
+    away = abs(np.asarray(kept, float) - np.asarray(navy, float)).mean()
+    # Strength 0 keeps the picture that is painted onto, as far as the autoencoder can show it.
+    assert away < 0.5 * abs(np.asarray(sand, float) - np.asarray(navy, float)).mean()
+
+
+@pytest.mark.parametrize(
+    ("labels", "id"),
+    [(["awe", "spleen", "mirth"], "spec.unknown-sign"), (["awe", "joy"], "generate.one-sided")],
+)
+def test_labels_without_both_signs_have_no_valence(labels: list[str], id: str) -> None:
+    with pytest.raises(EmosymError) as caught:
+        Request(valence=0.5).weights(LabelSet.of(labels))
+    assert caught.value.id == id
+    assert "valence" in caught.value.message
+
+
+def test_valence_of_uneven_signs_is_shared_among_those_of_each() -> None:
+    weights = Request(valence=-0.5).weights(LabelSet.of(["awe", "fear", "joy", "love"]))
+    assert weights == pytest.approx([0.25 / 3, 0.75, 0.25 / 3, 0.25 / 3])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -72,6 +131,11 @@ def test_mixture_image_and_content_prompt_each_change_the_picture(system: System
         ({"mixture": {"awe": -1}}, "no mixture"),
         ({}, "nothing to evoke"),
         ({"emotion": "awe", "image": "x.png"}, "emotion and image were both given"),
+        ({"emotion": "awe", "valence": 0.0}, "emotion and valence were both given"),
+        ({"valence": 1.5}, "valence is 1.5"),
+        ({"valence": float("nan")}, "valence is nan"),
+        ({"onto": "x.png"}, "nothing to evoke"),
+        ({"emotion": "awe", "onto": "no-such.png"}, "no-such.png: no such file"),
     ],
 )
 def test_bad_requests_say_what_is_wrong(system: System, arguments: dict, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -10,21 +11,47 @@ from emosym_registry import EmosymError
 from PIL import Image
 from torch import Tensor
 
-from emosym.contracts import Judge
+from emosym.contracts import Context, Judge, LabelSet, Sample
 from emosym.testing.checks import NotApplicable, check, require
 from emosym.testing.generic import ComponentSuite
 from emosym.testing.pictures import picture
-from emosym.testing.probes import finite, gap, leaving_random_state
+from emosym.testing.probes import finite, gap, leaving_random_state, refusal
 
 CLOSE = 1e-4
 """How far float32 probabilities of one picture may differ between batches of other sizes."""
 
 
 class JudgeSuite(ComponentSuite):
-    """What a judge says of :meth:`images`, six different pictures."""
+    """What a judge says of :meth:`images`, six different pictures.
+
+    ``within_run`` says whether the judge is taught by a run; None takes ``within-run`` among the capabilities of the
+    component's spec. Such a judge is taught :meth:`lesson` as soon as it is made.
+    """
 
     kind = "judge"
     contract: ClassVar[type] = Judge
+    within_run: ClassVar[bool | None] = None
+
+    def is_taught(self) -> bool:
+        """Whether a run teaches the judge."""
+        registered = self.spec is not None and "within-run" in self.spec.capabilities
+        return registered if self.within_run is None else self.within_run
+
+    def lesson(self, labels: LabelSet) -> list[Sample]:
+        """Six pictures of every emotion, whose labels go by their names, whatever the order of these."""
+        places = {name: place for place, name in enumerate(sorted(labels.names))}
+        return [
+            Sample(f"lesson-{number}", (picture(100 + number * len(places) + place),), labels.index(name))
+            for number in range(6)
+            for name, place in places.items()
+        ]
+
+    def build(self, changes: Mapping[str, Any], context: Context) -> Any:
+        """A judge, taught where it is one that a run teaches."""
+        judge = super().build(changes, context)
+        if self.is_taught():
+            judge.learn(self.lesson(context.labels))
+        return judge
 
     def images(self) -> Sequence[Image.Image]:
         """The pictures that are judged."""
@@ -111,6 +138,8 @@ class JudgeSuite(ComponentSuite):
     @check("judge.labels-fit", "labels that the judge does not know to be refused when it is built")
     def test_labels_fit(self) -> None:
         """It has nothing to say of them, and the run should not find that out in its evaluation."""
+        if self.is_taught():
+            return  # it learns whatever labels the run has
         try:
             self.under(("drizzle", "fog", "hail")).make()
         except EmosymError:
@@ -141,6 +170,28 @@ class JudgeSuite(ComponentSuite):
             require(
                 other.identity != self.subject.identity, f"the same identity after {name} alone was changed"
             )
+
+    @check(
+        "judge.learns",
+        "another judge after another lesson, the same after the same, and an error before any",
+        tier="capability",
+    )
+    def test_learns(self) -> None:
+        """What a run of few labels selects with must come from those labels: neither from others that were
+        seen before, nor from chance."""
+        if not self.is_taught():
+            raise NotApplicable("no run teaches the judge")
+        judge = super().build({}, self.context())
+        early = refusal(lambda: judge.probabilities(self.images()))
+        require(early is not None, "a judgement before it was taught")
+        lesson = self.lesson(self.context().labels)
+        judge.learn(lesson)
+        said, again = judge.probabilities(self.images()), self.subject.probabilities(self.images())
+        require(gap(said, again) < CLOSE, f"a difference of {gap(said, again):.3g} after the same lesson")
+        count = len(self.context().labels)
+        judge.learn([dataclasses.replace(one, label=((one.label or 0) + 1) % count) for one in lesson])
+        turned = judge.probabilities(self.images())
+        require(gap(turned, again) > CLOSE, "the same judgements after another lesson")
 
     @check("judge.attributes", "one mapping of words to words for each picture")
     def test_attributes(self) -> None:

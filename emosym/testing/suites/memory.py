@@ -71,7 +71,10 @@ class MemorySuite(HistoryChecks):
         require(places == sorted(places), "originals in another order after a second refresh")
         require(not any(sample.generated for sample in view[: len(kept)]), "images among the originals")
 
-    @check("memory.same-size", "as many masked originals as held images, after every refresh")
+    @check(
+        "memory.same-size",
+        "as many masked originals as held images after every refresh, and none where the bank `adds`",
+    )
     def test_same_size(self) -> None:
         """An image that takes an older one's place also takes over the original which that one masked;
         otherwise the training set shrinks from refresh to refresh."""
@@ -79,8 +82,10 @@ class MemorySuite(HistoryChecks):
         for turn in range(4):
             before = set(self.masked(bank))
             done = self.turn(bank, turn)
-            size = len(self.ids(bank))
-            require(size == len(self.originals), f"{size} samples for {len(self.originals)} originals")
+            size, joined = len(self.ids(bank)), done.size if bank.adds else 0
+            expected = len(self.originals) + joined
+            require(size == expected, f"{size} samples for {len(self.originals)} originals and {joined} more")
+            require(not (bank.adds and self.masked(bank)), f"{some(self.masked(bank))} masked")
             again = [id for id in done.replaced if id in before]
             require(not again, f"{some(again)} replaced a second time")
 
@@ -101,7 +106,7 @@ class MemorySuite(HistoryChecks):
             )
             size = sum(sample.generated for sample in bank.view(self.originals))
             require(done.size == size, f"size {done.size} for {size} images")
-            share = size / len(self.confidences)
+            share = size / self.counted(bank)
             require(abs(done.fraction - share) < 1e-6, f"fraction {done.fraction:.4g} for {share:.4g}")
             require(done.step == turn + 1, f"step {done.step} for {turn + 1}")
 
@@ -117,18 +122,21 @@ class MemorySuite(HistoryChecks):
         require(len(set(ids)) == len(ids), "two candidates with one id")
 
     @check(
-        "memory.fraction", "at most the fraction α of the labelled originals to be masked, over all refreshes"
+        "memory.fraction",
+        "images for at most the fraction α of the labelled originals (of all, where it `adds`), over all refreshes",
     )
     def test_fraction(self) -> None:
         """The authors' bank ended up with a training set of generated images alone. α is what the spec
         promises: a parameter of the bank's own, such as ``fraction``, that a suite with other ``params`` repeats
         as its class attribute ``fraction`` (0.1 where it has none)."""
         bank = self.started()
-        most = self.fraction * len(self.confidences) + 1e-9
+        count = self.counted(bank)
+        most = self.fraction * count + 1e-9
         for turn in range(4):
             self.turn(bank, turn)
-            masked = len(self.masked(bank))
-            require(masked <= most, f"{masked} of {len(self.confidences)} masked with α = {self.fraction:g}")
+            images = sum(sample.generated for sample in bank.view(self.originals))
+            most_said = f"{images} images for {count} originals with α = {self.fraction:g}"
+            require(max(images, len(self.masked(bank))) <= most, most_said)
 
     @check("memory.unlabelled-stay", "originals without a label never to be masked")
     def test_unlabelled_stay(self) -> None:

@@ -123,6 +123,10 @@ class BankBase(ComponentSuite):
         """Ids of the present training set."""
         return [sample.id for sample in bank.view(self.originals)]
 
+    def counted(self, bank: Any) -> int:
+        """How many originals α is a share of."""
+        return len(self.originals) if bank.adds else len(self.confidences)
+
     def masked(self, bank: Any) -> list[str]:
         """Ids of the originals that are not in the present training set."""
         there = set(self.ids(bank))

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+from emosym_registry import EmosymError
 from emosym_registry.errors import first_line, some
 
+from emosym.contracts import replay
 from emosym.testing.checks import NotApplicable, Unmet, check, require
 from emosym.testing.probes import refusal
 from emosym.testing.suites.memory_base import BankBase, Torn, first_difference
+
+T = TypeVar("T")
 
 
 class HistoryChecks(BankBase):
@@ -136,6 +141,88 @@ class HistoryChecks(BankBase):
             raise Unmet(f"that it is refused: {first_line(error)}") from error
         require(again == first, f"{again} after {first}")
         require(self.ids(bank) == view, first_difference(self.ids(bank), view))
+
+    @check(
+        "memory.replayed",
+        "the images that the training set shows, in their order, from the ledger alone (`emosym.contracts.replay`)",
+    )
+    def test_replayed(self) -> None:
+        """A history from which the present does not follow is none: `emosym bank replay` and everybody who
+        audits a run read the ledger, not the bank's files."""
+        bank = self.started()
+        self.agrees(bank, "before the first refresh")
+        start = bank.snapshot()
+        self.turn(bank)
+        middle = bank.snapshot()
+        self.turn(bank, 1)
+        self.agrees(bank, "after two refreshes")
+        for what, step in (
+            ("a roll-back", lambda: bank.rollback("worse")),
+            ("a refresh after it", lambda: self.turn(bank, 2)),
+            ("a restore", lambda: bank.restore(middle)),
+            ("another roll-back", lambda: bank.rollback("worse again")),
+            ("a restore of the empty bank", lambda: bank.restore(start)),
+        ):
+            step()
+            self.agrees(bank, f"after {what}")
+
+    def agrees(self, bank: Any, when: str) -> None:
+        """The ledger, replayed, is the view."""
+        shown = [sample.id for sample in bank.view(self.originals) if sample.generated]
+        try:
+            replayed = replay(bank.ledger()).shown
+        except EmosymError as error:
+            raise Unmet(f"{error.message}, {when}") from error
+        require(replayed == shown, f"{first_difference(replayed, shown)}, {when}")
+
+    @check("memory.held", "`held` to give the images of the view without its originals", tier="capability")
+    def test_held(self) -> None:
+        """`emosym bank show` and `export` are asked long after a run, where the data may be elsewhere."""
+        bank = self.started()
+        self.turn(bank)
+        images = self.served(bank.held)
+        require(
+            images == [sample for sample in bank.view(self.originals) if sample.generated], "other images"
+        )
+
+    @check(
+        "memory.by-hand",
+        "`mask` to take one image out of the training set and `unmask` to bring it back, in the ledger too",
+        tier="capability",
+    )
+    def test_by_hand(self) -> None:
+        """A person who finds a bad picture in the bank should not have to roll back all that came with it."""
+        bank = self.started()
+        image = self.turn(bank).admitted[0]
+        before, masked = self.ids(bank), self.masked(bank)
+        self.served(lambda: bank.mask(image, "it shows a face"))
+        gone = self.ids(bank)
+        require(image not in gone, "the image still in the training set")
+        back = [id for id in masked if id in gone]
+        wanted = 0 if bank.adds else 1
+        require(len(back) == wanted, f"{len(back)} originals back for one image, not {wanted}")
+        others = [id for id in before if id not in (image, *back)]
+        require([id for id in gone if id not in back] == others, "more changed than that one image")
+        self.agrees(bank, "after an image was masked")
+        require(refusal(lambda: bank.mask(image, "again")) is not None, "an image masked twice")
+        bank.unmask(image, "it does not")
+        require(self.ids(bank) == before, "another training set than before")
+        self.agrees(bank, "after it was brought back")
+        lines = [(line.action, line.image, line.reason) for line in bank.ledger()][-2:]
+        expected = [("mask", image, "it shows a face"), ("unmask", image, "it does not")]
+        require(lines == expected, f"the last lines {lines}")
+        for use in (bank.mask, bank.unmask):
+            nothing = refusal(lambda use=use: use("no-such-image", "why"))
+            require(nothing is not None, "no error for an image that is not held")
+
+    def served(self, use: Callable[[], T]) -> T:
+        """What an optional service gives."""
+        try:
+            return use()
+        except EmosymError as error:
+            if error.id == "memory.unserved":
+                raise NotApplicable(error.message) from error
+            raise
 
     @check("memory.originals-return", "every original to come back, as it was, when the bank is emptied")
     def test_originals_return(self) -> None:

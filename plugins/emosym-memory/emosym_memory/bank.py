@@ -35,7 +35,7 @@ class Bank(MemoryBank[BankConfigT]):
     """A memory bank whose storage a subclass provides.
 
     The first :meth:`view` fixes the originals (ids and labels); a later view of others is an error. Only
-    labelled originals can be masked, and α counts them alone. An admitted image that takes an older one's
+    labelled originals can be masked, and α counts them alone, unless images join. An admitted image that takes an older one's
     place also takes over the original which that one masked, so ``Refresh.replaced`` lists only originals
     that were unmasked before.
     """
@@ -103,26 +103,40 @@ class Bank(MemoryBank[BankConfigT]):
             self.context.labels.names,
         )
         decisions = decide(situation, [one.candidate for one in described])
-        admitted = [one for one in decisions if one.replaced is not None]
+        admitted = [one for one in decisions if one.admitted]
         lines = list(self._refresh_lines(step, decisions, described))
         self._append(lines, [described[one.candidate.index].picture for one in admitted])
-        size = len(self._state.held)
+        size = len(self._state.shown)
         return Refresh(
             step=step,
             admitted=[one.candidate.id for one in admitted],
-            replaced=[str(one.replaced) for one in admitted if one.evicts is None],
-            refused=[(one.candidate.id, one.reason) for one in decisions if one.replaced is None],
+            replaced=[one.replaced for one in admitted if one.replaced is not None and one.evicts is None],
+            refused=[(one.candidate.id, one.reason) for one in decisions if not one.admitted],
             size=size,
-            fraction=size / max(situation.labelled, 1),
+            fraction=size / max(situation.counted, 1),
         )
 
     def view(self, originals: Sequence[Sample]) -> list[Sample]:
         self._usable()
         self._learn_originals(originals)
         masked = self._state.masked
-        pictures = self._pictures([one.id for one in self._state.held])
-        kept = [sample for sample in originals if sample.id not in masked]
-        return kept + [self._sample(one, pictures[one.id]) for one in self._state.held]
+        return [sample for sample in originals if sample.id not in masked] + self.held()
+
+    @property
+    def adds(self) -> bool:
+        return self.config.mode == "add"
+
+    def held(self) -> list[Sample]:
+        self._usable()
+        shown = self._state.shown
+        pictures = self._pictures([one.id for one in shown])
+        return [self._sample(one, pictures[one.id]) for one in shown]
+
+    def mask(self, image: str, reason: str) -> None:
+        self._by_hand("mask", image, reason)
+
+    def unmask(self, image: str, reason: str) -> None:
+        self._by_hand("unmask", image, reason)
 
     def ledger(self) -> list[LedgerEntry]:
         self._usable()
@@ -241,16 +255,14 @@ class Bank(MemoryBank[BankConfigT]):
         for one in decisions:
             id, label = one.candidate.id, one.candidate.label
             detail = {**described[one.candidate.index].provenance, "score": one.score}
-            if one.replaced is None:
+            if not one.admitted:
                 yield LedgerEntry(next(numbers), step, "refuse", id, label, one.reason, detail)
                 continue
-            action, gone, old = "replace", one.replaced, originals[one.replaced]
-            if one.evicts is not None:
-                action, gone, old = "evict", one.evicts, labels[one.evicts]
-            reason = one.why_replaced
-            yield LedgerEntry(
-                next(numbers), step, action, gone, -1 if old is None else old, reason, {"by": id}
-            )
+            action, gone = ("replace", one.replaced) if one.evicts is None else ("evict", one.evicts)
+            if gone is not None:
+                old = originals[gone] if action == "replace" else labels[gone]
+                gone_label = -1 if old is None else old
+                yield LedgerEntry(next(numbers), step, action, gone, gone_label, one.why_replaced, {"by": id})
             detail |= {"replaced": one.replaced, "refresh": ordinal}
             yield LedgerEntry(next(numbers), step, "admit", id, label, one.reason, detail)
 
@@ -260,10 +272,25 @@ class Bank(MemoryBank[BankConfigT]):
         self._commit(lines, pictures, state)
         self._state, self._next = state, self._next + len(lines)
 
-    def _return(self, action: str, to: int, reason: str, detail: Mapping[str, Any]) -> None:
+    def _by_hand(self, action: str, image: str, reason: str) -> None:
+        self._usable()
+        one = next((one for one in self._state.held if one.id == image), None)
+        hidden = image in self._state.hidden
+        if one is None:
+            what, hint = "is not in the bank", some([held.id for held in self._state.held]) or "nothing is"
+            raise EmosymError("memory.not-held", f"image {image!r} {what}", hint=f"in it: {hint}")
+        if hidden is (action == "mask"):
+            what = "is masked already" if hidden else "is not masked"
+            raise EmosymError("memory.nothing-to-do", f"image {image!r} {what}")
+        self._append([LedgerEntry(self._next, self._step(), action, image, one.label, reason)])
+
+    def _step(self) -> int:
+        """The step of the last line."""
         lines = self._lines()
-        step = lines[-1].step if lines else 0
-        self._append([LedgerEntry(self._next, step, action, "", -1, reason, {**detail, "to": to})])
+        return lines[-1].step if lines else 0
+
+    def _return(self, action: str, to: int, reason: str, detail: Mapping[str, Any]) -> None:
+        self._append([LedgerEntry(self._next, self._step(), action, "", -1, reason, {**detail, "to": to})])
 
     def _sample(self, one: Held, png: bytes) -> Sample:
         generated = {

@@ -13,8 +13,11 @@ from emosym_memory import address
 class BankConfig(ComponentConfig):
     """What a bank may replace, and which images it takes."""
 
+    mode: Literal["replace", "add"] = "replace"
+    """replace: an image stands in for a labelled original. add: images join the originals and none is masked."""
     fraction: float = Field(default=0.1, ge=0, le=1)
-    """α: the largest share of the labelled originals that may be replaced, over all refreshes together."""
+    """α, over all refreshes together: the largest share of the labelled originals that may be replaced; where images are
+    added, that of all originals, unlabelled ones that are trained on included."""
     policy: Literal["paper", "emosym"] = "emosym"
     """paper: the model's confidence, over the whole set. emosym: model and judge, by class, diverse."""
     combine: Literal["min", "geometric"] = "min"

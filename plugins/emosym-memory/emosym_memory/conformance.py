@@ -31,3 +31,16 @@ class InMemoryRenewing(InMemory):
     """Bank ``in-memory`` whose images give way after one refresh, scores combined by geometric mean."""
 
     params: ClassVar[Mapping[str, Any]] = {"max_age": 1, "combine": "geometric", "min_distance": 0.0}
+
+
+class SqlAdding(Sql):
+    """Bank ``sql`` whose images join the originals."""
+
+    params: ClassVar[Mapping[str, Any]] = {"mode": "add", "fraction": 0.2}
+    fraction = 0.2
+
+
+class InMemoryAdding(InMemory):
+    """Bank ``in-memory`` whose images join the originals, by the paper's policy."""
+
+    params: ClassVar[Mapping[str, Any]] = {"mode": "add", "policy": "paper"}

@@ -32,15 +32,16 @@ class ScoredCandidate:
 
 @dataclass(frozen=True)
 class Decision:
-    """What happens to a candidate: admitted where ``replaced`` names the original it masks, else refused.
+    """What happens to a candidate: ``admitted`` or refused.
 
-    ``evicts`` is the older image whose place (and masked original) it takes; ``why_replaced`` says why that
-    original or that image had to go.
+    ``replaced`` names the original that it masks, where it masks one; ``evicts`` is the older image whose place (and
+    masked original) it takes; ``why_replaced`` says why that original or that image had to go.
     """
 
     candidate: ScoredCandidate
     reason: str
     score: float
+    admitted: bool = False
     replaced: str | None = None
     evicts: str | None = None
     why_replaced: str = ""
@@ -60,19 +61,25 @@ class Situation:
     names: Sequence[str]
 
     @property
-    def labelled(self) -> int:
+    def counted(self) -> int:
+        """How many originals α is a share of: the labelled ones, which alone can be replaced, or all where images join."""
+        if self.config.mode == "add":
+            return len(self.originals)
         return sum(label is not None for label in self.originals.values())
 
     @property
     def capacity(self) -> int:
-        """How many originals may be masked in all: ⌊α·N⌋, of the N labelled ones."""
-        return math.floor(self.config.fraction * self.labelled + 1e-9)
+        """How many images the bank may hold: ⌊α·N⌋, of the N originals that count."""
+        return math.floor(self.config.fraction * self.counted + 1e-9)
 
     @cached_property
     def weakest(self) -> list[str]:
-        """Unmasked labelled originals, the least confident first; ties in order of id."""
-        masked = self.state.masked
-        free = [id for id, label in self.originals.items() if label is not None and id not in masked]
+        """Labelled originals that no image stands in for, the least confident first; ties in order of id. None where images
+        join."""
+        if self.config.mode == "add":
+            return []
+        reserved = self.state.reserved
+        free = [id for id, label in self.originals.items() if label is not None and id not in reserved]
         return sorted(free, key=lambda id: (self.confidences[id], id))
 
 
@@ -84,7 +91,8 @@ def decide(situation: Situation, candidates: Sequence[ScoredCandidate]) -> list[
 
 def _paper(situation: Situation, candidates: Sequence[ScoredCandidate]) -> list[Decision]:
     """The model's confidence in the target ranks the whole set; the least confident originals go first."""
-    weakest = list(situation.weakest)
+    weakest, replaces = list(situation.weakest), situation.config.mode == "replace"
+    full = f"full: {situation.capacity} {'originals are replaced' if replaces else 'images have joined'}"
     room = situation.capacity - len(situation.state.held)
     taken = {one.id for one in situation.state.held}
     decisions = []
@@ -93,13 +101,12 @@ def _paper(situation: Situation, candidates: Sequence[ScoredCandidate]) -> list[
         if candidate.id in taken:
             decisions.append(Decision(candidate, SAME, score))
         elif room <= 0:
-            decisions.append(Decision(candidate, f"full: {situation.capacity} originals are replaced", score))
+            decisions.append(Decision(candidate, full, score))
         else:
-            original = weakest.pop(0)
-            why = f"lowest confidence, {situation.confidences[original]:.4f}"
-            decisions.append(
-                Decision(candidate, f"model confidence {score:.4f}", score, original, why_replaced=why)
-            )
+            original = weakest.pop(0) if replaces else None
+            why = "" if original is None else f"lowest confidence, {situation.confidences[original]:.4f}"
+            said = f"model confidence {score:.4f}"
+            decisions.append(Decision(candidate, said, score, True, original, why_replaced=why))
             taken.add(candidate.id)
             room -= 1
     return decisions
@@ -131,6 +138,8 @@ def quota(situation: Situation, label: int) -> int:
     """The class's share: equal for all classes, and no class loses more than its own α (rounded up)."""
     sizes = Counter(one for one in situation.originals.values() if one is not None)
     equal = situation.capacity // max(len(sizes), 1)
+    if situation.config.mode == "add":
+        return equal
     return min(equal, math.ceil(situation.config.fraction * sizes[label] - 1e-9))
 
 
@@ -144,11 +153,13 @@ class _Class:
         self.candidates = _ranked(candidates, lambda candidate: self.scores[candidate.id])
         self.quota = quota(situation, label)
         self.weakest = [id for id in situation.weakest if situation.originals[id] == label]
-        self.old = [one for one in situation.state.held if one.label == label]
+        own = [one for one in situation.state.held if one.label == label]
+        self.old = [one for one in own if one.id not in situation.state.hidden]
+        """What may give way: an image that is masked by hand keeps its place."""
         self.features: dict[str, Features] = {
-            one.id: situation.features[one.id] for one in self.old if one.id in situation.features
+            one.id: situation.features[one.id] for one in own if one.id in situation.features
         }
-        self.count = len(self.old)
+        self.count = len(own)
         self.scale = _mean_distance(
             [*self.features.values(), *(candidate.features for candidate in candidates)]
         )
@@ -176,13 +187,15 @@ class _Class:
             self.features.pop(victim.id, None)
             original = victim.replaced
         else:
-            original = self.weakest.pop(0)
-            why = f"lowest confidence of {self.name}, {self.situation.confidences[original]:.4f}"
             self.count += 1
+            original = self.weakest.pop(0) if self.config.mode == "replace" else None
+            if original is not None:
+                why = f"lowest confidence of {self.name}, {self.situation.confidences[original]:.4f}"
         if candidate.features.size:
             self.features[candidate.id] = candidate.features
         evicts = None if victim is None else victim.id
-        return Decision(candidate, f"{self.config.combine} score {score:.4f}", score, original, evicts, why)
+        said = f"{self.config.combine} score {score:.4f}"
+        return Decision(candidate, said, score, True, original, evicts, why)
 
     def _victim(self, score: float) -> tuple[Held | None, str]:
         """The earlier image that gives way: the oldest of the stale, else the worst if it is worse."""

@@ -59,8 +59,10 @@ class SqlBank(Bank[SqlConfig]):
                 connection, tables.images, [_picture_row(one) for one in pictures if one.id not in stored]
             )
             _insert(connection, tables.ledger, [{**vars(one), "detail": dict(one.detail)} for one in lines])
+            connection.execute(tables.hidden.delete())
             connection.execute(tables.entries.delete())
             _insert(connection, tables.entries, [_entry_row(one) for one in state.held])
+            _insert(connection, tables.hidden, [{"image": image} for image in sorted(state.hidden)])
             connection.execute(tables.refreshes.delete())
             _insert(connection, tables.refreshes, [{"number": number} for number in state.refreshes])
 
@@ -125,11 +127,14 @@ class SqlBank(Bank[SqlConfig]):
         tables.metadata.create_all(connection)
         wanted = {
             "version": tables.VERSION,
+            "mode": self.config.mode,
             "policy": self.config.policy,
             "fraction": repr(self.config.fraction),
             "labels": ",".join(self.context.labels.names),
         }
         stored = {row.key: row.value for row in connection.execute(select(tables.facts))}
+        if stored:
+            stored.setdefault("mode", "replace")  # banks that were made before there was another
         if self.context.run_id:
             wanted["run"] = self.context.run_id
         for key, value in wanted.items():
@@ -163,8 +168,9 @@ class SqlBank(Bank[SqlConfig]):
         last = connection.execute(
             select(tables.ledger.c.number).order_by(tables.ledger.c.number.desc()).limit(1)
         ).scalar()
+        hidden = frozenset(connection.execute(select(tables.hidden.c.image)).scalars())
         originals = None if fixed is None else {row.id: row.label for row in rows}
-        return Contents(originals, State(tuple(held), tuple(refreshes)), (last or 0) + 1)
+        return Contents(originals, State(tuple(held), tuple(refreshes), hidden), (last or 0) + 1)
 
 
 _HINT = "restore a copy of the database, or start the run again in a new folder"

@@ -49,7 +49,7 @@ entries = Table(
     metadata,
     Column("image", Text, ForeignKey("images.id"), primary_key=True),
     Column("number", Integer, ForeignKey("ledger.number"), nullable=False, unique=True),
-    Column("replaced", Text, ForeignKey("originals.id"), nullable=False, unique=True),
+    Column("replaced", Text, ForeignKey("originals.id"), unique=True),
     Column("label", Integer, nullable=False),
     Column("step", Integer, nullable=False),
     Column("refresh", Integer, nullable=False),
@@ -61,7 +61,11 @@ entries = Table(
     Column("settings", JSON, nullable=False),
     Column("attributes", JSON, nullable=False),
 )
-"""What is in the bank now, with provenance and the original it masks; a ``seed`` may exceed 63 bits."""
+"""What is in the bank now, with provenance and the original it masks, null where it joined; a ``seed`` may exceed 63
+bits."""
+
+hidden = Table("hidden", metadata, Column("image", Text, ForeignKey("images.id"), primary_key=True))
+"""Which of them are masked by hand."""
 
 refreshes = Table(
     "refreshes", metadata, Column("number", Integer, ForeignKey("ledger.number"), primary_key=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from emosym_memory.conformance import (
     InMemory as TestInMemory,  # noqa: F401
+    InMemoryAdding as TestInMemoryAdding,  # noqa: F401
     InMemoryRenewing as TestInMemoryRenewing,  # noqa: F401
     Sql as TestSql,  # noqa: F401
+    SqlAdding as TestSqlAdding,  # noqa: F401
     SqlPaper as TestSqlPaper,  # noqa: F401
 )

@@ -58,6 +58,20 @@ class OpenClipJudgeConfig(ComponentConfig):
         return self
 
 
+class ProbeConfig(ComponentConfig):
+    """A linear classifier on the image features of an open_clip model, taught by the run's labelled pictures alone."""
+
+    model: str
+    """The open_clip model, as the text encoder names it."""
+    pretrained: str | None = None
+    """Weights of a named model."""
+    decay: float = Field(default=0.01, gt=0)
+    """Weight of the squared weights beside the mean cross entropy, on standardised features."""
+    per_class: int | None = Field(default=512, ge=1)
+    """Labelled pictures of an emotion that it learns from, drawn by the run's seed; null takes all."""
+    batch_size: int = Field(default=64, ge=1)
+
+
 class ImageClassifierConfig(ComponentConfig):
     """Any image classifier of transformers."""
 

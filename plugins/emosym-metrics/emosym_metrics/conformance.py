@@ -29,6 +29,13 @@ class ImageClassifierJudge(JudgeSuite):
     params: ClassVar = {"model": "tiny"}
 
 
+class ProbeJudge(JudgeSuite):
+    """Judge ``probe``."""
+
+    component = "emosym-metrics/probe"
+    params: ClassVar = {"model": "tiny"}
+
+
 class ClipScore(MetricSuite):
     """Metric ``clip-score``."""
 

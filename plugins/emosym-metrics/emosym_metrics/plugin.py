@@ -38,6 +38,15 @@ def emosym_components() -> Iterable[ComponentSpec]:
         "Any image classifier of transformers",
         conformance="emosym_metrics.conformance:ImageClassifierJudge",
     )
+    yield ComponentSpec(
+        "judge",
+        "probe",
+        "emosym_metrics.judges.probe:ProbeJudge",
+        "emosym_metrics.config:ProbeConfig",
+        "A linear classifier on CLIP image features, taught by the run's labelled pictures alone",
+        capabilities=("within-run",),
+        conformance="emosym_metrics.conformance:ProbeJudge",
+    )
     for name, target, config, summary in (
         (
             "accuracy",

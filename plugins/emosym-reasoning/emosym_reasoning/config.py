@@ -138,22 +138,44 @@ class GrpoConfig(ReinforcerConfig):
         return self
 
 
-class FusionConfig(ComponentConfig):
-    """Fused vectors for the diffusion prompt. ``paper``: vectors 1, norm free, standardise false;
-    ``official``: the same with activation relu."""
+class VectorsConfig(ComponentConfig):
+    """What fusions share: how many vectors, and their scale."""
 
     vectors: int = Field(default=4, ge=1)
     """n, placeholder tokens in a prompt."""
+    standardise: bool = True
+    """Give every feature of the states mean 0 and deviation 1, measured once before training."""
+    norm: Literal["vocabulary", "free"] = "vocabulary"
+    """``vocabulary``: each vector has the mean norm of the encoder's embeddings times a learned gain."""
+
+
+class FusionConfig(VectorsConfig):
+    """Fused vectors for the diffusion prompt. ``paper``: vectors 1, norm free, standardise false;
+    ``official``: the same with activation relu."""
+
     hidden: int = Field(default=1024, ge=1)
     """Width of the hidden layer."""
     activation: Literal["gelu", "relu"] = "gelu"
     """What follows the hidden layer."""
     context: Literal["mean", "flatten"] = "mean"
     """How K context states enter: their mean, or one after the other."""
-    standardise: bool = True
-    """Give every feature of the states mean 0 and deviation 1, measured once before training."""
-    norm: Literal["vocabulary", "free"] = "vocabulary"
-    """``vocabulary``: each vector has the mean norm of the encoder's embeddings times a learned gain."""
+
+
+class ResamplerConfig(VectorsConfig):
+    """n learned queries that attend to the context states and the emotion state, each for itself."""
+
+    width: int = Field(default=512, ge=1)
+    """Width of queries, keys and values."""
+    heads: int = Field(default=8, ge=1)
+    """Heads of the attention; they divide the width."""
+    layers: int = Field(default=2, ge=1)
+    """Layers of cross attention, each with a feed-forward layer of four times the width."""
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> ResamplerConfig:
+        if self.width % self.heads:
+            raise ValueError(f"expected heads that divide width {self.width}, found {self.heads}")
+        return self
 
 
 class DiagonalConfig(ComponentConfig):
@@ -176,3 +198,18 @@ class KdeConfig(ComponentConfig):
     """States remembered per emotion, drawn at random where there are more."""
     bandwidth: float = Field(default=0.1, ge=0)
     """Noise per feature as a share of its deviation within the emotion; 0 replays the states themselves."""
+    interpolate: float = Field(default=0.0, ge=0, le=1)
+    """How far at most a draw moves towards a second remembered state of its emotion: for variety where few are known."""
+
+
+class MixtureConfig(ComponentConfig):
+    """A Gaussian mixture per emotion, on the principal directions common to all emotions."""
+
+    components: int = Field(default=4, ge=1)
+    """Gaussians of an emotion at most."""
+    per_component: int = Field(default=8, ge=1)
+    """States of an emotion that each Gaussian needs: one with fewer states has fewer Gaussians, and at least one."""
+    rank: int = Field(default=32, ge=1)
+    """Principal directions in which the Gaussians are fitted; the rest of each variance stays, as independent noise."""
+    shrinkage: float = Field(default=8.0, ge=0)
+    """States that the spread common to all Gaussians counts as, when mixed into the spread of one."""

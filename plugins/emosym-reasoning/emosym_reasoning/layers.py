@@ -8,15 +8,16 @@ import torch
 from torch import nn
 
 
-def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+def linear(inputs: int, outputs: int, generator: torch.Generator, *, bias: bool = True) -> nn.Linear:
     """A linear layer that starts as torch's own does: uniform within ±1/√inputs."""
     # Not skip_init: its detour over the meta device imports sympy, seconds of every start.
     with torch.random.fork_rng(devices=[]):
-        layer = nn.Linear(inputs, outputs)
+        layer = nn.Linear(inputs, outputs, bias)
     bound = 1 / math.sqrt(inputs)
     with torch.no_grad():
         layer.weight.uniform_(-bound, bound, generator=generator)
-        layer.bias.uniform_(-bound, bound, generator=generator)
+        if bias:
+            layer.bias.uniform_(-bound, bound, generator=generator)
     return layer
 
 

@@ -41,14 +41,20 @@ _COMPONENTS = {
     "fusion": {
         "additive": ("fusions.additive:AdditiveFusion", "M_e(e) + M_c(c)"),
         "concat": ("fusions.concat:ConcatFusion", "M([e; c])"),
+        "gated": ("fusions.gated:GatedFusion", "g·M_e(e) + (1 − g)·M_c(c), a gate for every feature"),
+        "resampler": (
+            "fusions.resampler:Resampler",
+            "learned queries attend to each context state and the emotion state",
+        ),
     },
     "emotion_space": {
         "diagonal": ("spaces.diagonal:Diagonal", "independent Gaussians per feature"),
         "gaussian": ("spaces.gaussian:Gaussian", "a joint low-rank Gaussian per emotion"),
         "kde": ("spaces.kde:Kde", "real states with a little noise"),
+        "mixture": ("spaces.mixture:Mixture", "a Gaussian mixture per emotion"),
     },
 }
-_CONFIGS = {"none": "TokensConfig", "additive": "FusionConfig", "concat": "FusionConfig"}
+_CONFIGS = {"none": "TokensConfig", **dict.fromkeys(("additive", "concat", "gated"), "FusionConfig")}
 """Config models that are not named after their component's class."""
 _NEEDS = {
     **dict.fromkeys(("label", "confidence", "valence", "wheel", "brier"), ("labels",)),

@@ -16,7 +16,11 @@ VARIANTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("reinforcer", "exact", {"beta": 0.0}),
     ("fusion", "additive", {"context": "flatten", "vectors": 1, "norm": "free", "standardise": False}),
     ("fusion", "concat", {"context": "flatten", "activation": "relu"}),
+    ("fusion", "gated", {"context": "flatten", "vectors": 1, "norm": "free"}),
+    ("fusion", "resampler", {"vectors": 2, "width": 24, "heads": 3, "layers": 1, "standardise": False}),
     ("emotion_space", "gaussian", {"rank": 2}),
+    ("emotion_space", "mixture", {"components": 3, "per_component": 4, "rank": 6, "shrinkage": 0.0}),
+    ("emotion_space", "kde", {"interpolate": 1.0}),
     ("emotion_space", "kde", {"per_class": 4}),
 )
 for offer in load_registry(only=["emosym-reasoning"]).components():

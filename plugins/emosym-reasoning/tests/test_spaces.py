@@ -11,6 +11,7 @@ from emosym_reasoning import config as c
 from emosym_reasoning.spaces.diagonal import Diagonal
 from emosym_reasoning.spaces.gaussian import Gaussian, low_rank
 from emosym_reasoning.spaces.kde import Kde
+from emosym_reasoning.spaces.mixture import Mixture
 from emosym_registry import EmosymError
 
 from emosym.contracts import Context, LabelSet, States
@@ -21,6 +22,7 @@ EVERY = {
     Diagonal: c.DiagonalConfig(),
     Gaussian: c.GaussianConfig(rank=FEATURES, shrinkage=0),
     Kde: c.KdeConfig(per_class=4000, bandwidth=0),
+    Mixture: c.MixtureConfig(components=2, rank=FEATURES, shrinkage=0),
 }
 ALL = pytest.mark.parametrize("kind", EVERY)
 
@@ -60,7 +62,7 @@ def test_a_pure_emotion_has_the_mean_and_spread_of_its_states(where, data, kind)
     torch.testing.assert_close(drawn.std(0), real.std(0), rtol=0.04, atol=0)
 
 
-@pytest.mark.parametrize("kind", [Gaussian, Kde])
+@pytest.mark.parametrize("kind", [Gaussian, Kde, Mixture])
 def test_joint_spaces_keep_how_features_move_together(where, data, kind):
     space = kind(EVERY[kind], where)
     space.fit(*data)
@@ -91,7 +93,7 @@ def test_the_diagonal_space_draws_from_given_gaussians_of_its_emotions_alone(whe
         assert caught.value.id == "emotion-space.other-shape"
 
 
-@pytest.mark.parametrize("kind", [Gaussian, Kde])
+@pytest.mark.parametrize("kind", [Gaussian, Kde, Mixture])
 def test_spaces_that_are_no_diagonal_gaussians_take_no_statistics(where, kind):
     with pytest.raises(EmosymError) as caught:
         kind(EVERY[kind], where).set_gaussians(torch.zeros(3, 3, 4), torch.ones(3, 3, 4))
@@ -234,3 +236,75 @@ def test_not_finite_states_are_refused(where, data):
     broken.emotion[3, 1] = float("nan")
     with pytest.raises(EmosymError, match="NaN"):
         Diagonal(c.DiagonalConfig(), where).fit(broken, labels)
+
+
+@pytest.fixture
+def two_modes(draw):
+    """400 states of the first emotion at −4 or +4 in one direction, a narrow cloud for the others; and that direction."""
+    along = F.normalize(draw(1, FEATURES), dim=1)
+    side = torch.arange(400) % 2 * 2.0 - 1
+    first = 4 * side[:, None] * along + 0.3 * draw(400, FEATURES)
+    rows = torch.cat([first, 0.3 * draw(800, FEATURES) + 1])
+    labels = torch.tensor([0] * 400 + [1] * 400 + [2] * 400)
+    return States.split(rows.view(-1, TOKENS + 1, HIDDEN)), labels, along[0]
+
+
+def test_a_mixture_draws_from_the_modes_of_an_emotion_and_not_from_between(where, two_modes):
+    states, labels, along = two_modes
+    between = {}
+    for kind, config in ((Mixture, c.MixtureConfig(components=2, rank=4)), (Gaussian, c.GaussianConfig())):
+        space = kind(config, where)
+        space.fit(states, labels)
+        places = draws(space, [1.0, 0.0, 0.0], 2000) @ along
+        between[kind] = float((places.abs() < 2).float().mean())
+    # A Gaussian of deviation 4 has 38 % of its draws within ±2; a mode of deviation ~0.3 has none of them.
+    assert between[Mixture] < 0.02 < 0.3 < between[Gaussian]
+
+
+def test_the_sides_of_a_mixture_are_drawn_as_often_as_they_were_seen(where, two_modes):
+    states, labels, along = two_modes
+    rare = torch.cat([torch.arange(0, 400, 2)[:60], torch.arange(1, 400, 2), torch.arange(400, 1200)])
+    space = Mixture(c.MixtureConfig(components=2, rank=4), where)
+    space.fit(states[rare], labels[rare])
+    share = float((draws(space, [1.0, 0.0, 0.0], 4000) @ along < 0).float().mean())
+    # 60 of 260 states; the standard error over 4,000 draws is 0.007.
+    assert share == pytest.approx(60 / 260, abs=0.03)
+
+
+@pytest.mark.parametrize("each", [1, 2, 5, 9])
+def test_a_mixture_of_few_states_has_fewer_gaussians_and_a_sensible_spread(where, two_modes, each):
+    states, labels, _ = two_modes
+    few = torch.cat([torch.nonzero(labels == label)[:each, 0] for label in range(3)])
+    space = Mixture(c.MixtureConfig(components=4, per_component=4), where)
+    space.fit(states[few], labels[few])
+    assert space.shares.shape[1] == max(1, each // 4)
+    torch.testing.assert_close(space.shares.sum(1), torch.ones(3))
+    drawn = draws(space, [0.0, 1.0, 0.0], 500)
+    assert bool(drawn.isfinite().all())
+    own = flat(states)[few][labels[few] == 1]
+    assert float((drawn.mean(0) - own.mean(0)).norm()) < 2.0
+    assert (float(drawn.std(0).mean()) > 0.05) is (each > 1)
+
+
+def test_a_mixture_depends_on_the_states_and_the_seed_alone(where, two_modes):
+    states, labels, _ = two_modes
+    one, two = (Mixture(c.MixtureConfig(components=3, rank=6), where) for _ in range(2))
+    one.fit(states, labels)
+    torch.manual_seed(99)
+    two.fit(states, labels)
+    assert all(torch.equal(a, b) for a, b in zip(one.buffers(), two.buffers(), strict=True))
+
+
+def test_kernel_density_interpolates_within_an_emotion_where_it_is_asked(where, data):
+    real = flat(data[0])[4000:8000]
+    space = Kde(c.KdeConfig(per_class=20, bandwidth=0, interpolate=1.0), where)
+    space.fit(*data)
+    drawn = draws(space, [0.0, 1.0, 0.0], 300)
+    remembered = space.mean[1] + space.memory[space.owner == 1]
+    away = torch.cdist(drawn, real).min(1).values
+    assert float((away > 0.05).float().mean()) > 0.9
+    # A point between two of the remembered has as great a sum of distances to them as they are apart.
+    apart = torch.cdist(remembered, remembered)
+    to = torch.cdist(drawn, remembered)
+    detour = (to[:, :, None] + to[:, None] - apart).amin((1, 2))
+    assert float(detour.max()) < 0.02

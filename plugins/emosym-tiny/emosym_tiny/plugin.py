@@ -23,6 +23,7 @@ WEIGHTS = (
     ("metric", "lpips", "judge-resnet"),
     ("judge", "open-clip", "judge-clip"),
     ("judge", "image-classifier", "judge-resnet"),
+    ("judge", "probe", "clip"),
 )
 """Kind, component and folder of what ``model: tiny`` stands for."""
 

@@ -10,7 +10,7 @@ from emosym_registry import EmosymError
 from PIL import Image
 from torch import Tensor, nn
 
-from emosym.contracts import MIKELS_8, Context
+from emosym.contracts import MIKELS_8, Context, Sample
 from emosym.testing import JudgeSuite, ProjectionConfig, ProjectionJudge
 
 
@@ -117,9 +117,23 @@ class Drawing(Right):
         return super().features(images)
 
 
-def suite(judge: type[Any]) -> type[JudgeSuite]:
+class Inattentive(Right):
+    """Judges as it did before the lesson."""
+
+    taught = False
+
+    def learn(self, samples: Sequence[Sample]) -> None:
+        self.taught = True
+
+    def probabilities(self, images: Sequence[Image.Image]) -> Tensor:
+        if not self.taught:
+            raise EmosymError("judge.untaught", "nobody has taught it")
+        return super().probabilities(images)
+
+
+def suite(judge: type[Any], **parts: Any) -> type[JudgeSuite]:
     """The suite of one judge."""
-    return type(judge.__name__, (JudgeSuite,), {"implementation": judge, "config": Config})
+    return type(judge.__name__, (JudgeSuite,), {"implementation": judge, "config": Config, **parts})
 
 
 GOOD = suite(Right)
@@ -134,6 +148,7 @@ BROKEN = {
     "judge.labels-fit": suite(Unfitting),
     "judge.identity": suite(Unstable),
     "judge.identity-of-weights": suite(Named),
+    "judge.learns": suite(Inattentive, within_run=True),
     "judge.attributes": suite(Chatty),
     "judge.random-state": suite(Drawing),
 }

@@ -225,6 +225,33 @@ class Sticky(InMemoryBank):
         """Everything stays."""
 
 
+class Vague(InMemoryBank):
+    """Does not say to which line it went back."""
+
+    def ledger(self) -> list[LedgerEntry]:
+        return [
+            dataclasses.replace(line, detail=line.detail if line.action == "admit" else {})
+            for line in super().ledger()
+        ]
+
+
+class Reversed(InMemoryBank):
+    """Shows its images in another order than the view."""
+
+    def held(self) -> list[Sample]:
+        return super().held()[::-1]
+
+    def view(self, originals: Sequence[Sample]) -> list[Sample]:
+        view = super().view(originals)
+        originals_kept = [sample for sample in view if not sample.generated]
+        return originals_kept + super().held()
+
+
+class Deaf(InMemoryBank):
+    def mask(self, image: str, reason: str) -> None:
+        """Everything stays."""
+
+
 class AnyRun(SqlBank):
     def __init__(self, config: SqlConfig, context: Context) -> None:
         super().__init__(config, dataclasses.replace(context, run_id=""))
@@ -263,6 +290,9 @@ BROKEN = {
     "memory.whole-or-nothing": suite(OneByOne),
     "memory.durable": suite(Volatile, durable=True),
     "memory.reset": suite(Sticky),
+    "memory.replayed": suite(Vague),
+    "memory.held": suite(Reversed),
+    "memory.by-hand": suite(Deaf),
     "memory.other-run": suite(AnyRun, durable=True),
 }
 ALSO_BROKEN = (

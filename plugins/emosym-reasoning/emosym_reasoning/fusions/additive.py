@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from emosym_reasoning.fusions.base import MappedFusion
+from emosym_reasoning.fusions.base import PairFusion
 from emosym_reasoning.layers import mlp
 
 
-class AdditiveFusion(MappedFusion):
+class AdditiveFusion(PairFusion):
     """u = M_e(e) + M_c(c), two MLPs D→hidden→Σ n·w_i. Source: the paper."""
 
     def _build(self, generator: torch.Generator) -> None:

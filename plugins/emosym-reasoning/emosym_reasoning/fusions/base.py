@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from emosym_registry import EmosymError
 from torch import Tensor, nn
+from typing_extensions import TypeVar
 
 from emosym.contracts import Context, Fusion, States, Vectors
-from emosym_reasoning.config import FusionConfig
+from emosym_reasoning.config import FusionConfig, VectorsConfig
+
+VectorsConfigT = TypeVar("VectorsConfigT", bound=VectorsConfig, default=FusionConfig)
 
 
-class MappedFusion(Fusion[FusionConfig]):
+class MappedFusion(Fusion[VectorsConfigT]):
     """Inputs at unit scale, one output split over text encoders, norms kept.
 
     ``calibrate`` takes the states as the backbone gives them; ``forward`` takes them with the stage's context
@@ -27,7 +31,7 @@ class MappedFusion(Fusion[FusionConfig]):
     context_std: Tensor
     norms: Tensor
 
-    def __init__(self, config: FusionConfig, context: Context) -> None:
+    def __init__(self, config: VectorsConfigT, context: Context) -> None:
         super().__init__(config, context)
         if not context.token_widths:
             raise EmosymError(
@@ -35,16 +39,14 @@ class MappedFusion(Fusion[FusionConfig]):
                 "a fusion needs a diffusion head to make vectors for",
                 hint="add diffusion: to the spec",
             )
-        if config.context == "flatten" and not context.context_tokens:
+        if self.form == "flatten" and not context.context_tokens:
             raise EmosymError(
                 "fusion.unknown-tokens",
-                "context: flatten needs the number of context tokens",
-                hint="use context: mean",
+                f"fusion {context.component or type(self).__name__} takes each context state for itself, and needs their number",
+                hint="use a fusion of their mean (context: mean)",
             )
         self.widths = tuple(config.vectors * width for width in context.token_widths)
-        self.context_inputs = context.hidden_size * (
-            context.context_tokens if config.context == "flatten" else 1
-        )
+        self.context_inputs = context.hidden_size * (context.context_tokens if self.form == "flatten" else 1)
         for name, size in (("emotion", context.hidden_size), ("context", self.context_inputs)):
             self.register_buffer(f"{name}_mean", torch.zeros(size))
             self.register_buffer(f"{name}_std", torch.ones(size))
@@ -52,6 +54,11 @@ class MappedFusion(Fusion[FusionConfig]):
             self.register_buffer("norms", torch.ones(len(context.token_widths)))
             self.log_gain = nn.Parameter(torch.zeros(len(context.token_widths), config.vectors))
         self._build(torch.Generator().manual_seed(context.seed + 2))
+
+    @property
+    @abstractmethod
+    def form(self) -> Literal["mean", "flatten"]:
+        """How K context states enter: their mean, or one after the other."""
 
     @abstractmethod
     def _build(self, generator: torch.Generator) -> None:
@@ -98,4 +105,12 @@ class MappedFusion(Fusion[FusionConfig]):
         )
 
     def _flat(self, context: Tensor) -> Tensor:
-        return context.flatten(1) if self.config.context == "flatten" else context.mean(1)
+        return context.flatten(1) if self.form == "flatten" else context.mean(1)
+
+
+class PairFusion(MappedFusion[FusionConfig]):
+    """A fusion whose layers take the emotion state and the context as two vectors."""
+
+    @property
+    def form(self) -> Literal["mean", "flatten"]:
+        return self.config.context

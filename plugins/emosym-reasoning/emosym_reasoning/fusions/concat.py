@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from emosym_reasoning.fusions.base import MappedFusion
+from emosym_reasoning.fusions.base import PairFusion
 from emosym_reasoning.layers import mlp
 
 
-class ConcatFusion(MappedFusion):
+class ConcatFusion(PairFusion):
     """u = M([e; c]), one MLP in which emotion and context meet before the hidden layer."""
 
     def _build(self, generator: torch.Generator) -> None:

@@ -12,7 +12,8 @@ from emosym_reasoning.spaces.base import Space, noise
 class Kde(Space[KdeConfig]):
     """A kernel density per emotion: a remembered state plus ``bandwidth`` × the emotion's own deviation.
 
-    A pure emotion draws near one real state; a mixture adds scaled deviations of one of each emotion.
+    A pure emotion draws near one real state, or with ``interpolate`` near the line between two; a mixture adds scaled
+    deviations of one of each emotion.
     """
 
     statistics = ("memory", "owner", "deviation")
@@ -33,10 +34,17 @@ class Kde(Space[KdeConfig]):
         self.deviation = torch.stack([rows.square().mean(0).sqrt() for rows in classes])
 
     def _deviation(self, weights: Tensor, generator: torch.Generator) -> Tensor:
+        remembered = self._remembered(weights, generator)
+        jitter = weights @ self.deviation.square()
+        jitter = self.config.bandwidth * jitter.sqrt() * noise(tuple(jitter.shape), generator, weights)
+        if self.config.interpolate:
+            way = self.config.interpolate * torch.rand((*weights.shape, 1), generator=generator).to(weights)
+            remembered = torch.lerp(remembered, self._remembered(weights, generator), way)
+        return torch.einsum("bc,bcp->bp", weights.sqrt(), remembered) + jitter
+
+    def _remembered(self, weights: Tensor, generator: torch.Generator) -> Tensor:
+        """A remembered state of every emotion [B,C,P]."""
         counts = torch.bincount(self.owner, minlength=weights.shape[1])
         first = counts.cumsum(0) - counts
         chance = torch.rand(tuple(weights.shape), generator=generator).to(weights.device)
-        picked = first + (chance * counts).long().clamp_max(counts - 1)
-        jitter = weights @ self.deviation.square()
-        jitter = self.config.bandwidth * jitter.sqrt() * noise(tuple(jitter.shape), generator, weights)
-        return torch.einsum("bc,bcp->bp", weights.sqrt(), self.memory[picked]) + jitter
+        return self.memory[first + (chance * counts).long().clamp_max(counts - 1)]

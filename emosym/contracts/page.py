@@ -39,6 +39,7 @@ VALUES = (
     "LossTerms",
     "Rollouts",
     "RewardResources",
+    "CompressBatch",
     "ReinforceBatch",
     "Reading",
     "Generated",

@@ -107,7 +107,7 @@ class Reinforce(Stage[ReinforceStage]):
             else:
                 hidden = backbone([sample for sample in batch for _ in range(tries)], tokens)
             states = States.split(hidden.float())
-            logits = self.system.head(states.emotion).float().unflatten(0, (size, tries))
+            logits = self.system.logits(states).float().unflatten(0, (size, tries))
             return States(
                 states.context.unflatten(0, (size, tries)), states.emotion.unflatten(0, (size, tries))
             ), logits

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import TypeVar
 
-from emosym.contracts import QUESTION, Backbone, Context, Footprint, Prefix, Sample, Workload
+from emosym.contracts import QUESTION, Backbone, Context, Footprint, Prefix, Sample, Workload, with_text
 from emosym.toolkit import detach_lora, embedded, evaluating, stamp, tensors
 from emosym_vlm import adapter
 from emosym_vlm.config import BackboneConfig
@@ -96,6 +96,17 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         batch = self._batch(samples, question, tokens.shape[1])
         return self._whole(batch, tokens)[batch.rows, batch.columns].to(tokens.dtype)
 
+    def layer_states(
+        self, samples: Sequence[Sample], tokens: Tensor, texts: Sequence[str] | None = None
+    ) -> Tensor:
+        """Of every decoder layer. Errors: those of :meth:`forward`."""
+        check_tokens(tokens, len(samples), self.hidden_size)
+        batch = self._batch(samples, None, tokens.shape[1], texts)
+        # The first are the embeddings.
+        layers = self._pass(batch, tokens, output_hidden_states=True).hidden_states[1:]
+        states = [layer.to(self.device)[batch.rows, batch.columns] for layer in layers]
+        return torch.stack(states).to(tokens.dtype)
+
     @torch.no_grad()
     def encode(self, samples: Sequence[Sample], question: str | None = None) -> Prefix:
         with evaluating(self.model):
@@ -176,18 +187,25 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         language = {id(tensor) for tensor in tensors(self.model.get_decoder())}
         return (tensor for tensor in tensors(self.model.base_model) if id(tensor) not in language)
 
-    def _prompts(self, samples: Sequence[Sample], question: str) -> list[Prompt]:
+    def _prompts(
+        self, samples: Sequence[Sample], question: str, texts: Sequence[str] | None = None
+    ) -> list[Prompt]:
+        questions = [question] * len(samples)
+        if texts is not None:
+            questions = [with_text(question, text) for text in texts]
         if self.config.adapts_vision:
-            return self._reader(samples, question)
+            return self._reader(samples, questions)
         with torch.no_grad(), evaluating(self.model):
             if self.memo is None:
-                return self._reader(samples, question)
+                return self._reader(samples, questions)
             self.memo.bind(stamp(self._vision_tensors()))
-            return self.memo.recall(samples, question, self._reader)
+            return self.memo.recall(samples, questions, self._reader)
 
-    def _batch(self, samples: Sequence[Sample], question: str | None, count: int) -> Batch:
+    def _batch(
+        self, samples: Sequence[Sample], question: str | None, count: int, texts: Sequence[str] | None = None
+    ) -> Batch:
         check_samples(samples)
-        prompts = self._prompts(samples, question or self.config.question or QUESTION)
+        prompts = self._prompts(samples, question or self.config.question or QUESTION, texts)
         limit = getattr(self._text_config, "max_position_embeddings", None)
         check_lengths(samples, prompts, count, limit, self.model.config.image_token_id)
         # A sliding window counts padding between prompt and tokens; on the left it does no harm.
@@ -196,16 +214,21 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
 
     def _whole(self, batch: Batch, tokens: Tensor) -> Tensor:
         """States [B,N,D] of prompts and ``tokens`` [B,T,D] in one pass."""
-        with embedded(self.model.get_input_embeddings(), (batch.rows, batch.columns), tokens):
-            return cast(Tensor, self._run_prompt(batch, use_cache=False).last_hidden_state.to(self.device))
+        return cast(Tensor, self._pass(batch, tokens).last_hidden_state.to(self.device))
 
-    def _run_prompt(self, batch: Batch, use_cache: bool) -> Any:
+    def _pass(self, batch: Batch, tokens: Tensor, **asked: bool) -> Any:
+        """The model's output of prompts and ``tokens`` [B,T,D] in one pass."""
+        with embedded(self.model.get_input_embeddings(), (batch.rows, batch.columns), tokens):
+            return self._run_prompt(batch, use_cache=False, **asked)
+
+    def _run_prompt(self, batch: Batch, use_cache: bool, **asked: bool) -> Any:
         return self.model.base_model(
             input_ids=batch.ids,
             attention_mask=batch.mask,
             position_ids=batch.positions,
             mm_encoder_outputs=self._ready_images(batch),
             use_cache=use_cache,
+            **asked,
             **batch.types,
         )
 

@@ -39,8 +39,8 @@ class CompressBatch:
     steps: int
     """Optimiser steps of this stage in all."""
     layers: Tensor | None
-    """States [L,B,K+1,D] after each of the backbone's layers, the last of which are ``states``; None unless the compressor
-    :attr:`~ReasoningCompressor.reads_layers`."""
+    """States [L,B,K+1,D] after each of the backbone's layers, the last of which are ``states``; None unless the compressor's
+    ``reads_layers`` is True."""
     read: Callable[[Sequence[int], Sequence[str]], tuple[Tensor, Tensor]]
     """``read(rows, texts)``: some of the samples, read by the same system with one text each in the prompt, before the
     tokens. Gives states [L,n,K+1,D] after each layer and logits [n,C], with gradient unless under ``torch.no_grad()``."""

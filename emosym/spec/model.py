@@ -113,14 +113,14 @@ class StageSettings(Section):
     preset: PresetName
     """Where values that are left out come from: the paper's text, the authors' code, or ours."""
     epochs: float = Field(gt=0)
-    """How often as many pictures are drawn as the training set has; ignored where ``steps`` is given. Each is drawn once an
-    epoch, but with ``labelled_share`` or ``by_class`` the rarer ones come more often."""
+    """Passes over as many images as the training set has; ignored where ``steps`` is given. With ``labelled_share`` or
+    ``by_class`` an epoch draws the rarer images more often than once, and not all of the others."""
     steps: int | None = Field(ge=1)
     """Optimiser steps."""
     batch_size: int = Field(ge=1)
     """Images in a batch."""
     labelled_share: float | None = Field(ge=0, le=1)
-    """Share of labelled images in a batch, of those that the training set has; null draws all as they come."""
+    """Share of labelled images in a batch, where the training set has both sorts; null draws all as they come."""
     by_class: bool
     """The labelled images of a batch come from all emotions alike."""
     train: list[Group]

@@ -117,6 +117,11 @@ def _like_tokens(backbone: Backbone, answer: Any, given: Any, tokens: Tensor, *_
     return _tensor(answer, "B,T,D", *tokens.shape)
 
 
+def _layers(backbone: Backbone, answer: Any, samples: Any, tokens: Tensor, *_: Any, **__: Any) -> str:
+    count = len(answer) if isinstance(answer, Tensor) and answer.ndim else 1
+    return _tensor(answer, "L,B,T,D", count, *tokens.shape)
+
+
 def _tokens(compressor: ReasoningCompressor, answer: Any, batch: int, **_: Any) -> str:
     width = compressor.context.hidden_size
     return _tensor(answer, "B,K+1,D", batch, compressor.context_tokens + 1, width)
@@ -211,7 +216,12 @@ def _encoded(encoder: TextEncoder, answer: Any, texts: Sequence[str], **_: Any) 
 
 
 PROMISES: Mapping[str, Mapping[str, Callable[..., str]]] = {
-    "backbone": {"forward": _like_tokens, "read": _like_tokens, "encode": _a(Prefix)},
+    "backbone": {
+        "forward": _like_tokens,
+        "layer_states": _layers,
+        "read": _like_tokens,
+        "encode": _a(Prefix),
+    },
     "compressor": {"tokens": _tokens, "loss": _terms},
     "fusion": {"forward": _vectors},
     "emotion_space": {"sample": _states},

@@ -8,23 +8,49 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emosym.contracts import Sample
+from emosym.contracts import Sample, States
 
 HEAD_WIDTH = 256
 
 
-class EmotionHead(nn.Sequential):
-    """Linear(D,256)–ReLU–Linear(256,C) over emotion states [B,D], as the authors have it."""
+def seen(states: States, reads: str) -> Tensor:
+    """What the head reads of states, [...,D]: the state of [EMO] (``emotion``), the mean of those of [CTX] (``context``), or
+    ``both`` [...,2·D]."""
+    if reads == "emotion":
+        return states.emotion
+    context = states.context.mean(-2)
+    return context if reads == "context" else torch.cat([states.emotion, context], -1)
 
-    def __init__(self, hidden_size: int, emotions: int, seed: int) -> None:
+
+class EmotionHead(nn.Sequential):
+    """Linear(D,256)–ReLU–Linear(256,C) over emotion states [B,D], as the authors have it, or over others of the ``width``
+    that :func:`seen` gives."""
+
+    def __init__(self, width: int, emotions: int, seed: int) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            super().__init__(nn.Linear(hidden_size, HEAD_WIDTH), nn.ReLU(), nn.Linear(HEAD_WIDTH, emotions))
+            super().__init__(nn.Linear(width, HEAD_WIDTH), nn.ReLU(), nn.Linear(HEAD_WIDTH, emotions))
+
+
+def head_width(hidden_size: int, reads: str) -> int:
+    """Width of what the head reads."""
+    return hidden_size * (2 if reads == "both" else 1)
 
 
 def labels_of(samples: Sequence[Sample], device: torch.device) -> Tensor:
     """Labels [B], −1 where a sample has none."""
     return torch.tensor([-1 if sample.label is None else sample.label for sample in samples], device=device)
+
+
+def targets_of(samples: Sequence[Sample], emotions: int, device: torch.device) -> Tensor:
+    """What the samples are taught [B,C]: ``Sample.target``, else one for the label; zeros where a sample is unlabelled."""
+    targets = torch.zeros(len(samples), emotions)
+    for row, sample in zip(targets, samples, strict=True):
+        if sample.target is not None:
+            row.copy_(torch.tensor(sample.target))
+        elif sample.label is not None:
+            row[sample.label] = 1.0
+    return targets.to(device)
 
 
 def cross_entropy(logits: Tensor, samples: Sequence[Sample]) -> tuple[Tensor, float]:
@@ -38,8 +64,5 @@ def cross_entropy(logits: Tensor, samples: Sequence[Sample]) -> tuple[Tensor, fl
     accuracy = float((chosen.argmax(-1) == wanted).float().mean())
     if all(sample.target is None for sample in samples):
         return F.cross_entropy(chosen, wanted), accuracy
-    targets = F.one_hot(wanted, logits.shape[-1]).float()
-    for row, sample in zip(targets, (s for s in samples if s.label is not None), strict=True):
-        if sample.target is not None:
-            row.copy_(torch.tensor(sample.target))
-    return F.cross_entropy(chosen, targets), accuracy
+    targets = targets_of(samples, logits.shape[-1], logits.device)
+    return F.cross_entropy(chosen, targets[known]), accuracy

@@ -22,7 +22,7 @@ from emosym.contracts import (
     States,
 )
 from emosym.generation import Generation, OnStep
-from emosym.head import EmotionHead
+from emosym.head import EmotionHead, head_width, seen
 from emosym.precision import autocast, choose_device, choose_precision
 from emosym.request import PROMPT, Request
 from emosym.spec import Resolved, load_spec, plugins_only
@@ -38,7 +38,7 @@ GROUPS = ("adapters", "tokens", "knowledge", "head", "fusion", "diffusion")
 class System:
     """Reads the emotion of images and makes images of an emotion.
 
-    ``backbone`` and ``compressor`` read, ``head`` is the emotion classifier over the state of [EMO],
+    ``backbone`` and ``compressor`` read, ``head`` is the emotion classifier over their states (``logits``),
     ``generation`` paints; it is None where the spec only understands. Load one with
     ``System.load("runs/tiny/system")``.
     """
@@ -60,9 +60,9 @@ class System:
         self.compressor = compressor
         self.generation = generation
         self.text_width = text_width
-        self.head = EmotionHead(backbone.hidden_size, len(self.labels), self.resolved.spec.seed).to(
-            self.device
-        )
+        self.reads = self.resolved.spec.head.reads
+        width = head_width(backbone.hidden_size, self.reads)
+        self.head = EmotionHead(width, len(self.labels), self.resolved.spec.seed).to(self.device)
 
     @classmethod
     def new(
@@ -174,6 +174,11 @@ class System:
 
         return read
 
+    def logits(self, states: States) -> Tensor:
+        """The emotion head's [...,C] of states, with gradients where the parts train."""
+        logits: Tensor = self.head(seen(states, self.reads))
+        return logits
+
     def read(self, samples: Sequence[Sample], batch_size: int = 32) -> tuple[States, Tensor]:
         """States and probabilities [N,C] of any number of samples, without gradients."""
         if not samples:
@@ -183,7 +188,7 @@ class System:
             for start in range(0, len(samples), batch_size):
                 part = self.states(samples[start : start + batch_size])
                 states.append(part)
-                probabilities.append(self.head(part.emotion).float().softmax(-1))
+                probabilities.append(self.logits(part).float().softmax(-1))
         return States.cat(states), torch.cat(probabilities)
 
     def understand(self, images: Iterable[ImageSource | str | Sample], batch_size: int = 32) -> list[Reading]:

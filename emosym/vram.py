@@ -16,7 +16,7 @@ from emosym_registry import Registry
 
 from emosym.assembly import Builder
 from emosym.contracts import Footprint, Workload
-from emosym.head import HEAD_WIDTH
+from emosym.head import HEAD_WIDTH, head_width
 from emosym.spec import Resolved
 from emosym.spec.model import STAGES, ReinforceStage, StageSettings
 from emosym.toolkit import DTYPES
@@ -157,7 +157,7 @@ class _Sizing:
             **sizes,
             "knowledge": knowledge,
             "tokens": sum(one.numel() for one in compressor.parameters()) - knowledge,
-            "head": (width + 1) * HEAD_WIDTH + (HEAD_WIDTH + 1) * labels,
+            "head": (head_width(width, self.spec.head.reads) + 1) * HEAD_WIDTH + (HEAD_WIDTH + 1) * labels,
             "fusion": sum(one.numel() for one in fusion.parameters()) if fusion is not None else 0,
         }
 

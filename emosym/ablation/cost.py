@@ -14,7 +14,16 @@ from emosym.ablation.folder import Planned, StudyFolder
 from emosym.toolkit import read_json
 
 FREE = frozenset(
-    {"lr", "ce_weight", "knowledge_weight", "diffusion_weight", "token_gradient", "context_scale"}
+    {
+        "lr",
+        "ce_weight",
+        "knowledge_weight",
+        "diffusion_weight",
+        "token_gradient",
+        "context_scale",
+        "labelled_share",
+        "by_class",
+    }
 )
 """Settings of a stage that cost nothing."""
 COSTS = {

@@ -1,7 +1,15 @@
 from .adapted import AdaptedModule as AdaptedModule
-from .backbone import QUESTION as QUESTION, Backbone as Backbone, Prefix as Prefix
+from .backbone import (
+    QUESTION as QUESTION,
+    Backbone as Backbone,
+    Prefix as Prefix,
+    with_text as with_text,
+)
 from .component import Component as Component, ConfigT as ConfigT
-from .compressor import ReasoningCompressor as ReasoningCompressor
+from .compressor import (
+    CompressBatch as CompressBatch,
+    ReasoningCompressor as ReasoningCompressor,
+)
 from .config import ComponentConfig as ComponentConfig
 from .context import Context as Context
 from .dataset import SPLITS as SPLITS, Dataset as Dataset

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from emosym.contracts.adapted import AdaptedModule
@@ -15,6 +16,11 @@ from emosym.contracts.component import ConfigT
 from emosym.contracts.sample import Sample
 
 QUESTION = "What is the emotion of the image? Answer in one word."
+
+
+def with_text(question: str, text: str) -> str:
+    """The question with what is known of the image after it."""
+    return f"{question}\n{text}"
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,20 @@ class Backbone(AdaptedModule[ConfigT]):
     @abstractmethod
     def forward(self, samples: Sequence[Sample], tokens: Tensor, question: str = QUESTION) -> Tensor:
         """One pass over prompt and ``tokens`` [B,T,D]; the last layer's normed states [B,T,D]. Trains adapters."""
+
+    def layer_states(
+        self, samples: Sequence[Sample], tokens: Tensor, texts: Sequence[str] | None = None
+    ) -> Tensor:
+        """States [L,B,T,D] after each of L layers in one pass like :meth:`forward`, whose states are the last.
+
+        ``texts`` are put into the prompts after the question, one for each sample. A backbone that does not override this
+        tells of its last layer alone, and reads samples with texts one by one.
+        """
+        if texts is None:
+            return self.forward(samples, tokens)[None]
+        asked = zip(samples, tokens.split(1), texts, strict=True)
+        rows = [self.forward([sample], own, with_text(QUESTION, text)) for sample, own, text in asked]
+        return torch.cat(rows)[None]
 
     @abstractmethod
     def encode(self, samples: Sequence[Sample], question: str = QUESTION) -> Prefix:

@@ -40,6 +40,7 @@ VALUES = (
     "Rollouts",
     "RewardResources",
     "KnowledgeResources",
+    "CompressBatch",
     "ReinforceBatch",
     "Reading",
     "Generated",

@@ -32,7 +32,7 @@ class SystemProbe(Probe):
                 for name, change in changes.items():
                     part = read(change(own, batch))
                     states[name].append(part)
-                    logits = system.head(part.emotion).float()
+                    logits = system.logits(part).float()
                     tables[name].append(logits.softmax(-1).cpu().double().numpy())
         return {name: (States.cat(states[name]), np.concatenate(tables[name])) for name in changes}
 

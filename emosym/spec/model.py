@@ -68,6 +68,13 @@ class Judges(Section):
     """Measures generated images; must be none of the others."""
 
 
+class Head(Section):
+    """The emotion head, which names the emotion of states."""
+
+    reads: Literal["emotion", "context", "both"] = "emotion"
+    """What it looks at: the state of [EMO], the mean of the states of [CTX], or both."""
+
+
 class Optim(Section):
     """AdamW and its schedule; a stage may override the rate of a parameter group."""
 
@@ -106,11 +113,16 @@ class StageSettings(Section):
     preset: PresetName
     """Where values that are left out come from: the paper's text, the authors' code, or ours."""
     epochs: float = Field(gt=0)
-    """Passes over the training set; ignored where ``steps`` is given."""
+    """Passes over as many images as the training set has; ignored where ``steps`` is given. With ``labelled_share`` or
+    ``by_class`` an epoch draws the rarer images more often than once, and not all of the others."""
     steps: int | None = Field(ge=1)
     """Optimiser steps."""
     batch_size: int = Field(ge=1)
     """Images in a batch."""
+    labelled_share: float | None = Field(ge=0, le=1)
+    """Share of labelled images in a batch, where the training set has both sorts; null draws all as they come."""
+    by_class: bool
+    """The labelled images of a batch come from all emotions alike."""
     train: list[Group]
     """Parameter groups that learn in this stage; the others are frozen."""
     lr: dict[Group, float]
@@ -225,6 +237,8 @@ class Spec(Section):
     """The multimodal language model that looks at the image."""
     compressor: Component
     """Owns the reasoning tokens and presses knowledge into them."""
+    head: Head = Field(default_factory=Head)
+    """The emotion head, which names the emotion of states."""
     rewards: list[Reward] = Field(default_factory=list)
     """What the reinforce stage rewards."""
     reinforcer: Component | None = None

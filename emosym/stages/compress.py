@@ -1,19 +1,21 @@
 """Stage 1, compress: press knowledge into the reasoning tokens.
 
-L = ce_weight · CE(head(e), y) + knowledge_weight · compressor.loss(c, text(k)); the paper weighs both ½, and its
-compressor's loss is the InfoNCE of component ``contrastive``.
+L = ce_weight · CE(head(e), y) + knowledge_weight · compressor.loss(batch); the paper weighs both ½, and its compressor's
+loss is the InfoNCE of component ``contrastive``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from emosym.assembly import ExperimentParts
-from emosym.contracts import LossTerms, Sample
-from emosym.head import cross_entropy, labels_of
+from emosym.contracts import CompressBatch, LossTerms, Sample, States
+from emosym.head import cross_entropy, labels_of, targets_of
 from emosym.processes import from_first
 from emosym.spec.model import CompressStage
 from emosym.system import System
@@ -37,36 +39,77 @@ class Compress(Stage[CompressStage]):
         super().__init__(system, settings, samples, seed, accumulation)
         self.knowledge_source = parts.knowledge
         self.text_encoder = parts.text_encoder
+        self.texts: dict[str, str] = {}
         self.knowledge: dict[str, Tensor] = {}
+        self.calibrated = False
 
     def before(self) -> None:
-        """Encode every reasoning text once: the text side is frozen."""
+        """Encode every reasoning text once: the text side is frozen. The compressor sees all of them before the first step."""
         source, encoder = self.knowledge_source, self.text_encoder
         if source is None or encoder is None or not self.settings.knowledge_weight:
             return
-        texts = from_first(lambda: source.texts(self.samples))
-        known = [(sample.id, text) for sample, text in zip(self.samples, texts, strict=True) if text]
+        texts = zip(self.samples, from_first(lambda: source.texts(self.samples)), strict=True)
+        self.texts = {sample.id: text for sample, text in texts if text}
+        known = list(self.texts)
         for start in range(0, len(known), 256):
             part = known[start : start + 256]
-            features = encoder.encode([text for _, text in part]).cpu()
-            self.knowledge |= {id: row for (id, _), row in zip(part, features, strict=True)}
+            features = encoder.encode([self.texts[id] for id in part]).cpu()
+            self.knowledge |= dict(zip(part, features, strict=True))
+        if not self.calibrated and self.knowledge:
+            self.system.compressor.calibrate(torch.stack(list(self.knowledge.values())))
+            self.calibrated = True
+
+    def extra_state(self) -> dict[str, Any]:
+        return {"calibrated": self.calibrated}
+
+    def load_extra_state(self, state: Mapping[str, Any]) -> None:
+        self.calibrated = state["calibrated"]
 
     def forward(self, batch: Sequence[Sample], generator: torch.Generator) -> LossTerms:
-        states = self.system.states(batch)
-        logits = self.system.head(states.emotion)
+        states, layers = self.states(batch)
+        logits = self.system.logits(states)
         ce, accuracy = cross_entropy(logits, batch)
         self.part_of_loss("the cross entropy", ce)
-        knowledge, present = self.features(batch, states.context)
-        terms = self.system.compressor.loss(states, knowledge, present, labels_of(batch, logits.device))
+        texts = [self.texts.get(sample.id) for sample in batch]
+        terms = self.system.compressor.loss(
+            CompressBatch(
+                samples=batch,
+                states=states,
+                logits=logits,
+                labels=labels_of(batch, logits.device),
+                targets=targets_of(batch, logits.shape[-1], logits.device),
+                texts=texts,
+                knowledge=self.features(batch, logits.device),
+                present=torch.tensor([text is not None for text in texts], device=logits.device),
+                step=self.step,
+                steps=self.steps,
+                layers=layers,
+                read=partial(self.read, batch),
+            )
+        )
         self.part_of_loss("compressor", terms.loss)
         loss = self.settings.ce_weight * ce + self.settings.knowledge_weight * terms.loss
         return LossTerms(loss, {"ce": float(ce.detach()), "accuracy": accuracy, **terms.values})
 
-    def features(self, batch: Sequence[Sample], like: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Knowledge features [B,W] and which samples have any, or (None, None) in a run without knowledge."""
+    def states(self, batch: Sequence[Sample]) -> tuple[States, Tensor | None]:
+        """States of a batch, and those after each layer [L,B,K+1,D] where the compressor reads them."""
+        if not self.system.compressor.reads_layers:
+            return self.system.states(batch), None
+        tokens = self.system.compressor.tokens(len(batch))
+        layers = self.system.backbone.layer_states(batch, tokens).float()
+        return States.split(layers[-1]), layers
+
+    def read(
+        self, batch: Sequence[Sample], rows: Sequence[int], texts: Sequence[str]
+    ) -> tuple[Tensor, Tensor]:
+        """States [L,n,K+1,D] and logits [n,C] of ``rows`` of a batch with ``texts`` in their prompts."""
+        tokens = self.system.compressor.tokens(len(rows))
+        layers = self.system.backbone.layer_states([batch[row] for row in rows], tokens, texts).float()
+        return layers, self.system.logits(States.split(layers[-1]))
+
+    def features(self, batch: Sequence[Sample], device: torch.device) -> Tensor | None:
+        """Knowledge features [B,W], zeros where a sample has none; None in a run without knowledge."""
         if not self.knowledge:
-            return None, None
+            return None
         blank = torch.zeros(self.system.text_width)
-        rows = torch.stack([self.knowledge.get(sample.id, blank) for sample in batch])
-        present = torch.tensor([sample.id in self.knowledge for sample in batch])
-        return rows.to(like.device), present.to(like.device)
+        return torch.stack([self.knowledge.get(sample.id, blank) for sample in batch]).to(device)

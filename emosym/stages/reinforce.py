@@ -101,7 +101,7 @@ class Reinforce(Stage[ReinforceStage]):
             size, tries = context.shape[:2]
             emotion = self.system.compressor.tokens(1)[:, -1:].expand(size * tries, -1, -1)
             states = hidden(torch.cat([context.flatten(0, 1), emotion], 1))
-            logits = self.system.head(states.emotion).float().unflatten(0, (size, tries))
+            logits = self.system.logits(states).float().unflatten(0, (size, tries))
             return States(
                 states.context.unflatten(0, (size, tries)), states.emotion.unflatten(0, (size, tries))
             ), logits

@@ -28,7 +28,7 @@ from emosym.processes import from_first
 from emosym.spec.model import Refreshing, UnifyStage
 from emosym.system import System
 from emosym.toolkit import drawn
-from emosym.training.stage import Shuffle, Stage
+from emosym.training.stage import Stage, batches_of
 
 LATENT_CACHE, CHUNK = 20_000, 8
 """Latents that are kept, and pictures that are encoded at a time."""
@@ -75,7 +75,7 @@ class Unify(Stage[UnifyStage]):
         """Draw batches from the bank's current training set, from ``step`` on."""
         self.samples = from_first(self.view) if self.banked else self.originals
         self.since = step
-        self.shuffle = Shuffle(len(self.samples), self.settings.batch_size, self.seed + 2 + step)
+        self.batches = batches_of(self.samples, self.settings, self.seed + 2 + step)
 
     def view(self) -> Sequence[Sample]:
         """The bank's training set, or the originals where this process has no bank."""
@@ -113,7 +113,7 @@ class Unify(Stage[UnifyStage]):
 
     def forward(self, batch: Sequence[Sample], generator: torch.Generator) -> LossTerms:
         states = self.system.states(batch)
-        logits = self.system.head(states.emotion)
+        logits = self.system.logits(states)
         ce, accuracy = cross_entropy(logits, batch)
         self.part_of_loss("the cross entropy", ce)
         seen = self.scaled(states)

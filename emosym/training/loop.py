@@ -108,6 +108,7 @@ def train(
         factor = schedule(step, stage.steps, optim)
         for group in optimizer.param_groups:
             group["lr"] = rates[group["name"]] * factor
+        stage.step = step
         with stopping.deferred():
             values = one_step(
                 prepared, stage, optimizer, accelerator, parameters, step, seed, optim.clip, reach, prefetch

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
@@ -42,6 +43,62 @@ class Shuffle:
         return order
 
 
+class Deck:
+    """An endless row of cards, shuffled anew each time that all are dealt: card ``n`` is a function of (seed, n) alone."""
+
+    def __init__(self, cards: Sequence[int], seed: int) -> None:
+        self.cards, self.shuffled = cards, Shuffle(len(cards), 1, seed)
+
+    def __call__(self, number: int) -> int:
+        return self.cards[self.shuffled(number)[0]]
+
+
+class Mixture:
+    """Batches of labelled and unlabelled samples by a set ``share`` of labelled ones; batch ``k`` is a function of (seed, k)
+    alone.
+
+    ``labels`` are those of all samples, None where one has none. Without a ``share``, or where all samples are of one sort,
+    the share is the data's own. What is no whole number of a batch comes out over several. With ``by_class`` the classes
+    of the labelled take turns.
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[int | None],
+        batch_size: int,
+        seed: int,
+        *,
+        share: float | None = None,
+        by_class: bool = False,
+    ) -> None:
+        self.batch_size = min(batch_size, len(labels))
+        classes = sorted({label for label in labels if label is not None})
+        others = [i for i, label in enumerate(labels) if label is None]
+        self.share = Fraction(len(labels) - len(others), len(labels))
+        if share is not None and classes and others:
+            self.share = Fraction(share).limit_denominator(1_000_000)
+        sorts = [{label} for label in classes] if by_class else [set(classes)]
+        pools = [[i for i, label in enumerate(labels) if label in sort] for sort in sorts]
+        self.labelled = [Deck(pool, seed * 1_000 + number) for number, pool in enumerate(pools, 1)]
+        self.others = Deck(others, seed * 1_000)
+
+    def __call__(self, k: int) -> list[int]:
+        first, last = (int(self.share * self.batch_size * number) for number in (k, k + 1))
+        turns = len(self.labelled)
+        chosen = [self.labelled[number % turns](number // turns) for number in range(first, last)]
+        dealt = k * self.batch_size - first
+        return chosen + [self.others(dealt + i) for i in range(self.batch_size - len(chosen))]
+
+
+def batches_of(samples: Sequence[Sample], settings: StageSettings, seed: int) -> Callable[[int], list[int]]:
+    """Places in ``samples`` of batch ``k``, drawn as a stage's settings say."""
+    if settings.labelled_share is None and not settings.by_class:
+        return Shuffle(len(samples), settings.batch_size, seed)
+    labels = [sample.label for sample in samples]
+    share, by_class = settings.labelled_share, settings.by_class
+    return Mixture(labels, settings.batch_size, seed, share=share, by_class=by_class)
+
+
 class Stage(nn.Module, ABC, Generic[SettingsT]):
     """One stage of training over ``samples``.
 
@@ -62,12 +119,14 @@ class Stage(nn.Module, ABC, Generic[SettingsT]):
         self.seed = seed
         self.accumulation = accumulation
         self.addends: dict[str, Tensor] = {}
-        self.shuffle = Shuffle(len(samples), settings.batch_size, seed)
+        self.step = 0
+        """Optimiser steps that are done."""
+        self.batches = batches_of(samples, settings, seed)
         self.steps = optimiser_steps(settings, len(samples), accumulation)
 
     def batch(self, number: int, rank: int, world: int) -> Sequence[Sample]:
         """This process's samples of batch ``number``, of which ``accumulation`` make a step."""
-        return [self.samples[i] for i in self.shuffle(number)][rank::world]
+        return [self.samples[i] for i in self.batches(number)][rank::world]
 
     def part_of_loss(self, name: str, value: Tensor) -> None:
         """Remember a part of the loss until the next step, by the component that gave it, for a message where it is NaN."""

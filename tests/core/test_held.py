@@ -42,8 +42,13 @@ ROLLOUTS = Rollouts(
     SAMPLES, torch.zeros(2), torch.zeros(2, 3), torch.full((2, 3, 2), 0.5), States(TOKENS[:, None], STATES.emotion)
 )  # fmt: skip
 GIVEN: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
-    "backbone": {"forward": (SAMPLES, TOKENS), "read": (None, TOKENS), "encode": (SAMPLES,)},
-    "compressor": {"tokens": (2,), "loss": (STATES, None, None, torch.zeros(2))},
+    "backbone": {
+        "forward": (SAMPLES, TOKENS),
+        "layer_states": (SAMPLES, TOKENS),
+        "read": (None, TOKENS),
+        "encode": (SAMPLES,),
+    },
+    "compressor": {"tokens": (2,), "loss": (None,)},
     "fusion": {"forward": (STATES,)},
     "emotion_space": {"sample": (torch.eye(2), torch.Generator())},
     "diffusion": {
@@ -97,6 +102,7 @@ def test_nothing_at_all_names_component_package_and_method(kind: str, method: st
 @pytest.mark.parametrize(
     ("kind", "method", "answer", "words"),
     [
+        ("backbone", "layer_states", TOKENS, "a tensor [2, 4, 4], not [L,B,T,D] = [2, 2, 4, 4]"),
         ("compressor", "tokens", TOKENS[:, :3], "a tensor [2, 3, 4], not [B,K+1,D] = [2, 4, 4]"),
         ("compressor", "loss", torch.zeros(()), "Tensor, no LossTerms"),
         ("compressor", "loss", LossTerms(torch.zeros(2)), "LossTerms with a tensor [2] as its loss"),
@@ -131,6 +137,7 @@ def test_what_is_wrong_is_said_in_one_line(kind: str, method: str, answer: Any, 
     ("kind", "method", "answer"),
     [
         ("backbone", "forward", TOKENS),
+        ("backbone", "layer_states", TOKENS[None]),
         ("compressor", "tokens", TOKENS),
         ("compressor", "loss", LossTerms(torch.zeros(()))),
         ("fusion", "forward", (torch.zeros(2, 1, 5), torch.zeros(2, 1, 6))),

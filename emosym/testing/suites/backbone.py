@@ -85,6 +85,30 @@ class BackboneSuite(PrefixChecks, AdapterChecks):
                 change = self.apart(base[:, later], states[:, later])
                 require(change > self.tolerance, f"no change in state {later} when token {place} changes")
 
+    @check(
+        "backbone.layer-states",
+        "states [L,B,T,D] of which the last are `forward`'s, and others where the prompt has a text",
+    )
+    def test_layer_states(self) -> None:
+        """A compressor that lets the same backbone, reading the knowledge, teach it compares these."""
+        batch, tokens = self.samples(), self.tokens()
+        with in_mode(self.subject, training=False), torch.no_grad():
+            layers = self.subject.layer_states(batch, tokens)
+            told = self.subject.layer_states(batch, tokens, [f"a {sample.id}" for sample in batch])
+            alone = self.subject.layer_states(batch[1:2], tokens[1:2], [f"a {batch[1].id}"])
+        require(
+            tuple(layers.shape[1:]) == tuple(tokens.shape) and layers.shape == told.shape,
+            f"shapes {list(layers.shape)}, with texts {list(told.shape)}",
+        )
+        difference = self.apart(self.states(), layers[-1])
+        require(difference <= self.tolerance, f"last states that differ by {difference:.3g} from forward's")
+        change = min(self.apart(one, two) for one, two in zip(layers[-1], told[-1], strict=True))
+        require(change > self.tolerance, f"a change of {change:.3g} by a text")
+        difference = self.apart(told[:, 1:2], alone)
+        require(
+            difference <= self.tolerance, f"states of sample 1 with its text that differ by {difference:.3g}"
+        )
+
     @check("backbone.image-matters", "other states for another picture, for every sample")
     def test_image_matters(self) -> None:
         """A picture that is lost on the way leaves a model that answers from the question alone."""

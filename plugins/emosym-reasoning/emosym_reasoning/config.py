@@ -33,6 +33,32 @@ class ContrastiveConfig(TokensConfig):
     context features to read, ``text`` projects the text into the hidden space."""
 
 
+class PrivilegedConfig(ContrastiveConfig):
+    """Generalized distillation: a linear teacher over the text learns from the labelled images, and the head follows its
+    soft labels on all that have text. The weights are meant for ``stages.compress.knowledge_weight: 1``."""
+
+    match_weight: float = Field(default=1.0, ge=0)
+    """Weight of KL(teacher ‖ head), on every image with text."""
+    ramp: int = Field(default=30, ge=0)
+    """Optimiser steps over which that weight grows from 0, while the teacher knows little yet."""
+    decay: float = Field(default=0.01, ge=0)
+    """Weight of the teacher's ‖W‖²: few labels fit any weights."""
+    contrast_weight: float = Field(default=0.5, ge=0)
+    """Weight of InfoNCE beside it; 0 does without its projection, which rewards that read context features need."""
+
+
+class DistillConfig(TokensConfig):
+    """Self-distillation: the same backbone reading the knowledge text is the teacher."""
+
+    distance_weight: float = Field(default=1.0, gt=0)
+    """Weight of the distance between hidden states with and without the text."""
+    teacher_weight: float = Field(default=1.0, ge=0)
+    """Weight of the cross entropy of the reading with text, on labelled images; 0 leaves the teacher as it is, and its
+    pass without a gradient."""
+    positions: Literal["emotion", "all"] = "emotion"
+    """Whose states are compared: the answer's, [EMO], or all reasoning tokens'. ``all`` where the head reads [CTX]."""
+
+
 class LabelRewardConfig(ComponentConfig):
     """1 where the action is the annotated emotion."""
 

@@ -12,6 +12,14 @@ _COMPONENTS = {
             "compressors.contrastive:Contrastive",
             "InfoNCE between context states and reasoning text",
         ),
+        "distill": (
+            "compressors.distill:Distill",
+            "the states of the same backbone reading the text, after every layer",
+        ),
+        "privileged": (
+            "compressors.privileged:Privileged",
+            "soft labels of a teacher that reads the text, and InfoNCE",
+        ),
         "none": ("compressors.tokens:TokensOnly", "reasoning tokens without knowledge"),
     },
     "reward": {

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from emosym.contracts import Context, LabelSet, Rollouts, Sample, States
+from emosym.contracts import CompressBatch, Context, LabelSet, Rollouts, Sample, States
 
-HIDDEN, WIDTH, TOKENS, CLASSES = 12, 10, 3, 8
+from .batches import CLASSES, HIDDEN, TOKENS, WIDTH, compress_batch
 
 
 @pytest.fixture
@@ -38,6 +38,12 @@ def draw() -> Callable[..., torch.Tensor]:
 def states(draw: Callable[..., torch.Tensor]) -> Callable[[int], States]:
     """Random states of N samples."""
     return lambda count: States(draw(count, TOKENS, HIDDEN), draw(count, HIDDEN))
+
+
+@pytest.fixture
+def told() -> Callable[..., CompressBatch]:
+    """What the stage compress tells a compressor: :func:`compress_batch`."""
+    return compress_batch
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from emosym_registry import EmosymError
 
 from emosym.contracts import Context, LabelSet, States
 
+from .batches import compress_batch
+
 
 def slow_info_nce(queries, keys, temperature, same=None):
     """−mean_i log exp(q_i·k_i/τ) / Σ_j exp(q_i·k_j/τ), written out."""
@@ -42,80 +44,78 @@ def test_info_nce_equals_its_definition_in_both_directions(draw):
     assert float(both) == pytest.approx((forth + back) / 2, rel=1e-5)
 
 
-def test_identical_texts_are_not_negatives(context, states, draw):
+def test_identical_texts_are_not_negatives(context, states, draw, told):
     texts = F.normalize(draw(5, 10), dim=-1)[[0, 1, 0, 2, 3]]
-    batch, labels, present = states(5), torch.zeros(5).long(), torch.ones(5, dtype=torch.bool)
+    batch = states(5)
     compressor = Contrastive(ContrastiveConfig(symmetric=False), context)
     same = [[i == j or {i, j} == {0, 2} for j in range(5)] for i in range(5)]
     wanted = slow_info_nce(compressor.project(batch).detach(), texts, 0.07, same)
-    got = compressor.loss(batch, texts, present, labels)
+    got = compressor.loss(told(batch, texts))
     assert got.values["infonce"] == pytest.approx(wanted, rel=1e-4)
     unmasked = Contrastive(ContrastiveConfig(symmetric=False, mask_identical=False), context)
-    plain = unmasked.loss(batch, texts, present, labels)
+    plain = unmasked.loss(told(batch, texts))
     assert plain.values["infonce"] == pytest.approx(
         slow_info_nce(unmasked.project(batch).detach(), texts, 0.07), rel=1e-4
     )
     assert plain.values["infonce"] > got.values["infonce"]
 
 
-def test_half_precision_does_not_mistake_similar_texts_for_identical(context, states, draw):
+def test_half_precision_does_not_mistake_similar_texts_for_identical(context, states, draw, told):
     close = F.normalize(draw(1, 10) + 0.02 * draw(6, 10), dim=-1)
-    compressor, batch, labels = Contrastive(ContrastiveConfig(), context), states(6), torch.zeros(6).long()
-    wanted = compressor.loss(batch, close, None, labels)
+    compressor, batch = Contrastive(ContrastiveConfig(), context), told(states(6), close)
+    wanted = compressor.loss(batch)
     with torch.autocast("cpu", torch.bfloat16):
-        got = compressor.loss(batch, close, None, labels)
+        got = compressor.loss(batch)
     assert got.values["infonce"] == pytest.approx(wanted.values["infonce"], rel=1e-5)
 
 
-def test_samples_without_knowledge_change_nothing(context, states, draw):
+def test_samples_without_knowledge_change_nothing(context, states, draw, told):
     compressor, batch, texts = (
         Contrastive(ContrastiveConfig(), context),
         states(6),
         F.normalize(draw(6, 10), dim=-1),
     )
     present = torch.tensor([True, False, True, True, False, True])
-    labels = torch.zeros(6).long()
-    got = compressor.loss(batch, texts, present, labels)
-    alone = compressor.loss(batch[present], texts[present], None, labels[present])
+    got = compressor.loss(told(batch, texts, present))
+    alone = compressor.loss(told(batch[present], texts[present]))
     assert got.values["infonce"] == pytest.approx(alone.values["infonce"], rel=1e-6)
     assert got.values["knowledge_present"] == pytest.approx(4 / 6)
-    none = compressor.loss(batch, texts, torch.zeros(6, dtype=torch.bool), labels)
+    none = compressor.loss(told(batch, texts, torch.zeros(6, dtype=torch.bool)))
     none.loss.backward()
     assert float(none.loss.detach()) == 0
     assert all(parameter.grad is not None for parameter in compressor.projection.parameters())
 
 
-def test_aligned_states_have_no_loss_and_retrieve_their_text(context):
+def test_aligned_states_have_no_loss_and_retrieve_their_text(context, told):
     texts = torch.eye(10)[:8]
     compressor = Contrastive(ContrastiveConfig(), context)
     with torch.no_grad():
         compressor.projection.weight.copy_(torch.eye(10, 12))
         compressor.projection.bias.zero_()
     batch = States(F.pad(texts, (0, 2))[:, None].expand(-1, 3, -1), torch.zeros(8, 12))
-    terms = compressor.loss(batch, texts, None, torch.zeros(8).long())
+    terms = compressor.loss(told(batch, texts))
     assert terms.values["infonce"] == pytest.approx(math.log(1 + 7 * math.exp(-1 / 0.07)), abs=1e-6)
     assert terms.values["alignment"] == pytest.approx(1)
     assert terms.values["retrieval"] == 1
 
 
-def test_official_form_projects_the_text_and_offers_no_context_features(context, states, draw):
+def test_official_form_projects_the_text_and_offers_no_context_features(context, states, draw, told):
     config = ContrastiveConfig(projection="text", symmetric=False, mask_identical=False)
     compressor, batch, texts = Contrastive(config, context), states(4), draw(4, 10)
     projected = F.normalize(compressor.projection(texts), dim=-1).detach()
     wanted = slow_info_nce(F.normalize(batch.context.mean(1), dim=-1), projected, 0.07)
-    assert float(compressor.loss(batch, texts, None, torch.zeros(4).long()).loss) == pytest.approx(
-        wanted, rel=1e-4
-    )
+    got = compressor.loss(told(batch, texts)).loss.detach()
+    assert float(got) == pytest.approx(wanted, rel=1e-4)
     assert compressor.project(batch) is None
 
 
 @pytest.mark.parametrize("side", ["context", "text"])
-def test_every_trainable_tensor_receives_a_gradient(context, draw, side):
+def test_every_trainable_tensor_receives_a_gradient(context, draw, told, side):
     compressor = Contrastive(ContrastiveConfig(projection=side, tokens=3), context)
     reader = torch.nn.TransformerEncoderLayer(12, 2, 16, dropout=0, batch_first=True)
     images = draw(5, 4, 12)
     read = reader(torch.cat([images, compressor.tokens(5)], 1))[:, -4:]
-    terms = compressor.loss(States.split(read), draw(5, 10), None, torch.zeros(5).long())
+    terms = compressor.loss(told(States.split(read), draw(5, 10)))
     (terms.loss + read[:, -1].square().mean()).backward()
     for name, parameter in compressor.named_parameters():
         assert parameter.grad is not None, name
@@ -132,9 +132,9 @@ def test_the_projection_is_told_from_the_tokens(context):
     assert TokensOnly(TokensConfig(), context).knowledge_parameters() == {}
 
 
-def test_without_knowledge_there_is_no_projection_and_the_loss_says_so(context, states):
+def test_without_knowledge_there_is_no_projection_and_the_loss_says_so(context, states, told):
     compressor = Contrastive(ContrastiveConfig(), dataclasses.replace(context, text_width=0))
-    terms = compressor.loss(states(2), None, None, torch.zeros(2).long())
+    terms = compressor.loss(told(states(2)))
     assert [name for name, _ in compressor.named_parameters()] == ["table"]
     assert (float(terms.loss), terms.values) == (0, {"knowledge_present": 0.0})
     assert compressor.project(states(2)) is None
@@ -190,8 +190,7 @@ def joint_step(rank: int, folder: str) -> dict[str, torch.Tensor]:
         compressor = Contrastive(ContrastiveConfig(), where)
         rows = slice(0, 3) if rank == 0 else slice(3, 8)
         states = States(data["context"][rows], data["context"][rows, 0])
-        labels = torch.zeros(len(states)).long()
-        terms = compressor.loss(states, data["texts"][rows], data["present"][rows], labels)
+        terms = compressor.loss(compress_batch(states, data["texts"][rows], data["present"][rows]))
         terms.loss.backward()
         gradient = compressor.projection.weight.grad
         dist.all_reduce(gradient)
@@ -203,7 +202,10 @@ def joint_step(rank: int, folder: str) -> dict[str, torch.Tensor]:
 def test_two_processes_give_the_loss_and_gradient_of_their_joint_batch(context, draw, tmp_path: Path):
     data = {"context": draw(8, 3, 12), "texts": draw(8, 10), "present": torch.arange(8) != 4}
     torch.save(data, tmp_path / "data.pt")
-    other = subprocess.Popen([sys.executable, __file__, str(tmp_path)])
+    here = Path(__file__)
+    other = subprocess.Popen(
+        [sys.executable, "-m", f"{here.parent.name}.{here.stem}", str(tmp_path)], cwd=here.parents[1]
+    )
     try:
         got = joint_step(0, str(tmp_path))
         assert other.wait(300) == 0
@@ -211,7 +213,7 @@ def test_two_processes_give_the_loss_and_gradient_of_their_joint_batch(context, 
         other.kill()
     compressor = Contrastive(ContrastiveConfig(), context)
     whole = States(data["context"], data["context"][:, 0])
-    terms = compressor.loss(whole, data["texts"], data["present"], torch.zeros(8).long())
+    terms = compressor.loss(compress_batch(whole, data["texts"], data["present"]))
     terms.loss.backward()
     torch.testing.assert_close(got["loss"], terms.loss.detach())
     torch.testing.assert_close(got["gradient"], compressor.projection.weight.grad)

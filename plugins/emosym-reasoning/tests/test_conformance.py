@@ -11,6 +11,9 @@ from emosym.testing import SUITES, suite_for
 VARIANTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("compressor", "contrastive", {"projection": "text", "symmetric": False, "mask_identical": False}),
     ("compressor", "none", {"tokens": 1}),
+    ("compressor", "privileged", {"contrast_weight": 0, "ramp": 0}),
+    ("compressor", "privileged", {"projection": "text", "tokens": 2}),
+    ("compressor", "distill", {"positions": "all", "teacher_weight": 0}),
     ("reward", "attributes", {"mode": "probability"}),
     ("reinforcer", "grpo", {"rollouts": 5, "antithetic": False, "normalise": False}),
     ("reinforcer", "exact", {"beta": 0.0}),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import TypeVar
 
-from emosym.contracts import QUESTION, Backbone, Context, Footprint, Prefix, Sample, Workload
+from emosym.contracts import QUESTION, Backbone, Context, Footprint, Prefix, Sample, Workload, with_text
 from emosym.toolkit import adapters_off, detach_lora, embedded, evaluating, stamp, tensors
 from emosym_vlm import adapter
 from emosym_vlm.config import BackboneConfig
@@ -108,10 +108,24 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         """
         check_tokens(tokens, len(samples), self.hidden_size)
         if self.config.in_two_parts:
-            encode = self._encoded if self.prefix_learns else self.encode
-            return self.read(encode(samples, question), tokens)
+            return self.read(self._prefix(samples, question), tokens)
         batch = self._batch(samples, question, tokens.shape[1])
         return self._whole(batch, tokens)[batch.rows, batch.columns].to(tokens.dtype)
+
+    def layer_states(
+        self, samples: Sequence[Sample], tokens: Tensor, texts: Sequence[str] | None = None
+    ) -> Tensor:
+        """Of every decoder layer. Errors: those of :meth:`forward`."""
+        check_tokens(tokens, len(samples), self.hidden_size)
+        if self.config.in_two_parts:
+            after = Continuation(self.model, self._prefix(samples, None, texts), self._filler)
+            with keeping_cache(self.model):
+                return self._after(after, tokens, layers=True).to(tokens.dtype)
+        batch = self._batch(samples, None, tokens.shape[1], texts)
+        # The first are the embeddings.
+        layers = self._pass(batch, tokens, output_hidden_states=True).hidden_states[1:]
+        states = [layer.to(self.device)[batch.rows, batch.columns] for layer in layers]
+        return torch.stack(states).to(tokens.dtype)
 
     @torch.no_grad()
     def encode(self, samples: Sequence[Sample], question: str | None = None) -> Prefix:
@@ -195,8 +209,19 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         """Inside, the model is the one that prompts go through."""
         return nullcontext() if self.prefix_learns else adapters_off(self.model)
 
-    def _encoded(self, samples: Sequence[Sample], question: str | None) -> Prefix:
-        batch = self._batch(samples, question, 0)
+    def _prefix(
+        self, samples: Sequence[Sample], question: str | None, texts: Sequence[str] | None = None
+    ) -> Prefix:
+        """With a graph and in the model's mode where something before the tokens learns."""
+        if self.prefix_learns:
+            return self._encoded(samples, question, texts)
+        with torch.no_grad(), evaluating(self.model), self._on_prompts():
+            return self._encoded(samples, question, texts)
+
+    def _encoded(
+        self, samples: Sequence[Sample], question: str | None, texts: Sequence[str] | None = None
+    ) -> Prefix:
+        batch = self._batch(samples, question, 0, texts)
         output = self._run_prompt(batch, use_cache=True)
         return Prefix(
             cache=output.past_key_values,
@@ -207,12 +232,12 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
             fingerprint=self._prompt_stamp(),
         )
 
-    def _after(self, prefix: Continuation, tokens: Tensor) -> Tensor:
-        """States of ``tokens`` [B·G,T,D], the last of which may see the others alone."""
+    def _after(self, prefix: Continuation, tokens: Tensor, *, layers: bool = False) -> Tensor:
+        """States of ``tokens`` [B·G,T,D], the last of which may see the others alone; [L,B·G,T,D] of all ``layers``."""
         if self.config.emotion_sees == "all" or tokens.shape[1] == 1:
-            return prefix.read(tokens)
-        context = prefix.read(tokens[:, :-1])
-        return torch.cat([context, prefix.read(tokens[:, -1:], blind=True)], 1)
+            return prefix.read(tokens, layers=layers)
+        context = prefix.read(tokens[:, :-1], layers=layers)
+        return torch.cat([context, prefix.read(tokens[:, -1:], blind=True, layers=layers)], -2)
 
     def _drop_adapters(self, *, merge: bool) -> None:
         detach_lora(self.model, merge=merge)
@@ -224,18 +249,25 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         language = {id(tensor) for tensor in tensors(self.model.get_decoder())}
         return (tensor for tensor in tensors(self.model.base_model) if id(tensor) not in language)
 
-    def _prompts(self, samples: Sequence[Sample], question: str) -> list[Prompt]:
+    def _prompts(
+        self, samples: Sequence[Sample], question: str, texts: Sequence[str] | None = None
+    ) -> list[Prompt]:
+        questions = [question] * len(samples)
+        if texts is not None:
+            questions = [with_text(question, text) for text in texts]
         if self.config.adapts_vision:
-            return self._reader(samples, question)
+            return self._reader(samples, questions)
         with torch.no_grad(), evaluating(self.model):
             if self.memo is None:
-                return self._reader(samples, question)
+                return self._reader(samples, questions)
             self.memo.bind(stamp(self._vision_tensors()))
-            return self.memo.recall(samples, question, self._reader)
+            return self.memo.recall(samples, questions, self._reader)
 
-    def _batch(self, samples: Sequence[Sample], question: str | None, count: int) -> Batch:
+    def _batch(
+        self, samples: Sequence[Sample], question: str | None, count: int, texts: Sequence[str] | None = None
+    ) -> Batch:
         check_samples(samples)
-        prompts = self._prompts(samples, question or self.config.question or QUESTION)
+        prompts = self._prompts(samples, question or self.config.question or QUESTION, texts)
         limit = getattr(self._text_config, "max_position_embeddings", None)
         check_lengths(samples, prompts, count, limit, self.model.config.image_token_id)
         # A sliding window counts padding between prompt and tokens; on the left it does no harm.
@@ -244,16 +276,21 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
 
     def _whole(self, batch: Batch, tokens: Tensor) -> Tensor:
         """States [B,N,D] of prompts and ``tokens`` [B,T,D] in one pass."""
-        with embedded(self.model.get_input_embeddings(), (batch.rows, batch.columns), tokens):
-            return cast(Tensor, self._run_prompt(batch, use_cache=False).last_hidden_state.to(self.device))
+        return cast(Tensor, self._pass(batch, tokens).last_hidden_state.to(self.device))
 
-    def _run_prompt(self, batch: Batch, use_cache: bool) -> Any:
+    def _pass(self, batch: Batch, tokens: Tensor, **asked: bool) -> Any:
+        """The model's output of prompts and ``tokens`` [B,T,D] in one pass."""
+        with embedded(self.model.get_input_embeddings(), (batch.rows, batch.columns), tokens):
+            return self._run_prompt(batch, use_cache=False, **asked)
+
+    def _run_prompt(self, batch: Batch, use_cache: bool, **asked: bool) -> Any:
         return self.model.base_model(
             input_ids=batch.ids,
             attention_mask=batch.mask,
             position_ids=batch.positions,
             mm_encoder_outputs=self._ready_images(batch),
             use_cache=use_cache,
+            **asked,
             **batch.types,
         )
 

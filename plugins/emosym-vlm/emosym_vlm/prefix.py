@@ -74,8 +74,9 @@ class Continuation:
         self.prompt = prefix.mask.shape[1]
         self.start = prefix.next_positions.repeat_interleave(groups, 0)
 
-    def read_ids(self, ids: Tensor, *, blind: bool = False) -> Tensor:
-        """States [B·G,S,D] of S more tokens ``ids`` [B·G,S]; ``blind`` ones see nothing of the prompt itself."""
+    def read_ids(self, ids: Tensor, *, blind: bool = False, layers: bool = False) -> Tensor:
+        """States [B·G,S,D] of S more tokens ``ids`` [B·G,S], or [L,B·G,S,D] after each of all ``layers``; ``blind`` ones see
+        nothing of the prompt itself."""
         count = ids.shape[1]
         positions = following_positions(self.start, count)
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(self.mask), count)], 1)
@@ -89,19 +90,22 @@ class Continuation:
             position_ids=positions,
             past_key_values=self.cache,
             use_cache=True,
+            **({"output_hidden_states": True} if layers else {}),
         )
+        if layers:  # the first are the embeddings
+            return torch.stack([layer.to(ids.device) for layer in output.hidden_states[1:]])
         states: Tensor = output.last_hidden_state.to(ids.device)
         return states
 
-    def read(self, vectors: Tensor, *, blind: bool = False) -> Tensor:
-        """States [B·G,S,D] of S more tokens that are ``vectors`` [B·G,S,D]."""
+    def read(self, vectors: Tensor, *, blind: bool = False, layers: bool = False) -> Tensor:
+        """States of S more tokens that are ``vectors`` [B·G,S,D], as :meth:`read_ids` gives them."""
         rows, count = vectors.shape[:2]
         slots = (
             torch.arange(rows, device=self.mask.device)[:, None],
             torch.arange(count, device=self.mask.device)[None],
         )
         with embedded(self.model.get_input_embeddings(), slots, vectors):
-            return self.read_ids(self.mask.new_full((rows, count), self.filler), blind=blind)
+            return self.read_ids(self.mask.new_full((rows, count), self.filler), blind=blind, layers=layers)
 
 
 def check_fresh(prefix: Prefix, fingerprint: str) -> None:

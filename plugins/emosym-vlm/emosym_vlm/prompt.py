@@ -187,14 +187,18 @@ class PromptMemo:
         self.size = self.hits = self.misses = 0
 
     def recall(
-        self, samples: Sequence[Sample], question: str, read: Callable[[Sequence[Sample], str], list[Prompt]]
+        self,
+        samples: Sequence[Sample],
+        questions: Sequence[str],
+        read: Callable[[Sequence[Sample], Sequence[str]], list[Prompt]],
     ) -> list[Prompt]:
-        """The prompts of ``samples``, of which ``read`` makes those that are not kept."""
-        keys = [sample_key(sample, question) for sample in samples]
+        """The prompts of ``samples`` with a question each, of which ``read`` makes those that are not kept."""
+        keys = [sample_key(sample, question) for sample, question in zip(samples, questions, strict=True)]
         kept = {i: prompt for i, key in enumerate(keys) if (prompt := self.get(key)) is not None}
         missing = [i for i in range(len(samples)) if i not in kept]
         if missing:
-            for i, prompt in zip(missing, read([samples[i] for i in missing], question), strict=True):
+            read_now = read([samples[i] for i in missing], [questions[i] for i in missing])
+            for i, prompt in zip(missing, read_now, strict=True):
                 self.put(keys[i], prompt)
                 kept[i] = prompt
         return [kept[i] for i in range(len(samples))]

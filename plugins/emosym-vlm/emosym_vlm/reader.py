@@ -17,7 +17,8 @@ from emosym.contracts import Sample
 from emosym_vlm.images import area_limit, sizes_made, warn_scaled, whole
 from emosym_vlm.prompt import Prompt
 
-_KEPT_POSITIONS = 4096
+_KEPT = 4096
+"""Positions, and texts of prompts, that are kept."""
 
 
 class PromptReader:
@@ -32,20 +33,21 @@ class PromptReader:
         self._warned = False
         self.pools_lists = True
 
-    def __call__(self, samples: Sequence[Sample], question: str) -> list[Prompt]:
-        """Prompts of ``samples`` with image features, with a graph where grad is enabled."""
+    def __call__(self, samples: Sequence[Sample], questions: Sequence[str]) -> list[Prompt]:
+        """Prompts of ``samples`` with a question each and image features, with a graph where grad is enabled."""
         prompts: list[Prompt | None] = [None] * len(samples)
         with_images = [i for i, sample in enumerate(samples) if sample.images]
         without = [i for i, sample in enumerate(samples) if not sample.images]
         for chosen in (with_images, without):
             if chosen:
-                for i, prompt in zip(chosen, self._read([samples[i] for i in chosen], question), strict=True):
+                read = self._read([samples[i] for i in chosen], [questions[i] for i in chosen])
+                for i, prompt in zip(chosen, read, strict=True):
                     prompts[i] = prompt
         return [prompt for prompt in prompts if prompt is not None]
 
-    def _read(self, samples: Sequence[Sample], question: str) -> list[Prompt]:
+    def _read(self, samples: Sequence[Sample], questions: Sequence[str]) -> list[Prompt]:
         """Samples that all have images, or all have none."""
-        inputs = self._process(samples, [sample.open() for sample in samples], question)
+        inputs = self._process(samples, [sample.open() for sample in samples], questions)
         ids, mask = inputs["input_ids"], inputs["attention_mask"].bool()
         # Whatever else there is one of per token (mm_token_type_ids, token_type_ids) goes along with the ids.
         marks = {
@@ -55,7 +57,7 @@ class PromptReader:
             and value.shape == ids.shape
             and name not in ("input_ids", "attention_mask")
         }
-        features = self._features(inputs, samples, question)
+        features = self._features(inputs, samples, questions)
         grids = inputs.get("image_grid_thw")
         rows = (
             grids.split([len(sample.images) for sample in samples])
@@ -81,6 +83,8 @@ class PromptReader:
         """The user's turn with ``images`` pictures and the question, up to where the assistant's begins."""
         key = question, images
         if key not in self._texts:
+            if len(self._texts) >= _KEPT:
+                self._texts.clear()
             content = [*({"type": "image"} for _ in range(images)), {"type": "text", "text": question}]
             self._texts[key] = self.processor.apply_chat_template(
                 [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
@@ -88,22 +92,25 @@ class PromptReader:
         return self._texts[key]
 
     def _process(
-        self, samples: Sequence[Sample], images: list[list[Image.Image]], question: str
+        self, samples: Sequence[Sample], images: list[list[Image.Image]], questions: Sequence[str]
     ) -> Mapping[str, Any]:
         """The processor's output, with a word in the log the first time that it scales a picture down."""
         image_processor = self.processor.image_processor
         images = [[whole(picture, image_processor) for picture in pictures] for pictures in images]
         if self._warned:
-            return self._inputs(samples, images, question)
+            return self._inputs(samples, images, questions)
         with sizes_made(image_processor) as made:
-            inputs = self._inputs(samples, images, question)
+            inputs = self._inputs(samples, images, questions)
         self._warned = warn_scaled(samples, images, made, area_limit(image_processor))
         return inputs
 
     def _inputs(
-        self, samples: Sequence[Sample], images: list[list[Image.Image]], question: str
+        self, samples: Sequence[Sample], images: list[list[Image.Image]], questions: Sequence[str]
     ) -> Mapping[str, Any]:
-        texts = [self.text(question, len(sample.images)) for sample in samples]
+        texts = [
+            self.text(question, len(sample.images))
+            for sample, question in zip(samples, questions, strict=True)
+        ]
         bos = self.processor.tokenizer.bos_token
         try:
             inputs: Mapping[str, Any] = self.processor(
@@ -116,8 +123,8 @@ class PromptReader:
             )
         except ValueError as error:
             if len(samples) > 1:  # the sample at fault by its name, not all that share its batch
-                for sample, pictures in zip(samples, images, strict=True):
-                    self._inputs([sample], [pictures], question)
+                for sample, pictures, question in zip(samples, images, questions, strict=True):
+                    self._inputs([sample], [pictures], [question])
             raise EmosymError(
                 "backbone.bad-prompt",
                 f"{_named(samples)}: the processor refuses the prompt: {error}",
@@ -130,7 +137,7 @@ class PromptReader:
         function; 0 to L on every axis where ``sequential``."""
         key = ids.numpy().tobytes(), b"" if grids is None else grids.numpy().tobytes()
         if key not in self._positions:
-            if len(self._positions) >= _KEPT_POSITIONS:
+            if len(self._positions) >= _KEPT:
                 self._positions.clear()
             stock = self._stock_positions(ids, kinds, grids)
             one_by_one = torch.arange(stock.shape[1]).expand_as(stock)
@@ -153,7 +160,7 @@ class PromptReader:
         return cast(Tensor, positions[:, 0])
 
     def _features(
-        self, inputs: Mapping[str, Any], samples: Sequence[Sample], question: str
+        self, inputs: Mapping[str, Any], samples: Sequence[Sample], questions: Sequence[str]
     ) -> list[tuple[Tensor, ...]]:
         """The image features of each sample, checked against the image tokens of its prompt."""
         if "pixel_values" not in inputs:
@@ -178,8 +185,8 @@ class PromptReader:
         ]
         if any(len(stream) != sum(counts) for stream in streams):
             if len(samples) > 1:
-                for sample in samples:
-                    self._read([sample], question)
+                for sample, question in zip(samples, questions, strict=True):
+                    self._read([sample], [question])
             raise EmosymError(
                 "backbone.image-tokens",
                 f"{_named(samples)}: the prompt has {sum(counts)} image tokens, "

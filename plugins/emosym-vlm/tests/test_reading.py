@@ -7,7 +7,7 @@ import torch
 from emosym_registry import EmosymError
 from emosym_vlm.prompt import lay_out
 
-from emosym.contracts import QUESTION, Sample
+from emosym.contracts import QUESTION, Backbone, Sample, with_text
 
 from .conftest import picture
 from .families import FAMILIES, SHARING
@@ -204,3 +204,20 @@ def test_nothing_of_a_call_stays_on_the_model(shared, samples, tokens):
     backbone.model.base_model.rope_deltas = torch.full((len(samples), 1), 99)
     assert torch.equal(backbone(samples, tokens(backbone, len(samples))), wanted)
     backbone.model.base_model.rope_deltas = None
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_states_after_every_layer_end_in_those_of_forward_and_know_a_text(family, shared, samples, tokens):
+    backbone = shared(family)
+    given = tokens(backbone, len(samples))
+    with torch.no_grad():
+        layers = backbone.layer_states(samples, given)
+        told = backbone.layer_states(samples, given, [f"image {index}" for index in range(len(samples))])
+        alone = Backbone.layer_states(backbone, samples[1:2], given[1:2], ["image 1"])
+        plain = Backbone.layer_states(backbone, samples, given)
+        asked = backbone(samples[1:2], given[1:2], with_text(QUESTION, "image 1"))
+    assert layers.shape == (2, *given.shape)
+    assert torch.equal(plain[0], layers[-1])
+    torch.testing.assert_close(told[-1, 1:2], asked, atol=1e-4, rtol=1e-4)
+    assert torch.equal(alone[0], asked)
+    assert float((told - layers).abs().amax((0, 2, 3)).min()) > 1e-3

@@ -49,6 +49,15 @@ class HalfStates(Forwarding):
         return states.half()
 
 
+class Deaf(QwenVL):
+    """Reads no text beside the question."""
+
+    def layer_states(
+        self, samples: Sequence[Sample], tokens: Tensor, texts: Sequence[str] | None = None
+    ) -> Tensor:
+        return super().layer_states(samples, tokens)
+
+
 class Trembling(Forwarding):
     def seen(self, states: Tensor) -> Tensor:
         drawn = torch.randn(states.shape, generator=self.drawing)
@@ -243,6 +252,7 @@ BROKEN = {
     "backbone.reaches-tokens": suite(DeadTokens),
     "backbone.causal": suite(LooksAhead),
     "backbone.image-matters": suite(Blind),
+    "backbone.layer-states": suite(Deaf),
     "backbone.question-matters": suite(OneQuestion),
     "backbone.batch": suite(Leaking),
     "backbone.several-images": suite(FirstPicture),

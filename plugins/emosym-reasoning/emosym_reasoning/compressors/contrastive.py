@@ -6,13 +6,15 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import TypeVar
 
-from emosym.contracts import Context, LossTerms, States
+from emosym.contracts import CompressBatch, Context, LossTerms, States
 from emosym_reasoning.compressors.gather import gather
-from emosym_reasoning.compressors.tokens import TokensOnly
+from emosym_reasoning.compressors.tokens import TokensOnly, share_of, untouched
 from emosym_reasoning.config import ContrastiveConfig
 from emosym_reasoning.layers import linear
 
+ContrastiveConfigT = TypeVar("ContrastiveConfigT", bound=ContrastiveConfig, default=ContrastiveConfig)
 IDENTICAL = 1 - 1e-6
 """Cosine above which two texts are the same text: float32 features of one text differ by less."""
 
@@ -37,7 +39,7 @@ def info_nce(
     return loss, (logits.argmax(1) == target).float().mean()
 
 
-class Contrastive(TokensOnly[ContrastiveConfig]):
+class Contrastive(TokensOnly[ContrastiveConfigT]):
     """Aligns the mean context state with features of the image's reasoning text.
 
     The batch is the global one where torch.distributed runs; samples without text are left out. Where the run
@@ -45,13 +47,18 @@ class Contrastive(TokensOnly[ContrastiveConfig]):
     gradient. Source: the paper; InfoNCE as van den Oord et al. 2018.
     """
 
-    def __init__(self, config: ContrastiveConfig, context: Context) -> None:
+    def __init__(self, config: ContrastiveConfigT, context: Context) -> None:
         super().__init__(config, context)
         self.projection: nn.Linear | None = None
-        if context.text_width:
+        if context.text_width and self.contrasts:
             generator = torch.Generator().manual_seed(context.seed + 1)
             ends = (context.hidden_size, context.text_width)
             self.projection = linear(*(ends if config.projection == "context" else ends[::-1]), generator)
+
+    @property
+    def contrasts(self) -> bool:
+        """Whether InfoNCE has any weight; there is no projection otherwise."""
+        return True
 
     def project(self, states: States) -> Tensor | None:
         """Unit features [...,W] of context [...,K,D]; None where the text is projected."""
@@ -64,27 +71,22 @@ class Contrastive(TokensOnly[ContrastiveConfig]):
             return {}
         return {f"projection.{name}": parameter for name, parameter in self.projection.named_parameters()}
 
-    def loss(
-        self, states: States, knowledge: Tensor | None, present: Tensor | None, labels: Tensor
-    ) -> LossTerms:
+    def loss(self, batch: CompressBatch) -> LossTerms:
         """InfoNCE; values ``infonce``, ``alignment`` (mean cosine to the own text), ``retrieval`` (accuracy),
         and ``knowledge_present`` (share of the batch with text)."""
-        if knowledge is None or self.projection is None:
-            return super().loss(states, knowledge, present, labels)
-        if present is None:
-            present = torch.ones(len(states), dtype=torch.bool, device=knowledge.device)
-        present = present.to(states.emotion.device)
-        knowledge = knowledge.to(states.emotion.device)
+        if batch.knowledge is None or self.projection is None:
+            return super().loss(batch)
+        present = batch.present
         # Half precision calls similar texts identical, and its cosines are coarse beside the temperature.
-        with torch.autocast(states.emotion.device.type, enabled=False):
+        with torch.autocast(present.device.type, enabled=False):
+            text = batch.knowledge.float()[present]
             queries, keys = self._features(
-                states.context.float().mean(1)[present], knowledge.float()[present]
+                self.projection, batch.states.context.float().mean(1)[present], text
             )
-            same_text = F.normalize(gather(knowledge.float()[present]), dim=-1)
+            same_text = F.normalize(gather(text), dim=-1)
             queries, keys = gather(queries), gather(keys)
-            values = {"knowledge_present": float(present.float().mean())}
             if not len(queries):
-                return LossTerms(self._untouched(), values)
+                return LossTerms(untouched(self.knowledge_parameters(), batch.logits), share_of(present))
             masked = same_text @ same_text.T >= IDENTICAL if self.config.mask_identical else None
             loss, retrieval = info_nce(
                 queries, keys, self.config.temperature, symmetric=self.config.symmetric, not_negatives=masked
@@ -92,18 +94,13 @@ class Contrastive(TokensOnly[ContrastiveConfig]):
             alignment = (queries * keys).sum(-1).mean()
         figures = torch.stack([loss, alignment, retrieval]).tolist()
         return LossTerms(
-            loss, {**values, **dict(zip(("infonce", "alignment", "retrieval"), figures, strict=True))}
+            loss,
+            {**share_of(present), **dict(zip(("infonce", "alignment", "retrieval"), figures, strict=True))},
         )
 
-    def _features(self, context: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-        assert self.projection is not None
+    def _features(self, projection: nn.Linear, context: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
         if self.config.projection == "context":
-            context = self.projection(context)
+            context = projection(context)
         else:
-            text = self.projection(text)
+            text = projection(text)
         return F.normalize(context, dim=-1), F.normalize(text, dim=-1)
-
-    def _untouched(self) -> Tensor:
-        """Zero, connected to the projection: DDP waits for every parameter's gradient."""
-        assert self.projection is not None
-        return (self.projection.weight.sum() + self.projection.bias.sum()) * 0.0

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from emosym_registry import EmosymError
 from torch import Tensor, nn
 from typing_extensions import TypeVar
 
-from emosym.contracts import Context, LossTerms, ReasoningCompressor, States
+from emosym.contracts import CompressBatch, Context, LossTerms, ReasoningCompressor, States
 from emosym_reasoning.config import TokensConfig
 
 TokensConfigT = TypeVar("TokensConfigT", bound=TokensConfig, default=TokensConfig)
 START_STD = 0.02
 """Scale of tokens that were never given their backbone's."""
+
+
+def untouched(parameters: Mapping[str, nn.Parameter], like: Tensor) -> Tensor:
+    """Zero, connected to ``parameters``: where several processes train, each waits for the gradient of every one."""
+    return sum((one.sum() * 0.0 for one in parameters.values()), like.new_zeros((), dtype=torch.float32))
+
+
+def share_of(present: Tensor) -> dict[str, float]:
+    """The value that says which share of a batch has text."""
+    return {"knowledge_present": float(present.float().mean())}
 
 
 class TokensOnly(ReasoningCompressor[TokensConfigT]):
@@ -56,10 +68,8 @@ class TokensOnly(ReasoningCompressor[TokensConfigT]):
     def tokens(self, batch: int) -> Tensor:
         return self.table[None].expand(batch, -1, -1)
 
-    def loss(
-        self, states: States, knowledge: Tensor | None, present: Tensor | None, labels: Tensor
-    ) -> LossTerms:
-        return LossTerms(states.emotion.new_zeros((), dtype=torch.float32), {"knowledge_present": 0.0})
+    def loss(self, batch: CompressBatch) -> LossTerms:
+        return LossTerms(untouched(self.knowledge_parameters(), batch.logits), {"knowledge_present": 0.0})
 
     def project(self, states: States) -> Tensor | None:
         return None

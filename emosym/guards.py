@@ -12,6 +12,7 @@ from torch import Tensor
 
 from emosym.contracts import (
     Backbone,
+    Conclusion,
     Condition,
     DiffusionHead,
     EmotionSpace,
@@ -117,6 +118,26 @@ def _like_tokens(backbone: Backbone, answer: Any, given: Any, tokens: Tensor, *_
     return _tensor(answer, "B,T,D", *tokens.shape)
 
 
+def _parts(backbone: Backbone, answer: Any, samples: Any, turns: Sequence[Sequence[str]], **_: Any) -> str:
+    return _tensor(answer, "B,P", len(turns), len(turns[0]))
+
+
+def _concluded(
+    backbone: Backbone,
+    answer: Any,
+    samples: Sequence[Sample],
+    cue: str,
+    answers: Sequence[str],
+    *_: Any,
+    **__: Any,
+) -> str:
+    if not isinstance(answer, Conclusion):
+        return _instance(answer, Conclusion)
+    problem = _tensor(answer.log_probabilities, "B,C", len(samples), len(answers))
+    texts = _list(answer.texts, str, "texts")
+    return problem or texts or ("" if len(answer.texts) == len(samples) else f"{len(answer.texts)} texts")
+
+
 def _tokens(compressor: ReasoningCompressor, answer: Any, batch: int, **_: Any) -> str:
     width = compressor.context.hidden_size
     return _tensor(answer, "B,K+1,D", batch, compressor.context_tokens + 1, width)
@@ -211,7 +232,13 @@ def _encoded(encoder: TextEncoder, answer: Any, texts: Sequence[str], **_: Any) 
 
 
 PROMISES: Mapping[str, Mapping[str, Callable[..., str]]] = {
-    "backbone": {"forward": _like_tokens, "read": _like_tokens, "encode": _a(Prefix)},
+    "backbone": {
+        "forward": _like_tokens,
+        "read": _like_tokens,
+        "encode": _a(Prefix),
+        "compose": _parts,
+        "conclude": _concluded,
+    },
     "compressor": {"tokens": _tokens, "loss": _terms},
     "fusion": {"forward": _vectors},
     "emotion_space": {"sample": _states},

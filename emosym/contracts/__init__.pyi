@@ -1,5 +1,11 @@
 from .adapted import AdaptedModule as AdaptedModule
-from .backbone import QUESTION as QUESTION, Backbone as Backbone, Prefix as Prefix
+from .backbone import (
+    QUESTION as QUESTION,
+    REASONED_QUESTION as REASONED_QUESTION,
+    Backbone as Backbone,
+    Conclusion as Conclusion,
+    Prefix as Prefix,
+)
 from .component import Component as Component, ConfigT as ConfigT
 from .compressor import ReasoningCompressor as ReasoningCompressor
 from .config import ComponentConfig as ComponentConfig

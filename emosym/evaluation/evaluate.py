@@ -54,9 +54,15 @@ def understanding(
 ) -> Understanding:
     """Read the labelled ones among the samples of a split, and measure the readings."""
     labelled = [sample for sample in samples if sample.label is not None]
-    _, probabilities = system.read(labelled, batch_size)
-    table = probabilities.cpu().double().numpy()
-    evidence = Evidence(system.labels.names, labelled, table, judge=judge, seed=system.resolved.spec.seed)
+
+    def read(samples: Sequence[Sample], size: int | None = None) -> NDArray[np.float64]:
+        system.backbone.forget()
+        probabilities, _ = system.told(samples, size or batch_size)
+        return probabilities.cpu().double().numpy()
+
+    table = system.told(labelled, batch_size)[0].cpu().double().numpy()
+    seed = system.resolved.spec.seed
+    evidence = Evidence(system.labels.names, labelled, table, judge=judge, seed=seed, read=read)
     figures = compute(metrics, evidence, "understanding")
     each = contributions(metrics, evidence, "understanding", figures)
     confusion = np.zeros((len(system.labels), len(system.labels)), dtype=int)

@@ -34,7 +34,8 @@ NEEDS = ("labels", "attributes", "knowledge", "text_encoder", "judge", "diffusio
 
 CAPABILITIES: Mapping[str, Mapping[str, str]] = {
     "backbone": {
-        "prefix": "reads share an encoded prefix: rollouts are cheap, and memory estimates count them so"
+        "prefix": "reads share an encoded prefix: rollouts are cheap, and memory estimates count them so",
+        "text": "writes a reason and answers, learnt from texts: what `reading: explicit` asks for",
     },
     "diffusion": {"text": "takes prompts: it has at least one text encoder"},
     "memory": {"durable": "what is in the bank outlives the process; its conformance suite opens it again"},

@@ -45,6 +45,7 @@ class MetricSuite(ComponentSuite):
         votes = 0.6 * one_hot + 0.4 * chance.dirichlet(np.ones(classes), IMAGES)
         read = samples(IMAGES, labels=classes)
         owners = [label for label in range(classes) for _ in range(EACH)]
+        rows = dict(zip((one.id for one in read), weights / weights.sum(1, keepdims=True), strict=True))
         pictures = [picture(1000 * seed + number) for number in range(2 * len(owners))]
         return Evidence(
             names=self.context().labels.names,
@@ -62,6 +63,7 @@ class MetricSuite(ComponentSuite):
                 for number, label in enumerate(owners)
             ],
             judge=ProjectionJudge(ProjectionConfig(), self.context()),
+            read=lambda chosen, batch_size=None: np.stack([rows[one.id] for one in chosen]),
         )
 
     def certain(self, shift: int) -> Evidence:
@@ -97,7 +99,7 @@ class MetricSuite(ComponentSuite):
         if metric.group == "understanding":
             given = dataclasses.replace(given, real=(), generated=(), training=())
         else:
-            given = dataclasses.replace(given, samples=(), probabilities=None)
+            given = dataclasses.replace(given, samples=(), probabilities=None, read=None)
         if "judge" not in metric.config.needs(metric.needs):
             given = dataclasses.replace(given, judge=None)
         return given
@@ -137,8 +139,11 @@ class MetricSuite(ComponentSuite):
 
     @check("metric.deterministic", "the same figures for the same evidence")
     def test_deterministic(self) -> None:
-        """An interval by resampling draws from the evidence's seed, or no table can be made again."""
-        require(dict(self.figures()) == dict(self.figures()), "other figures the second time")
+        """An interval by resampling draws from the evidence's seed, or no table can be made again. A metric that calls itself
+        not repeatable says that its figures are of the machine and the moment."""
+        repeats = self.subject.repeatable
+        require(isinstance(repeats, bool), f"repeatable = {repeats!r}")
+        require(not repeats or dict(self.figures()) == dict(self.figures()), "other figures the second time")
         with leaving_random_state():
             self.figures()
 
@@ -150,6 +155,8 @@ class MetricSuite(ComponentSuite):
     @check("metric.order", "figures that do not depend on the order of the images")
     def test_order(self) -> None:
         """Bounds of intervals may (resampling draws places); the figures themselves are of a set."""
+        if not self.subject.repeatable:
+            raise NotApplicable("the metric says that its figures are of the machine and the moment")
         evidence = self.evidence()
         figures, again = self.figures(evidence), self.figures(turned(evidence))
         moved = [

@@ -11,7 +11,17 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import TypeVar
 
-from emosym.contracts import QUESTION, Backbone, Context, Footprint, Prefix, Sample, Workload
+from emosym.contracts import (
+    QUESTION,
+    REASONED_QUESTION,
+    Backbone,
+    Conclusion,
+    Context,
+    Footprint,
+    Prefix,
+    Sample,
+    Workload,
+)
 from emosym.toolkit import detach_lora, embedded, evaluating, stamp, tensors
 from emosym_vlm import adapter
 from emosym_vlm.config import BackboneConfig
@@ -26,10 +36,13 @@ from emosym_vlm.prompt import (
     check_lengths,
     check_samples,
     check_tokens,
+    check_turns,
     lay_out,
 )
 from emosym_vlm.reader import PromptReader, choose_filler
-from emosym_vlm.writing import write_text
+from emosym_vlm.reasoning import conclude, improbability, with_turns
+from emosym_vlm.spelling import Speller
+from emosym_vlm.writing import end_tokens, write_text
 
 BackboneConfigT = TypeVar("BackboneConfigT", bound=BackboneConfig, default=BackboneConfig)
 
@@ -66,6 +79,8 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         self._reader = PromptReader(
             self.model, self.processor, self._filler, sequential=config.positions == "sequential"
         )
+        ends = end_tokens(self.model, self.processor.tokenizer, torch.device("cpu"))
+        self._speller = Speller(self.processor.tokenizer, ends)
         keeps = config.cache_features and not config.adapts_vision
         self.memo = PromptMemo(config.cache_megabytes * 2**20) if keeps else None
         self.eval()
@@ -96,10 +111,14 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         batch = self._batch(samples, question, tokens.shape[1])
         return self._whole(batch, tokens)[batch.rows, batch.columns].to(tokens.dtype)
 
-    @torch.no_grad()
     def encode(self, samples: Sequence[Sample], question: str | None = None) -> Prefix:
+        return self._encode(samples, question or self.config.question or QUESTION)
+
+    @torch.no_grad()
+    def _encode(self, samples: Sequence[Sample], question: str, room: int = 0) -> Prefix:
+        """With room for so many tokens more."""
         with evaluating(self.model):
-            batch = self._batch(samples, question, 0)
+            batch = self._batch(samples, question, 0, [room] * len(samples))
             output = self._run_prompt(batch, use_cache=True)
         return Prefix(
             cache=output.past_key_values,
@@ -127,6 +146,57 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
                 check_tokens(tokens, len(prefix.mask), self.hidden_size)
                 last = after.read(tokens)[:, -1]
             return write_text(after, last, self.processor.tokenizer, max_new_tokens)
+
+    def compose(
+        self, samples: Sequence[Sample], turns: Sequence[Sequence[str]], question: str | None = None
+    ) -> Tensor:
+        """Errors: ``backbone.bad-turns``, ``backbone.prompt-too-long``."""
+        check_turns(turns, len(samples))
+        spelled = [self._speller.turn(parts) for parts in turns]
+        lengths = [sum(map(len, parts)) for parts in spelled]
+        question = question or self.config.question or REASONED_QUESTION
+        batch, parts = with_turns(
+            self._batch(samples, question, max(lengths), lengths), spelled, self._filler
+        )
+        states = self._run_prompt(batch, use_cache=False).last_hidden_state.to(self.device)
+        return improbability(self.model, batch, states, parts, len(turns[0]))
+
+    @torch.no_grad()
+    def conclude(
+        self,
+        samples: Sequence[Sample],
+        cue: str,
+        answers: Sequence[str],
+        max_new_tokens: int = 64,
+        question: str | None = None,
+    ) -> Conclusion:
+        """Errors: ``backbone.same-answers``, ``backbone.prompt-too-long``."""
+        if not self._shares and len(samples) > 1:
+            # A sliding window counts the gaps that texts of other lengths leave beside each other.
+            alone = [self.conclude([one], cue, answers, max_new_tokens, question) for one in samples]
+            return Conclusion(
+                [text for one in alone for text in one.texts],
+                torch.cat([one.log_probabilities for one in alone]),
+            )
+        longest = max(map(len, self._speller.answers(cue, answers)))
+        room = max_new_tokens + len(self._speller.cue(cue)) + longest
+        question = question or self.config.question or REASONED_QUESTION
+        with evaluating(self.model):
+            prefix = self._encode(samples, question, room)
+            after = Continuation(self.model, prefix, self._filler)
+            return conclude(
+                after,
+                prefix.last_hidden,
+                self._speller,
+                cue,
+                answers,
+                max_new_tokens,
+                shared=self._shares,
+            )
+
+    def forget(self) -> None:
+        if self.memo is not None:
+            self.memo.clear()
 
     @torch.no_grad()
     def typical_embedding(self) -> tuple[Tensor, float]:
@@ -185,11 +255,20 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
             self.memo.bind(stamp(self._vision_tensors()))
             return self.memo.recall(samples, question, self._reader)
 
-    def _batch(self, samples: Sequence[Sample], question: str | None, count: int) -> Batch:
+    def _batch(
+        self,
+        samples: Sequence[Sample],
+        question: str | None,
+        count: int,
+        needed: Sequence[int] | None = None,
+    ) -> Batch:
+        """Prompts with ``count`` slots each, of which (or of what comes later) each sample needs so many."""
         check_samples(samples)
         prompts = self._prompts(samples, question or self.config.question or QUESTION)
         limit = getattr(self._text_config, "max_position_embeddings", None)
-        check_lengths(samples, prompts, count, limit, self.model.config.image_token_id)
+        check_lengths(
+            samples, prompts, needed or [count] * len(samples), limit, self.model.config.image_token_id
+        )
         # A sliding window counts padding between prompt and tokens; on the left it does no harm.
         side = self.config.padding_side if self._shares else "left"
         return lay_out(prompts, count, self._filler, side, self.device)

@@ -217,11 +217,10 @@ class System:
         """What each image evokes; images are paths, bytes, PIL images or samples."""
         samples = [Sample.of(image, number) for number, image in enumerate(images)]
         probabilities, reasons = self.told(samples, batch_size)
+        texts: Sequence[str | None] = reasons or [None] * len(samples)
         return [
             self._reading(sample.id, row, text)
-            for sample, row, text in zip(
-                samples, probabilities.tolist(), reasons or [None] * len(samples), strict=True
-            )
+            for sample, row, text in zip(samples, probabilities.tolist(), texts, strict=True)
         ]
 
     def _reading(self, id: str, probabilities: Sequence[float], text: str | None) -> Reading:

@@ -63,7 +63,7 @@ class MetricSuite(ComponentSuite):
                 for number, label in enumerate(owners)
             ],
             judge=ProjectionJudge(ProjectionConfig(), self.context()),
-            read=lambda chosen, batch_size=None: np.stack([rows[one.id] for one in chosen]),
+            read=lambda chosen, _: np.stack([rows[one.id] for one in chosen]),
         )
 
     def certain(self, shift: int) -> Evidence:

@@ -48,7 +48,8 @@ def improbability(model: Any, batch: Batch, states: Tensor, parts: Tensor, count
     slots = (batch.rows * count + parts)[spoken]
     sums = losses.new_zeros(len(parts) * count).index_add(0, slots, losses)
     counts = slots.bincount(minlength=len(parts) * count)
-    return (sums / counts.clamp(min=1)).unflatten(0, (-1, count))
+    means: Tensor = (sums / counts.clamp(min=1)).unflatten(0, (-1, count))
+    return means
 
 
 def conclude(
@@ -112,7 +113,8 @@ def _of_answers(after: Continuation, last: Tensor, answers: Sequence[Sequence[in
     following = _logits(after.model, states).log_softmax(-1)
     each = following.gather(-1, ids[:, 1:].repeat(count, 1)[..., None])[..., 0]
     rest = each.masked_fill(~spoken[:, 1:].repeat(count, 1), 0.0).sum(-1)
-    return scores + rest.unflatten(0, (count, len(answers)))
+    both: Tensor = scores + rest.unflatten(0, (count, len(answers)))
+    return both
 
 
 def _logits(model: Any, states: Tensor) -> Tensor:

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import pytest
 import torch
-from emosym_registry import EmosymError
+from emosym_registry import EmosymError, load_registry
 from torch.nn import functional as F
 
-from emosym.contracts import MIKELS_8, REASONED_QUESTION
+from emosym.contracts import MIKELS_8, REASONED_QUESTION, Context, LabelSet
 from emosym.toolkit import evaluating
 
 from .families import FAMILIES
 from .test_reading import CLOSE, stock_inputs
+
+
+@pytest.fixture(scope="module")
+def embedded():
+    """``embedded(name, **params)``: a backbone on its embedded model."""
+    registry = load_registry()
+
+    def make(name, **params):
+        offer = registry.find("backbone", name)
+        context = Context(LabelSet.of("mikels-8"), aliases=registry.folders, kind="backbone", component=name)
+        return offer.load()(offer.load_config()(**{"model": "tiny", **params}), context)
+
+    return make
+
 
 CUE = "answer"
 ANSWERS = [" dog", " dog forest", " picture"]
@@ -128,6 +142,28 @@ def test_every_adapter_learns_from_a_turn_and_writes_it_then(build, samples):
     assert backbone.training  # as it was
 
 
+def test_a_head_that_learns_leaves_the_embeddings_alone_and_merges(embedded, tmp_path, samples):
+    """The embedded models share one table of words between what goes in and what comes out."""
+    backbone = embedded("qwen-vl", adapter={"targets": ["language", "head"], "dropout": 0.0})
+    words = backbone.model.get_input_embeddings().weight
+    before, pictures = words.detach().clone(), [samples[0], samples[3]]
+    turns = [("it is vast. Emotion:", " awe"), ("it lurks. Emotion:", " fear")]
+    optimiser = torch.optim.Adam(backbone.adapters().values(), lr=1e-2)
+    for _ in range(3):
+        optimiser.zero_grad()
+        backbone.compose(pictures, turns).mean().backward()
+        optimiser.step()
+    assert all(bool(one.grad.any()) for one in backbone.adapters().values())
+    assert any(name.startswith("model.lm_head") or name.startswith("lm_head") for name in backbone.adapters())
+    with torch.no_grad():
+        wanted = backbone.compose(pictures, turns)
+        backbone.merge()
+        assert torch.equal(words, before)
+        torch.testing.assert_close(backbone.compose(pictures, turns), wanted, atol=1e-4, rtol=1e-4)
+        stock = embedded("qwen-vl", model=str(backbone.save_pretrained(tmp_path / "merged")), adapter=None)
+        torch.testing.assert_close(stock.compose(pictures, turns), wanted, atol=1e-4, rtol=1e-4)
+
+
 def test_the_config_s_question_is_asked_where_there_is_one(build, samples):
     asked, backbone = build("llava", question="Describe the dog."), build("llava")
     with torch.no_grad(), evaluating(asked.model, backbone.model):
@@ -170,14 +206,6 @@ def test_what_cannot_be_written_is_said(use, id, words, shared, samples):
 
 
 @pytest.mark.parametrize("name", ["qwen-vl", "llava", "hf-vlm"])
-def test_the_embedded_tokenizers_spell_every_emotion_in_one_token(name):
-    from emosym_registry import load_registry
-
-    from emosym.contracts import Context, LabelSet
-
-    registry = load_registry()
-    offer = registry.find("backbone", name)
-    context = Context(LabelSet.of("mikels-8"), aliases=registry.folders, kind="backbone", component=name)
-    backbone = offer.load()(offer.load_config()(model="tiny"), context)
-    spelled = backbone._speller.answers("Emotion:", [f" {name}" for name in MIKELS_8])
+def test_the_embedded_tokenizers_spell_every_emotion_in_one_token(name, embedded):
+    spelled = embedded(name)._speller.answers("Emotion:", [f" {name}" for name in MIKELS_8])
     assert [len(ids) for ids in spelled] == [1] * 8

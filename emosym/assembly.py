@@ -202,7 +202,7 @@ def build_parts(builder: Builder, *, training: bool = True) -> ExperimentParts:
     return ExperimentParts(
         dataset=dataset,
         knowledge=builder.optional("knowledge"),
-        text_encoder=builder.optional("text_encoder"),
+        text_encoder=builder.optional("text_encoder") if spec.reading == "latent" else None,
         rewards=build_rewards(builder),
         reinforcer=builder.optional("reinforcer"),
         memory=builder.optional("memory") if is_first() else None,

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from emosym.contracts import (
     Backbone,
+    Conclusion,
     Condition,
     DiffusionHead,
     EmotionSpace,
@@ -122,6 +123,26 @@ def _layers(backbone: Backbone, answer: Any, samples: Any, tokens: Tensor, *_: A
     return _tensor(answer, "L,B,T,D", count, *tokens.shape)
 
 
+def _parts(backbone: Backbone, answer: Any, samples: Any, turns: Sequence[Sequence[str]], **_: Any) -> str:
+    return _tensor(answer, "B,P", len(turns), len(turns[0]))
+
+
+def _concluded(
+    backbone: Backbone,
+    answer: Any,
+    samples: Sequence[Sample],
+    cue: str,
+    answers: Sequence[str],
+    *_: Any,
+    **__: Any,
+) -> str:
+    if not isinstance(answer, Conclusion):
+        return _instance(answer, Conclusion)
+    problem = _tensor(answer.log_probabilities, "B,C", len(samples), len(answers))
+    texts = _list(answer.texts, str, "texts")
+    return problem or texts or ("" if len(answer.texts) == len(samples) else f"{len(answer.texts)} texts")
+
+
 def _tokens(compressor: ReasoningCompressor, answer: Any, batch: int, **_: Any) -> str:
     width = compressor.context.hidden_size
     return _tensor(answer, "B,K+1,D", batch, compressor.context_tokens + 1, width)
@@ -221,6 +242,8 @@ PROMISES: Mapping[str, Mapping[str, Callable[..., str]]] = {
         "layer_states": _layers,
         "read": _like_tokens,
         "encode": _a(Prefix),
+        "compose": _parts,
+        "conclude": _concluded,
     },
     "compressor": {"tokens": _tokens, "loss": _terms},
     "fusion": {"forward": _vectors},

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from emosym_registry import API_VERSION, EmosymError, Registry, load_registry
@@ -21,6 +22,7 @@ from emosym.contracts import (
     Sample,
     States,
 )
+from emosym.explicit import written
 from emosym.generation import Generation, OnStep
 from emosym.head import EmotionHead, head_width, seen
 from emosym.precision import autocast, choose_device, choose_precision
@@ -29,6 +31,7 @@ from emosym.spec import Resolved, load_spec, plugins_only
 from emosym.storage import State, find_saved, gather, read_state, size_of, spread, write_state
 from emosym.toolkit import evaluating, json_text, written_whole
 
+T = TypeVar("T")
 READING = ("backbone", "compressor")
 PAINTING = ("fusion", "emotion_space", "diffusion")
 """Sections of a spec whose components a system is made of."""
@@ -39,15 +42,15 @@ class System:
     """Reads the emotion of images and makes images of an emotion.
 
     ``backbone`` and ``compressor`` read, ``head`` is the emotion classifier over their states (``logits``),
-    ``generation`` paints; it is None where the spec only understands. Load one with
-    ``System.load("runs/tiny/system")``.
+    ``generation`` paints; it is None where the spec only understands. With ``reading: explicit`` the backbone is all there
+    is: it writes a reason and then the emotion. Load one with ``System.load("runs/tiny/system")``.
     """
 
     def __init__(
         self,
         builder: Builder,
         backbone: Backbone,
-        compressor: ReasoningCompressor,
+        compressor: ReasoningCompressor | None,
         generation: Generation | None,
         *,
         text_width: int,
@@ -57,12 +60,16 @@ class System:
         self.device, self.precision = builder.device, builder.precision
         self.labels = builder.context.labels
         self.backbone = backbone
-        self.compressor = compressor
+        self._compressor = compressor
         self.generation = generation
         self.text_width = text_width
         self.reads = self.resolved.spec.head.reads
         width = head_width(backbone.hidden_size, self.reads)
-        self.head = EmotionHead(width, len(self.labels), self.resolved.spec.seed).to(self.device)
+        self._head = (
+            EmotionHead(width, len(self.labels), self.resolved.spec.seed).to(self.device)
+            if compressor is not None
+            else None
+        )
 
     @classmethod
     def new(
@@ -88,6 +95,8 @@ class System:
     def assemble(cls, builder: Builder, *, text_width: int) -> System:
         """A new, untrained system. The backbone is built first: the others take their widths from it."""
         backbone: Backbone = builder.build("backbone")
+        if builder.resolved.spec.reading == "explicit":
+            return cls(builder, backbone, None, None, text_width=0)
         builder.set_sizes(hidden_size=backbone.hidden_size, text_width=text_width)
         compressor: ReasoningCompressor = builder.build("compressor")
         builder.set_sizes(context_tokens=compressor.context_tokens)
@@ -113,21 +122,45 @@ class System:
 
     # ---- what it is made of
 
+    @property
+    def explicit(self) -> bool:
+        """Whether it writes a reason and the emotion, in place of reading them through tokens and head."""
+        return self._compressor is None
+
+    @property
+    def compressor(self) -> ReasoningCompressor:
+        """The owner of the reasoning tokens. Errors: ``system.no-tokens`` with ``reading: explicit``."""
+        return self._of_tokens(self._compressor)
+
+    @property
+    def head(self) -> EmotionHead:
+        """The emotion classifier over the state of [EMO]. Errors: ``system.no-tokens`` with ``reading: explicit``."""
+        return self._of_tokens(self._head)
+
+    def _of_tokens(self, part: T | None) -> T:
+        if part is None:
+            raise EmosymError(
+                "system.no-tokens",
+                "this system writes its reasons (reading: explicit), so it has no reasoning tokens, states or emotion head",
+                hint="use a system that was trained with reading: latent",
+            )
+        return part
+
     def modules(self) -> dict[str, nn.Module]:
         """The parts with weights, by name."""
-        reading: dict[str, nn.Module] = {
-            "backbone": self.backbone,
-            "compressor": self.compressor,
-            "head": self.head,
-        }
+        reading: dict[str, nn.Module] = {"backbone": self.backbone}
+        if not self.explicit:
+            reading |= {"compressor": self.compressor, "head": self.head}
         return reading | (self.generation.modules() if self.generation is not None else {})
 
     def group(self, name: str) -> dict[str, nn.Parameter]:
         """The parameters of a group that a stage may train; see :data:`GROUPS`."""
+        if self.explicit and name != "adapters":
+            return {}
+        if name == "adapters":
+            return self.backbone.adapters()
         knowledge = self.compressor.knowledge_parameters()
         match name:
-            case "adapters":
-                return self.backbone.adapters()
             case "knowledge":
                 return knowledge
             case "tokens":
@@ -180,7 +213,8 @@ class System:
         return logits
 
     def read(self, samples: Sequence[Sample], batch_size: int = 32) -> tuple[States, Tensor]:
-        """States and probabilities [N,C] of any number of samples, without gradients."""
+        """States and probabilities [N,C] of any number of samples, without gradients. Errors: ``system.no-tokens`` with
+        ``reading: explicit``; :meth:`told` reads in either way."""
         if not samples:
             raise EmosymError("data.nothing-to-read", "there is no image to read")
         states, probabilities = [], []
@@ -191,19 +225,36 @@ class System:
                 probabilities.append(self.logits(part).float().softmax(-1))
         return States.cat(states), torch.cat(probabilities)
 
+    def told(self, samples: Sequence[Sample], batch_size: int = 32) -> tuple[Tensor, list[str] | None]:
+        """Probabilities [N,C] of any number of samples, read in the system's own way, and the reasons where it wrote any."""
+        if not self.explicit:
+            return self.read(samples, batch_size)[1], None
+        if not samples:
+            raise EmosymError("data.nothing-to-read", "there is no image to read")
+        probabilities, reasons, most = [], list[str](), self.resolved.spec.reason_tokens
+        with self.builder.naming(), self.evaluating():
+            for start in range(0, len(samples), batch_size):
+                part = samples[start : start + batch_size]
+                rows, texts = written(self.backbone, part, self.labels.names, most)
+                probabilities.append(rows)
+                reasons += texts
+        return torch.cat(probabilities), reasons
+
     def understand(self, images: Iterable[ImageSource | str | Sample], batch_size: int = 32) -> list[Reading]:
         """What each image evokes; images are paths, bytes, PIL images or samples."""
         samples = [Sample.of(image, number) for number, image in enumerate(images)]
-        _, probabilities = self.read(samples, batch_size)
+        probabilities, reasons = self.told(samples, batch_size)
+        texts: Sequence[str | None] = reasons or [None] * len(samples)
         return [
-            self._reading(sample.id, row) for sample, row in zip(samples, probabilities.tolist(), strict=True)
+            self._reading(sample.id, row, text)
+            for sample, row, text in zip(samples, probabilities.tolist(), texts, strict=True)
         ]
 
-    def _reading(self, id: str, probabilities: Sequence[float]) -> Reading:
+    def _reading(self, id: str, probabilities: Sequence[float], text: str | None) -> Reading:
         named = dict(zip(self.labels.names, probabilities, strict=True))
         signed = self.labels.signed
         positive = sum(p for i, p in enumerate(probabilities) if self.labels.positive(i)) if signed else None
-        return Reading(id, max(named, key=named.__getitem__), named, positive)
+        return Reading(id, max(named, key=named.__getitem__), named, positive, text)
 
     # ---- generation
 
@@ -258,6 +309,12 @@ class System:
     def require_generation(self) -> Generation:
         """The generating half. Errors: ``generate.understanding-only`` where the spec has none."""
         if self.generation is None:
+            if self.explicit:
+                raise EmosymError(
+                    "generate.understanding-only",
+                    "this system cannot generate: it writes its reasons (reading: explicit) and has no states to paint from",
+                    hint="use a system that was trained with reading: latent",
+                )
             missing = [name for name in PAINTING if getattr(self.resolved.spec, name) is None]
             lack = f"its spec has no {', '.join(missing)}" if missing else "it was loaded with generate=False"
             raise EmosymError(

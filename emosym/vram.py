@@ -146,6 +146,9 @@ class _Sizing:
         widths = [
             value for key, value in (head.details if head else {}).items() if key.startswith("token_width")
         ]
+        if self.spec.reading == "explicit":
+            self.tokens = self.spec.reason_tokens
+            return {**sizes, **dict.fromkeys(("knowledge", "tokens", "head", "fusion"), 0)}
         labels = len(self.builder.context.labels)
         self.builder.set_sizes(hidden_size=width, text_width=TEXT_WIDTH if self.spec.knowledge else 0)
         compressor = self.builder.build("compressor")

@@ -29,18 +29,22 @@ def as_dict(path: Path, reading: Reading) -> dict[str, object]:
         "emotion": reading.emotion,
         "positive": None if reading.positive is None else round(reading.positive, 6),
         "probabilities": probabilities,
+        **({} if reading.text is None else {"text": reading.text}),
     }
 
 
 def as_table(readings: Sequence[tuple[Path, Reading]]) -> str:
-    """Readings for people: the emotion, its probability, that of any positive one, and the runners-up."""
+    """Readings for people: the emotion, its probability, that of any positive one, the runners-up, and the reason where the
+    system wrote any."""
     rows = []
     for path, reading in readings:
         ranked = sorted(reading.probabilities.items(), key=lambda item: -item[1])
         others = ", ".join(f"{name} {value:.2f}" for name, value in ranked[1:3])
         positive = "" if reading.positive is None else f"{reading.positive:.2f}"
-        rows.append((_name(path), reading.emotion, f"{ranked[0][1]:.2f}", positive, others))
-    return columns(("image", "emotion", "p", "positive", "next"), rows, numbers=(2, 3))
+        row = (_name(path), reading.emotion, f"{ranked[0][1]:.2f}", positive, others)
+        rows.append(row if reading.text is None else (*row, reading.text))
+    heads = ("image", "emotion", "p", "positive", "next", "reason")
+    return columns(heads[: len(rows[0])] if rows else heads[:5], rows, numbers=(2, 3))
 
 
 def require_writable(out: Path) -> None:
@@ -62,39 +66,40 @@ def require_writable(out: Path) -> None:
 
 
 @contextmanager
-def writing(out: Path, names: Sequence[str]) -> Iterator[Write]:
+def writing(out: Path, names: Sequence[str], *, texts: bool = False) -> Iterator[Write]:
     """A function that adds the reading of a picture to ``out``, which is written whole or not at all; ``names`` are the
-    emotions."""
+    emotions, ``texts`` says whether the system writes reasons."""
     from emosym.toolkit import written_whole
 
-    with written_whole(out) as partial, FORMATS[out.suffix.lower()](partial, names) as write:
+    keys = [*_row_names(names), *(["text"] if texts else [])]
+    with written_whole(out) as partial, FORMATS[out.suffix.lower()](partial, keys) as write:
         yield write
 
 
 @contextmanager
-def _json_lines(file: Path, names: Sequence[str]) -> Iterator[Write]:
+def _json_lines(file: Path, keys: Sequence[str]) -> Iterator[Write]:
     with file.open("w", encoding="utf-8") as lines:
         yield lambda path, reading: print(json.dumps(as_dict(path, reading)), file=lines)
 
 
 @contextmanager
-def _csv(file: Path, names: Sequence[str]) -> Iterator[Write]:
+def _csv(file: Path, keys: Sequence[str]) -> Iterator[Write]:
     import csv
 
     with file.open("w", encoding="utf-8", newline="") as lines:
-        table = csv.DictWriter(lines, _row_names(names))
+        table = csv.DictWriter(lines, keys)
         table.writeheader()
         yield lambda path, reading: table.writerow(_row(path, reading))
 
 
 @contextmanager
-def _parquet(file: Path, names: Sequence[str]) -> Iterator[Write]:
+def _parquet(file: Path, keys: Sequence[str]) -> Iterator[Write]:
     import pyarrow
     import pyarrow.parquet
 
-    texts, rows = ("image", "emotion"), list[dict[str, Any]]()
+    texts, rows = ("image", "emotion", "text"), list[dict[str, Any]]()
     schema = pyarrow.schema(
-        [(name, pyarrow.string() if name in texts else pyarrow.float64()) for name in _row_names(names)]
+        [(name, pyarrow.string() if name in texts else pyarrow.float64()) for name in keys]
     )
     with pyarrow.parquet.ParquetWriter(file, schema) as table:
 
@@ -130,6 +135,7 @@ def _row(path: Path, reading: Reading) -> dict[str, Any]:
         "emotion": reading.emotion,
         "positive": reading.positive,
         **probabilities,
+        **({} if reading.text is None else {"text": reading.text}),
     }
 
 

@@ -57,7 +57,7 @@ def understand(
     from emosym.cli.progress import steps
 
     shown, number, skipped = [], 0, list(found.closed)
-    with nullcontext() if out is None else writing(out, loaded.labels.names) as write:
+    with nullcontext() if out is None else writing(out, loaded.labels.names, texts=loaded.explicit) as write:
         for picture, reading in steps(read(loaded, found.pictures, batch_size), len(found.pictures), "read"):
             if isinstance(reading, EmosymError):
                 skipped.append(reading.message)

@@ -1,7 +1,9 @@
 from .adapted import AdaptedModule as AdaptedModule
 from .backbone import (
     QUESTION as QUESTION,
+    REASONED_QUESTION as REASONED_QUESTION,
     Backbone as Backbone,
+    Conclusion as Conclusion,
     Prefix as Prefix,
     with_text as with_text,
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
+from emosym_registry import EmosymError
 from torch import Tensor
 
 from emosym.contracts.adapted import AdaptedModule
@@ -16,6 +17,8 @@ from emosym.contracts.component import ConfigT
 from emosym.contracts.sample import Sample
 
 QUESTION = "What is the emotion of the image? Answer in one word."
+REASONED_QUESTION = "What is the emotion of the image? Think step by step, then answer in one word."
+"""What is asked where the reason is written before the answer."""
 
 
 def with_text(question: str, text: str) -> str:
@@ -40,6 +43,16 @@ class Prefix:
     tokens: Tensor
     fingerprint: str
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What a backbone wrote of B samples before it answered, and how probable it then found each of C answers."""
+
+    texts: Sequence[str]
+    """B texts up to the cue, without it."""
+    log_probabilities: Tensor
+    """[B,C], of the whole of each answer as what comes next; they need not sum to one."""
 
 
 class Backbone(AdaptedModule[ConfigT]):
@@ -115,3 +128,47 @@ class Backbone(AdaptedModule[ConfigT]):
         """Parameters on which what it reads and writes depends beside its weights, as plain values: texts that it has
         written are kept under them. All of its parameters, where it does not say less."""
         return self.config.model_dump(mode="json")
+
+    def forget(self) -> None:
+        """Drop what is kept of samples that were read (features of their pictures), as if none had been: for timing."""
+
+    # ---- capability ``text``: a reason that is written, and an answer after it
+
+    def compose(
+        self, samples: Sequence[Sample], turns: Sequence[Sequence[str]], question: str = REASONED_QUESTION
+    ) -> Tensor:
+        """How improbable it is that the assistant's turn is just this text: [B,P], the mean negative log-likelihood of a
+        token in each of the P parts of every turn, given the prompt and the parts before it.
+
+        The parts joined are the text. An empty part is 0. Where the last part is not empty the turn ends there, and the
+        token that ends it belongs to that part; where it is empty the turn is left open. Trains adapters. Text is never cut:
+        one that does not fit is an error with the sample's id. Errors: ``backbone.no-text`` where the capability ``text`` is
+        absent.
+        """
+        raise _no_text(self, "compose")
+
+    def conclude(
+        self,
+        samples: Sequence[Sample],
+        cue: str,
+        answers: Sequence[str],
+        max_new_tokens: int = 64,
+        question: str = REASONED_QUESTION,
+    ) -> Conclusion:
+        """Write greedily, at most ``max_new_tokens``, until the text holds ``cue``; then the log-probability of each of
+        ``answers`` (as it is written behind the cue, with its space) as what comes next.
+
+        A text that ends without the cue gets it put behind it. Where one answer begins another, the token that ends the turn
+        counts too. No gradients, eval mode; a sample's conclusion is the same alone and beside others. Errors:
+        ``backbone.no-text``; ``backbone.same-answers`` where two answers are the same tokens.
+        """
+        raise _no_text(self, "conclude")
+
+
+def _no_text(backbone: Backbone[Any], method: str) -> EmosymError:
+    name = backbone.context.component or type(backbone).__name__
+    return EmosymError(
+        "backbone.no-text",
+        f"backbone {name} cannot {method}: it writes no reasons and answers",
+        hint="take a backbone with the capability text (emosym plugins list), or reading: latent",
+    )

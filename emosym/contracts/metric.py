@@ -89,6 +89,10 @@ class Evidence:
     readings or pictures are of somebody else."""
     seed: int = 0
     """The run's seed, for what a metric draws (a bootstrap)."""
+    read: Callable[[Sequence[Sample], int | None], NDArray[np.float64]] | None = None
+    """``read(samples, batch_size)``: reads samples with the system that is measured, so many at once (None: as many as the
+    evaluation), from their pictures on, with nothing kept of earlier readings; [N,C]. None where the readings are another
+    program's."""
     _kept: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, key: Hashable, work: Callable[[], T]) -> T:
@@ -178,6 +182,9 @@ class Metric(Component[ConfigT]):
     ``summary.json`` shows it."""
     figures: ClassVar[Mapping[str, Figure]] = {}
     """How its figures are shown, by name; one that is not listed is shown as a plain number."""
+    repeatable: ClassVar[bool] = True
+    """Whether the same evidence always gives the same figures. False for what depends on the machine and the moment, such as
+    time: every run of a study then measures by itself, and takes no figures from another that has the same weights."""
 
     @abstractmethod
     def compute(self, evidence: Evidence) -> Mapping[str, float]:

@@ -166,6 +166,8 @@ class Reading:
     probabilities: Mapping[str, float]
     positive: float | None
     """None where the sign of an emotion is not known."""
+    text: str | None = None
+    """The reason that the system wrote before it answered; None where it reads through reasoning tokens."""
 
 
 @dataclass(frozen=True)

@@ -55,15 +55,23 @@ def understanding(
 ) -> Understanding:
     """Read the labelled ones among the samples of a split, and measure the readings."""
     labelled = [sample for sample in samples if sample.label is not None]
-    _, probabilities = system.read(labelled, batch_size)
-    table = probabilities.cpu().double().numpy()
+    if system.explicit:  # there are no tokens to ask for; the spec has said so
+        metrics = [(offer, metric) for offer, metric in metrics if "system" not in offer.spec.needs]
+
+    def read(samples: Sequence[Sample], size: int | None = None) -> NDArray[np.float64]:
+        system.backbone.forget()
+        probabilities, _ = system.told(samples, size or batch_size)
+        return probabilities.cpu().double().numpy()
+
+    table = system.told(labelled, batch_size)[0].cpu().double().numpy()
     evidence = Evidence(
         system.labels.names,
         labelled,
         table,
         judge=judge,
-        probe=SystemProbe(system, batch_size),
+        probe=None if system.explicit else SystemProbe(system, batch_size),
         seed=system.resolved.spec.seed,
+        read=read,
     )
     figures = compute(metrics, evidence, "understanding")
     each = contributions(metrics, evidence, "understanding", figures)

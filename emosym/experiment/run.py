@@ -47,6 +47,7 @@ from emosym.spec import Resolved
 from emosym.spec.model import STAGES, Spec
 from emosym.spec.reads import evaluation_key
 from emosym.stages.compress import Compress
+from emosym.stages.explicit import CompressExplicit
 from emosym.stages.reinforce import Reinforce
 from emosym.stages.unify import Unify, originals_of
 from emosym.storage import read_state
@@ -266,14 +267,15 @@ class Experiment:
                 shared.keep(self.run, system.state(), facts)
         evaluation = self.run.path / "evaluation"
         measures = evaluation_key(system.resolved)
-        if shared is None or not shared.take_figures(self.run, measures):
+        repeatable = all(metric.repeatable for _, metric in self.parts.metrics)
+        if shared is None or not repeatable or not shared.take_figures(self.run, measures):
             held_out = self.samples(spec.evaluation.split)
             metrics, judge = self.parts.metrics, self.parts.judges.get("evaluate")
             split, batch_size = spec.evaluation.split, spec.evaluation.batch_size
             measured = understanding(system, held_out, metrics, judge, split=split, batch_size=batch_size)
             write_predictions(evaluation / f"{name}-readings.parquet", measured.predictions)
             write_json(evaluation / f"{name}.json", measured.figures)
-            if shared is not None:
+            if shared is not None and repeatable:
                 shared.keep_figures(self.run, measures)
         predictions = read_predictions(evaluation / f"{name}-readings.parquet")
         understood = Understanding(read_json(evaluation / f"{name}.json"), predictions)
@@ -310,7 +312,8 @@ class Experiment:
         accumulation = spec.compute.gradient_accumulation
         stages, samples = spec.stages, self.samples("train")
         if name == "compress" and stages.compress is not None:
-            return Compress(system, stages.compress, parts, samples, spec.seed, accumulation)
+            kind = CompressExplicit if system.explicit else Compress
+            return kind(system, stages.compress, parts, samples, spec.seed, accumulation)
         if name == "reinforce" and stages.reinforce is not None:
             return Reinforce(system, stages.reinforce, parts, samples, spec.seed, accumulation)
         assert stages.unify is not None

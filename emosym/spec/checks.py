@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from emosym_registry import EmosymError, RegisteredComponent
+from emosym_registry.errors import some
 from pydantic import BaseModel
 
 from emosym.contracts.config import ComponentConfig
@@ -41,6 +42,7 @@ def cross_checks(
         *_plugins(root),
         *_judges(root, configs, offers),
         *_stages(root),
+        *_reading(root, offers, messages),
         *_bank(root),
         *_prompts(root),
         *_needs(root, configs, offers),
@@ -59,6 +61,11 @@ def cross_checks(
 def _given(root: Node, *path: str) -> bool:
     node = root.at(path)
     return node is not None and node.value not in (None, [])
+
+
+def _explicit(root: Node) -> bool:
+    node = root.fields.get("reading")
+    return node is not None and node.value == "explicit"
 
 
 def _missing(root: Node, path: Path, wanted: Path, what: str, hint: str) -> Problem:
@@ -143,12 +150,45 @@ def _stages(root: Node) -> Iterator[Problem]:
         and isinstance(weight.value, int | float)
         and weight.value
         and _given(root, *knowledge)
+        and not _explicit(root)
     ):
         hint = "add one, or set stages.compress.knowledge_weight: 0"
         wanted += [(knowledge, "text_encoder", "a text_encoder for the knowledge", hint)]
     for path, section, what, hint in wanted:
         if not _given(root, section):
             yield _missing(root, path, (section,), what, hint)
+
+
+def _reading(root: Node, offers: Mapping[str, RegisteredComponent], messages: list[str]) -> Iterator[Problem]:
+    """What a backbone that writes its reasons cannot have beside it, and what it must be able to do."""
+    if not _explicit(root):
+        return
+    node = root.fields["reading"]
+    for stage, what in _OF_TOKENS.items():
+        given = root.at(("stages", stage))
+        if given is not None and given.value is not None:
+            # A stage that only a preset brought is no line of the reader's: what asks for it to go is.
+            place = given.where if given.where.kind in ("file", "set") else node.where
+            message = (
+                f"expected null with reading: explicit, found a stage that {what}, of which there are none"
+            )
+            yield Problem.at(place, f"stages.{stage}", message, f"write stages: {{{stage}: null}}")
+    backbone = offers.get("backbone")
+    if backbone is not None and "text" not in backbone.spec.capabilities:
+        message = f"expected a backbone that writes reasons and answers, found {backbone.spec.name}"
+        yield Problem.at(
+            node.where, "reading", message, "take one with the capability text, or reading: latent"
+        )
+    messages.append("reading is explicit: compressor, text_encoder and the emotion head are not used")
+    without = [offer.spec.name for path, offer in offers.items() if "system" in offer.spec.needs]
+    if without:
+        messages.append(f"reading is explicit: {some(without)} asks for reasoning tokens and is not measured")
+
+
+_OF_TOKENS = {
+    "reinforce": "sharpens reasoning tokens by rewards",
+    "unify": "paints, and fills the memory bank, from the states of reasoning tokens",
+}
 
 
 def _weightless(root: Node, off: str) -> Iterator[Problem]:

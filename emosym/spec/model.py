@@ -239,6 +239,11 @@ class Spec(Section):
     """Owns the reasoning tokens and presses knowledge into them."""
     head: Head = Field(default_factory=Head)
     """The emotion head, which names the emotion of states."""
+    reading: Literal["latent", "explicit"] = "latent"
+    """``latent`` reads through reasoning tokens and the emotion head. ``explicit`` is the baseline: the backbone writes a
+    reason and then the emotion, learnt in compress from the same texts; there are no tokens, no head and no other stage."""
+    reason_tokens: int = Field(default=64, ge=1)
+    """Most new tokens of a reason (``reading: explicit``); one that is longer is ended there, and answered."""
     rewards: list[Reward] = Field(default_factory=list)
     """What the reinforce stage rewards."""
     reinforcer: Component | None = None

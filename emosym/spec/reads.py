@@ -16,7 +16,18 @@ from emosym.spec.model import STAGES
 from emosym.spec.nodes import key_path
 from emosym.spec.resolved import Resolved
 
-SYSTEM = ("seed", "labels", "data", "knowledge", "text_encoder", "backbone", "compressor", "head")
+SYSTEM = (
+    "seed",
+    "labels",
+    "data",
+    "knowledge",
+    "text_encoder",
+    "backbone",
+    "compressor",
+    "head",
+    "reading",
+    "reason_tokens",
+)
 """Sections that every stage reads; knowledge and its encoder give the compressor its width."""
 OF_STAGE: Mapping[str, tuple[str, ...]] = {
     "compress": (),

@@ -35,7 +35,8 @@ what it would do otherwise, the others in the spec."""
 
 CAPABILITIES: Mapping[str, Mapping[str, str]] = {
     "backbone": {
-        "prefix": "reads share an encoded prefix: rollouts are cheap, and memory estimates count them so"
+        "prefix": "reads share an encoded prefix: rollouts are cheap, and memory estimates count them so",
+        "text": "writes a reason and answers, learnt from texts: what `reading: explicit` asks for",
     },
     "diffusion": {"text": "takes prompts: it has at least one text encoder"},
     "judge": {

@@ -28,8 +28,8 @@ def test_an_unknown_need_names_the_component_and_what_was_meant() -> None:
 @pytest.mark.parametrize(
     ("kind", "word", "message", "hint"),
     [
-        ("backbone", "prefixes", "unknown capability 'prefixes'; did you mean \"prefix\"?", "capabilities: prefix"),
-        ("backbone", "write", "unknown capability 'write'", "capabilities: prefix"),
+        ("backbone", "prefixes", "unknown capability 'prefixes'; did you mean \"prefix\"?", "capabilities: prefix, text"),
+        ("backbone", "write", "unknown capability 'write'", "capabilities: prefix, text"),
         ("reward", "prefix", "unknown capability 'prefix'", "capabilities: none"),
         ("reward", "needs:judge", "unknown capability 'needs:judge'", "write needs=('judge',)"),
         ("reward", "needs:text", "unknown capability 'needs:text'", "write needs=('text_encoder',)"),

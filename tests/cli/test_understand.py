@@ -256,3 +256,33 @@ def test_a_name_that_is_no_text_is_still_read(folder: Path, system: Path, emosym
         assert (done.status, done.out) == (0, f"{folder.parent / 'out'}.{end}: 6 readings\n")
     done = emosym("understand", folder, "--system", system, "--device", "cpu")
     assert "name-\ufffd.jpg" in done.out
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A system that writes its reasons, in three words."""
+    sets = (
+        "reading=explicit",
+        "stages.reinforce=null",
+        "stages.unify=null",
+        "memory=null",
+        "reason_tokens=3",
+    )
+    folder = tmp_path_factory.mktemp("writer") / "system"
+    return System.new("preset:tiny", sets=sets, device="cpu").save(folder)
+
+
+def test_reasons_that_a_system_wrote_are_shown_and_written(
+    emosym: Command, writer: Path, tmp_path: Path
+) -> None:
+    image = picture(tmp_path / "a.png")
+    shown = emosym("understand", str(image), "--system", str(writer), "--json")
+    (reading,) = json.loads(shown.out)
+    assert reading["text"]
+    assert reading["text"] in emosym("understand", str(image), "--system", str(writer)).out
+    for name in ("out.csv", "out.parquet", "out.jsonl"):
+        emosym("understand", str(image), "--system", str(writer), "--out", str(tmp_path / name))
+    with (tmp_path / "out.csv").open(newline="") as lines:
+        assert [row["text"] for row in csv.DictReader(lines)] == [reading["text"]]
+    assert pyarrow.parquet.read_table(tmp_path / "out.parquet")["text"].to_pylist() == [reading["text"]]
+    assert json.loads((tmp_path / "out.jsonl").read_text())["text"] == reading["text"]

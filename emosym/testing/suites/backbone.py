@@ -15,9 +15,10 @@ from emosym.testing.probes import finite, gap, gradient, in_mode, leaving_random
 from emosym.testing.suites.backbone_adapter import AdapterChecks
 from emosym.testing.suites.backbone_base import BATCH, COUNT
 from emosym.testing.suites.backbone_prefix import PrefixChecks
+from emosym.testing.suites.backbone_text import TextChecks
 
 
-class BackboneSuite(PrefixChecks, AdapterChecks):
+class BackboneSuite(PrefixChecks, AdapterChecks, TextChecks):
     """States of three samples with pictures of three sizes. Set ``params`` to a small model: it is built
     several times."""
 

@@ -103,6 +103,17 @@ class CalibrationConfig(BootstrapConfig):
     """Equal bins of confidence."""
 
 
+class ReadingTimeConfig(ComponentConfig):
+    """What an image costs to read."""
+
+    images: int = Field(default=256, ge=1)
+    """Held-out images that are read in batches, drawn with the run's seed; all where there are fewer."""
+    single: int = Field(default=32, ge=1)
+    """How many of them are read one by one."""
+    repeats: int = Field(default=3, ge=1)
+    """Timed readings of the same images, whose median counts."""
+
+
 class GenerationConfig(ComponentConfig):
     """A metric that has a judge look at images."""
 

@@ -43,6 +43,12 @@ class ClipScore(MetricSuite):
     params: ClassVar = {"model": "tiny"}
 
 
+class ReadingTime(MetricSuite):
+    """Metric ``reading-time``."""
+
+    component = "emosym-metrics/reading-time"
+
+
 class Accuracy(MetricSuite):
     """Metric ``accuracy``."""
 

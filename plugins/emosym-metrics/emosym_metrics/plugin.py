@@ -71,6 +71,12 @@ def emosym_components() -> Iterable[ComponentSpec]:
             "Steps around Mikels' wheel between reading and label",
         ),
         (
+            "reading-time",
+            "reading_time:ReadingTime",
+            "ReadingTimeConfig",
+            "Milliseconds that an image costs to read, in batches and one by one",
+        ),
+        (
             "distributions",
             "distributions:Distributions",
             "DistributionsConfig",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -312,3 +313,35 @@ def test_clip_sees_each_picture_once_for_the_figure_and_for_its_parts(
     figures, each = metric.compute(evidence), metric.per_image(evidence)
     assert looked == [6]
     assert each["clip_score"].mean() == figures["clip_score"]
+
+
+def test_reading_time_is_the_median_of_whole_readings_after_one_that_does_not_count(
+    registry: Registry, readings: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that a reader moves by 3 ms a batch and 1 ms an image, 500 ms more at its first and its last reading."""
+    now, calls = [0.0], []
+
+    def read(samples: Sequence[Sample], batch_size: int | None) -> Any:
+        size = batch_size or 10
+        calls.append(([sample.id for sample in samples], batch_size))
+        now[0] += 0.003 * math.ceil(len(samples) / size) + 0.001 * len(samples)
+        now[0] += 0.5 * (len(calls) in (1, 4))
+
+    monkeypatch.setattr("emosym_metrics.metrics.reading_time.time.perf_counter", lambda: now[0])
+    metric = _metric(registry, "reading-time", images=20, single=4, repeats=3)
+    figures = metric.compute(replace(readings, read=read))
+    assert figures["reading_ms"] == pytest.approx(1.3)
+    assert figures["reading_ms_single"] == pytest.approx(4.0)
+    assert figures["reading_ms_single_log10"] == pytest.approx(math.log10(4.0))
+    assert [(len(ids), size) for ids, size in calls] == [(4, None), *[(20, None)] * 3, *[(4, 1)] * 4]
+    assert len({tuple(ids) for ids, _ in calls}) == 2
+    assert set(calls[0][0]) < set(calls[1][0])
+    assert not metric.repeatable
+
+
+def test_reading_time_of_another_program_s_readings_is_refused(
+    registry: Registry, readings: Evidence
+) -> None:
+    with pytest.raises(EmosymError, match="no system here") as caught:
+        _metric(registry, "reading-time").compute(readings)
+    assert caught.value.id == "metric.no-system"

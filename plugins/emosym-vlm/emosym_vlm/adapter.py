@@ -17,15 +17,18 @@ _PROJECTOR = ("projector", "merger", "connector", "aligner", "resampler", "modal
 
 
 def linear_layers(model: Any) -> dict[str, list[str]]:
-    """Names of all linear layers by part: ``language`` (the decoder), ``vision``, ``projector`` between them.
+    """Names of all linear layers by part: ``language`` (the decoder), ``vision``, ``projector`` between them, and the
+    output ``head``.
 
-    The output head belongs to none. In Qwen's models the projector (``merger``) lies inside the vision tower.
+    In Qwen's models the projector (``merger``) lies inside the vision tower.
     """
     decoder, encoder = model.get_decoder(), model.get_encoder(modality="image")
     language, vision = ({id(module) for module in part.modules()} for part in (decoder, encoder))
     base = {id(module) for module in model.base_model.modules()}
-    groups: dict[str, list[str]] = {"language": [], "vision": [], "projector": []}
+    groups: dict[str, list[str]] = {"language": [], "vision": [], "projector": [], "head": []}
     for name, module in model.named_modules():
+        if module is model.get_output_embeddings() and isinstance(module, nn.Linear):
+            groups["head"].append(name)
         if not isinstance(module, nn.Linear) or id(module) not in base:
             continue
         joins = any(word in part for part in name.split(".") for word in _PROJECTOR)
@@ -53,6 +56,8 @@ def attach(model: Any, config: AdapterConfig, seed: int) -> list[str]:
                 f"{type(model).__name__} has no linear layers in its {target} part",
                 hint=f"parts with linear layers: {others or 'none'}",
             )
+    if "head" in config.targets:
+        untie(model)
     names = [name for target in dict.fromkeys(config.targets) for name in groups[target]]
     peft = LoraConfig(
         r=config.rank,
@@ -64,6 +69,15 @@ def attach(model: Any, config: AdapterConfig, seed: int) -> list[str]:
     )
     attach_lora(model, peft, seed)
     return names
+
+
+def untie(model: Any) -> None:
+    """Give the output head weights of its own where it shares those of the embeddings, which its adapter must not change."""
+    head = model.get_output_embeddings()
+    if head.weight is model.get_input_embeddings().weight:
+        head.weight = nn.Parameter(head.weight.detach().clone(), requires_grad=False)
+    for config in (model.config, model.config.get_text_config(decoder=True)):
+        config.tie_word_embeddings = False
 
 
 def parameters(model: nn.Module) -> dict[str, nn.Parameter]:

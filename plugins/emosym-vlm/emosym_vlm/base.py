@@ -12,7 +12,18 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import TypeVar
 
-from emosym.contracts import QUESTION, Backbone, Context, Footprint, Prefix, Sample, Workload, with_text
+from emosym.contracts import (
+    QUESTION,
+    REASONED_QUESTION,
+    Backbone,
+    Conclusion,
+    Context,
+    Footprint,
+    Prefix,
+    Sample,
+    Workload,
+    with_text,
+)
 from emosym.toolkit import adapters_off, detach_lora, embedded, evaluating, stamp, tensors
 from emosym_vlm import adapter
 from emosym_vlm.config import BackboneConfig
@@ -34,10 +45,13 @@ from emosym_vlm.prompt import (
     check_lengths,
     check_samples,
     check_tokens,
+    check_turns,
     lay_out,
 )
 from emosym_vlm.reader import PromptReader, choose_filler
-from emosym_vlm.writing import write_text
+from emosym_vlm.reasoning import conclude, improbability, with_turns
+from emosym_vlm.spelling import Speller
+from emosym_vlm.writing import end_tokens, write_text
 
 BackboneConfigT = TypeVar("BackboneConfigT", bound=BackboneConfig, default=BackboneConfig)
 
@@ -76,6 +90,8 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         self._reader = PromptReader(
             self.model, self.processor, self._filler, sequential=config.positions == "sequential"
         )
+        ends = end_tokens(self.model, self.processor.tokenizer, torch.device("cpu"))
+        self._speller = Speller(self.processor.tokenizer, ends)
         keeps = config.cache_features and not config.adapts_vision
         self.memo = PromptMemo(config.cache_megabytes * 2**20) if keeps else None
         self.eval()
@@ -121,7 +137,7 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
             after = Continuation(self.model, self._prefix(samples, None, texts), self._filler)
             with keeping_cache(self.model):
                 return self._after(after, tokens, layers=True).to(tokens.dtype)
-        batch = self._batch(samples, None, tokens.shape[1], texts)
+        batch = self._batch(samples, None, tokens.shape[1], texts=texts)
         # The first are the embeddings.
         layers = self._pass(batch, tokens, output_hidden_states=True).hidden_states[1:]
         states = [layer.to(self.device)[batch.rows, batch.columns] for layer in layers]
@@ -155,6 +171,57 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
             check_tokens(tokens, len(prefix.mask), self.hidden_size)
             last = self._after(after, tokens)[:, -1]
             return write_text(after, last, self.processor.tokenizer, max_new_tokens)
+
+    def compose(
+        self, samples: Sequence[Sample], turns: Sequence[Sequence[str]], question: str | None = None
+    ) -> Tensor:
+        """Errors: ``backbone.bad-turns``, ``backbone.prompt-too-long``."""
+        check_turns(turns, len(samples))
+        spelled = [self._speller.turn(parts) for parts in turns]
+        lengths = [sum(map(len, parts)) for parts in spelled]
+        question = question or self.config.question or REASONED_QUESTION
+        batch, parts = with_turns(
+            self._batch(samples, question, max(lengths), lengths), spelled, self._filler
+        )
+        states = self._run_prompt(batch, use_cache=False).last_hidden_state.to(self.device)
+        return improbability(self.model, batch, states, parts, len(turns[0]))
+
+    @torch.no_grad()
+    def conclude(
+        self,
+        samples: Sequence[Sample],
+        cue: str,
+        answers: Sequence[str],
+        max_new_tokens: int = 64,
+        question: str | None = None,
+    ) -> Conclusion:
+        """Errors: ``backbone.same-answers``, ``backbone.prompt-too-long``."""
+        if not self._shares and len(samples) > 1:
+            # A sliding window counts the gaps that texts of other lengths leave beside each other.
+            alone = [self.conclude([one], cue, answers, max_new_tokens, question) for one in samples]
+            return Conclusion(
+                [text for one in alone for text in one.texts],
+                torch.cat([one.log_probabilities for one in alone]),
+            )
+        longest = max(map(len, self._speller.answers(cue, answers)))
+        room = max_new_tokens + len(self._speller.cue(cue)) + longest
+        question = question or self.config.question or REASONED_QUESTION
+        with evaluating(self.model):
+            prefix = self._encoded(samples, question, room=room)
+            after = Continuation(self.model, prefix, self._filler)
+            return conclude(
+                after,
+                prefix.last_hidden,
+                self._speller,
+                cue,
+                answers,
+                max_new_tokens,
+                shared=self._shares,
+            )
+
+    def forget(self) -> None:
+        if self.memo is not None:
+            self.memo.clear()
 
     @torch.no_grad()
     def typical_embedding(self) -> tuple[Tensor, float]:
@@ -219,9 +286,14 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
             return self._encoded(samples, question, texts)
 
     def _encoded(
-        self, samples: Sequence[Sample], question: str | None, texts: Sequence[str] | None = None
+        self,
+        samples: Sequence[Sample],
+        question: str | None,
+        texts: Sequence[str] | None = None,
+        room: int = 0,
     ) -> Prefix:
-        batch = self._batch(samples, question, 0, texts)
+        """With room for so many tokens more."""
+        batch = self._batch(samples, question, 0, [room] * len(samples), texts)
         output = self._run_prompt(batch, use_cache=True)
         return Prefix(
             cache=output.past_key_values,
@@ -264,12 +336,20 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
             return self.memo.recall(samples, questions, self._reader)
 
     def _batch(
-        self, samples: Sequence[Sample], question: str | None, count: int, texts: Sequence[str] | None = None
+        self,
+        samples: Sequence[Sample],
+        question: str | None,
+        count: int,
+        needed: Sequence[int] | None = None,
+        texts: Sequence[str] | None = None,
     ) -> Batch:
+        """Prompts with ``count`` slots each, of which (or of what comes later) each sample needs so many."""
         check_samples(samples)
         prompts = self._prompts(samples, question or self.config.question or QUESTION, texts)
         limit = getattr(self._text_config, "max_position_embeddings", None)
-        check_lengths(samples, prompts, count, limit, self.model.config.image_token_id)
+        check_lengths(
+            samples, prompts, needed or [count] * len(samples), limit, self.model.config.image_token_id
+        )
         # A sliding window counts padding between prompt and tokens; on the left it does no harm.
         side = self.config.padding_side if self._shares else "left"
         return lay_out(prompts, count, self._filler, side, self.device)

@@ -18,10 +18,11 @@ class AdapterConfig(ComponentConfig):
     alpha: float | None = Field(default=None, gt=0)
     """Scale of the update, 2·rank where not given."""
     dropout: float = Field(default=0.05, ge=0, lt=1)
-    targets: tuple[Literal["language", "vision", "projector"], ...] = Field(
+    targets: tuple[Literal["language", "vision", "projector", "head"], ...] = Field(
         default=("language",), min_length=1
     )
-    """Parts of the model whose linear layers get an adapter."""
+    """Parts of the model whose linear layers get an adapter. ``head`` says the next word, so it learns with ``reading:
+    explicit`` alone: for texts in words that the model seldom saw."""
 
 
 class BackboneConfig(ComponentConfig):
@@ -78,7 +79,7 @@ class BackboneConfig(ComponentConfig):
     @property
     def adapts_vision(self) -> bool:
         """Whether an adapter changes what is seen in a picture."""
-        return self.training == "lora" and set(self.adapter.targets) != {"language"}
+        return self.training == "lora" and not {"language", "head"}.issuperset(self.adapter.targets)
 
     @property
     def in_two_parts(self) -> bool:

@@ -21,7 +21,7 @@ def emosym_components() -> Iterable[ComponentSpec]:
             "emosym_vlm.backbones:QwenVL",
             "emosym_vlm.config:QwenVLConfig",
             "Qwen2-VL, Qwen2.5-VL and Qwen3-VL, images at their own size",
-            capabilities=("prefix",),
+            capabilities=("prefix", "text"),
             conformance="emosym_vlm.conformance:QwenVL",
         ),
         ComponentSpec(
@@ -30,7 +30,7 @@ def emosym_components() -> Iterable[ComponentSpec]:
             "emosym_vlm.backbones:Llava",
             "emosym_vlm.config:LlavaConfig",
             "LLaVA 1.5, LLaVA-NeXT and LLaVA-OneVision",
-            capabilities=("prefix",),
+            capabilities=("prefix", "text"),
             conformance="emosym_vlm.conformance:Llava",
         ),
         ComponentSpec(
@@ -39,7 +39,7 @@ def emosym_components() -> Iterable[ComponentSpec]:
             "emosym_vlm.backbones:HFVLM",
             "emosym_vlm.config:HFVLMConfig",
             "any causal image-text-to-text model of transformers with a chat template (SmolVLM, InternVL, …)",
-            capabilities=("prefix",),
+            capabilities=("prefix", "text"),
             conformance="emosym_vlm.conformance:HFVLM",
         ),
     )

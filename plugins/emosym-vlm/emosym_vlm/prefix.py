@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import Any
 
 import torch
@@ -57,7 +57,7 @@ def can_share(config: PretrainedConfig) -> bool:
 
 def continued(cache: Any) -> Cache:
     """A cache to go on from ``cache`` with; ``cache`` itself is not touched by what follows."""
-    if all(type(layer) is DynamicLayer for layer in cache.layers):
+    if all(type(layer) in (DynamicLayer, SharedLayer) for layer in cache.layers):
         shared = DynamicCache()
         shared.layers = [SharedLayer(layer.keys, layer.values) for layer in cache.layers]
         return shared
@@ -74,13 +74,25 @@ class Continuation:
         self.prompt = prefix.mask.shape[1]
         self.start = prefix.next_positions.repeat_interleave(groups, 0)
 
-    def read_ids(self, ids: Tensor, *, blind: bool = False, layers: bool = False) -> Tensor:
-        """States [B·G,S,D] of S more tokens ``ids`` [B·G,S], or [L,B·G,S,D] after each of all ``layers``; ``blind`` ones see
-        nothing of the prompt itself."""
+    def branch(self, groups: int) -> Continuation:
+        """What follows all that was read so far, ``groups`` times each; this continuation stays as it is."""
+        branch = copy(self)
+        branch.cache = continued(self.cache)
+        branch.mask = self.mask.repeat_interleave(groups, 0)
+        branch.start = self.start.repeat_interleave(groups, 0)
+        return branch
+
+    def read_ids(
+        self, ids: Tensor, real: Tensor | None = None, *, blind: bool = False, layers: bool = False
+    ) -> Tensor:
+        """States [B·G,S,D] of S more tokens ``ids`` [B·G,S], or [L,B·G,S,D] after each of all ``layers``. ``real`` [B·G,S] is
+        false for what fills a row up at its end, which nothing after it sees; ``blind`` ones see nothing of the prompt."""
         count = ids.shape[1]
         positions = following_positions(self.start, count)
-        self.mask = torch.cat([self.mask, self.mask.new_ones(len(self.mask), count)], 1)
-        self.start = self.start + count
+        new = self.mask.new_ones(len(self.mask), count) if real is None else real.to(self.mask)
+        self.mask = torch.cat([self.mask, new], 1)
+        used = new.sum(1)
+        self.start = self.start + (used if self.start.ndim == 1 else used[:, None])
         seen = self.mask.clone() if blind else self.mask
         if blind:
             seen[:, : self.prompt] = 0

@@ -121,6 +121,17 @@ def check_tokens(tokens: Tensor, rows: int, width: int) -> None:
         )
 
 
+def check_turns(turns: Sequence[Sequence[str]], rows: int) -> None:
+    """``rows`` turns of equally many parts with some text in each turn, else ``backbone.bad-turns``."""
+    if len(turns) != rows or len({len(parts) for parts in turns}) != 1 or not all(map(any, turns)):
+        raise EmosymError(
+            "backbone.bad-turns",
+            f"expected {rows} turns of equally many parts, each with some text, got {[len(parts) for parts in turns]}",
+            hint="leave samples out of which nothing is to be said",
+            ours=True,
+        )
+
+
 def check_samples(samples: Sequence[Sample]) -> None:
     """``backbone.empty-batch`` where there are none."""
     if not samples:
@@ -130,10 +141,14 @@ def check_samples(samples: Sequence[Sample]) -> None:
 
 
 def check_lengths(
-    samples: Sequence[Sample], prompts: Sequence[Prompt], count: int, limit: int | None, image_token: int
+    samples: Sequence[Sample],
+    prompts: Sequence[Prompt],
+    counts: Sequence[int],
+    limit: int | None,
+    image_token: int,
 ) -> None:
-    """``backbone.prompt-too-long`` for one that with ``count`` tokens exceeds ``limit``: nothing is cut."""
-    for sample, prompt in zip(samples, prompts, strict=True):
+    """``backbone.prompt-too-long`` for one that with its count of tokens exceeds ``limit``: nothing is cut."""
+    for sample, prompt, count in zip(samples, prompts, counts, strict=True):
         if limit is not None and len(prompt.ids) + count > limit:
             images = int((prompt.ids == image_token).sum())
             raise EmosymError(

@@ -16,7 +16,7 @@ from emosym_vlm.prefix import Continuation
 from PIL import Image
 from torch import Tensor, nn
 
-from emosym.contracts import QUESTION, Context, Prefix, Sample
+from emosym.contracts import QUESTION, Conclusion, Context, Prefix, Sample
 from emosym.testing import BackboneSuite
 
 
@@ -186,6 +186,30 @@ class Talkative(QwenVL):
         return super().write(prefix, tokens, 12)
 
 
+class Flattened(QwenVL):
+    """Spreads the cost of a turn over all its parts."""
+
+    def compose(self, samples: Sequence[Sample], turns: Any, question: str | None = None) -> Tensor:
+        costs = super().compose(samples, turns, question)
+        return costs.mean(1, keepdim=True).expand_as(costs)
+
+
+class CutTurns(QwenVL):
+    def compose(self, samples: Sequence[Sample], turns: Any, question: str | None = None) -> Tensor:
+        return super().compose(samples, turns, question).detach()
+
+
+class FirstToken(QwenVL):
+    """Looks at the first word of an answer alone."""
+
+    def conclude(self, samples: Sequence[Sample], cue: str, answers: Any, *more: Any) -> Conclusion:
+        firsts = [f" {answer.split()[0]}" for answer in answers]
+        known = list(dict.fromkeys(firsts))
+        done = super().conclude(samples, cue, known, *more)
+        places = [known.index(one) for one in firsts]
+        return replace(done, log_probabilities=done.log_probabilities[:, places])
+
+
 class OpenVocabulary(QwenVL):
     def __init__(self, config: QwenVLConfig, context: Context) -> None:
         super().__init__(config, context)
@@ -267,6 +291,9 @@ BROKEN = {
     "backbone.unshared-prefix": suite(Unshared),
     "backbone.checkpointing": suite(Unchecked),
     "backbone.write": suite(Talkative),
+    "backbone.compose": suite(Flattened),
+    "backbone.compose-reaches": suite(CutTurns),
+    "backbone.conclude": suite(FirstToken),
     "backbone.frozen": suite(OpenVocabulary),
     "backbone.base-unchanged": suite(WritesVocabulary),
     "backbone.reaches-adapters": suite(Spare),

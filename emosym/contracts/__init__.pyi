@@ -28,7 +28,7 @@ from .memory import (
     MemoryBank as MemoryBank,
     Refresh as Refresh,
 )
-from .metric import Evidence as Evidence, Figure as Figure, Metric as Metric
+from .metric import Evidence as Evidence, Figure as Figure, Metric as Metric, RewardTable as RewardTable
 from .placeholder import PLACEHOLDER as PLACEHOLDER
 from .reinforcer import ReinforceBatch as ReinforceBatch, Reinforcer as Reinforcer
 from .reward import (

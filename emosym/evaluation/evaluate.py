@@ -16,11 +16,12 @@ from emosym_registry import EmosymError, RegisteredComponent
 from numpy.typing import NDArray
 from PIL import Image
 
-from emosym.assembly import ExperimentParts, attributed
+from emosym.assembly import ExperimentParts, WeightedReward, attributed
 from emosym.contracts import Evidence, Metric, Sample
 from emosym.evaluation.predictions import Predictions, write_predictions
 from emosym.report.numbers import RESERVED
 from emosym.report.sheet import by_label, contact_sheet
+from emosym.rewards import scored
 from emosym.system import System
 from emosym.toolkit import file_name, make_folder, read_json, write_json
 
@@ -51,12 +52,21 @@ def understanding(
     *,
     split: str,
     batch_size: int = 64,
+    rewards: Sequence[WeightedReward] = (),
 ) -> Understanding:
-    """Read the labelled ones among the samples of a split, and measure the readings."""
+    """Read the labelled ones among the samples of a split, and measure the readings; ``rewards`` are asked where a metric
+    needs them."""
     labelled = [sample for sample in samples if sample.label is not None]
-    _, probabilities = system.read(labelled, batch_size)
-    table = probabilities.cpu().double().numpy()
-    evidence = Evidence(system.labels.names, labelled, table, judge=judge, seed=system.resolved.spec.seed)
+    states, probabilities = system.read(labelled, batch_size)
+    asked = any("rewards" in metric.config.needs(metric.needs) for _, metric in metrics)
+    evidence = Evidence(
+        system.labels.names,
+        labelled,
+        table := probabilities.cpu().double().numpy(),
+        judge=judge,
+        rewards=scored(rewards, system, labelled, states, probabilities, batch_size) if asked else None,
+        seed=system.resolved.spec.seed,
+    )
     figures = compute(metrics, evidence, "understanding")
     each = contributions(metrics, evidence, "understanding", figures)
     confusion = np.zeros((len(system.labels), len(system.labels)), dtype=int)
@@ -261,7 +271,13 @@ def evaluate_system(
     started, judge = time.perf_counter(), parts.judges.get("evaluate")
     if understood is None:
         understood = understanding(
-            system, samples, parts.metrics, judge, split=split, batch_size=settings.batch_size
+            system,
+            samples,
+            parts.metrics,
+            judge,
+            split=split,
+            batch_size=settings.batch_size,
+            rewards=parts.rewards,
         )
     name = "final" if usual else f"final-{split}"
     write_predictions(out / "evaluation" / f"{name}-readings.parquet", understood.predictions)

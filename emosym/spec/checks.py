@@ -22,6 +22,7 @@ _SECTIONS = {
     "text_encoder": "a text_encoder",
     "diffusion": "a diffusion head",
     "judge": "a judge",
+    "rewards": "rewards",
 }
 """Needs that a section of the spec meets; the others are for the data to meet."""
 

@@ -29,7 +29,7 @@ KINDS = (
     "metric",
 )
 
-NEEDS = ("labels", "attributes", "knowledge", "text_encoder", "judge", "diffusion")
+NEEDS = ("labels", "attributes", "knowledge", "text_encoder", "judge", "diffusion", "rewards")
 """What may have to stand beside a component: labels and attributes in the samples, the others in the spec."""
 
 CAPABILITIES: Mapping[str, Mapping[str, str]] = {

@@ -69,6 +69,8 @@ def emosym_components() -> Iterable[ComponentSpec]:
         ),
     ):
         yield _metric(name, target, config, summary)
+    summary = "What the spec's rewards give held-out readings: what reinforce is for"
+    yield _metric("reward", "reward:ExpectedReward", "RewardConfig", summary, ("rewards",))
     seen = ("judge", "diffusion")
     summary = "Share of generated images that the judge reads as meant"
     yield _metric("emo-a", "emo_a:EmotionAccuracy", "GenerationConfig", summary, seen)

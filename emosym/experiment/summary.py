@@ -61,12 +61,14 @@ def finish(
         if path.exists():
             stages[name] = scalars(read_json(path))
     seconds = {name: round(facts["seconds"], 1) for name, facts in done.items()}
+    stopped = {name: facts["stopped"] for name, facts in done.items() if "stopped" in facts}
     summary = {
         "name": system.resolved.spec.name,
         "seed": system.resolved.spec.seed,
         "device": str(system.device),
         "precision": system.precision,
         "smoke": smoke,
+        **({"stopped": stopped} if stopped else {}),
         "understanding": {**scalars(final["understanding"]), "stages": stages},
         "generation": final.get("generation", {}),
         "figures": final["figures"],

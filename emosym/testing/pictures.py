@@ -1,5 +1,5 @@
-"""What suites show to components: seeded pictures and samples, an untrained judge, a text encoder without a
-vocabulary."""
+"""What suites show to components: seeded pictures and samples, an untrained judge, annotated texts, a text encoder
+without a vocabulary."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from emosym.contracts import ComponentConfig, Context, Judge, Sample, TextEncoder
+from emosym.contracts import ComponentConfig, Context, Judge, Knowledge, Sample, TextEncoder
 from emosym.toolkit import hash_tensors
 
 SCENES = ("beach", "forest", "street", "bedroom", "mountain", "kitchen")
@@ -80,6 +80,13 @@ class ProjectionJudge(Judge[ProjectionConfig]):
 
     def probabilities(self, images: Sequence[Image.Image]) -> Tensor:
         return (self.features(images) @ self.weight).softmax(-1)
+
+
+class AnnotatedKnowledge(Knowledge):
+    """The reasoning that is annotated."""
+
+    def texts(self, samples: Sequence[Sample]) -> list[str | None]:
+        return [sample.attributes.get("reasoning") for sample in samples]
 
 
 class HashingTextEncoder(TextEncoder):

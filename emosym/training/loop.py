@@ -135,7 +135,7 @@ def train(
         **({"stopped": ended} if ended else {}),
         "seconds": time.perf_counter() - start,
         "parameters": sum(parameter.numel() for parameter in parameters),
-        **{f"last/{k}": v for k, v in values.items()},
+        **{f"last/{k}": v for k, v in values.items() if math.isfinite(v)},
     }
 
 

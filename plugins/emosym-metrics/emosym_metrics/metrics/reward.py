@@ -17,14 +17,16 @@ from emosym_metrics.metrics.readings import Floats, readings
 
 class ExpectedReward(Metric[RewardConfig]):
     """``reward`` with ``_low`` and ``_high``: Σ_a p(a)·r(a) of each reading p, r the weighted total of the spec's rewards,
-    and ``reward_NAME`` of each reward alone. The reading is the one without noise.
+    and ``reward_NAME`` of each reward alone. The reading is the one without noise. ``chosen_reward`` is the total of the
+    most probable emotion: a reading that only becomes surer raises the expectation, and not this.
 
     An image that a reward does not apply to is left out of its mean; one that none applies to, of the total's.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("rewards",)
     figures: ClassVar[Mapping[str, Figure]] = {
-        "reward": Figure("Held-out reward", higher_is_better=True, headline=True)
+        "reward": Figure("Held-out reward", higher_is_better=True),
+        "chosen_reward": Figure("Held-out reward of the most probable emotion", higher_is_better=True),
     }
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
@@ -66,7 +68,8 @@ class ExpectedReward(Metric[RewardConfig]):
                 hint="leave reward out of metrics, or choose rewards that can score them",
             )
         each = {f"reward_{name}": (p * scores).sum(1) for name, scores in table.each.items()}
-        return {"reward": (p * total).sum(1), **each}
+        chosen = np.take_along_axis(total, p.argmax(1)[:, None], 1)[:, 0]
+        return {"reward": (p * total).sum(1), "chosen_reward": chosen, **each}
 
 
 def _applies(values: Floats) -> bool:

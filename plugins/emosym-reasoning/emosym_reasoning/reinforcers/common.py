@@ -94,11 +94,13 @@ def figures(total: Tensor, each: Mapping[str, Tensor], scalars: Mapping[str, Ten
     values = dict(scalars)
     reached = torch.stack([scores.isfinite().all(1) for scores in each.values()]).any(0)
     for name, scores in {"total": total.masked_fill(~reached[:, None], torch.nan), **each}.items():
-        scores = scores[scores.isfinite().all(1)].float()
-        values[f"reward/{name}/mean"] = scores.mean()
-        values[f"reward/{name}/std"] = scores.std(correction=0)
+        known = scores[scores.isfinite().all(1)].float()
+        nothing = known.new_tensor(torch.nan)
+        values[f"reward/{name}/mean"] = known.mean()
+        values[f"reward/{name}/std"] = known.std(correction=0) if len(known) else nothing
         if scores.shape[1] > 1:
-            values[f"reward/{name}/flat"] = (scores.std(1, correction=0) < FLAT).float().mean()
+            flat = known.std(1, correction=0) < FLAT if len(known) else nothing
+            values[f"reward/{name}/flat"] = flat.float().mean()
     numbers = torch.stack([value.detach().float().to(total.device) for value in values.values()]).tolist()
     return dict(zip(values, numbers, strict=True))
 

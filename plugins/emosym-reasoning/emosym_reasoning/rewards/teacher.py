@@ -53,5 +53,5 @@ def fit(features: Tensor, labels: Tensor, classes: int, decay: float) -> Teacher
         return loss
 
     with torch.enable_grad():
-        optimiser.step(closure)  # type: ignore[no-untyped-call]
+        optimiser.step(closure)
     return Teacher(mean, deviation, weight.detach(), bias.detach())

@@ -46,6 +46,7 @@ VALUES = (
     "Refresh",
     "LedgerEntry",
     "Evidence",
+    "RewardTable",
     "Figure",
     "Prefix",
     "Condition",

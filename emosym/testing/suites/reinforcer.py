@@ -249,7 +249,7 @@ class ReinforcerSuite(ComponentSuite):
         """No reward is not a reward of 0: counted as one it would say that a reward falls when unlabelled images come."""
         game = Game(len(self.context().labels), half=True)
         terms = self.subject.loss(game.batch)
-        require(finite(terms.loss), f"a loss of {float(terms.loss)}")
+        require(finite(terms.loss), f"a loss of {float(terms.loss.detach())}")
         (tries,) = game.seen[-1:]
         mean = float(game.score(tries)[1]["right"].nanmean())
         own = {name: value for name, value in terms.values.items() if "right" in name}

@@ -103,8 +103,11 @@ class MetricSuite(ComponentSuite):
         else:
             given = dataclasses.replace(given, samples=(), probabilities=None)
         needs = metric.config.needs(metric.needs)
-        absent = [name for name in ("judge", "rewards") if name not in needs]
-        return dataclasses.replace(given, **dict.fromkeys(absent))
+        return dataclasses.replace(
+            given,
+            judge=given.judge if "judge" in needs else None,
+            rewards=given.rewards if "rewards" in needs else None,
+        )
 
     @check(
         "metric.figures", "one or more named figures, each a finite number, among them all that it declares"

@@ -62,8 +62,14 @@ class RewardSuite(ComponentSuite):
         """A new reward, bound to what its parameters need."""
         reward, given = super().build(changes, context), self.resources()
         needs = reward.config.needs(reward.needs)
-        absent = [name for name in ("judge", "text_encoder", "knowledge") if name not in needs]
-        reward.bind(dataclasses.replace(given, **dict.fromkeys(absent)))
+        reward.bind(
+            dataclasses.replace(
+                given,
+                judge=given.judge if "judge" in needs else None,
+                text_encoder=given.text_encoder if "text_encoder" in needs else None,
+                knowledge=given.knowledge if "knowledge" in needs else None,
+            )
+        )
         return reward
 
     def rollouts(self, batch: Sequence[Sample] | None = None) -> Rollouts:

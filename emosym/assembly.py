@@ -19,6 +19,7 @@ from emosym.contracts import Context, LabelSet
 from emosym.guards import hold
 from emosym.judges import refuse_shared_judge, teach
 from emosym.processes import is_first, of_another
+from emosym.spec.reads import measures_rewards
 
 if TYPE_CHECKING:
     from emosym.contracts import (
@@ -180,7 +181,8 @@ class ExperimentParts:
 
 
 def build_parts(builder: Builder, *, training: bool = True) -> ExperimentParts:
-    """Data, judges and metrics, and for ``training`` knowledge, rewards and bank too.
+    """Data, judges and metrics, and for ``training`` knowledge, rewards and bank too; rewards and what they look at also
+    where a metric asks them.
 
     Unsound data is refused with every problem listed, before anything else is loaded.
     """
@@ -197,13 +199,22 @@ def build_parts(builder: Builder, *, training: bool = True) -> ExperimentParts:
     metrics = tuple(
         (components[path], builder.build(path)) for path in (f"metrics.{i}" for i in range(len(spec.metrics)))
     )
+    asked = measures_rewards(builder.resolved)
+    rewards = build_rewards(builder) if asked or (training and spec.stages.reinforce is not None) else ()
     if not training:
-        return ExperimentParts(dataset, judges=judges, metrics=metrics)
+        return ExperimentParts(
+            dataset=dataset,
+            knowledge=builder.optional("knowledge") if asked else None,
+            text_encoder=builder.optional("text_encoder") if asked else None,
+            rewards=rewards,
+            judges=judges,
+            metrics=metrics,
+        )
     return ExperimentParts(
         dataset=dataset,
         knowledge=builder.optional("knowledge"),
         text_encoder=builder.optional("text_encoder") if spec.reading == "latent" else None,
-        rewards=build_rewards(builder),
+        rewards=rewards,
         reinforcer=builder.optional("reinforcer"),
         memory=builder.optional("memory") if is_first() else None,
         judges=judges,
@@ -212,10 +223,8 @@ def build_parts(builder: Builder, *, training: bool = True) -> ExperimentParts:
 
 
 def build_rewards(builder: Builder) -> tuple[WeightedReward, ...]:
-    """The spec's rewards, none without the stage that they are for."""
+    """The spec's rewards."""
     spec = builder.resolved.spec
-    if spec.stages.reinforce is None:
-        return ()
     components = [builder.resolved.offers[f"rewards.{i}"] for i in range(len(spec.rewards))]
     names = [component.spec.name for component in components]
     return tuple(

@@ -214,10 +214,17 @@ def _scores(reward: RewardVerifier, answer: Any, rollouts: Rollouts, **_: Any) -
         return problem
     low, high = reward.range
     inside = (answer >= low - ROUNDING) & (answer <= high + ROUNDING)  # NaN compares false
+    if not bool(inside.all()):
+        inside |= ~reward.applies(rollouts.samples).to(inside.device)[:, None]
     if bool(inside.all()):
         return ""
     sample = rollouts.samples[int((~inside).nonzero()[0, 0])].id
     return f"{answer[~inside][0].item():.4g} for sample {sample}, and its range is [{low}, {high}]"
+
+
+def _applies(reward: RewardVerifier, answer: Any, samples: Sequence[Sample], **_: Any) -> str:
+    problem = _tensor(answer, "B", len(samples))
+    return problem or ("" if answer.dtype == torch.bool else f"a tensor of {answer.dtype}, no bool")
 
 
 def _view(memory: Any, answer: Any, originals: Sequence[Sample], **_: Any) -> str:
@@ -255,7 +262,7 @@ PROMISES: Mapping[str, Mapping[str, Callable[..., str]]] = {
         "sample": _pictures,
     },
     "judge": {"probabilities": _probabilities, "features": _features},
-    "reward": {"score": _scores},
+    "reward": {"score": _scores, "applies": _applies},
     "reinforcer": {"loss": _terms},
     "memory": {
         "refresh": _a(Refresh),

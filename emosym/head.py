@@ -31,10 +31,31 @@ class EmotionHead(nn.Sequential):
             torch.manual_seed(seed)
             super().__init__(nn.Linear(width, HEAD_WIDTH), nn.ReLU(), nn.Linear(HEAD_WIDTH, emotions))
 
+    @torch.no_grad()
+    def cool(self, temperature: float) -> None:
+        """Divide all logits by ``temperature``, in the last layer's weights."""
+        for parameter in self[-1].parameters():
+            parameter.div_(temperature)
+
 
 def head_width(hidden_size: int, reads: str) -> int:
     """Width of what the head reads."""
     return hidden_size * (2 if reads == "both" else 1)
+
+
+def fitting_temperature(log_probabilities: Tensor, labels: Tensor) -> float:
+    """The temperature T, between 1/20 and 20, at which softmax(log p / T) of log-probabilities [N,C] gives labels [N] the
+    least cross entropy (Guo et al. 2017): the logits are known up to a constant, which a softmax does not see."""
+    from scipy.optimize import minimize_scalar
+
+    logits = log_probabilities.double().cpu()
+    wanted = labels.cpu()
+
+    def loss(inverse: float) -> float:
+        return float(F.cross_entropy(logits * inverse, wanted))
+
+    # Convex in 1/T, so that a bounded search finds the minimum.
+    return 1 / float(minimize_scalar(loss, bounds=(1 / 20, 20), method="bounded", options={"xatol": 1e-6}).x)
 
 
 def labels_of(samples: Sequence[Sample], device: torch.device) -> Tensor:

@@ -165,10 +165,11 @@ def bank_line(step: int, refresh: Any) -> str:
 
 
 def done_line(stage: str, seconds: float, summary: Mapping[str, Any]) -> str:
-    """The end of a stage, with its accuracy where it was measured."""
+    """The end of a stage, with its accuracy where it was measured, and why it came early where it did."""
     accuracy = summary.get("accuracy")
     measured = f", accuracy {accuracy:.3f}" if isinstance(accuracy, float) else ""
-    return f"{stage}: done in {clock(seconds)}{measured}"
+    early = f"; ended at step {summary['steps']}: {summary['stopped']}" if "stopped" in summary else ""
+    return f"{stage}: done in {clock(seconds)}{measured}{early}"
 
 
 def _loss(values: Mapping[str, float]) -> str:

@@ -40,7 +40,7 @@ from .memory import (
     Standing as Standing,
     replay as replay,
 )
-from .metric import Evidence as Evidence, Figure as Figure, Metric as Metric
+from .metric import Evidence as Evidence, Figure as Figure, Metric as Metric, RewardTable as RewardTable
 from .placeholder import PLACEHOLDER as PLACEHOLDER
 from .probe import Change as Change, Probe as Probe
 from .reinforcer import ReinforceBatch as ReinforceBatch, Reinforcer as Reinforcer

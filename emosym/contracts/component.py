@@ -23,7 +23,7 @@ class Component(ABC, Generic[ConfigT]):
 
     needs: ClassVar[tuple[str, ...]] = ()
     """What must stand beside it, as its ``ComponentSpec`` says too: ``labels``, ``attributes``, ``knowledge``,
-    ``text_encoder``, ``judge``, ``diffusion``. It is checked before anything is loaded."""
+    ``text_encoder``, ``judge``, ``diffusion``, ``rewards``. It is checked before anything is loaded."""
     attribute_keys: ClassVar[tuple[str, ...]] = ()
     """Where it needs ``attributes``: keys of ``Sample.attributes``; at least one training image must have one of them."""
 

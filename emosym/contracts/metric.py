@@ -63,6 +63,30 @@ class Opened(Sequence[Image.Image]):
 
 
 @dataclass(frozen=True)
+class RewardTable:
+    """What the spec's rewards give N samples for each of the C actions, as the system reads them without noise."""
+
+    each: Mapping[str, NDArray[np.float64]]
+    """[N,C] by reward, NaN where it does not apply."""
+    weights: Mapping[str, float]
+    """The spec's weights."""
+
+    def total(self, weights: Mapping[str, float] | None = None) -> NDArray[np.float64]:
+        """[N,C] weighted sums, by other ``weights`` than the spec's where they are given. Where a reward does not apply,
+        the others stand for it; NaN where none applies."""
+        import numpy as np
+
+        weights = self.weights if weights is None else weights
+        sums, shares = np.zeros(()), np.zeros(())
+        for name, weight in weights.items():
+            scores = self.each[name]
+            sums = sums + weight * np.nan_to_num(scores)
+            shares = shares + weight * np.isfinite(scores)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(np.where(shares > 0, sums * (sum(weights.values()) / shares), np.nan))
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What metrics are computed from.
 
@@ -87,6 +111,8 @@ class Evidence:
     probe: Probe | None = None
     """The system, for metrics that need it to read or paint otherwise than it did (``system`` in ``needs``); None where the
     readings or pictures are of somebody else."""
+    rewards: RewardTable | None = None
+    """What the spec's rewards say of ``samples``; None where no metric needs ``rewards``."""
     seed: int = 0
     """The run's seed, for what a metric draws (a bootstrap)."""
     read: Callable[[Sequence[Sample], int | None], NDArray[np.float64]] | None = None
@@ -173,8 +199,8 @@ class Metric(Component[ConfigT]):
     """One or more figures computed from :class:`Evidence`.
 
     A figure NAME may have an interval: the figures ``NAME_low`` and ``NAME_high`` are its 95 % bounds, which tables and
-    the report show around it. Of ``needs``, ``judge`` is ``judges.evaluate`` and ``diffusion`` a system that paints,
-    ``system`` the system itself (``Evidence.probe``).
+    the report show around it. Of ``needs``, ``judge`` is ``judges.evaluate``, ``diffusion`` a system that paints,
+    ``rewards`` those of the spec, ``system`` the system itself (``Evidence.probe``).
     """
 
     group: ClassVar[Group] = "understanding"

@@ -49,6 +49,7 @@ VALUES = (
     "LedgerEntry",
     "Standing",
     "Evidence",
+    "RewardTable",
     "Figure",
     "Prefix",
     "Condition",

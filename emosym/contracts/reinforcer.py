@@ -21,8 +21,9 @@ class ReinforceBatch:
 
     ``mean`` [K,D] are the [CTX] tokens (with gradient); ``read(context [B,G,K,D])`` appends [EMO], reads every try and
     gives (states with context [B,G,K,D], emotion [B,G,D]; logits [B,G,C]), differentiable; ``score(rollouts)`` gives
-    the weighted reward [B,G] and each reward's own [B,G] by name; ``project(states)`` gives the context features
-    [B,G,W] of tries, or None; ``reference`` [B,C] are log-probabilities of the frozen stage-1 model; ``labels`` [B],
+    the weighted reward [B,G] and each reward's own [B,G] by name, whose rows are NaN where it does not apply (the total of
+    a sample that none applies to is 0 for every try); ``project(states)`` gives the context features [B,G,W] of tries, or
+    None; ``reference`` [B,C] are log-probabilities of the frozen stage-1 model; ``labels`` [B],
     -1 where unlabelled; ``generator`` is a CPU generator.
     """
 
@@ -47,4 +48,15 @@ class Reinforcer(Component[ConfigT]):
     @abstractmethod
     def loss(self, batch: ReinforceBatch) -> LossTerms:
         """One update's loss, with gradients to ``batch.mean``; values log per reward: mean, std, share
-        of groups whose reward has no spread. Called once a step of the stage reinforce."""
+        of groups whose reward has no spread, of the samples that it applies to. Called once a step of the stage
+        reinforce."""
+
+    def after_step(self, values: Mapping[str, float]) -> None:
+        """Adapt to what was logged of the step just taken, the mean over all processes. Does nothing by default."""
+
+    def state(self) -> dict[str, float]:
+        """What it has adapted, for a checkpoint; nothing by default."""
+        return {}
+
+    def load_state(self, state: Mapping[str, float]) -> None:
+        """The inverse of :meth:`state`."""

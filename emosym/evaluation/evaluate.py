@@ -16,12 +16,13 @@ from emosym_registry import EmosymError, RegisteredComponent
 from numpy.typing import NDArray
 from PIL import Image
 
-from emosym.assembly import ExperimentParts, attributed
+from emosym.assembly import ExperimentParts, WeightedReward, attributed
 from emosym.contracts import Evidence, Metric, Sample
 from emosym.evaluation.predictions import Predictions, write_predictions
 from emosym.evaluation.probe import SystemProbe
 from emosym.report.numbers import RESERVED
 from emosym.report.sheet import by_label, contact_sheet
+from emosym.rewards import scored
 from emosym.system import System
 from emosym.toolkit import file_name, make_folder, read_json, write_json
 
@@ -30,6 +31,8 @@ GENERATION_SEED = 90_000
 """Seeds of evaluation images start here plus the run's seed, apart from those of training."""
 
 
+OF_STATES = frozenset({"system", "rewards"})
+"""Needs of metrics that ask for reasoning tokens or their states."""
 TOLERANCE = 1e-9
 """How far the mean over images may be from the figure, relative and absolute: the rounding of another order of adding."""
 
@@ -52,24 +55,34 @@ def understanding(
     *,
     split: str,
     batch_size: int = 64,
+    rewards: Sequence[WeightedReward] = (),
 ) -> Understanding:
-    """Read the labelled ones among the samples of a split, and measure the readings."""
+    """Read the labelled ones among the samples of a split, and measure the readings; ``rewards`` are asked where a metric
+    needs them."""
     labelled = [sample for sample in samples if sample.label is not None]
-    if system.explicit:  # there are no tokens to ask for; the spec has said so
-        metrics = [(offer, metric) for offer, metric in metrics if "system" not in offer.spec.needs]
+    if system.explicit:  # there are neither tokens nor states to ask for; the spec has said so
+        metrics = [(offer, metric) for offer, metric in metrics if OF_STATES.isdisjoint(offer.spec.needs)]
 
     def read(samples: Sequence[Sample], size: int | None = None) -> NDArray[np.float64]:
         system.backbone.forget()
         probabilities, _ = system.told(samples, size or batch_size)
         return probabilities.cpu().double().numpy()
 
-    table = system.told(labelled, batch_size)[0].cpu().double().numpy()
+    table_of_rewards = None
+    if system.explicit:
+        probabilities, _ = system.told(labelled, batch_size)
+    else:
+        states, probabilities = system.read(labelled, batch_size)
+        if any("rewards" in metric.config.needs(metric.needs) for _, metric in metrics):
+            table_of_rewards = scored(rewards, system, labelled, states, probabilities, batch_size)
+    table = probabilities.cpu().double().numpy()
     evidence = Evidence(
         system.labels.names,
         labelled,
         table,
         judge=judge,
         probe=None if system.explicit else SystemProbe(system, batch_size),
+        rewards=table_of_rewards,
         seed=system.resolved.spec.seed,
         read=read,
     )
@@ -285,7 +298,13 @@ def evaluate_system(
     started, judge = time.perf_counter(), parts.judges.get("evaluate")
     if understood is None:
         understood = understanding(
-            system, samples, parts.metrics, judge, split=split, batch_size=settings.batch_size
+            system,
+            samples,
+            parts.metrics,
+            judge,
+            split=split,
+            batch_size=settings.batch_size,
+            rewards=parts.rewards,
         )
     name = "final" if usual else f"final-{split}"
     write_predictions(out / "evaluation" / f"{name}-readings.parquet", understood.predictions)

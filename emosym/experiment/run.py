@@ -43,6 +43,7 @@ from emosym.experiment.trackers import JsonLines, Tracker, listening
 from emosym.precision import choose_device, choose_precision
 from emosym.processes import from_first, is_first, meet, world
 from emosym.report.report import write_report
+from emosym.rewards import bind
 from emosym.spec import Resolved
 from emosym.spec.model import STAGES, Spec
 from emosym.spec.reads import evaluation_key
@@ -139,6 +140,7 @@ def run_experiment(
         if "unify" in pending:
             require_unlabelled(resolved, train_samples)
         system = System.assemble(builder, text_width=parts.text_width)
+        bind(parts, system, train_samples)
         if "unify" in pending:
             with system.evaluating():
                 require_room(resolved, system.require_generation())
@@ -243,8 +245,7 @@ class Experiment:
             stopping=self.stopping,
             unharmed=self.run.require_whole,
         )
-        stage.finish()
-        return facts
+        return {**facts, **stage.finish()}
 
     def take_stage(self, name: str, shared: SharedStage) -> dict[str, Any]:
         """Take a stage that another run has trained; its facts, with the key under which it lay."""
@@ -272,7 +273,15 @@ class Experiment:
             held_out = self.samples(spec.evaluation.split)
             metrics, judge = self.parts.metrics, self.parts.judges.get("evaluate")
             split, batch_size = spec.evaluation.split, spec.evaluation.batch_size
-            measured = understanding(system, held_out, metrics, judge, split=split, batch_size=batch_size)
+            measured = understanding(
+                system,
+                held_out,
+                metrics,
+                judge,
+                split=split,
+                batch_size=batch_size,
+                rewards=self.parts.rewards,
+            )
             write_predictions(evaluation / f"{name}-readings.parquet", measured.predictions)
             write_json(evaluation / f"{name}.json", measured.figures)
             if shared is not None and repeatable:
@@ -310,14 +319,15 @@ class Experiment:
         """The stage of a name."""
         spec, system, parts = self.system.resolved.spec, self.system, self.parts
         accumulation = spec.compute.gradient_accumulation
-        stages, samples = spec.stages, self.samples("train")
+        stages, samples, validation = spec.stages, self.samples("train"), self.samples("val")
         if name == "compress" and stages.compress is not None:
             kind = CompressExplicit if system.explicit else Compress
             return kind(system, stages.compress, parts, samples, spec.seed, accumulation)
         if name == "reinforce" and stages.reinforce is not None:
-            return Reinforce(system, stages.reinforce, parts, samples, spec.seed, accumulation)
+            return Reinforce(
+                system, stages.reinforce, parts, samples, validation, spec.seed, self.run.path, accumulation
+            )
         assert stages.unify is not None
-        validation = self.samples("val")
         return Unify(
             system,
             stages.unify,

@@ -15,7 +15,7 @@ from emosym_registry import EmosymError
 
 from emosym.experiment.folder import RunFolder
 from emosym.experiment.lock import locked
-from emosym.report import METRICS
+from emosym.report import METRICS, ROLLOUTS
 from emosym.spec import Resolved
 from emosym.spec.nodes import leaves
 from emosym.spec.reads import KEY, stage_keys
@@ -27,8 +27,11 @@ READ = ("adapters", "compressor", "head")
 """Parts of a system that the stages before unify train."""
 POLL = 0.5
 """Seconds between looks at a stage that somebody else is training."""
-BANK = ("ledger.jsonl", "sheets/bank.png")
-"""What the memory bank leaves in a run folder for people."""
+LEFT: Mapping[str, tuple[str, ...]] = {
+    "reinforce": (ROLLOUTS,),
+    "unify": ("ledger.jsonl", "sheets/bank.png"),
+}
+"""What a stage leaves in a run folder for people, beside its figures."""
 
 
 def keys_of(
@@ -84,7 +87,7 @@ class SharedStage:
             (partial / "parts").mkdir(parents=True)
             files = write_state(partial / "parts", parts)
             lines = [line for line in read_json_lines(run.path / METRICS) if line.get("stage") == self.stage]
-            _copy_some(run.path, partial, [self._gradients, *(BANK if self.stage == "unify" else ())])
+            _copy_some(run.path, partial, [self._gradients, *LEFT.get(self.stage, ())])
             whole = {"stage": self.stage, "run": str(run.path), "files": files, "facts": dict(facts)}
             (partial / "stage.json").write_text(json_text({**whole, "lines": lines}), encoding="utf-8")
 
@@ -106,7 +109,7 @@ class SharedStage:
             ) from error
         others = [line for line in read_json_lines(run.path / METRICS) if line.get("stage") != self.stage]
         write_json_lines(run.path / METRICS, [*others, *lines])
-        _copy_some(self.result, run.path, [self._gradients, *BANK])
+        _copy_some(self.result, run.path, [self._gradients, *LEFT.get(self.stage, ())])
         return state, facts
 
     def keep_figures(self, run: RunFolder, key: str) -> None:

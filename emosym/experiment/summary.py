@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emosym_registry import Registry
+from emosym_registry import Registry, load_registry
 
 from emosym.assembly import ExperimentParts, build_parts
 from emosym.contracts import MemoryBank, Sample
@@ -17,9 +17,18 @@ from emosym.experiment.folder import RunFolder, peak_memory_bytes
 from emosym.experiment.smoke import limited
 from emosym.report.report import write_report
 from emosym.report.sheet import by_label, contact_sheet
+from emosym.rewards import bind
+from emosym.spec import load_spec
 from emosym.spec.model import STAGES
+from emosym.spec.reads import measures_rewards
+from emosym.storage import find_saved
 from emosym.system import System
 from emosym.toolkit import make_folder, read_json, write_json
+
+MEASURING = ("data", "judges.evaluate", "metrics")
+"""Sections of a spec that every evaluation uses."""
+REWARDING = {"judge": "judges.reward", "knowledge": "knowledge", "text_encoder": "text_encoder"}
+"""By need of a reward, the section that meets it."""
 
 
 def finish(
@@ -51,12 +60,14 @@ def finish(
         if path.exists():
             stages[name] = scalars(read_json(path))
     seconds = {name: round(facts["seconds"], 1) for name, facts in done.items()}
+    stopped = {name: facts["stopped"] for name, facts in done.items() if "stopped" in facts}
     summary = {
         "name": system.resolved.spec.name,
         "seed": system.resolved.spec.seed,
         "device": str(system.device),
         "precision": system.precision,
         "smoke": smoke,
+        **({"stopped": stopped} if stopped else {}),
         "understanding": {**scalars(final["understanding"]), "stages": stages},
         "generation": final.get("generation", {}),
         "figures": final["figures"],
@@ -88,10 +99,11 @@ def evaluate_run(
     that of its own evaluation. A smoke run is measured on a few images again.
     """
     make_folder(out or run)
+    registry = registry or load_registry()
     system = System.load(
         run,
         sets=sets,
-        also=("data", "judges.evaluate", "metrics"),
+        also=measuring(run, sets, registry),
         registry=registry,
         device=device,
         precision=precision,
@@ -100,6 +112,8 @@ def evaluate_run(
     folder = RunFolder(run)
     with system.builder.naming():
         parts = build_parts(system.builder, training=False)
+        if parts.rewards:
+            bind(parts, system, limited(parts.dataset.split("train"), folder.smoke))
         samples = parts.dataset.split(split or system.resolved.spec.evaluation.split)
         final = evaluate_system(
             system, parts, out or run, split=split, samples=limited(samples, folder.smoke)
@@ -107,6 +121,16 @@ def evaluate_run(
     if out is None and final["split"] == usual_split(run) and folder.summary.exists():
         _renew(folder, final)
     return final
+
+
+def measuring(run: Path, sets: Sequence[str], registry: Registry) -> tuple[str, ...]:
+    """The sections of a run's spec that its evaluation uses: rewards and what they need only where a metric asks them."""
+    spec = find_saved(run)[0] / "spec.yaml"
+    if not measures_rewards(load_spec(spec, registry=registry, sets=sets, use=("metrics",))):
+        return MEASURING
+    rewards = load_spec(spec, registry=registry, sets=sets, use=("rewards",))
+    needs = {need for path in rewards.offers for need in rewards.needs(path)}
+    return (*MEASURING, "rewards", *(section for need, section in REWARDING.items() if need in needs))
 
 
 def _renew(folder: RunFolder, final: Mapping[str, Any]) -> None:

@@ -2,3 +2,5 @@
 
 METRICS = "metrics.jsonl"
 """The scalars of every step, in a run folder."""
+ROLLOUTS = "rollouts.jsonl"
+"""Some tries of the stage reinforce, in a run folder."""

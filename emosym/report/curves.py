@@ -35,7 +35,7 @@ def panel_of(name: str) -> str:
         return "gradient norm"
     if "accuracy" in name:
         return "accuracy"
-    if name.startswith("reward"):
+    if name.startswith("reward") or name == "held_out/reward":
         return "reward spread" if name.endswith(("/std", "/flat")) else "reward"
     return "loss"
 

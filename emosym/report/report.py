@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from emosym.report import METRICS
+from emosym.report import METRICS, ROLLOUTS
 from emosym.report.curves import stage_curves
-from emosym.report.numbers import Style, clock
+from emosym.report.numbers import NOTHING, Style, clock, number, signed
 from emosym.report.tables import tables
 from emosym.spec.model import STAGES
 from emosym.toolkit import read_json_lines, written_whole
@@ -49,6 +49,7 @@ def facts(run: Path) -> dict[str, Any]:
         "confusions": confusions(run, final),
         "curves": {stage: Markup(svg) for stage, svg in drawn.items() if svg is not None},  # noqa: S704 - a curve that we draw
         "sheets": {title: inlined(run / "sheets" / f"{name}.png") for name, title in SHEETS.items()},
+        "rollouts": last_rollouts(run / ROLLOUTS),
         "bank": bank_history(run / "ledger.jsonl"),
         "spec": (run / "spec.yaml").read_text(encoding="utf-8") if (run / "spec.yaml").exists() else "",
         "provenance": read_json(run / "provenance.json") or {},
@@ -73,6 +74,30 @@ def confusions(run: Path, final: Mapping[str, Any]) -> list[dict[str, Any]]:
         ]
         matrices.append({"title": title, "names": figures["names"], "rows": rows})
     return matrices
+
+
+def last_rollouts(path: Path) -> dict[str, Any] | None:
+    """The tries that were written down last in the stage reinforce: their step, the rewards' names, and a row for each."""
+    lines = read_json_lines(path)
+    if not lines:
+        return None
+    step = lines[-1]["step"]
+    shown = [line for line in lines if line["step"] == step]
+    names = list(shown[0]["tries"][0]["rewards"])
+    rows = [
+        (
+            line["id"],
+            line["label"] or NOTHING,
+            one["action"],
+            number(one["probability"]),
+            *(number(one["rewards"][name]) for name in names),
+            number(one["total"]),
+            signed(one["advantage"], percent=False),
+        )
+        for line in shown
+        for one in line["tries"]
+    ]
+    return {"step": step, "names": names, "rows": rows}
 
 
 def bank_history(path: Path) -> dict[str, Any] | None:

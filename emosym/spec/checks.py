@@ -25,6 +25,7 @@ _SECTIONS = {
     "text_encoder": "a text_encoder",
     "diffusion": "a diffusion head",
     "judge": "a judge",
+    "rewards": "rewards",
 }
 """Needs that a section of the spec meets; the others are for the data to meet."""
 
@@ -180,9 +181,13 @@ def _reading(root: Node, offers: Mapping[str, RegisteredComponent], messages: li
             node.where, "reading", message, "take one with the capability text, or reading: latent"
         )
     messages.append("reading is explicit: compressor, text_encoder and the emotion head are not used")
-    without = [offer.spec.name for path, offer in offers.items() if "system" in offer.spec.needs]
+    without = [
+        offer.spec.name
+        for path, offer in offers.items()
+        if path.startswith("metrics.") and {"system", "rewards"} & {*offer.spec.needs}
+    ]
     if without:
-        messages.append(f"reading is explicit: {some(without)} asks for reasoning tokens and is not measured")
+        messages.append(f"reading is explicit: {some(without)} wants reasoning tokens and is not measured")
 
 
 _OF_TOKENS = {

@@ -138,12 +138,46 @@ class CompressStage(StageSettings):
     """Weight of the compressor's own loss."""
 
 
+class EarlyStop(Section):
+    """When reinforcing has gone wrong: the stage then ends, with the best weights that were looked at.
+
+    Validation images are read before the first step and then every so often: the mean entropy of their readings, and the
+    total reward that the readings expect.
+    """
+
+    every: int = Field(ge=1)
+    """Optimiser steps between looks; the last step is looked at too."""
+    images: int = Field(ge=1)
+    """Validation images that are read, the first ones; fewer where there are fewer."""
+    entropy: float = Field(ge=0, le=1)
+    """The readings have collapsed when their entropy falls below this share of what it was at the start; 0 does not look."""
+    reward: float | None = Field(ge=0)
+    """Reinforcing has done harm when the expected total reward falls below that of the start by more than this; null does
+    not look."""
+
+
+class Examples(Section):
+    """Rollouts that are written down for people, in ``rollouts.jsonl``."""
+
+    every: int = Field(ge=1)
+    """Optimiser steps between them; the first step has some too."""
+    images: int = Field(ge=1)
+    """Images of the batch whose tries are written down."""
+
+
 class ReinforceStage(StageSettings):
     """Stage 2: sharpen the tokens with verifiable rewards."""
 
     share_prefix: bool
     """Encode the prompt of a batch once for all its rollouts. Where adapters train too, their gradient then
     comes from the reasoning tokens' positions alone; false passes every rollout through the whole prompt."""
+    calibrate: bool
+    """Divide the head's logits at the end by the temperature that fits the labelled validation images best (Guo et al.
+    2017): no reading changes, how sure it is does."""
+    early_stop: EarlyStop | None
+    """Null trains all steps whatever happens."""
+    examples: Examples | None
+    """Null writes no rollouts down."""
 
 
 class Refreshing(Section):

@@ -60,8 +60,15 @@ def stage_keys(resolved: Resolved, files: Mapping[str, str] | None = None, **mor
 
 
 def evaluation_key(resolved: Resolved) -> str:
-    """A hash of all that figures come from beside the weights that are measured."""
-    return _hash(_sections(resolved, resolved.data(), OF_EVALUATION, {}))
+    """A hash of all that figures come from beside the weights that are measured: the rewards too, where a metric asks
+    them."""
+    rewards = OF_STAGE["reinforce"] if measures_rewards(resolved) else ()
+    return _hash(_sections(resolved, resolved.data(), (*OF_EVALUATION, *rewards), {}))
+
+
+def measures_rewards(resolved: Resolved) -> bool:
+    """Whether a metric of a spec asks its rewards."""
+    return any("rewards" in resolved.needs(path) for path in resolved.offers if path.startswith("metrics."))
 
 
 def _sections(

@@ -3,29 +3,34 @@
     L = ce_weight · CE(head(e), y) + reinforcer.loss(policy)
 
 The reference of the KL term is the model as stage 1 left it. With ``share_prefix`` the prompt and the image of a batch
-are encoded once, with the current weights and without gradient, and every rollout reads that prefix.
+are encoded once, with the current weights and without gradient, and every rollout reads that prefix. An image without a
+label takes part where a reward applies to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from emosym_registry import EmosymError
 from torch import Tensor
 
-from emosym.assembly import ExperimentParts, WeightedReward
-from emosym.contracts import LossTerms, ReinforceBatch, RewardResources, Rollouts, Sample, States
-from emosym.head import cross_entropy, labels_of
+from emosym.assembly import ExperimentParts
+from emosym.contracts import LossTerms, ReinforceBatch, Rollouts, Sample, States
+from emosym.head import cross_entropy, fitting_temperature, labels_of
+from emosym.processes import any_says, is_first
+from emosym.rewards import rewarded, weighted
 from emosym.spec.model import ReinforceStage
+from emosym.stages.examples import RolloutLog
+from emosym.stages.watch import Watch
 from emosym.system import System
 from emosym.training.stage import Stage
 
 
 class Reinforce(Stage[ReinforceStage]):
-    """Trains tokens and head (and adapters where the preset says so) on rewards."""
+    """Trains tokens and head (and adapters where the preset says so) on rewards, which are bound to what they look at."""
 
     name = "reinforce"
 
@@ -35,39 +40,70 @@ class Reinforce(Stage[ReinforceStage]):
         settings: ReinforceStage,
         parts: ExperimentParts,
         samples: Sequence[Sample],
+        validation: Sequence[Sample],
         seed: int,
+        run: Path,
         accumulation: int = 1,
     ) -> None:
-        super().__init__(system, settings, samples, seed + 1, accumulation)
         if parts.reinforcer is None or not parts.rewards:
             raise EmosymError(
                 "spec.no-rewards",
                 "stage reinforce needs a reinforcer and rewards",
                 hint="add them or set stages.reinforce: null",
             )
+        taught = rewarded(parts.rewards, samples, labels=settings.ce_weight > 0)
+        super().__init__(system, settings, taught, seed + 1, accumulation)
         self.reinforcer = parts.reinforcer
         self.rewards = parts.rewards
-        self.resources = RewardResources(
-            read=lambda samples: system.read(list(samples), batch_size=64)[1],
-            judge=parts.judges.get("reward"),
-            text_encoder=parts.text_encoder,
-        )
+        self.validation = [sample for sample in validation if sample.label is not None]
+        if settings.calibrate and not self.validation:
+            raise EmosymError(
+                "data.no-labels",
+                "stages.reinforce.calibrate fits a temperature to labels, and no validation image has one",
+                hint="set stages.reinforce.calibrate: false",
+            )
+        learning = {
+            f"{group}/{name}": parameter
+            for group in settings.train
+            for name, parameter in system.group(group).items()
+        }
+        stop = settings.early_stop
+        self.watch = Watch(stop, system, parts.rewards, validation, learning) if stop is not None else None
+        self.log = RolloutLog(run, system.labels.names)
+        self.seen: tuple[Rollouts, Tensor, Mapping[str, Tensor]] | None = None
         self.reference: dict[str, list[float]] = {}
+        self.step = 0
 
     def before(self) -> None:
-        """Give the rewards what they look at, and read every sample once for the reference."""
-        for one in self.rewards:
-            one.reward.bind(self.resources)
+        """Read every sample once for the reference, and look at the validation images."""
+        if is_first():
+            self.log.forget_beyond(self.step)
         if not self.reference:
             _, probabilities = self.system.read(self.samples, batch_size=64)
             rows = probabilities.clamp_min(1e-8).log().tolist()
             self.reference = {sample.id: row for sample, row in zip(self.samples, rows, strict=True)}
+        if self.watch is not None and self.watch.start is None:
+            self.watch.look(0)
 
     def extra_state(self) -> dict[str, Any]:
-        return {"reference": self.reference}
+        watched = self.watch.state() if self.watch is not None else {}
+        state = {"step": self.step, "watched": watched, "reinforcer": dict(self.reinforcer.state())}
+        return {"reference": self.reference, **state}
 
     def load_extra_state(self, state: Mapping[str, Any]) -> None:
-        self.reference = dict(state["reference"])
+        self.reference, self.step = dict(state["reference"]), int(state["step"])
+        self.reinforcer.load_state(state["reinforcer"])
+        if self.watch is not None:
+            self.watch.load_state(state["watched"])
+
+    def kept(self) -> dict[str, Tensor]:
+        return self.watch.kept if self.watch is not None else {}
+
+    def load_kept(self, tensors: Mapping[str, Tensor]) -> None:
+        if self.watch is not None:
+            self.watch.kept = dict(tensors)
+
+    # ---- one step
 
     def forward(self, batch: Sequence[Sample], generator: torch.Generator) -> LossTerms:
         read = self.reader(batch)
@@ -77,7 +113,7 @@ class Reinforce(Stage[ReinforceStage]):
             labels=labels_of(batch, tokens.device),
             mean=tokens,
             read=read,
-            score=partial(weighted, self.rewards),
+            score=self.score,
             project=self.system.compressor.project,
             reference=torch.tensor([self.reference[sample.id] for sample in batch], device=tokens.device),
             generator=generator,
@@ -91,6 +127,12 @@ class Reinforce(Stage[ReinforceStage]):
         self.part_of_loss("the cross entropy", ce)
         loss = terms.loss + self.settings.ce_weight * ce
         return LossTerms(loss, {"ce": float(ce.detach()), "accuracy": accuracy, **terms.values})
+
+    def score(self, rollouts: Rollouts) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """The weighted reward [B,G] and each reward's own, which are remembered for the log."""
+        total, each = weighted(self.rewards, rollouts)
+        self.seen = (rollouts, total, each)
+        return total, each
 
     def reader(self, batch: Sequence[Sample]) -> Callable[[Tensor], tuple[States, Tensor]]:
         """``read(context [B,G,K,D])`` → (states, logits [B,G,C]) for this batch."""
@@ -108,11 +150,39 @@ class Reinforce(Stage[ReinforceStage]):
 
         return read
 
+    # ---- what becomes of it
 
-def weighted(rewards: Sequence[WeightedReward], rollouts: Rollouts) -> tuple[Tensor, Mapping[str, Tensor]]:
-    """Weighted reward [B,G] and each reward's own by name, inside its declared range."""
-    each = {
-        one.name: one.reward.score(rollouts).to(rollouts.actions.device).clamp(*one.reward.range)
-        for one in rewards
-    }
-    return torch.stack([one.weight * each[one.name] for one in rewards]).sum(0), each
+    def after_step(self, step: int) -> Mapping[str, float]:
+        self.step = step
+        shown, watch = self.settings.examples, self.watch
+        if (
+            shown is not None
+            and self.seen is not None
+            and is_first()
+            and (step == 1 or step % shown.every == 0)
+        ):
+            self.log.write(step, *self.seen, shown.images)
+        self.seen = None
+        if watch is None or (step % watch.settings.every and step != self.steps):
+            return {}
+        seen = watch.look(step)
+        return {"held_out/reward": seen.reward, "held_out/entropy": seen.entropy}
+
+    def review(self, step: int, values: Mapping[str, float]) -> str:
+        """Let the reinforcer adapt; where the readings have collapsed, put back the best weights and end the stage."""
+        self.reinforcer.after_step(values)
+        reason = self.watch.verdict(step) if self.watch is not None else ""
+        if self.watch is None or not any_says(bool(reason)):
+            return ""
+        best = self.watch.restore()
+        return f"{reason or 'another process has seen a collapse'}; the weights are those of step {best}"
+
+    def finish(self) -> Mapping[str, Any]:
+        """Calibrate the head on the validation images, where the settings say so; the temperature."""
+        if not self.settings.calibrate:
+            return {}
+        _, probabilities = self.system.read(self.validation, batch_size=64)
+        logs = probabilities.clamp_min(1e-30).log()
+        temperature = fitting_temperature(logs, labels_of(self.validation, logs.device))
+        self.system.head.cool(temperature)
+        return {"temperature": temperature}

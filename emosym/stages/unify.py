@@ -176,9 +176,10 @@ class Unify(Stage[UnifyStage]):
         self.use_view(step)
         return values | done
 
-    def finish(self) -> None:
+    def finish(self) -> Mapping[str, Any]:
         """Fit the emotion space with the final weights."""
         self.fit_space()
+        return {}
 
     def fit_space(self) -> Tensor:
         """Fit the emotion space to the labelled originals as the current weights see them; their probabilities [N,C]."""

@@ -1,5 +1,5 @@
-"""What suites show to components: seeded pictures and samples, an untrained judge, a text encoder without a
-vocabulary."""
+"""What suites show to components: seeded pictures and samples, an untrained judge, annotated texts, a text encoder
+without a vocabulary."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from emosym.contracts import (
     ComponentConfig,
     Context,
     Judge,
+    Knowledge,
     Probe,
     Sample,
     States,
@@ -120,6 +121,13 @@ class ProjectionProbe(Probe):
             pixels = (row + 0.1 * noise).tanh().add(1).mul(127.5).reshape(self.judge.SIDE, self.judge.SIDE, 3)
             made.append(Image.fromarray(pixels.numpy().astype(np.uint8)))
         return made
+
+
+class AnnotatedKnowledge(Knowledge):
+    """The reasoning that is annotated."""
+
+    def texts(self, samples: Sequence[Sample]) -> list[str | None]:
+        return [sample.attributes.get("reasoning") for sample in samples]
 
 
 class HashingTextEncoder(TextEncoder):

@@ -24,8 +24,8 @@ from emosym.storage import read_state, size_of, write_state
 from emosym.toolkit import json_text, written_whole
 from emosym.training.stage import Stage
 
-OPTIMIZER = "optimizer"
-"""The file of the optimiser's tensors, among those of the parts."""
+OPTIMIZER, KEPT = "optimizer", "kept"
+"""The files of the optimiser's tensors and of those that the stage keeps, among those of the parts."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,11 @@ class Checkpoints:
 
         Errors: ``training.not-finite``, ``files.disk-full``, ``run.cannot-write``; what was saved before stays.
         """
-        parts = {**self.stage.system.state(), OPTIMIZER: _tensors(self.optimizer)}
+        parts = {
+            **self.stage.system.state(),
+            OPTIMIZER: _tensors(self.optimizer),
+            KEPT: self.stage.kept(),
+        }
         facts = {
             "stage": self.stage.name,
             **vars(progress),
@@ -85,14 +89,16 @@ class Checkpoints:
         try:
             facts = read_facts(newest)
             parts = read_state(newest, facts["files"])
-            tensors = parts.pop(OPTIMIZER, {})
-            if not tensors and f"{OPTIMIZER}.safetensors" in facts["files"]:
-                raise ValueError(f"{OPTIMIZER}.safetensors is missing")
+            for name in (OPTIMIZER, KEPT):
+                if name not in parts and f"{name}.safetensors" in facts["files"]:
+                    raise ValueError(f"{name}.safetensors is missing")
+            tensors, kept = parts.pop(OPTIMIZER, {}), parts.pop(KEPT, {})
             self.stage.system.load_state(parts)
             self.optimizer.load_state_dict(
                 {"state": _nested(tensors, self.optimizer), "param_groups": facts["groups"]}
             )
             self.stage.load_extra_state(facts["extra"])
+            self.stage.load_kept(kept)
             return Progress(**{key: facts[key] for key in Progress.__dataclass_fields__})
         except (OSError, RuntimeError, ValueError, KeyError, TypeError, EmosymError) as error:
             if isinstance(error, EmosymError) and not error.id.startswith("system."):

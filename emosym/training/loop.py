@@ -57,7 +57,7 @@ def train(
     In the folder ``run`` it keeps ``checkpoints/STAGE-STEP`` (the ``keep`` newest) and
     ``evaluation/gradients-STAGE.json``. ``elapsed`` are the seconds of the whole run, earlier sessions included.
     ``unharmed`` raises where the run's folder is not what it was. Where ``stopping`` was asked to, a checkpoint is saved
-    after the step and :class:`Terminated` raised.
+    after the step and :class:`Terminated` raised. ``stopped`` among the facts says why the stage ended before its last step.
     """
     groups = stage.groups()
     if not groups:
@@ -101,6 +101,7 @@ def train(
     lifecycle.stage_started(run=run, stage=stage.name, steps=stage.steps, step=first)
     saved = time.perf_counter()
     values: dict[str, float] = {}
+    reached, ended = first, ""
     stopping = stopping or Stopping()
     for step in range(first, stage.steps):
         if unharmed is not None and accelerator.is_main_process:
@@ -115,9 +116,13 @@ def train(
             )
             values |= {"lr": optim.lr * factor, **stage.after_step(step + 1)}
             lifecycle.step_finished(run=run, stage=stage.name, step=step + 1, values=values)
-            if step + 1 == min(stage.steps, Reachability.STEPS):
+            ended = stage.review(step + 1, values)
+            reached = step + 1
+            if reached == min(stage.steps, Reachability.STEPS) or (ended and reached < Reachability.STEPS):
                 reach.report(run / "evaluation" / f"gradients-{stage.name}.json")
             stopping.asked = any_says(stopping.asked)
+            if ended:
+                break  # the stage is over: whoever asked to stop is heard in the next one
             if stopping.asked or time.perf_counter() - saved > 60 * checkpoint_minutes:
                 save(step + 1)
                 saved = time.perf_counter()
@@ -127,10 +132,11 @@ def train(
     accelerator.wait_for_everyone()
     accelerator.free_memory()
     return {
-        "steps": stage.steps,
+        "steps": reached,
+        **({"stopped": ended} if ended else {}),
         "seconds": time.perf_counter() - start,
         "parameters": sum(parameter.numel() for parameter in parameters),
-        **{f"last/{k}": v for k, v in values.items()},
+        **{f"last/{k}": v for k, v in values.items() if math.isfinite(v)},
     }
 
 

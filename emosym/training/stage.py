@@ -147,8 +147,14 @@ class Stage(nn.Module, ABC, Generic[SettingsT]):
         """Called after optimiser step ``step`` (1-based); more values to log."""
         return {}
 
-    def finish(self) -> None:
-        """Called once after the last step, before the weights are saved."""
+    def review(self, step: int, values: Mapping[str, float]) -> str:
+        """Called after optimiser step ``step`` with all that is logged of it, the mean over processes: why the stage ends
+        here, in every process alike; empty where it goes on."""
+        return ""
+
+    def finish(self) -> Mapping[str, Any]:
+        """Called once after the last step, before the weights are saved; more facts of the stage."""
+        return {}
 
     def extra_state(self) -> dict[str, Any]:
         """State beyond weights that a checkpoint must hold."""
@@ -156,6 +162,13 @@ class Stage(nn.Module, ABC, Generic[SettingsT]):
 
     def load_extra_state(self, state: Mapping[str, Any]) -> None:
         """The inverse of :meth:`extra_state`."""
+
+    def kept(self) -> dict[str, Tensor]:
+        """Tensors beyond the system's that a checkpoint must hold."""
+        return {}
+
+    def load_kept(self, tensors: Mapping[str, Tensor]) -> None:
+        """The inverse of :meth:`kept`; called after :meth:`load_extra_state`."""
 
     def groups(self) -> dict[str, dict[str, nn.Parameter]]:
         """Parameters that learn, by group and name. Everything else in the system is frozen."""

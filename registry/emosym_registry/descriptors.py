@@ -29,7 +29,7 @@ KINDS = (
     "metric",
 )
 
-NEEDS = ("labels", "attributes", "knowledge", "text_encoder", "judge", "diffusion", "system")
+NEEDS = ("labels", "attributes", "knowledge", "text_encoder", "judge", "diffusion", "rewards", "system")
 """What may have to stand beside a component: labels and attributes in the samples, the system itself for a metric that asks
 what it would do otherwise, the others in the spec."""
 

@@ -102,3 +102,23 @@ def test_figures_of_anybodys_metrics_have_a_table(short_run: Path) -> None:
     path.write_text(json.dumps(summary))
     page = write_report(short_run).read_text()
     assert '<td>ece</td><td class="n">–</td><td class="n">–</td><td class="n">0.0532 (0.04–0.07)</td>' in page
+
+
+def test_the_last_tries_and_why_a_stage_ended_early_are_shown(short_run: Path) -> None:
+    one = {"action": "awe", "probability": 0.25, "rewards": {"label": None, "text": 0.5}, "total": 0.5}
+    lines = [
+        {"step": step, "id": f"picture-{step}", "label": None, "tries": [{**one, "advantage": -0.125}]}
+        for step in (1, 50)
+    ]
+    (short_run / "rollouts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    path = short_run / "summary.json"
+    why = "the readings have collapsed"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "stopped": {"reinforce": why}}))
+    page = write_report(short_run).read_text()
+    check(page)
+    assert "Some tries of step 50 of reinforce" in page
+    cells = ("0.25", "–", "0.5", "0.5", "−0.125")
+    row = "<tr><td>picture-50</td><td>–</td><td>awe</td>" + "".join(f'<td class="n">{c}</td>' for c in cells)
+    assert row in page
+    assert "picture-1<" not in page
+    assert f"Ended before its last step: {why}." in page

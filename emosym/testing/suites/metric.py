@@ -13,7 +13,7 @@ from emosym_registry.errors import some
 from numpy.typing import NDArray
 from PIL import Image
 
-from emosym.contracts import Evidence, Generated, Metric, Sample
+from emosym.contracts import Evidence, Generated, Metric, RewardTable, Sample
 from emosym.testing.checks import NotApplicable, check, require
 from emosym.testing.generic import ComponentSuite
 from emosym.testing.pictures import ProjectionConfig, ProjectionJudge, ProjectionProbe, picture, samples
@@ -39,7 +39,8 @@ class MetricSuite(ComponentSuite):
     worst: ClassVar[Mapping[str, float]] = {}
 
     def evidence(self, seed: int = 0) -> Evidence:
-        """Readings that are right more often than not, pictures, and an untrained judge."""
+        """Readings that are right more often than not, pictures, an untrained judge, and two rewards: ``label`` is 1 for
+        the annotated emotion, ``other`` says anything and does not apply to every third sample."""
         chance, classes = np.random.default_rng(seed), len(self.context().labels)
         one_hot = np.eye(classes)[np.arange(IMAGES) % classes]
         weights = np.exp(chance.normal(size=(IMAGES, classes)) + 1.5 * one_hot)
@@ -48,6 +49,8 @@ class MetricSuite(ComponentSuite):
         owners = [label for label in range(classes) for _ in range(EACH)]
         rows = dict(zip((one.id for one in read), weights / weights.sum(1, keepdims=True), strict=True))
         pictures = [picture(1000 * seed + number) for number in range(2 * len(owners))]
+        other = chance.random((IMAGES, classes))
+        other[::3] = np.nan
         return Evidence(
             names=self.context().labels.names,
             samples=[
@@ -66,6 +69,7 @@ class MetricSuite(ComponentSuite):
             judge=ProjectionJudge(ProjectionConfig(), self.context()),
             probe=ProjectionProbe(ProjectionJudge(ProjectionConfig(), self.context())),
             read=lambda chosen, _: np.stack([rows[one.id] for one in chosen]),
+            rewards=RewardTable({"label": one_hot, "other": other}, {"label": 0.75, "other": 0.25}),
         )
 
     def certain(self, shift: int) -> Evidence:
@@ -96,17 +100,19 @@ class MetricSuite(ComponentSuite):
         return figures
 
     def given(self, metric: Any, evidence: Evidence) -> Evidence:
-        """What a run gives a metric of the evidence: its group's part, and a judge where it needs one."""
+        """What a run gives a metric of the evidence: its group's part, and a judge and rewards where it needs them."""
         given = evidence
         if metric.group == "understanding":
             given = dataclasses.replace(given, real=(), generated=(), training=())
         else:
             given = dataclasses.replace(given, samples=(), probabilities=None, read=None)
-        if "judge" not in metric.config.needs(metric.needs):
-            given = dataclasses.replace(given, judge=None)
-        if "system" not in metric.needs:
-            given = dataclasses.replace(given, probe=None)
-        return given
+        needs = metric.config.needs(metric.needs)
+        return dataclasses.replace(
+            given,
+            judge=given.judge if "judge" in needs else None,
+            rewards=given.rewards if "rewards" in needs else None,
+            probe=given.probe if "system" in needs else None,
+        )
 
     @check(
         "metric.figures", "one or more named figures, each a finite number, among them all that it declares"
@@ -123,15 +129,16 @@ class MetricSuite(ComponentSuite):
         require(not absent, f"no {some(absent)}, which the metric declares")
 
     @check(
-        "metric.needs", "figures from what its group gives it, and from a judge only where `needs` has one"
+        "metric.needs",
+        "figures from what its group gives it, and from a judge or the rewards only where `needs` has them",
     )
     def test_needs(self) -> None:
         """A run that lacks what a metric needs is refused when it starts, not after its training."""
         group, needs = self.subject.group, self.subject.needs
         require(group in ("understanding", "generation"), f"group = {group!r}")
         require(
-            set(needs) <= {"judge", "diffusion", "system"},
-            f"needs = {needs}; a metric may need judge, diffusion and system",
+            set(needs) <= {"judge", "diffusion", "rewards", "system"},
+            f"needs = {needs}; a metric may need judge, diffusion, rewards and system",
         )
         require(("diffusion" in needs) == (group == "generation"), f"needs = {needs} of a metric of {group}")
         self.figures()
@@ -254,7 +261,13 @@ def turned(evidence: Evidence) -> Evidence:
         probabilities=None if evidence.probabilities is None else np.flipud(evidence.probabilities).copy(),
         real=evidence.real[::-1],
         generated=evidence.generated[::-1],
+        rewards=None if evidence.rewards is None else _turned(evidence.rewards),
     )
+
+
+def _turned(rewards: RewardTable) -> RewardTable:
+    each = {name: np.flipud(scores).copy() for name, scores in rewards.each.items()}
+    return dataclasses.replace(rewards, each=each)
 
 
 def readings(evidence: Evidence) -> NDArray[np.float64]:

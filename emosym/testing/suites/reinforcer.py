@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,13 +26,14 @@ class Game:
     """A policy small enough to know the answer: logits are linear in the context tokens, plus each image's
     own.
 
-    The reward is 1 for the annotated emotion and 0.2 for any other, alike for every try of an unlabelled image.
-    ``seen`` keeps the rollouts that were scored, ``rows`` how many rows of each image every reading had.
+    The reward is 1 for the annotated emotion and 0.2 for any other, alike for every try of an unlabelled image; where
+    ``half`` it does not apply to every other image, to which no reward does. ``seen`` keeps the rollouts that were scored, ``rows`` how many rows of each image every reading had.
     """
 
     classes: int
     labelled: bool = True
     seed: int = 0
+    half: bool = False
     seen: list[Rollouts] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
 
@@ -56,7 +58,11 @@ class Game:
         self.seen.append(rollouts)
         right = 0.2 + 0.8 * (rollouts.actions == self.labels[:, None]).float()
         same = torch.full_like(right, 0.5)
-        return right, {"right": right, "same": same}
+        if not self.half:
+            return right, {"right": right, "same": same}
+        silent = (torch.arange(BATCH) % 2 == 1)[:, None]
+        each = {name: one.masked_fill(silent, math.nan) for name, one in (("right", right), ("same", same))}
+        return right.masked_fill(silent, 0.0), each
 
     def project(self, states: States) -> Tensor:
         return states.context.mean(-2)[..., : SIZES.text_width]
@@ -234,6 +240,33 @@ class ReinforcerSuite(ComponentSuite):
             mean = float(scores.mean())
             near = any(abs(value - mean) < 1e-5 for value in own.values())
             require(near, f"for reward {name!r}, whose mean is {mean:.4g}: {own}")
+
+    @check(
+        "reinforcer.masked",
+        "a finite loss where no reward applies to some images, and figures of the others alone",
+    )
+    def test_masked(self) -> None:
+        """No reward is not a reward of 0: counted as one it would say that a reward falls when unlabelled images come."""
+        game = Game(len(self.context().labels), half=True)
+        terms = self.subject.loss(game.batch)
+        require(finite(terms.loss), f"a loss of {float(terms.loss.detach())}")
+        (tries,) = game.seen[-1:]
+        mean = float(game.score(tries)[1]["right"].nanmean())
+        own = {name: value for name, value in terms.values.items() if "right" in name}
+        near = any(abs(value - mean) < 1e-5 for value in own.values())
+        require(near, f"for a reward whose mean is {mean:.4g}: {own}")
+
+    @check("reinforcer.state", "the same loss after a checkpoint, whatever it has adapted to in between")
+    def test_state(self) -> None:
+        """A resumed run goes on as one that was never stopped; what adapts from step to step must be saved."""
+        game, one = self.game(), self.make()
+        game.reference = game.reference.roll(1, 0)
+        for _ in range(3):
+            one.after_step(one.loss(game.batch).values)
+        again = self.make()
+        again.load_state(json.loads(json.dumps(one.state())))
+        apart = gap(one.loss(game.batch).loss, again.loss(game.batch).loss)
+        require(apart == 0.0, f"a loss that differs by {apart:.3g}")
 
     @check("reinforcer.leaves-policy", "tokens and reference as they were before")
     def test_leaves_policy(self) -> None:

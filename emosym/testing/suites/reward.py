@@ -23,7 +23,13 @@ from emosym.contracts import (
 )
 from emosym.testing.checks import NotApplicable, check, require
 from emosym.testing.generic import ComponentSuite
-from emosym.testing.pictures import HashingTextEncoder, ProjectionConfig, ProjectionJudge, samples
+from emosym.testing.pictures import (
+    AnnotatedKnowledge,
+    HashingTextEncoder,
+    ProjectionConfig,
+    ProjectionJudge,
+    samples,
+)
 from emosym.testing.probes import finite, leaving_random_state
 from emosym.testing.suite import OTHER_LABELS, SIZES
 
@@ -38,21 +44,31 @@ class RewardSuite(ComponentSuite):
     contract: ClassVar[type] = RewardVerifier
 
     def resources(self) -> RewardResources:
-        """An untrained judge, a text encoder of the kit, and a second reading that depends on the picture."""
+        """An untrained judge, a text encoder and the annotated texts of the kit, training samples of which every other is
+        labelled, and a second reading that depends on the picture."""
         read = ProjectionJudge(ProjectionConfig(seed=1), self.context())
         return RewardResources(
             read=lambda batch: read.probabilities([sample.open()[0] for sample in batch]),
             judge=ProjectionJudge(ProjectionConfig(), self.context()),
             text_encoder=HashingTextEncoder(ComponentConfig(), self.context()),
+            knowledge=AnnotatedKnowledge(ComponentConfig(), self.context()),
+            training=[
+                sample if number % 2 else dataclasses.replace(sample, label=None)
+                for number, sample in enumerate(samples(4 * BATCH, labels=len(self.context().labels)))
+            ],
         )
 
     def build(self, changes: Mapping[str, Any], context: Context) -> Any:
         """A new reward, bound to what its parameters need."""
         reward, given = super().build(changes, context), self.resources()
         needs = reward.config.needs(reward.needs)
-        judge = given.judge if "judge" in needs else None
         reward.bind(
-            RewardResources(given.read, judge, given.text_encoder if "text_encoder" in needs else None)
+            dataclasses.replace(
+                given,
+                judge=given.judge if "judge" in needs else None,
+                text_encoder=given.text_encoder if "text_encoder" in needs else None,
+                knowledge=given.knowledge if "knowledge" in needs else None,
+            )
         )
         return reward
 
@@ -176,30 +192,46 @@ class RewardSuite(ComponentSuite):
         same = torch.equal(self.subject.score(swapped), self.subject.score(rollouts))
         require(not same, "the same scores for other samples with other labels and pictures")
 
-    @check("reward.unlabelled", "no advantage between the tries of an unlabelled sample", tier="capability")
+    @check(
+        "reward.applies",
+        "for each sample whether it can be scored, bool [B], whatever is beside it in the batch",
+    )
+    def test_applies(self) -> None:
+        """What cannot be scored has no reward, which is another thing than a reward of 0: the weights of the other rewards
+        then stand for all."""
+        batch = samples(BATCH, labels=len(self.context().labels))
+        applies = self.subject.applies(batch)
+        require(isinstance(applies, Tensor), f"a {type(applies).__name__}")
+        require(
+            applies.dtype == torch.bool and applies.shape == (BATCH,),
+            f"{applies.dtype} {list(applies.shape)}",
+        )
+        require(bool(applies.any()), "none of the labelled and annotated samples")
+        alone = [bool(self.subject.applies([sample])[0]) for sample in batch]
+        require(applies.tolist() == alone, "another answer for a sample alone")
+
+    @check("reward.unlabelled", "no reward for an unlabelled sample", tier="capability")
     def test_unlabelled(self) -> None:
         """Most images of a real set have no label. Scoring them as label -1 would reward the last emotion."""
         if "labels" not in self.subject.needs:
             raise NotApplicable("the reward needs no labels")
         first, *rest = samples(BATCH, labels=len(self.context().labels))
-        batch = [dataclasses.replace(first, label=None), *rest]
-        spread = float(self.subject.score(self.rollouts(batch))[0].std())
-        require(spread == 0.0, f"a spread of {spread:.4g} among its tries")
+        self.require_masked([dataclasses.replace(first, label=None), *rest])
 
-    @check(
-        "reward.unannotated",
-        "no advantage between the tries of a sample without the annotations",
-        tier="capability",
-    )
+    @check("reward.unannotated", "no reward for a sample without the annotations", tier="capability")
     def test_unannotated(self) -> None:
         """Not every image of a set is annotated with everything; a missing annotation says nothing for or
         against."""
         if "attributes" not in self.subject.needs:
             raise NotApplicable("the reward needs no attributes")
         first, *rest = samples(BATCH, labels=len(self.context().labels))
-        batch = [dataclasses.replace(first, attributes={}), *rest]
-        spread = float(self.subject.score(self.rollouts(batch))[0].std())
-        require(spread == 0.0, f"a spread of {spread:.4g} among its tries")
+        self.require_masked([dataclasses.replace(first, attributes={}), *rest])
+
+    def require_masked(self, batch: Sequence[Sample]) -> None:
+        """The first sample is not scored, and does not keep the others from it."""
+        require(not bool(self.subject.applies(batch)[0]), "that the reward applies to it")
+        shape = list(self.subject.score(self.rollouts(batch)).shape)
+        require(shape == [BATCH, TRIES], f"shape {shape} of a batch that holds it")
 
     @check("reward.resources", "scores from no more than the resources that `needs` names")
     def test_resources(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 
 from emosym.contracts import ComponentConfig
 
@@ -112,6 +112,22 @@ class ReadingTimeConfig(ComponentConfig):
     """How many of them are read one by one."""
     repeats: int = Field(default=3, ge=1)
     """Timed readings of the same images, whose median counts."""
+
+
+class RewardConfig(BootstrapConfig):
+    """Expected reward of the readings."""
+
+    weights: dict[str, NonNegativeFloat] | None = None
+    """By the names of the spec's rewards, how much each counts in the total; null takes the spec's own weights. Rows of a
+    study that train on different rewards are compared by the same weights here; a reward that one of them shall not train
+    on stands in its spec with weight 0."""
+
+    @field_validator("weights")
+    @classmethod
+    def _count_something(cls, weights: dict[str, float] | None) -> dict[str, float] | None:
+        if weights is not None and not any(weights.values()):
+            raise ValueError("expected a weight above 0")
+        return weights
 
 
 class GenerationConfig(ComponentConfig):

@@ -80,6 +80,14 @@ class CalibrationError(MetricSuite):
     worst: ClassVar = {"ece": 1.0}
 
 
+class ExpectedReward(MetricSuite):
+    """Metric ``reward``."""
+
+    component = "emosym-metrics/reward"
+    best: ClassVar = {"reward_label": 1.0}
+    worst: ClassVar = {"reward_label": 0.0}
+
+
 class Confusion(MetricSuite):
     """Metric ``confusion``."""
 

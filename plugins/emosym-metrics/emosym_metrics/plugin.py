@@ -86,6 +86,8 @@ def emosym_components() -> Iterable[ComponentSpec]:
         yield _metric(name, target, config, summary)
     summary = "What noise in place of the reasoning tokens costs, their mean, and none"
     yield _metric("token-effect", "token_effect:TokenEffect", "BootstrapConfig", summary, ("system",))
+    summary = "What the spec's rewards give held-out readings: what reinforce is for"
+    yield _metric("reward", "reward:ExpectedReward", "RewardConfig", summary, ("rewards",))
     seen = ("judge", "diffusion")
     summary = "Share of generated images that the judge reads as meant"
     yield _metric("emo-a", "emo_a:EmotionAccuracy", "GenerationConfig", summary, seen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +23,7 @@ from pydantic import ValidationError
 from scipy.spatial.distance import pdist
 from sklearn.metrics import f1_score
 
-from emosym.contracts import Context, Evidence, Generated, LabelSet, Metric, Sample
+from emosym.contracts import Context, Evidence, Generated, LabelSet, Metric, RewardTable, Sample
 
 NAMES = ("awe", "contentment", "fear", "sadness")
 LABELS = LabelSet(NAMES)
@@ -345,3 +346,62 @@ def test_reading_time_of_another_program_s_readings_is_refused(
     with pytest.raises(EmosymError, match="no system here") as caught:
         _metric(registry, "reading-time").compute(readings)
     assert caught.value.id == "metric.no-system"
+
+
+def _rewarded(weights: dict[str, float]) -> Evidence:
+    """Three readings and two rewards, of which ``text`` does not apply to the last image."""
+    label = np.eye(4)[[0, 1, 2]]
+    text = np.array([[0.5, 0.5, 0, 0], [0, 0, 1, 0], [np.nan] * 4])
+    probabilities = [[0.7, 0.1, 0.1, 0.1], [0.2, 0.3, 0.5, 0.0], [0.0, 0.0, 1.0, 0.0]]
+    return _evidence(probabilities, [0, 1, 2], rewards=RewardTable({"label": label, "text": text}, weights))
+
+
+def test_the_held_out_reward_is_the_expectation_under_the_readings(registry: Registry) -> None:
+    evidence = _rewarded({"label": 0.6, "text": 0.2})
+    metric = _metric(registry, "reward")
+    figures, each = metric.compute(evidence), metric.per_image(evidence)
+    # 0.6·label + 0.2·text where both apply, 0.8·label where label stands for both.
+    wanted = [0.6 * 0.7 + 0.2 * 0.4, 0.6 * 0.3 + 0.2 * 0.5, 0.8 * 1.0]
+    np.testing.assert_allclose(each["reward"], wanted)
+    assert figures["reward"] == pytest.approx(sum(wanted) / 3)
+    assert figures["reward_low"] <= figures["reward"] <= figures["reward_high"]
+    assert figures["reward_label"] == pytest.approx((0.7 + 0.3 + 1.0) / 3)
+    assert figures["reward_text"] == pytest.approx((0.4 + 0.5) / 2)
+    # The most probable emotions are 0, 2 and 2.
+    assert figures["chosen_reward"] == pytest.approx((0.6 + 0.2 * 0.5 + 0.2 * 1.0 + 0.8) / 3)
+    assert set(each) == {"reward", "chosen_reward", "reward_label"}
+
+
+def test_rows_that_train_on_other_rewards_are_compared_by_the_same_weights(registry: Registry) -> None:
+    metric = _metric(registry, "reward", weights={"label": 1.0})
+    trained_on_text, trained_on_label = _rewarded({"label": 0, "text": 1}), _rewarded({"label": 1, "text": 0})
+    assert metric.compute(trained_on_text) == metric.compute(trained_on_label)
+    assert metric.compute(trained_on_text)["reward"] == pytest.approx(2 / 3)
+    with pytest.raises(
+        EmosymError, match="metric reward: unknown reward 'lable'; did you mean \"label\""
+    ) as error:
+        _metric(registry, "reward", weights={"lable": 1.0}).compute(trained_on_text)
+    assert "has weight 0 there" in error.value.hint
+
+
+def test_readings_that_only_become_surer_raise_the_reward_and_not_that_of_what_they_choose(
+    registry: Registry, readings: Evidence
+) -> None:
+    assert readings.probabilities is not None
+    table = RewardTable({"label": np.eye(4)[readings.labels]}, {"label": 1.0})
+    sharp = readings.probabilities**3 / (readings.probabilities**3).sum(1, keepdims=True)
+    metric = _metric(registry, "reward")
+    before = metric.compute(dataclasses.replace(readings, rewards=table))
+    after = metric.compute(dataclasses.replace(readings, rewards=table, probabilities=sharp))
+    assert after["reward"] > before["reward"] + 0.05
+    assert after["chosen_reward"] == before["chosen_reward"]
+
+
+def test_rewards_that_nobody_asked_or_that_apply_to_nothing_are_refused(registry: Registry) -> None:
+    metric = _metric(registry, "reward")
+    with pytest.raises(EmosymError, match="nobody says what the rewards give") as error:
+        metric.compute(_evidence(np.eye(4), [0, 1, 2, 3]))
+    assert error.value.id == "metric.no-rewards"
+    silent = RewardTable({"text": np.full((4, 4), np.nan)}, {"text": 1.0})
+    with pytest.raises(EmosymError, match="no reward applies"):
+        metric.compute(_evidence(np.eye(4), [0, 1, 2, 3], rewards=silent))

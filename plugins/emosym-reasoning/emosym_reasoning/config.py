@@ -122,6 +122,13 @@ class ConsistencyRewardConfig(ComponentConfig):
     """Largest change of brightness and of colour, as a share."""
 
 
+class KnowledgeRewardConfig(ComponentConfig):
+    """Probability that the image's reasoning text argues for the action, as a linear teacher reads it."""
+
+    decay: float = Field(default=1e-2, gt=0)
+    """Weight of the squared weights beside the teacher's mean cross entropy."""
+
+
 class JudgeRewardConfig(ComponentConfig):
     """Probability that an independent judge (``judges.reward``) gives the action."""
 
@@ -131,6 +138,14 @@ class ReinforcerConfig(ComponentConfig):
 
     beta: float = Field(default=0.1, ge=0)
     """β, weight of the divergence from the frozen stage-1 model, computed exactly over the emotions."""
+    target_kl: float | None = Field(default=None, gt=0)
+    """The divergence, in nats, that β adapts to from step to step; null keeps β."""
+
+    @model_validator(mode="after")
+    def _adapts(self) -> ReinforcerConfig:
+        if self.target_kl is not None and not self.beta:
+            raise ValueError("target_kl multiplies beta, which must then be above 0")
+        return self
 
 
 class PaperConfig(ReinforcerConfig):

@@ -40,6 +40,10 @@ _COMPONENTS = {
             "probability of the action on a changed copy (not verifiable)",
         ),
         "judge": ("rewards.judge:JudgeReward", "probability an independent judge gives the action"),
+        "knowledge": (
+            "rewards.knowledge:KnowledgeReward",
+            "probability that the image's text argues for the action; unlabelled images too",
+        ),
     },
     "reinforcer": {
         "paper": ("reinforcers.paper:Paper", "the paper's objective on the deterministic reading"),
@@ -69,6 +73,7 @@ _NEEDS = {
     # The compressor projects context into the text space only where there is knowledge to press into it.
     "attributes": ("attributes", "knowledge", "text_encoder"),
     "judge": ("judge",),
+    "knowledge": ("knowledge", "text_encoder"),
 }
 """What rewards need beside them."""
 

@@ -17,6 +17,7 @@ VARIANTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("reward", "attributes", {"mode": "probability"}),
     ("reinforcer", "grpo", {"rollouts": 5, "antithetic": False, "normalise": False}),
     ("reinforcer", "exact", {"beta": 0.0}),
+    ("reinforcer", "exact", {"target_kl": 0.01}),
     ("fusion", "additive", {"context": "flatten", "vectors": 1, "norm": "free", "standardise": False}),
     ("fusion", "concat", {"context": "flatten", "activation": "relu"}),
     ("fusion", "gated", {"context": "flatten", "vectors": 1, "norm": "free"}),

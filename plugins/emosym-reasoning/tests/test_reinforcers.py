@@ -305,6 +305,58 @@ def test_values_say_what_each_reward_did(where):
     assert 0 < values["entropy"] <= math.log(ACTIONS) + 1e-6
 
 
+def test_images_without_a_reward_are_in_no_figure(where):
+    bandit = Bandit(batch=3)
+    policy = bandit.policy()
+    silent = torch.tensor([False, True, False])[:, None]
+
+    def masked(rollouts):
+        total, each = policy.score(rollouts)
+        return total.masked_fill(silent, 0), {
+            "table": each["table"].masked_fill(silent, math.nan),
+            "never": torch.full_like(total, math.nan),
+        }
+
+    values = Exact(ExactConfig(), where).loss(replace(policy, score=masked)).values
+    assert values["reward/table/mean"] == pytest.approx(float(bandit.table[[0, 2]].mean()))
+    assert values["reward/total/mean"] == values["reward/table/mean"]
+    assert math.isnan(values["reward/never/mean"])
+
+
+@pytest.mark.parametrize(
+    ("kl", "factor"),
+    [(0.05, 1.0), (0.0525, 1.005), (0.04, 0.98), (5.0, 1.02), (0.0, 0.98)],
+)
+def test_beta_follows_the_divergence_by_a_tenth_of_the_error_which_is_held(where, kl, factor):
+    exact = Exact(ExactConfig(beta=0.5, target_kl=0.05), where)
+    exact.after_step({"kl": kl})
+    assert exact.beta == pytest.approx(0.5 * factor)
+    fixed = Exact(ExactConfig(beta=0.5), where)
+    fixed.after_step({"kl": kl})
+    assert fixed.beta == 0.5
+
+
+def test_the_divergence_settles_at_its_target(where):
+    bandit = Bandit(batch=1)
+    bandit.reference = bandit.log_p().detach()
+    exact = Exact(ExactConfig(beta=0.01, target_kl=0.05), where)
+    optimiser = torch.optim.SGD([bandit.mean, bandit.head], 0.1)
+    for _ in range(600):
+        optimiser.zero_grad()
+        terms = exact.loss(bandit.policy())
+        terms.loss.backward()
+        optimiser.step()
+        exact.after_step(terms.values)
+    assert terms.values["kl"] == pytest.approx(0.05, rel=0.1)
+    assert terms.values["beta"] == pytest.approx(exact.beta, rel=0.03)
+    assert "beta" not in Exact(ExactConfig(), where).loss(bandit.policy()).values
+
+
+def test_a_target_needs_a_beta_to_multiply():
+    with pytest.raises(ValidationError, match="above 0"):
+        ExactConfig(beta=0, target_kl=0.1)
+
+
 def test_zeroed_tokens_do_not_divide_by_zero(where):
     bandit = Bandit()
     with torch.no_grad():

@@ -12,8 +12,10 @@ from emosym_reasoning.rewards.attributes import AttributesReward, describe
 from emosym_reasoning.rewards.brier import BrierReward
 from emosym_reasoning.rewards.consistency import ConsistencyReward
 from emosym_reasoning.rewards.judge import JudgeReward
+from emosym_reasoning.rewards.knowledge import KnowledgeReward
 from emosym_reasoning.rewards.label import LabelReward
 from emosym_reasoning.rewards.paper import ConfidenceReward
+from emosym_reasoning.rewards.teacher import fit
 from emosym_reasoning.rewards.valence import ValenceReward
 from emosym_reasoning.rewards.wheel import WheelReward
 from emosym_registry import EmosymError
@@ -86,11 +88,9 @@ def test_brier_is_one_minus_half_the_squared_distance(context, rollouts):
 
 
 @pytest.mark.parametrize("reward", ANNOTATED)
-def test_unlabelled_samples_score_zero(context, rollouts, reward):
-    tries = rollouts([[AWE, FEAR], [AWE, FEAR]], [-1, AWE])
-    score = reward(ANNOTATED[reward](), context).score(tries)
-    assert score[0].tolist() == [0, 0]
-    assert float(score[1].sum()) > 0
+def test_unlabelled_samples_have_no_reward(context, reward):
+    samples = [Sample("a", (), AWE), Sample("b", ())]
+    assert reward(ANNOTATED[reward](), context).applies(samples).tolist() == [True, False]
 
 
 @pytest.mark.parametrize("reward", ANNOTATED)
@@ -161,6 +161,7 @@ def test_attributes_rank_the_own_text_among_the_different_ones(context, rollouts
         [0.5, 0.5, 0.5],
         [0, 0, 0],
     ]
+    assert reward.applies(attribute_case(rollouts).samples).tolist() == [True] * 4 + [False]
 
 
 def test_attributes_probability_is_a_softmax_over_different_texts(context, rollouts):
@@ -192,6 +193,76 @@ def test_attributes_name_what_is_missing(context, rollouts):
 )
 def test_an_image_is_described_by_what_is_known(attributes, text):
     assert describe(Sample("s", (), attributes=attributes), c.AttributesRewardConfig().template) == text
+
+
+class Texts:
+    """Texts by the samples' ids; how many were asked for."""
+
+    def __init__(self, **texts):
+        self.known, self.asked = texts, 0
+
+    def texts(self, samples):
+        self.asked += len(samples)
+        return [self.known.get(sample.id) for sample in samples]
+
+
+ARGUED = {"a": "a ghost", "b": "a dog", "c": "a ghost in a forest", "d": "a dog on a beach", "e": "a ghost"}
+TAUGHT = [
+    Sample("a", (), FEAR),
+    Sample("b", (), AMUSEMENT),
+    Sample("c", (), FEAR),
+    Sample("d", (), AMUSEMENT),
+]
+
+
+def knowledge_reward(context, training, **texts):
+    reward = KnowledgeReward(c.KnowledgeRewardConfig(), context)
+    reward.bind(resources(text_encoder=Words(), knowledge=Texts(**{**ARGUED, **texts}), training=training))
+    return reward
+
+
+def test_knowledge_gives_unlabelled_images_what_their_text_argues(context, rollouts):
+    reward = knowledge_reward(context, [*TAUGHT, Sample("e", ())], f="a dog")
+    samples = [Sample("e", ()), Sample("f", ()), Sample("silent", ())]
+    assert reward.applies(samples).tolist() == [True, True, False]
+    score = reward.score(rollouts([[FEAR, AMUSEMENT]] * 3, [-1] * 3, samples=samples))
+    assert score[0, 0] > 0.8 > 0.1 > score[0, 1]
+    assert score[1, 1] > 0.8 > 0.1 > score[1, 0]
+    every = reward.score(rollouts([list(range(8))], [-1], samples=samples[:1]))
+    assert float(every.sum()) == pytest.approx(1)
+
+
+def test_knowledge_learns_from_labelled_training_images_alone_and_reads_each_text_once(context, rollouts):
+    reward = knowledge_reward(context, TAUGHT)
+    more = knowledge_reward(
+        context, [*TAUGHT, *(Sample(f"x{i}", ()) for i in range(9))], x0="a ghost", x1="a beach"
+    )
+    tries = rollouts([[FEAR, AMUSEMENT]], [-1], samples=[Sample("e", ())])
+    assert torch.equal(reward.score(tries), more.score(tries))
+    asked = reward.resources.knowledge.asked
+    reward.score(tries)
+    assert reward.resources.knowledge.asked == asked
+
+
+def test_knowledge_without_a_label_or_a_labelled_text_is_refused(context, rollouts):
+    with pytest.raises(EmosymError, match="learns from labelled training images, and there is none"):
+        knowledge_reward(context, [Sample("e", ())])
+    reward = knowledge_reward(context, [Sample("wordless", (), FEAR)])
+    with pytest.raises(EmosymError, match="no training image has both"):
+        reward.score(rollouts([[FEAR]], [-1], samples=[Sample("e", ())]))
+
+
+def test_the_teacher_is_at_the_minimum_of_its_loss(draw):
+    features, labels = draw(40, 6), torch.arange(40) % 3
+    teacher = fit(features, labels, 3, decay=0.05)
+    rows = (features.double() - features.double().mean(0)) / features.double().std(0, correction=0)
+    p = torch.nn.functional.linear(rows, teacher.weight, teacher.bias).softmax(-1)
+    torch.testing.assert_close(teacher(features), p.float())
+    # The gradient of mean CE + decay·(‖W‖² + ‖b‖²) in closed form.
+    error = (p - F.one_hot(labels, 3)) / 40
+    for gradient in (error.T @ rows + 0.1 * teacher.weight, error.sum(0) + 0.1 * teacher.bias):
+        torch.testing.assert_close(gradient, torch.zeros_like(gradient), rtol=0, atol=1e-7)
+    assert torch.equal(fit(features, labels, 3, decay=0.05).weight, teacher.weight)
 
 
 class Brightness:

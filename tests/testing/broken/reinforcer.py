@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -54,8 +55,9 @@ class Right(Reinforcer[Config]):
     def _values(self, each: dict[str, Tensor]) -> dict[str, float]:
         values = {}
         for name, scores in each.items():
-            values[f"{name}/mean"], values[f"{name}/std"] = float(scores.mean()), float(scores.std())
-            values[f"{name}/flat"] = float((scores.std(1) < 1e-6).float().mean())
+            known = scores[scores.isfinite().all(1)]
+            values[f"{name}/mean"], values[f"{name}/std"] = float(known.mean()), float(known.std())
+            values[f"{name}/flat"] = float((known.std(1) < 1e-6).float().mean())
         return values
 
 
@@ -119,6 +121,25 @@ class Terse(Right):
         return {f"{name}/mean": float(scores.mean()) for name, scores in each.items()}
 
 
+class Counting(Right):
+    """Counts no reward as one of 0."""
+
+    def _values(self, each: dict[str, Tensor]) -> dict[str, float]:
+        return super()._values({name: scores.nan_to_num() for name, scores in each.items()})
+
+
+class Forgetful(Right):
+    """Holds on to the reference more from step to step, and forgets it at a checkpoint."""
+
+    grip = 1.0
+
+    def after_step(self, values: Mapping[str, float]) -> None:
+        self.grip *= 2
+
+    def _divergence(self, log_p: Tensor, reference: Tensor) -> Tensor:
+        return self.grip * super()._divergence(log_p, reference)
+
+
 class Moving(Right):
     def loss(self, batch: ReinforceBatch) -> LossTerms:
         terms = super().loss(batch)
@@ -143,5 +164,7 @@ BROKEN = {
     "reinforcer.unlabelled": suite(NoBaseline),
     "reinforcer.reference": suite(Fleeing),
     "reinforcer.values": suite(Terse),
+    "reinforcer.masked": suite(Counting),
+    "reinforcer.state": suite(Forgetful),
     "reinforcer.leaves-policy": suite(Moving),
 }

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from emosym.contracts import ComponentConfig, RewardVerifier, Rollouts
+from emosym.contracts import ComponentConfig, RewardVerifier, Rollouts, Sample
 from emosym.testing import RewardSuite
 
 
@@ -113,6 +113,21 @@ class LastEmotion(Right):
     def score(self, rollouts: Rollouts) -> Tensor:
         return (rollouts.actions - rollouts.labels[:, None]).abs() / (1.0 + len(self.context.labels))
 
+    def applies(self, samples: Sequence[Sample]) -> Tensor:
+        return torch.ones(len(samples), dtype=torch.bool)
+
+
+class Shares(Right):
+    """Says of a sample how much of it can be scored."""
+
+    def applies(self, samples: Sequence[Sample]) -> Tensor:
+        return super().applies(samples).float()
+
+
+class FirstOnly(Right):
+    def applies(self, samples: Sequence[Sample]) -> Tensor:
+        return torch.arange(len(samples)) == 0
+
 
 class Assuming(Right):
     needs: ClassVar[tuple[str, ...]] = ("attributes",)
@@ -121,6 +136,9 @@ class Assuming(Right):
     def score(self, rollouts: Rollouts) -> Tensor:
         dark = torch.tensor([sample.attributes.get("brightness", 0.0) < 0.5 for sample in rollouts.samples])
         return ((rollouts.actions >= 4) == dark[:, None]).float()
+
+    def applies(self, samples: Sequence[Sample]) -> Tensor:
+        return torch.ones(len(samples), dtype=torch.bool)
 
 
 class Careless(Right):
@@ -156,12 +174,14 @@ BROKEN = {
     "reward.leaves-rollouts": suite(Grabbing),
     "reward.random-state": suite(Drawing),
     "reward.verifiable": suite(SelfSatisfied),
+    "reward.applies": suite(Shares),
     "reward.unlabelled": suite(LastEmotion),
     "reward.unannotated": suite(Assuming),
     "reward.resources": suite(Careless),
     "reward.labels-fit": suite(EightOnly),
 }
 ALSO_BROKEN = (
+    ("reward.applies", suite(FirstOnly)),
     ("reward.range", suite(Surprised)),
     ("reward.leaves-rollouts", suite(Repainting)),
     ("reward.leaves-rollouts", suite(Normalising)),

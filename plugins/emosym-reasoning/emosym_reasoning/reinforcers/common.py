@@ -1,4 +1,5 @@
-"""What reinforcers share: the reading without noise, tries made into rollouts, divergence, figures to log."""
+"""What reinforcers share: the reading without noise, tries made into rollouts, a divergence whose weight may adapt, figures
+to log."""
 
 from __future__ import annotations
 
@@ -6,11 +7,56 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from typing_extensions import TypeVar
 
-from emosym.contracts import LossTerms, ReinforceBatch, Rollouts, States
+from emosym.contracts import Context, LossTerms, ReinforceBatch, Reinforcer, Rollouts, States
+from emosym_reasoning.config import ReinforcerConfig
 
 FLAT = 1e-6
 """A group whose rewards' standard deviation is below this has no spread."""
+PULL, GRIP = 0.1, 0.2
+"""How much of the error, and of what error at most, the divergence's weight follows in a step (Ziegler et al. 2019)."""
+ReinforcerConfigT = TypeVar("ReinforcerConfigT", bound=ReinforcerConfig, default=ReinforcerConfig)
+
+
+class Regularised(Reinforcer[ReinforcerConfigT]):
+    """A reinforcer that is held near the frozen stage-1 model by β·KL(p‖p_ref).
+
+    With ``target_kl`` β adapts: after each step it is multiplied by 1 + 0.1·e, where e = KL/target − 1, held to ±0.2, so
+    that the divergence settles at the target whatever the rewards' scale. Source: PPO's adaptive penalty (Schulman et
+    al. 2017) in the proportional form of Ziegler et al. 2019.
+    """
+
+    def __init__(self, config: ReinforcerConfigT, context: Context) -> None:
+        super().__init__(config, context)
+        self.beta = config.beta
+
+    def after_step(self, values: Mapping[str, float]) -> None:
+        if self.config.target_kl is not None:
+            error = values["kl"] / self.config.target_kl - 1
+            self.beta *= 1 + PULL * min(max(error, -GRIP), GRIP)
+
+    def state(self) -> dict[str, float]:
+        return {"beta": self.beta}
+
+    def load_state(self, state: Mapping[str, float]) -> None:
+        self.beta = float(state["beta"])
+
+    def regularised(
+        self,
+        gain: Tensor,
+        log_probabilities: Tensor,
+        reference: Tensor,
+        total: Tensor,
+        each: Mapping[str, Tensor],
+        scalars: Mapping[str, Tensor],
+    ) -> LossTerms:
+        """−gain + β·mean KL(p‖p_ref) over readings [B,C], with the figures of the rewards and of the divergence."""
+        kl = divergence(log_probabilities, reference).mean()
+        values = {"kl": kl, "entropy": entropy(log_probabilities).mean(), **scalars}
+        if self.config.target_kl is not None:
+            values["beta"] = torch.tensor(self.beta)
+        return LossTerms(self.beta * kl - gain, figures(total, each, values))
 
 
 def rollouts_of(
@@ -43,31 +89,20 @@ def entropy(log_probabilities: Tensor) -> Tensor:
 
 def figures(total: Tensor, each: Mapping[str, Tensor], scalars: Mapping[str, Tensor]) -> dict[str, float]:
     """What to log: for the total and each reward [B,G] its ``reward/NAME/mean``, ``reward/NAME/std`` over all
-    tries and, where G > 1, ``reward/NAME/flat`` (share of groups without spread); and ``scalars``."""
+    tries and, where G > 1, ``reward/NAME/flat`` (share of groups without spread), of the images that it applies to (of
+    the total: that any does), NaN where there are none; and ``scalars``."""
     values = dict(scalars)
-    for name, scores in {"total": total, **each}.items():
-        scores = scores.float()
-        values[f"reward/{name}/mean"] = scores.mean()
-        values[f"reward/{name}/std"] = scores.std(correction=0)
+    reached = torch.stack([scores.isfinite().all(1) for scores in each.values()]).any(0)
+    for name, scores in {"total": total.masked_fill(~reached[:, None], torch.nan), **each}.items():
+        known = scores[scores.isfinite().all(1)].float()
+        nothing = known.new_tensor(torch.nan)
+        values[f"reward/{name}/mean"] = known.mean()
+        values[f"reward/{name}/std"] = known.std(correction=0) if len(known) else nothing
         if scores.shape[1] > 1:
-            values[f"reward/{name}/flat"] = (scores.std(1, correction=0) < FLAT).float().mean()
+            flat = known.std(1, correction=0) < FLAT if len(known) else nothing
+            values[f"reward/{name}/flat"] = flat.float().mean()
     numbers = torch.stack([value.detach().float().to(total.device) for value in values.values()]).tolist()
     return dict(zip(values, numbers, strict=True))
-
-
-def regularised(
-    gain: Tensor,
-    beta: float,
-    log_probabilities: Tensor,
-    reference: Tensor,
-    total: Tensor,
-    each: Mapping[str, Tensor],
-    scalars: Mapping[str, Tensor],
-) -> LossTerms:
-    """−gain + β·mean KL(p‖p_ref) over readings [B,C], with the figures of the rewards and of the divergence."""
-    kl = divergence(log_probabilities, reference).mean()
-    values = {"kl": kl, "entropy": entropy(log_probabilities).mean(), **scalars}
-    return LossTerms(beta * kl - gain, figures(total, each, values))
 
 
 def read_mean(batch: ReinforceBatch) -> tuple[States, Tensor]:

@@ -6,10 +6,10 @@ import torch
 from emosym_registry import EmosymError
 from torch import Tensor
 
-from emosym.contracts import LossTerms, ReinforceBatch, Reinforcer
+from emosym.contracts import LossTerms, ReinforceBatch
 from emosym.toolkit import drawn
 from emosym_reasoning.config import GrpoConfig
-from emosym_reasoning.reinforcers.common import FLAT, regularised, rollouts_of
+from emosym_reasoning.reinforcers.common import FLAT, Regularised, rollouts_of
 
 EPSILON = 1e-4
 """Added to a group's standard deviation: rewards in [0,1] that differ by less are noise."""
@@ -34,7 +34,7 @@ def sample_actions(log_probabilities: Tensor, generator: torch.Generator) -> Ten
     return (chances / waits).argmax(-1).to(log_probabilities.device)
 
 
-class Grpo(Reinforcer[GrpoConfig]):
+class Grpo(Regularised[GrpoConfig]):
     """−mean(min(ρA, clip(ρ)A)) + β·KL(p‖p_ref), the action being the pair (z, a).
 
     z_g = μ + σ·ε_g replaces the [CTX] tokens BEFORE [EMO] is read, a_g ~ p(·|x, z_g), and
@@ -87,7 +87,7 @@ class Grpo(Reinforcer[GrpoConfig]):
         clipped = ratio.clamp(1 - self.config.clip, 1 + self.config.clip)
         surrogate = torch.minimum(ratio * advantage, clipped * advantage).mean()
         scalars = {"ratio_clipped": (ratio != clipped).float().mean(), "sigma": torch.tensor(sigma)}
-        return regularised(surrogate, self.config.beta, reading, batch.reference, total, each, scalars)
+        return self.regularised(surrogate, reading, batch.reference, total, each, scalars)
 
     def old(self, batch: ReinforceBatch, log_pi: Tensor) -> Tensor:
         """log π(z,a) [B,G] under the policy that made the tries: this very one."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from emosym.contracts import LossTerms, ReinforceBatch, Reinforcer
+from emosym.contracts import LossTerms, ReinforceBatch
 from emosym_reasoning.config import PaperConfig
-from emosym_reasoning.reinforcers.common import read_mean, regularised, rollouts_of
+from emosym_reasoning.reinforcers.common import Regularised, read_mean, rollouts_of
 
 
-class Paper(Reinforcer[PaperConfig]):
+class Paper(Regularised[PaperConfig]):
     """−mean(r·p_y) + β·KL(p‖p_ref), r the reward of the reading's own argmax.
 
     The mean is over labelled samples: without y there is no p_y. The cross entropy that the paper adds is the
@@ -22,4 +22,4 @@ class Paper(Reinforcer[PaperConfig]):
         known = labels >= 0
         p_y = log_p.gather(1, labels.clamp_min(0)[:, None])[:, 0].exp()
         gain = (total[:, 0].to(p_y) * p_y * known).sum() / known.sum().clamp_min(1)
-        return regularised(gain, self.config.beta, log_p, batch.reference, total, each, {"gain": gain})
+        return self.regularised(gain, log_p, batch.reference, total, each, {"gain": gain})

@@ -22,8 +22,8 @@ class AttributesReward(RewardVerifier[AttributesRewardConfig]):
 
     The candidates are the batch's different texts, so an image with the same text as another is not its
     negative. ``rank``: share of other candidates that are further away (1 nearest, 0 furthest);
-    ``probability``: softmax of the cosines at ``temperature``. A sample without scene and object scores 0 for
-    every try and adds no candidate; a batch with one candidate scores 1. Source: retrieval as in CLIP
+    ``probability``: softmax of the cosines at ``temperature``. It does not apply to a sample without scene and object,
+    which adds no candidate; a batch with one candidate scores 1. Source: retrieval as in CLIP
     (Radford et al. 2021).
     """
 

@@ -1,4 +1,4 @@
-"""What rewards share: nothing for unlabelled samples, and probabilities of actions."""
+"""What rewards share: an annotated emotion to weigh tries against, and probabilities of actions."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from emosym.contracts import ConfigT, Context, LabelSet, RewardVerifier, Rollout
 
 
 class AnnotatedReward(RewardVerifier[ConfigT]):
-    """Weighs a try against the annotated emotion: 0 for every try of an unlabelled sample, whose group then
-    has no spread and no advantage; else ``_labelled`` of labels [B] that are all valid."""
+    """Weighs a try against the annotated emotion by ``_labelled`` of labels [B] that are all valid; it does not apply to
+    an unlabelled sample."""
 
     needs: ClassVar[tuple[str, ...]] = ("labels",)
 
     @torch.no_grad()
     def score(self, rollouts: Rollouts) -> Tensor:
         labels = rollouts.labels.to(rollouts.actions.device)
-        known = labels >= 0
-        return self._labelled(rollouts, labels.clamp_min(0)).float() * known[:, None]
+        return self._labelled(rollouts, labels.clamp_min(0)).float()
 
     @abstractmethod
     def _labelled(self, rollouts: Rollouts, labels: Tensor) -> Tensor:

@@ -122,6 +122,11 @@ def _tokens(compressor: ReasoningCompressor, answer: Any, batch: int, **_: Any) 
     return _tensor(answer, "B,K+1,D", batch, compressor.context_tokens + 1, width)
 
 
+def _projected(compressor: ReasoningCompressor, answer: Any, states: States, **_: Any) -> str:
+    leading = tuple(states.emotion.shape[:-1])
+    return "" if answer is None else _tensor(answer, "…,W", *leading, compressor.context.text_width)
+
+
 def _terms(component: Any, answer: Any, *_: Any, **__: Any) -> str:
     if not isinstance(answer, LossTerms):
         return _instance(answer, LossTerms)
@@ -212,7 +217,7 @@ def _encoded(encoder: TextEncoder, answer: Any, texts: Sequence[str], **_: Any) 
 
 PROMISES: Mapping[str, Mapping[str, Callable[..., str]]] = {
     "backbone": {"forward": _like_tokens, "read": _like_tokens, "encode": _a(Prefix)},
-    "compressor": {"tokens": _tokens, "loss": _terms},
+    "compressor": {"tokens": _tokens, "loss": _terms, "project": _projected},
     "fusion": {"forward": _vectors},
     "emotion_space": {"sample": _states},
     "diffusion": {

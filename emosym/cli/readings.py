@@ -17,30 +17,46 @@ if TYPE_CHECKING:
     from emosym.contracts import Reading
 
 Write = Callable[[Path, "Reading"], None]
+TEXTS = ("image", "emotion", "reason/")
+"""How the columns that hold text begin."""
 ROWS = 4096
 """Rows that are kept until they are written to a Parquet file together."""
 
 
 def as_dict(path: Path, reading: Reading) -> dict[str, object]:
-    """A reading as JSON shows it."""
+    """A reading as JSON shows it; ``reasons`` only where somebody asked why."""
     probabilities = {name: round(value, 6) for name, value in reading.probabilities.items()}
-    return {
+    shown: dict[str, object] = {
         "image": _name(path),
         "emotion": reading.emotion,
         "positive": None if reading.positive is None else round(reading.positive, 6),
         "probabilities": probabilities,
     }
+    if reading.reasons:
+        shown["reasons"] = [
+            {"text": reason.text, "similarity": round(reason.similarity, 6)} for reason in reading.reasons
+        ]
+    return shown
 
 
 def as_table(readings: Sequence[tuple[Path, Reading]]) -> str:
-    """Readings for people: the emotion, its probability, that of any positive one, and the runners-up."""
-    rows = []
+    """Readings for people: the emotion, its probability, that of any positive one, the runners-up, and where somebody asked
+    why the reasons with their similarity, one a line."""
+    rows: list[tuple[str, ...]] = []
+    explained = any(reading.reasons for _, reading in readings)
     for path, reading in readings:
         ranked = sorted(reading.probabilities.items(), key=lambda item: -item[1])
         others = ", ".join(f"{name} {value:.2f}" for name, value in ranked[1:3])
         positive = "" if reading.positive is None else f"{reading.positive:.2f}"
-        rows.append((_name(path), reading.emotion, f"{ranked[0][1]:.2f}", positive, others))
-    return columns(("image", "emotion", "p", "positive", "next"), rows, numbers=(2, 3))
+        row = (_name(path), reading.emotion, f"{ranked[0][1]:.2f}", positive, others)
+        if not explained:
+            rows.append(row)
+        for number, reason in enumerate(reading.reasons):
+            rows.append((*(row if not number else ("",) * len(row)), f"{reason.similarity:.2f}", reason.text))
+    header = ("image", "emotion", "p", "positive", "next")
+    if explained:
+        return columns((*header, "cosine", "why"), rows, numbers=(2, 3, 5))
+    return columns(header, rows, numbers=(2, 3))
 
 
 def require_writable(out: Path) -> None:
@@ -62,39 +78,42 @@ def require_writable(out: Path) -> None:
 
 
 @contextmanager
-def writing(out: Path, names: Sequence[str]) -> Iterator[Write]:
+def writing(out: Path, names: Sequence[str], reasons: int = 0) -> Iterator[Write]:
     """A function that adds the reading of a picture to ``out``, which is written whole or not at all; ``names`` are the
-    emotions."""
+    emotions, ``reasons`` how many a reading has."""
     from emosym.toolkit import written_whole
 
-    with written_whole(out) as partial, FORMATS[out.suffix.lower()](partial, names) as write:
+    with written_whole(out) as partial, FORMATS[out.suffix.lower()](partial, names, reasons) as write:
         yield write
 
 
 @contextmanager
-def _json_lines(file: Path, names: Sequence[str]) -> Iterator[Write]:
+def _json_lines(file: Path, names: Sequence[str], reasons: int) -> Iterator[Write]:
     with file.open("w", encoding="utf-8") as lines:
         yield lambda path, reading: print(json.dumps(as_dict(path, reading)), file=lines)
 
 
 @contextmanager
-def _csv(file: Path, names: Sequence[str]) -> Iterator[Write]:
+def _csv(file: Path, names: Sequence[str], reasons: int) -> Iterator[Write]:
     import csv
 
     with file.open("w", encoding="utf-8", newline="") as lines:
-        table = csv.DictWriter(lines, _row_names(names))
+        table = csv.DictWriter(lines, _row_names(names, reasons))
         table.writeheader()
         yield lambda path, reading: table.writerow(_row(path, reading))
 
 
 @contextmanager
-def _parquet(file: Path, names: Sequence[str]) -> Iterator[Write]:
+def _parquet(file: Path, names: Sequence[str], reasons: int) -> Iterator[Write]:
     import pyarrow
     import pyarrow.parquet
 
-    texts, rows = ("image", "emotion"), list[dict[str, Any]]()
+    rows = list[dict[str, Any]]()
     schema = pyarrow.schema(
-        [(name, pyarrow.string() if name in texts else pyarrow.float64()) for name in _row_names(names)]
+        [
+            (name, pyarrow.string() if name.startswith(TEXTS) else pyarrow.float64())
+            for name in _row_names(names, reasons)
+        ]
     )
     with pyarrow.parquet.ParquetWriter(file, schema) as table:
 
@@ -111,7 +130,7 @@ def _parquet(file: Path, names: Sequence[str]) -> Iterator[Write]:
         flush()
 
 
-FORMATS: dict[str, Callable[[Path, Sequence[str]], AbstractContextManager[Write]]] = {
+FORMATS: dict[str, Callable[[Path, Sequence[str], int], AbstractContextManager[Write]]] = {
     ".jsonl": _json_lines,
     ".csv": _csv,
     ".parquet": _parquet,
@@ -119,17 +138,22 @@ FORMATS: dict[str, Callable[[Path, Sequence[str]], AbstractContextManager[Write]
 """What writes a file, by the end of its name."""
 
 
-def _row_names(names: Sequence[str]) -> list[str]:
-    return ["image", "emotion", "positive", *(f"probability/{name}" for name in names)]
+def _row_names(names: Sequence[str], reasons: int) -> list[str]:
+    why = [f"{column}/{number}" for number in range(1, reasons + 1) for column in ("reason", "similarity")]
+    return ["image", "emotion", "positive", *(f"probability/{name}" for name in names), *why]
 
 
 def _row(path: Path, reading: Reading) -> dict[str, Any]:
     probabilities = {f"probability/{name}": value for name, value in reading.probabilities.items()}
+    why: dict[str, Any] = {}
+    for number, reason in enumerate(reading.reasons, start=1):
+        why |= {f"reason/{number}": reason.text, f"similarity/{number}": reason.similarity}
     return {
         "image": _name(path),
         "emotion": reading.emotion,
         "positive": reading.positive,
         **probabilities,
+        **why,
     }
 
 

@@ -158,6 +158,15 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Reason:
+    """A ``text`` of the knowledge that a system was trained with, and its ``similarity`` (cosine, -1 to 1) to what the
+    system sees in an image."""
+
+    text: str
+    similarity: float
+
+
+@dataclass(frozen=True)
 class Reading:
     """What the system says of one image: the ``emotion``, the probability of every emotion, and of a positive one."""
 
@@ -166,6 +175,8 @@ class Reading:
     probabilities: Mapping[str, float]
     positive: float | None
     """None where the sign of an emotion is not known."""
+    reasons: tuple[Reason, ...] = ()
+    """The knowledge nearest to the states at [CTX], the nearest first; empty where nobody asked why."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,13 @@ class OpenClipText(TextEncoderSuite):
     params: ClassVar = {"model": "tiny"}
 
 
+class SentenceText(TextEncoderSuite):
+    """Text encoder ``sentence``."""
+
+    component = "emosym-metrics/sentence"
+    params: ClassVar = {"model": "tiny"}
+
+
 class OpenClipJudge(JudgeSuite):
     """Judge ``open-clip``."""
 

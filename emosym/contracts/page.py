@@ -41,6 +41,7 @@ VALUES = (
     "RewardResources",
     "ReinforceBatch",
     "Reading",
+    "Reason",
     "Generated",
     "Candidate",
     "Refresh",

@@ -58,6 +58,8 @@ class SentenceEncoder(TextEncoder[SentenceConfig]):
             wanted="a sentence encoder",
         )
         _require_weights(who, info)
+        if any(name.startswith("pooler.") for name in info["missing_keys"]):
+            loaded.pooler = None  # its weights would be at random, and nothing asks for what it makes
         self.model = loaded.get_encoder() if hasattr(loaded, "decoder") else loaded
         self.pooling = config.pooling or _declared_pooling(
             who, context.model_path(config.model), config.revision

@@ -9,6 +9,7 @@ from emosym_tiny.world.distribution import World
 from emosym_tiny.world.language import argued_emotion, rationale_for
 from emosym_tiny.world.vocabulary import EMOTIONS
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
@@ -17,8 +18,9 @@ SEED, POOL, TEST, DRAWS = 20_240_420, 6_000, 2_000, 5
 LABELS = (80, 400, 4_000)
 WRONG = 0.2
 """Share of the texts that argue for another emotion than their picture's."""
-PENALTY = 0.01
-"""Inverse strength of the probe's quadratic penalty, over standardised features."""
+PENALTIES = (0.001, 0.01, 0.1, 1.0)
+"""Inverse strengths of the probe's quadratic penalty, over standardised features; cross-validation of the labelled texts
+chooses."""
 
 Encode = Callable[[Sequence[str]], Tensor]
 
@@ -60,6 +62,7 @@ def _drawn(argued: np.ndarray, labels: int, draw: int) -> np.ndarray:
 
 
 def _accuracy(features: np.ndarray, argued: np.ndarray, rows: np.ndarray) -> float:
-    probe = make_pipeline(StandardScaler(), LogisticRegression(C=PENALTY, max_iter=500))
+    fitted = GridSearchCV(LogisticRegression(max_iter=500), {"C": PENALTIES}, cv=4)
+    probe = make_pipeline(StandardScaler(), fitted)
     probe.fit(features[rows], argued[rows])
     return float(probe.score(features[POOL:], argued[POOL:]))

@@ -36,6 +36,7 @@ SAID = {
     "system": "understand · generate · save",
     "generation": "from emotion to picture",
     "head": "the emotion head",
+    "reasons": "knowledge kept to say why",
     "assembly": "spec → parts",
     "guards": "answers of components\nare what contracts say",
     "judges": "judges kept apart",

@@ -148,6 +148,11 @@ def _tokens(compressor: ReasoningCompressor, answer: Any, batch: int, **_: Any) 
     return _tensor(answer, "B,K+1,D", batch, compressor.context_tokens + 1, width)
 
 
+def _projected(compressor: ReasoningCompressor, answer: Any, states: States, **_: Any) -> str:
+    leading = tuple(states.emotion.shape[:-1])
+    return "" if answer is None else _tensor(answer, "…,W", *leading, compressor.context.text_width)
+
+
 def _terms(component: Any, answer: Any, *_: Any, **__: Any) -> str:
     if not isinstance(answer, LossTerms):
         return _instance(answer, LossTerms)
@@ -252,7 +257,7 @@ PROMISES: Mapping[str, Mapping[str, Callable[..., str]]] = {
         "compose": _parts,
         "conclude": _concluded,
     },
-    "compressor": {"tokens": _tokens, "loss": _terms},
+    "compressor": {"tokens": _tokens, "loss": _terms, "project": _projected},
     "fusion": {"forward": _vectors},
     "emotion_space": {"sample": _states},
     "diffusion": {

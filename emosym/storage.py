@@ -106,7 +106,7 @@ def find_saved(folder: Path) -> tuple[Path, SavedFacts]:
                 hint="check the permissions of the folder and its files",
             ) from error
         except (ValueError, KeyError, TypeError) as error:
-            raise _damaged(path, error) from error
+            raise damaged(path, error) from error
     raise EmosymError(
         "system.not-found",
         f"{folder} holds no saved system",
@@ -161,11 +161,12 @@ def read_state(folder: Path, files: Mapping[str, str] | None = None) -> dict[str
                 raise SafetensorError("it is not the file that was saved (another sha256)")
             parts[path.stem] = load(content)
         except (SafetensorError, OSError) as error:
-            raise _damaged(path, error) from error
+            raise damaged(path, error) from error
     return parts
 
 
-def _damaged(path: Path, error: Exception) -> EmosymError:
+def damaged(path: Path, error: Exception) -> EmosymError:
+    """The error of a file of a saved system that is not what was saved."""
     return EmosymError(
         "system.damaged", f"{path} is damaged: {error}", hint="restore it from a checkpoint of the run"
     )

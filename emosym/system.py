@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +19,7 @@ from emosym.contracts import (
     Generated,
     ImageSource,
     Reading,
+    Reason,
     ReasoningCompressor,
     Sample,
     States,
@@ -26,6 +28,7 @@ from emosym.explicit import written
 from emosym.generation import Generation, OnStep
 from emosym.head import EmotionHead, head_width, seen
 from emosym.precision import autocast, choose_device, choose_precision
+from emosym.reasons import KnowledgeIndex, read_index
 from emosym.request import PROMPT, Request
 from emosym.spec import Resolved, load_spec, plugins_only
 from emosym.storage import State, find_saved, gather, read_state, size_of, spread, write_state
@@ -42,8 +45,9 @@ class System:
     """Reads the emotion of images and makes images of an emotion.
 
     ``backbone`` and ``compressor`` read, ``head`` is the emotion classifier over their states (``logits``),
-    ``generation`` paints; it is None where the spec only understands. With ``reading: explicit`` the backbone is all there
-    is: it writes a reason and then the emotion. Load one with ``System.load("runs/tiny/system")``.
+    ``generation`` paints; it is None where the spec only understands. ``knowledge`` holds texts that it was trained with,
+    for :meth:`reasons`; None where it keeps none. With ``reading: explicit`` the backbone is all there is: it writes a
+    reason and then the emotion. Load one with ``System.load("runs/tiny/system")``.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class System:
         self._compressor = compressor
         self.generation = generation
         self.text_width = text_width
+        self.knowledge: KnowledgeIndex | None = None
         self.reads = self.resolved.spec.head.reads
         width = head_width(backbone.hidden_size, self.reads)
         self._head = (
@@ -240,15 +245,70 @@ class System:
                 reasons += texts
         return torch.cat(probabilities), reasons
 
-    def understand(self, images: Iterable[ImageSource | str | Sample], batch_size: int = 32) -> list[Reading]:
-        """What each image evokes; images are paths, bytes, PIL images or samples."""
+    def understand(
+        self, images: Iterable[ImageSource | str | Sample], batch_size: int = 32, *, why: int = 0
+    ) -> list[Reading]:
+        """What each image evokes; images are paths, bytes, PIL images or samples.
+
+        With ``why`` each reading has so many ``reasons``. Errors: those of :meth:`read`; with ``why`` those of
+        :meth:`reasons`.
+        """
+        if why:
+            self.require_knowledge()
         samples = [Sample.of(image, number) for number, image in enumerate(images)]
-        probabilities, reasons = self.told(samples, batch_size)
-        texts: Sequence[str | None] = reasons or [None] * len(samples)
+        texts: Sequence[str | None] = [None] * len(samples)
+        reasons: Sequence[tuple[Reason, ...]] = [()] * len(samples)
+        if self.explicit:
+            probabilities, written = self.told(samples, batch_size)
+            texts = written or texts
+        else:
+            states, probabilities = self.read(samples, batch_size)
+            reasons = self.reasons(states, why) if why else reasons
         return [
-            self._reading(sample.id, row, text)
-            for sample, row, text in zip(samples, probabilities.tolist(), texts, strict=True)
+            replace(self._reading(sample.id, row, text), reasons=own)
+            for sample, row, text, own in zip(samples, probabilities.tolist(), texts, reasons, strict=True)
         ]
+
+    def reasons(self, states: States, count: int) -> list[tuple[Reason, ...]]:
+        """For each image of ``states`` the ``count`` texts of the kept knowledge that are nearest to its context states, as
+        the compressor projects them into the space of texts; all texts where there are fewer.
+
+        Errors: ``understand.no-such-count``, and those of :meth:`require_knowledge`.
+        """
+        if count < 1:
+            raise EmosymError(
+                "understand.no-such-count", f"{count} reasons cannot be given", hint="ask for 1 or more"
+            )
+        knowledge = self.require_knowledge()
+        projected = self.project(states)
+        assert projected is not None
+        return knowledge.nearest(projected, count)
+
+    def project(self, states: States) -> Tensor | None:
+        """Context states in the space of texts [B,W], without gradients; None where the compressor has no such space."""
+        with self.builder.naming(), self.evaluating():
+            return self.compressor.project(states)
+
+    @property
+    def projects(self) -> bool:
+        """Whether the compressor projects context states into the space of texts."""
+        blank = torch.zeros(
+            1, self.compressor.context_tokens + 1, self.backbone.hidden_size, device=self.device
+        )
+        return self.project(States.split(blank)) is not None
+
+    def require_knowledge(self) -> KnowledgeIndex:
+        """The kept knowledge. Errors: ``understand.no-reasons`` where the system keeps none, or its compressor does not project
+        into the space of texts."""
+        if self.knowledge is not None and not self.explicit and self.projects:
+            return self.knowledge
+        raise EmosymError(
+            "understand.no-reasons",
+            "this system keeps no knowledge that could say why: its run had none, its compressor has no projection into the "
+            "space of texts, or an older emosym has saved it",
+            hint="run a spec with knowledge, text_encoder, a compressor that projects context states, and "
+            "stages.compress.knowledge_weight above 0",
+        )
 
     def _reading(self, id: str, probabilities: Sequence[float], text: str | None) -> Reading:
         named = dict(zip(self.labels.names, probabilities, strict=True))
@@ -335,7 +395,7 @@ class System:
         spread(self.modules(), parts, self.resolved.misfit)
 
     def save(self, folder: Path | str) -> Path:
-        """Save spec and weights (not the frozen bases) to a folder, whole or not at all."""
+        """Save spec, weights (not the frozen bases) and kept knowledge to a folder, whole or not at all."""
         folder = Path(folder)
         parts = self.state()
         facts = {
@@ -348,6 +408,8 @@ class System:
             partial.mkdir(parents=True)
             self.resolved.save(partial, qualified=True)
             files = write_state(partial, parts)
+            if self.knowledge is not None:
+                files |= self.knowledge.write(partial)
             (partial / "system.json").write_text(json_text({**facts, "files": files}), encoding="utf-8")
         return folder
 
@@ -380,6 +442,7 @@ class System:
         if not generate:
             state = {name: tensors for name, tensors in state.items() if name not in PAINTING}
         system.load_state(state)
+        system.knowledge = read_index(folder, facts.files)
         for module in system.modules().values():
             module.eval()
         return system

@@ -74,10 +74,10 @@ def find(paths: Iterable[Path]) -> Found:
 
 
 def read(
-    system: System, pictures: Iterable[Picture], batch_size: int
+    system: System, pictures: Iterable[Picture], batch_size: int, *, why: int = 0
 ) -> Iterator[tuple[Picture, Reading | EmosymError]]:
-    """What each picture evokes, ``batch_size`` of them in memory at a time; of one out of a folder that cannot be read, the
-    error. That of a named one is raised."""
+    """What each picture evokes and ``why`` reasons for it, ``batch_size`` of them in memory at a time; of one out of a folder
+    that cannot be read, the error. That of a named one is raised."""
     batch: list[tuple[Picture, Sample]] = []
     for picture in pictures:
         try:
@@ -85,23 +85,23 @@ def read(
         except EmosymError as error:
             yield picture, _passed_over(picture, error)
         if len(batch) == batch_size:
-            yield from _read(system, batch)
+            yield from _read(system, batch, why)
             batch = []
     if batch:
-        yield from _read(system, batch)
+        yield from _read(system, batch, why)
 
 
 def _read(
-    system: System, batch: Sequence[tuple[Picture, Sample]]
+    system: System, batch: Sequence[tuple[Picture, Sample]], why: int
 ) -> Iterator[tuple[Picture, Reading | EmosymError]]:
     """A batch, and each picture by itself where one of them is nothing for the system."""
     readings: Sequence[Reading | EmosymError]
     try:
-        readings = system.understand([sample for _, sample in batch], batch_size=len(batch))
+        readings = system.understand([sample for _, sample in batch], batch_size=len(batch), why=why)
     except EmosymError as error:
         if len(batch) > 1:
             for one in batch:
-                yield from _read(system, [one])
+                yield from _read(system, [one], why)
             return
         readings = [_passed_over(batch[0][0], error)]
     for (picture, _), reading in zip(batch, readings, strict=True):

@@ -17,34 +17,50 @@ if TYPE_CHECKING:
     from emosym.contracts import Reading
 
 Write = Callable[[Path, "Reading"], None]
+TEXTS = ("image", "emotion", "text", "reason/")
+"""How the columns that hold text begin."""
 ROWS = 4096
 """Rows that are kept until they are written to a Parquet file together."""
 
 
 def as_dict(path: Path, reading: Reading) -> dict[str, object]:
-    """A reading as JSON shows it."""
+    """A reading as JSON shows it; ``reasons`` only where somebody asked why."""
     probabilities = {name: round(value, 6) for name, value in reading.probabilities.items()}
-    return {
+    shown: dict[str, object] = {
         "image": _name(path),
         "emotion": reading.emotion,
         "positive": None if reading.positive is None else round(reading.positive, 6),
         "probabilities": probabilities,
         **({} if reading.text is None else {"text": reading.text}),
     }
+    if reading.reasons:
+        shown["reasons"] = [
+            {"text": reason.text, "similarity": round(reason.similarity, 6)} for reason in reading.reasons
+        ]
+    return shown
 
 
 def as_table(readings: Sequence[tuple[Path, Reading]]) -> str:
-    """Readings for people: the emotion, its probability, that of any positive one, the runners-up, and the reason where the
-    system wrote any."""
-    rows = []
+    """Readings for people: the emotion, its probability, that of any positive one, the runners-up, the reason where the
+    system wrote any, and where somebody asked why the knowledge nearest to what it saw with its similarity, one a line."""
+    rows: list[tuple[str, ...]] = []
+    written = any(reading.text is not None for _, reading in readings)
+    explained = any(reading.reasons for _, reading in readings)
     for path, reading in readings:
         ranked = sorted(reading.probabilities.items(), key=lambda item: -item[1])
         others = ", ".join(f"{name} {value:.2f}" for name, value in ranked[1:3])
         positive = "" if reading.positive is None else f"{reading.positive:.2f}"
-        row = (_name(path), reading.emotion, f"{ranked[0][1]:.2f}", positive, others)
-        rows.append(row if reading.text is None else (*row, reading.text))
-    heads = ("image", "emotion", "p", "positive", "next", "reason")
-    return columns(heads[: len(rows[0])] if rows else heads[:5], rows, numbers=(2, 3))
+        row: tuple[str, ...] = (_name(path), reading.emotion, f"{ranked[0][1]:.2f}", positive, others)
+        if written:
+            row = (*row, reading.text or "")
+        if not explained:
+            rows.append(row)
+        for number, reason in enumerate(reading.reasons):
+            rows.append((*(row if not number else ("",) * len(row)), f"{reason.similarity:.2f}", reason.text))
+    header = ("image", "emotion", "p", "positive", "next", *(["reason"] if written else []))
+    if explained:
+        return columns((*header, "cosine", "why"), rows, numbers=(2, 3, len(header)))
+    return columns(header, rows, numbers=(2, 3))
 
 
 def require_writable(out: Path) -> None:
@@ -66,12 +82,12 @@ def require_writable(out: Path) -> None:
 
 
 @contextmanager
-def writing(out: Path, names: Sequence[str], *, texts: bool = False) -> Iterator[Write]:
+def writing(out: Path, names: Sequence[str], *, texts: bool = False, reasons: int = 0) -> Iterator[Write]:
     """A function that adds the reading of a picture to ``out``, which is written whole or not at all; ``names`` are the
-    emotions, ``texts`` says whether the system writes reasons."""
+    emotions, ``texts`` says whether the system writes its reason, ``reasons`` how many a reading has of the knowledge."""
     from emosym.toolkit import written_whole
 
-    keys = [*_row_names(names), *(["text"] if texts else [])]
+    keys = [*_row_names(names, reasons), *(["text"] if texts else [])]
     with written_whole(out) as partial, FORMATS[out.suffix.lower()](partial, keys) as write:
         yield write
 
@@ -97,9 +113,9 @@ def _parquet(file: Path, keys: Sequence[str]) -> Iterator[Write]:
     import pyarrow
     import pyarrow.parquet
 
-    texts, rows = ("image", "emotion", "text"), list[dict[str, Any]]()
+    rows = list[dict[str, Any]]()
     schema = pyarrow.schema(
-        [(name, pyarrow.string() if name in texts else pyarrow.float64()) for name in keys]
+        [(name, pyarrow.string() if name.startswith(TEXTS) else pyarrow.float64()) for name in keys]
     )
     with pyarrow.parquet.ParquetWriter(file, schema) as table:
 
@@ -124,18 +140,23 @@ FORMATS: dict[str, Callable[[Path, Sequence[str]], AbstractContextManager[Write]
 """What writes a file, by the end of its name."""
 
 
-def _row_names(names: Sequence[str]) -> list[str]:
-    return ["image", "emotion", "positive", *(f"probability/{name}" for name in names)]
+def _row_names(names: Sequence[str], reasons: int) -> list[str]:
+    why = [f"{column}/{number}" for number in range(1, reasons + 1) for column in ("reason", "similarity")]
+    return ["image", "emotion", "positive", *(f"probability/{name}" for name in names), *why]
 
 
 def _row(path: Path, reading: Reading) -> dict[str, Any]:
     probabilities = {f"probability/{name}": value for name, value in reading.probabilities.items()}
+    why: dict[str, Any] = {}
+    for number, reason in enumerate(reading.reasons, start=1):
+        why |= {f"reason/{number}": reason.text, f"similarity/{number}": reason.similarity}
     return {
         "image": _name(path),
         "emotion": reading.emotion,
         "positive": reading.positive,
         **probabilities,
         **({} if reading.text is None else {"text": reading.text}),
+        **why,
     }
 
 

@@ -24,6 +24,9 @@ from emosym.cli.common import (
 from emosym.cli.pictures import find, read
 from emosym.cli.readings import as_dict, as_table, require_writable, writing
 
+REASONS = 3
+"""Reasons that ``--why`` gives."""
+
 
 def understand(
     context: typer.Context,
@@ -40,6 +43,15 @@ def understand(
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, help="Pictures read at once; fewer need less memory.")
     ] = 32,
+    why: Annotated[
+        bool, typer.Option("--why", help="Say why: the kept knowledge that is nearest to each picture.")
+    ] = False,
+    reasons: Annotated[
+        int | None,
+        typer.Option(
+            "--reasons", metavar="N", min=1, help=f"How many reasons --why gives; {REASONS} by default."
+        ),
+    ] = None,
     sets: SetOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
@@ -53,12 +65,20 @@ def understand(
     if out is not None:
         require_writable(out)
     found = find(images)
+    count = reasons or (REASONS if why else 0)
     loaded = load_system(context, system, sets, device, precision, trust_remote_code, generate=False)
+    if count:
+        loaded.require_knowledge()
     from emosym.cli.progress import steps
 
     shown, number, skipped = [], 0, list(found.closed)
-    with nullcontext() if out is None else writing(out, loaded.labels.names, texts=loaded.explicit) as write:
-        for picture, reading in steps(read(loaded, found.pictures, batch_size), len(found.pictures), "read"):
+    outcomes = read(loaded, found.pictures, batch_size, why=count)
+    with (
+        nullcontext()
+        if out is None
+        else writing(out, loaded.labels.names, texts=loaded.explicit, reasons=count) as write
+    ):
+        for picture, reading in steps(outcomes, len(found.pictures), "read"):
             if isinstance(reading, EmosymError):
                 skipped.append(reading.message)
                 continue

@@ -54,6 +54,7 @@ from .sample import (
     Generated as Generated,
     ImageSource as ImageSource,
     Reading as Reading,
+    Reason as Reason,
     Sample as Sample,
     open_image as open_image,
     picture_size as picture_size,

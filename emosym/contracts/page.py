@@ -43,6 +43,7 @@ VALUES = (
     "CompressBatch",
     "ReinforceBatch",
     "Reading",
+    "Reason",
     "Generated",
     "Candidate",
     "Refresh",

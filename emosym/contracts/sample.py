@@ -158,6 +158,15 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Reason:
+    """A ``text`` of the knowledge that a system was trained with, and its ``similarity`` (cosine, -1 to 1) to what the
+    system sees in an image."""
+
+    text: str
+    similarity: float
+
+
+@dataclass(frozen=True)
 class Reading:
     """What the system says of one image: the ``emotion``, the probability of every emotion, and of a positive one."""
 
@@ -168,6 +177,8 @@ class Reading:
     """None where the sign of an emotion is not known."""
     text: str | None = None
     """The reason that the system wrote before it answered; None where it reads through reasoning tokens."""
+    reasons: tuple[Reason, ...] = ()
+    """The knowledge nearest to the states at [CTX], the nearest first; empty where nobody asked why."""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ from emosym.experiment.summary import finish, write_bank
 from emosym.experiment.trackers import JsonLines, Tracker, listening
 from emosym.precision import choose_device, choose_precision
 from emosym.processes import from_first, is_first, meet, world
+from emosym.reasons import KnowledgeIndex
 from emosym.report.report import write_report
 from emosym.rewards import bind
 from emosym.spec import Resolved
@@ -297,11 +298,24 @@ class Experiment:
     def conclude(self, understood: Understanding | None) -> dict[str, Any]:
         """Save the system, measure it (``understood`` is what its last stage has measured), write the summary and the
         report."""
+        self.system.knowledge = self.kept_knowledge()
         self.system.save(self.run.system)
         summary = finish(self.system, self.parts, self.run, self.started, understood, smoke=self.smoke)
         write_report(self.run.path)
         self.lifecycle.run_finished(run=self.run.path, summary=summary)
         return summary
+
+    def kept_knowledge(self) -> KnowledgeIndex | None:
+        """What the system keeps of the texts that it was trained with; None where its compressor has not learned to project
+        what it sees into their space."""
+        system, source, encoder = self.system, self.parts.knowledge, self.parts.text_encoder
+        compress = system.resolved.spec.stages.compress
+        if source is None or encoder is None or compress is None or not compress.knowledge_weight:
+            return None
+        if "compress" not in self.run.done() or not system.projects:
+            return None
+        texts = source.texts(self.samples("train"))
+        return KnowledgeIndex.of(texts, encoder, system.resolved.spec.seed)
 
     def load_latest(self, before: str | None = None) -> str:
         """Take the weights of the last finished stage (of those ``before`` one), whatever order they were trained in.

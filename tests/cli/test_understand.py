@@ -10,12 +10,16 @@ from pathlib import Path
 
 import pyarrow.parquet
 import pytest
-from emosym_registry import EmosymError
+import torch
+from emosym_registry import EmosymError, load_registry
 from PIL import Image
 
+from emosym.assembly import Builder
 from emosym.cli import pictures
 from emosym.cli.pictures import find, read
 from emosym.contracts import sample as samples
+from emosym.reasons import KnowledgeIndex
+from emosym.spec import load_spec
 from emosym.system import System
 
 from .conftest import Command
@@ -184,6 +188,64 @@ def test_an_out_that_cannot_be_is_said_before_a_picture_is_opened(
     assert "nothing.jpg" not in refused.err
 
 
+@pytest.fixture(scope="module")
+def explaining(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A system that keeps knowledge and projects into its space, trained by nobody."""
+    spec, registry = "preset:tiny", load_registry()
+    builder = Builder.of(
+        load_spec(spec, registry=registry), registry, device=torch.device("cpu"), precision="fp32"
+    )
+    encoder = builder.build("text_encoder")
+    system = System.assemble(builder, text_width=encoder.width)
+    system.knowledge = KnowledgeIndex.of(["a ghost", "a clown at a fair", "a kitten"], encoder, 0)
+    return system.save(tmp_path_factory.mktemp("explaining") / "system")
+
+
+def test_why_adds_the_nearest_knowledge_to_every_form(
+    folder: Path, explaining: Path, emosym: Command
+) -> None:
+    words = ("understand", folder, "--system", explaining, "--device", "cpu")
+    plain = json.loads(emosym(*words, "--json").out)
+    shown = json.loads(emosym(*words, "--json", "--reasons", "2").out)
+    for without, one in zip(plain, shown, strict=True):
+        first, second = one.pop("reasons")
+        assert one == without
+        assert first["similarity"] >= second["similarity"]
+        assert {first["text"], second["text"]} < {"a ghost", "a clown at a fair", "a kitten"}
+    table = emosym(*words, "--why").out.splitlines()
+    assert table[0].split()[-2:] == ["cosine", "why"]
+    assert len(table) == 1 + 3 * len(GOOD)
+    shown = json.loads(emosym(*words, "--json", "--why").out)
+    assert [line.rpartition("  ")[2] for line in table[1:]] == [
+        reason["text"] for one in shown for reason in one["reasons"]
+    ]
+    for end in ("csv", "parquet"):
+        out = folder.parent / f"why.{end}"
+        assert emosym(*words, "--why", "--out", out).status == 0
+        if end == "csv":
+            with out.open(newline="") as file:
+                rows = list(csv.DictReader(file))
+        else:
+            rows = pyarrow.parquet.read_table(out).to_pylist()
+        for row, one in zip(rows, shown, strict=True):
+            assert list(row)[-6:] == [
+                f"{column}/{number}" for number in (1, 2, 3) for column in ("reason", "similarity")
+            ]
+            for number, reason in enumerate(one["reasons"], start=1):
+                assert row[f"reason/{number}"] == reason["text"]
+                assert float(row[f"similarity/{number}"]) == pytest.approx(reason["similarity"], abs=1e-6)
+
+
+def test_a_system_without_knowledge_says_so_before_anything_is_read(
+    folder: Path, system: Path, emosym: Command
+) -> None:
+    out = folder.parent / "readings.csv"
+    refused = emosym("understand", folder, "--system", system, "--why", "--out", out, "--device", "cpu")
+    assert (refused.status, refused.out) == (2, "")
+    assert refused.err.startswith("error: this system keeps no knowledge that could say why")
+    assert not out.exists()
+
+
 def test_what_was_written_before_stays_where_a_reading_fails(
     folder: Path, system: Path, emosym: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,10 +253,10 @@ def test_what_was_written_before_stays_where_a_reading_fails(
     out.write_text("before")
     stopped = System.understand
 
-    def understand(self: System, images: list, batch_size: int) -> list:
+    def understand(self: System, images: list, batch_size: int, why: int) -> list:
         if any("z.tiff" in image.id for image in images):
             raise KeyboardInterrupt
-        return stopped(self, images, batch_size)
+        return stopped(self, images, batch_size, why=why)
 
     monkeypatch.setattr(System, "understand", understand)
     words = ("--system", system, "--out", out, "--batch-size", "1", "--device", "cpu")

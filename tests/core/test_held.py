@@ -33,7 +33,9 @@ from emosym.contracts import (
 )
 from emosym.guards import PROMISES, hold
 
-CONTEXT = Context(LabelSet(("awe", "fear")), hidden_size=4, context_tokens=3, token_widths=(5, 6))
+CONTEXT = Context(
+    LabelSet(("awe", "fear")), hidden_size=4, text_width=5, context_tokens=3, token_widths=(5, 6)
+)
 PICTURES = [Image.new("RGB", (4, 4))] * 2
 SAMPLES = [Sample("s0", ()), Sample("s1", ())]
 TOKENS, STATES = torch.zeros(2, 4, 4), States(torch.zeros(2, 3, 4), torch.zeros(2, 4))
@@ -48,7 +50,7 @@ GIVEN: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
         "read": (None, TOKENS),
         "encode": (SAMPLES,),
     },
-    "compressor": {"tokens": (2,), "loss": (None,)},
+    "compressor": {"tokens": (2,), "loss": (None,), "project": (STATES,)},
     "fusion": {"forward": (STATES,)},
     "emotion_space": {"sample": (torch.eye(2), torch.Generator())},
     "diffusion": {
@@ -65,7 +67,13 @@ GIVEN: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "text_encoder": {"encode": (["a", "b"],)},
 }
 """Two images, whatever is asked of them."""
-EVERY = [(kind, method) for kind, methods in PROMISES.items() for method in methods]
+MAY_BE_NONE = [("compressor", "project")]
+EVERY = [
+    (kind, method)
+    for kind, methods in PROMISES.items()
+    for method in methods
+    if (kind, method) not in MAY_BE_NONE
+]
 
 
 def offer(kind: str) -> RegisteredComponent:
@@ -106,6 +114,7 @@ def test_nothing_at_all_names_component_package_and_method(kind: str, method: st
         ("compressor", "tokens", TOKENS[:, :3], "a tensor [2, 3, 4], not [B,K+1,D] = [2, 4, 4]"),
         ("compressor", "loss", torch.zeros(()), "Tensor, no LossTerms"),
         ("compressor", "loss", LossTerms(torch.zeros(2)), "LossTerms with a tensor [2] as its loss"),
+        ("compressor", "project", torch.zeros(2, 3, 5), "a tensor [2, 3, 5], not […,W] = [2, 5]"),
         ("fusion", "forward", (torch.zeros(2, 1, 5),), "tuple of 1, no tuple of 2 tensors [B,n,w]"),
         ("fusion", "forward", (torch.zeros(2, 1, 5),) * 2, "a tensor [2, 1, 5], not [B,n,w] = [2, 1, 6]"),
         ("emotion_space", "sample", STATES[:1], "a tensor [1, 3, 4], not [B,K,D] = [2, 3, 4]"),
@@ -141,6 +150,8 @@ def test_what_is_wrong_is_said_in_one_line(kind: str, method: str, answer: Any, 
         ("backbone", "layer_states", TOKENS[None]),
         ("compressor", "tokens", TOKENS),
         ("compressor", "loss", LossTerms(torch.zeros(()))),
+        ("compressor", "project", None),
+        ("compressor", "project", torch.zeros(2, 5)),
         ("fusion", "forward", (torch.zeros(2, 1, 5), torch.zeros(2, 1, 6))),
         ("emotion_space", "sample", STATES),
         ("diffusion", "loss", torch.zeros(2)),

@@ -1,4 +1,4 @@
-"""Metrics, judges and the open-clip text encoder. Names load on first use."""
+"""Metrics, judges and text encoders. Names load on first use."""
 
 import lazy_loader
 

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import torch
-from emosym_registry import EmosymError
-from emosym_registry.errors import first_line
-from transformers import AutoImageProcessor, AutoModelForImageClassification, PretrainedConfig
-from transformers.utils import logging as transformers_logging
+from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from emosym.contracts import Context
-from emosym.toolkit import holds_code, is_hub_id, quiet, refuse_hub_code
-from emosym_metrics.clip import unsafe_pickle
+from emosym_metrics.pretrained import load_pretrained
 
 
 @dataclass(frozen=True)
@@ -38,32 +32,14 @@ class Classifier:
 def load_classifier(model: str, who: str, context: Context, revision: str | None = None) -> Classifier:
     """The classifier that ``model`` names. Errors, which begin with ``who``: ``model.cannot-load``,
     ``model.untrusted-code``, ``model.unsafe-pickle``."""
-    path = context.model_path(model)
-    options: dict[str, Any] = {"revision": revision, "trust_remote_code": context.trust_remote_code}
-    if not (Path(path).is_dir() or is_hub_id(path)):
-        raise EmosymError(
-            "model.cannot-load",
-            f"{who}: {model!r} is neither an alias of an installed plugin, nor a folder, nor a hub id (OWNER/NAME)",
-            hint="install the plugin that has it, or set model to a folder or OWNER/NAME",
-        )
-    try:
-        described, _ = PretrainedConfig.get_config_dict(path, **options)
-        refuse_hub_code("model", f"{who}: {model!r}", described)
-        with quiet(transformers_logging):
-            processor: Any = AutoImageProcessor.from_pretrained(path, **options)
-            loaded: Any = AutoModelForImageClassification.from_pretrained(
-                path, dtype=torch.float32, weights_only=True, **options
-            )
-    except EmosymError:
-        raise
-    except Exception as error:  # transformers and the hub raise several
-        if holds_code(error):
-            raise unsafe_pickle(f"{who}: {model!r}") from error
-        raise EmosymError(
-            "model.cannot-load",
-            f"{who}: {model!r} cannot be loaded: {first_line(error)}",
-            hint="model is an alias that a plugin has, a folder, or a hub id of an image classifier",
-        ) from error
-    loaded.eval().requires_grad_(False)
+    loaded, processor, _ = load_pretrained(
+        model,
+        who,
+        context,
+        revision,
+        model_class=AutoModelForImageClassification,
+        processor_class=AutoImageProcessor,
+        wanted="an image classifier",
+    )
     named = loaded.config.id2label
     return Classifier(loaded, processor, tuple(str(named[i]) for i in range(len(named))))

@@ -24,6 +24,20 @@ class TextEncoderConfig(ComponentConfig):
     batch_size: int = Field(default=64, ge=1)
 
 
+class SentenceConfig(ComponentConfig):
+    """Any sentence encoder of transformers."""
+
+    hub_models = True
+    model: str
+    """A plugin's alias, a folder, or a hub id of an AutoModel with its tokenizer."""
+    revision: str | None = None
+    """Commit, tag or branch of a hub model."""
+    pooling: Literal["mean", "first", "last"] | None = None
+    """Which token states are the text's: the mean of all, the first, or the last; null takes what the model's own
+    1_Pooling/config.json says, and the mean where it says nothing."""
+    batch_size: int = Field(default=64, ge=1)
+
+
 class OpenClipJudgeConfig(ComponentConfig):
     """A head on the image features of an open_clip model: either ``model`` or ``clip`` with ``head`` and
     ``head_labels``."""

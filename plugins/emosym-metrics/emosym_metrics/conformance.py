@@ -15,6 +15,21 @@ class OpenClipText(TextEncoderSuite):
     params: ClassVar = {"model": "tiny"}
 
 
+class SentenceText(TextEncoderSuite):
+    """Text encoder ``sentence``, by the embedded model, which knows the words of its world alone."""
+
+    component = "emosym-metrics/sentence"
+    params: ClassVar = {"model": "tiny"}
+    texts: ClassVar = (
+        "a ghost in a graveyard",
+        "a clown at a fair, bright",
+        "a kitten in a room",
+        "a rocket over a mountain, vivid colors",
+        "a candle on a street",
+        "a spider in a swamp",
+    )
+
+
 class OpenClipJudge(JudgeSuite):
     """Judge ``open-clip``."""
 

@@ -9,7 +9,7 @@ from emosym_registry import API_VERSION, ComponentSpec, PluginInfo, hookimpl
 
 @hookimpl
 def emosym_plugin_info() -> PluginInfo:
-    return PluginInfo("emosym-metrics", API_VERSION, "Metrics, judges and the open-clip text encoder")
+    return PluginInfo("emosym-metrics", API_VERSION, "Metrics, judges and text encoders")
 
 
 @hookimpl
@@ -21,6 +21,14 @@ def emosym_components() -> Iterable[ComponentSpec]:
         "emosym_metrics.config:TextEncoderConfig",
         "Text features of any open_clip model; long text is split and averaged",
         conformance="emosym_metrics.conformance:OpenClipText",
+    )
+    yield ComponentSpec(
+        "text_encoder",
+        "sentence",
+        "emosym_metrics.sentence:SentenceEncoder",
+        "emosym_metrics.config:SentenceConfig",
+        "Text features of any sentence encoder of transformers; long text is split and averaged",
+        conformance="emosym_metrics.conformance:SentenceText",
     )
     yield ComponentSpec(
         "judge",

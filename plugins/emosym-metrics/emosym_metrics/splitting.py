@@ -2,10 +2,46 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 
+from emosym_registry import EmosymError
+
+logger = logging.getLogger(__name__)
+
 _SENTENCE = re.compile(r"(?<=[.!?;:])\s+|\n+")
+
+
+class Splitter:
+    """Cuts the texts that ``model`` cannot take whole: those of more than ``length`` tokens by ``count``. The first such
+    text is logged."""
+
+    def __init__(self, count: Callable[[str], int], length: int, model: str) -> None:
+        self.count, self.length, self.model = count, length, model
+        self.said = False
+
+    def pieces(self, text: str) -> list[str]:
+        """The text in pieces that each fit; a text that fits is the only piece. Errors: ``text.too-long``."""
+        pieces = split_text(text, self._fits)
+        if len(pieces) > 1 and not self.said:
+            self.said = True
+            logger.warning(
+                "a text of %d tokens does not fit the %d of %s: such texts are split and averaged",
+                self.count(text),
+                self.length,
+                self.model,
+            )
+        if not all(self._fits(piece) for piece in pieces):
+            raise EmosymError(
+                "text.too-long",
+                f"a single character of {text[:40]!r} does not fit the context of {self.model}",
+                hint="choose a model with a longer context",
+            )
+        return pieces
+
+    def _fits(self, text: str) -> bool:
+        return self.count(text) <= self.length
 
 
 def split_text(text: str, fits: Callable[[str], bool]) -> list[str]:

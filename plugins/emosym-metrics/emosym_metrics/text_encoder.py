@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 import open_clip
 import torch
 import torch.nn.functional as F
-from emosym_registry import EmosymError
 from torch import Tensor
 
 from emosym.contracts import Context, TextEncoder
 from emosym_metrics.clip import device_of, load_clip
 from emosym_metrics.config import TextEncoderConfig
-from emosym_metrics.splitting import split_text
-
-logger = logging.getLogger(__name__)
+from emosym_metrics.splitting import Splitter
 
 
 class OpenClipTextEncoder(TextEncoder[TextEncoderConfig]):
@@ -35,7 +31,7 @@ class OpenClipTextEncoder(TextEncoder[TextEncoderConfig]):
             del self.model.visual  # never used here, and most of the memory
         self.tokenizer: Any = open_clip.get_tokenizer(name)
         self.length = int(self.tokenizer.context_length)
-        self._said_long = False
+        self.splitter = Splitter(self.count_tokens, self.length, config.model)
         with torch.no_grad():
             self._width = int(self.model.encode_text(self.tokenizer(["a"]).to(device_of(self))).shape[-1])
 
@@ -53,21 +49,7 @@ class OpenClipTextEncoder(TextEncoder[TextEncoderConfig]):
 
     def pieces(self, text: str) -> list[str]:
         """The text in pieces that each fit the context; a text that fits is the only piece."""
-        pieces = split_text(text, lambda part: self.count_tokens(part) <= self.length)
-        if len(pieces) > 1 and not self._said_long:
-            self._said_long = True
-            logger.warning(
-                "a text of %d tokens does not fit the %d of %s: such texts are split and averaged",
-                self.count_tokens(text),
-                self.length,
-                self.config.model,
-            )
-        if any(self.count_tokens(piece) > self.length for piece in pieces):
-            raise EmosymError(
-                "text.too-long",
-                f"a single character of {text[:40]!r} does not fit the context of {self.config.model}",
-            )
-        return pieces
+        return self.splitter.pieces(text)
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str]) -> Tensor:

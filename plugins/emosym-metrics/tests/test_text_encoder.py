@@ -42,7 +42,7 @@ def test_short_text_gets_the_features_of_open_clip(encoder: OpenClipTextEncoder,
 def test_long_text_is_the_mean_of_its_sentences_and_is_said_once(
     encoder: OpenClipTextEncoder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    encoder._said_long = False
+    encoder.splitter.said = False
     with caplog.at_level(logging.WARNING):
         features = encoder.encode([LONG, SHORT[0], LONG])
     pieces = encoder.pieces(LONG)

@@ -13,6 +13,7 @@ WEIGHTS = (
     ("diffusion", "sd", "sd"),
     ("diffusion", "sdxl", "sdxl"),
     ("text_encoder", "open-clip", "clip"),
+    ("text_encoder", "sentence", "sentence"),
     ("metric", "clip-score", "clip"),
     ("metric", "diversity", "clip"),
     ("metric", "nearest", "clip"),
@@ -26,6 +27,8 @@ WEIGHTS = (
     ("judge", "probe", "clip"),
 )
 """Kind, component and folder of what ``model: tiny`` stands for."""
+ORIGIN = {"sentence": "distilled from all-MiniLM-L6-v2 on texts of the embedded world"}
+"""Where weights come from that are not trained on the embedded world alone, by folder."""
 
 
 @hookimpl
@@ -50,9 +53,17 @@ def emosym_components() -> Iterable[ComponentSpec]:
 
 @hookimpl
 def emosym_aliases() -> Iterable[Alias]:
-    source = ("Apache-2.0", "trained on the embedded world")
+    world = "trained on the embedded world"
     return tuple(
-        Alias(kind, component, "tiny", "emosym_tiny", f"weights/{folder}", *source)
+        Alias(
+            kind,
+            component,
+            "tiny",
+            "emosym_tiny",
+            f"weights/{folder}",
+            "Apache-2.0",
+            ORIGIN.get(folder, world),
+        )
         for kind, component, folder in WEIGHTS
     )
 

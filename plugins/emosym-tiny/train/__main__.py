@@ -26,6 +26,7 @@ STAGES = {
     "smolvlm": "vlm",
     "clip": "clip",
     "judge-clip": "judge",
+    "sentence": "sentence",
 }
 """Each model with the module that trains it, after those it starts from or is measured with."""
 

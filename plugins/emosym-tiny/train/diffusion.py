@@ -22,7 +22,7 @@ from train.renders import Renders, held_out_renders, train_renders
 
 RECIPES = {
     name: Recipe(name, seed, steps, batch=48, lr=lr, warmup=100, ema=0.9995, evaluate_every=2_000)
-    for name, seed, steps, lr in (("sd", 20_240_310, 9_000, 1.2e-3), ("sdxl", 20_240_320, 2_000, 5e-4))
+    for name, seed, steps, lr in (("sd", 20_240_310, 20_000, 1.2e-3), ("sdxl", 20_240_320, 2_000, 5e-4))
 }
 SAMPLE_SEED, SAMPLES = 20_240_330, 280
 

@@ -145,7 +145,7 @@ def test_a_state_that_does_not_fit_is_refused_whole(build):
     assert all(torch.equal(value, good[name]) for name, value in backbone.adapter_state().items())
 
 
-@pytest.mark.parametrize("adapter", [None, None])
+@pytest.mark.parametrize("adapter", [None, {"type": "none"}])
 def test_there_is_one_way_to_have_no_adapter(adapter, build):
     with pytest.raises(ValidationError, match="training: frozen"):
         build("idefics3", adapter=adapter)

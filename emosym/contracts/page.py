@@ -53,11 +53,14 @@ VALUES = (
     "RewardTable",
     "Figure",
     "Prefix",
+    "Conclusion",
     "Condition",
     "Workload",
     "Footprint",
 )
 """Dataclasses of the page, in its order."""
+ASKED = ("Probe",)
+"""What a component may ask, beside the dataclasses."""
 EVERY = ("Component", "ComponentConfig")
 """What every component is, and its config."""
 SHARED = ("AdaptedModule",)
@@ -76,7 +79,7 @@ def page() -> str:
         shared = [base for base in contract.__mro__[1:] if base.__name__ in SHARED]
         lines += described(contract, f"`{kind}`: {name}{module}", shared)
     lines += ["## Values", ""]
-    for name in VALUES:
+    for name in (*VALUES, *ASKED):
         lines += described(getattr(contracts, name), name)
     return "\n".join(lines)
 

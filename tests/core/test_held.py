@@ -49,6 +49,8 @@ GIVEN: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
         "layer_states": (SAMPLES, TOKENS),
         "read": (None, TOKENS),
         "encode": (SAMPLES,),
+        "compose": (SAMPLES, [["why", "so"]] * 2),
+        "conclude": (SAMPLES, "so:", ["a", "b"]),
     },
     "compressor": {"tokens": (2,), "loss": (None,), "project": (STATES,)},
     "fusion": {"forward": (STATES,)},

@@ -119,7 +119,8 @@ def test_a_metric_of_readings_may_ask_the_judge() -> None:
 
     judge: Any = object()
     system: Any = SimpleNamespace(
-        told=lambda samples, batch_size: (torch.eye(2), None),
+        explicit=False,
+        read=lambda samples, batch_size: (None, torch.eye(2)),
         labels=CONTEXT.labels,
         resolved=SimpleNamespace(spec=SimpleNamespace(seed=0)),
     )

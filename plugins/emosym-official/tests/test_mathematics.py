@@ -31,7 +31,7 @@ def plain(registry: Registry) -> Backbone:
     sets = [
         f'backbone.params.question="{asked}"',
         "backbone.params.positions=sequential",
-        "backbone.params.adapter=null",
+        "backbone.params.training=frozen",
     ]
     return System.new(SPEC, sets=[*SETS, *sets], registry=registry).backbone
 

@@ -160,7 +160,9 @@ def test_a_head_that_learns_leaves_the_embeddings_alone_and_merges(embedded, tmp
         backbone.merge()
         assert torch.equal(words, before)
         torch.testing.assert_close(backbone.compose(pictures, turns), wanted, atol=1e-4, rtol=1e-4)
-        stock = embedded("qwen-vl", model=str(backbone.save_pretrained(tmp_path / "merged")), adapter=None)
+        stock = embedded(
+            "qwen-vl", model=str(backbone.save_pretrained(tmp_path / "merged")), training="frozen"
+        )
         torch.testing.assert_close(stock.compose(pictures, turns), wanted, atol=1e-4, rtol=1e-4)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -12,7 +13,6 @@ import torch
 from emosym_vlm.backbones import QwenVL
 from emosym_vlm.config import QwenVLConfig
 from emosym_vlm.conformance import PARAMS
-from emosym_vlm.prefix import Continuation
 from PIL import Image
 from torch import Tensor, nn
 
@@ -177,8 +177,9 @@ class Unshared(QwenVL):
 
 class Unchecked(QwenVL):
     def read(self, prefix: Prefix, tokens: Tensor) -> Tensor:
-        after = Continuation(self.model, prefix, self._filler, len(tokens) // len(prefix.mask))
-        return after.read(tokens)
+        if self.training and self.model.is_activation_checkpointing:  # after no prompt at all
+            prefix = replace(prefix, mask=torch.zeros_like(prefix.mask))
+        return super().read(prefix, tokens)
 
 
 class Talkative(QwenVL):
@@ -257,14 +258,22 @@ class AdapterNorms(QwenVL):
         return str([float(parameter.detach().norm()) for parameter in self.adapters().values()])
 
 
+class OnPrompts(QwenVL):
+    """Its adapters act on the prompt too, although it says that they do not."""
+
+    def _on_prompts(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
 class Versions(QwenVL):
     def fingerprint(self) -> str:
         return str([parameter._version for parameter in self.parameters()])
 
 
-def suite(backbone: type[Any]) -> type[BackboneSuite]:
+def suite(backbone: type[Any], **params: Any) -> type[BackboneSuite]:
     """The suite of one backbone on the embedded weights."""
-    parts = {"implementation": backbone, "config": QwenVLConfig, "component": "qwen-vl", "params": PARAMS}
+    own = {**PARAMS, **params}
+    parts = {"implementation": backbone, "config": QwenVLConfig, "component": "qwen-vl", "params": own}
     return type(backbone.__name__, (BackboneSuite,), parts)
 
 
@@ -282,6 +291,7 @@ BROKEN = {
     "backbone.several-images": suite(FirstPicture),
     "backbone.never-truncates": suite(EightPictures),
     "backbone.prefix": suite(Miscounting),
+    "backbone.lasting-prefix": suite(OnPrompts, training="activated"),
     "backbone.encode-quiet": suite(StaysCalm),
     "backbone.read": suite(FlatPositions),
     "backbone.rollouts": suite(TriesApart),

@@ -30,8 +30,13 @@ class SubsetConfig(ComponentConfig):
     """Share of the training images that keep their label; the others are unlabelled."""
     labelled: PositiveInt | None = None
     """How many training images keep their label; the others are unlabelled."""
-    subset_seed: int = Field(default=0, ge=0)
-    """Which images: another seed draws others. Independent of the run's seed."""
+    subset_seed: int | None = Field(default=0, ge=0)
+    """Which images: another seed draws others. Independent of the run's seed; null follows it, so that a study over seeds is
+    one over draws too."""
+
+    def drawn_by(self, seed: int) -> int:
+        """The seed of the draw in a run of this ``seed``."""
+        return seed if self.subset_seed is None else self.subset_seed
 
     @model_validator(mode="after")
     def _one_way_to_say_it(self) -> SubsetConfig:

@@ -68,7 +68,7 @@ class EmoSet(SplitDataset[EmoSetConfig]):
         if findings:
             raise findings.error("data.unsound", str(root), MEND)
         label = Labeller(self.context.labels, emotions, self.name)
-        chosen = choose([row.emotion for row in rows], name, self.reading)
+        chosen = choose([row.emotion for row in rows], name, self.reading, self.context.seed)
         samples = []
         for index in chosen.indices:
             row, hidden = rows[index], index in chosen.hidden

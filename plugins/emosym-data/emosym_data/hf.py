@@ -88,12 +88,12 @@ class HfDataset(SplitDataset[HfConfig]):
         kept = list(range(len(rows)))
         if carved and name != "test":
             val = set(
-                stratified(emotions, round(self.config.val_fraction * len(rows)), self.config.subset_seed)
+                stratified(emotions, round(self.config.val_fraction * len(rows)), self.config.drawn_by(self.context.seed))
             )
             kept = [i for i in kept if (i in val) == (name == "val")]
         known = sorted({emotion for emotion in emotions if emotion is not None})
         label = Labeller(self.context.labels, self._names(rows) or known, self.config.path)
-        chosen = choose([emotions[i] for i in kept], name, self.config)
+        chosen = choose([emotions[i] for i in kept], name, self.config, self.context.seed)
         labels: list[int | None] = []
         for index in chosen.indices:
             emotion = emotions[kept[index]]

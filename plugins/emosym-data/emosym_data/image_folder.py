@@ -71,7 +71,7 @@ class ImageFolder(SplitDataset[ImageFolderConfig]):
     def _read(self, name: str) -> list[Sample]:
         root, pictures = self.root(), self._pictures()[name]
         label = Labeller(self.context.labels, self._emotions(), str(root))
-        chosen = choose([one.emotion for one in pictures], name, self.config)
+        chosen = choose([one.emotion for one in pictures], name, self.config, self.context.seed)
         samples = []
         for index in chosen.indices:
             one = pictures[index]

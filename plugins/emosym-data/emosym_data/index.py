@@ -63,7 +63,7 @@ class IndexFile(SplitDataset[IndexConfig]):
         every = [one for rows in self._read_rows.values() for one in rows]
         label = Labeller(self.context.labels, self._emotions(every), str(self._file))
         rows = self._read_rows[name]
-        chosen = choose([one.label for one in rows], name, self.config)
+        chosen = choose([one.label for one in rows], name, self.config, self.context.seed)
         samples = []
         for place in chosen.indices:
             one = rows[place]

@@ -18,16 +18,16 @@ class Chosen:
     hidden: frozenset[int]
 
 
-def choose(labels: Sequence[Hashable], split: str, config: SubsetConfig) -> Chosen:
-    """Apply ``limit`` to any split, and ``labelled`` or ``label_fraction`` to train."""
-    limit = config.limit_of(split)
-    indices = stratified(labels, limit, config.subset_seed) if limit is not None else list(range(len(labels)))
+def choose(labels: Sequence[Hashable], split: str, config: SubsetConfig, seed: int) -> Chosen:
+    """Apply ``limit`` to any split, and ``labelled`` or ``label_fraction`` to train, in a run of this ``seed``."""
+    limit, seed = config.limit_of(split), config.drawn_by(seed)
+    indices = stratified(labels, limit, seed) if limit is not None else list(range(len(labels)))
     if split != "train" or (config.labelled is None and config.label_fraction is None):
         return Chosen(indices, frozenset())
     count = config.labelled
     if count is None:
         count = max(1, round(float(config.label_fraction or 0) * len(indices)))
-    kept = stratified([labels[i] for i in indices], count, config.subset_seed)
+    kept = stratified([labels[i] for i in indices], count, seed)
     return Chosen(indices, frozenset(indices) - {indices[i] for i in kept})
 
 

@@ -88,6 +88,19 @@ def test_few_labels_hide_the_others_in_training_alone(emoset: Write) -> None:
         assert all(sample.label is not None for sample in data.split("val"))
 
 
+def test_a_draw_may_follow_the_runs_seed(emoset: Write) -> None:
+    root = emoset()
+
+    def kept(seed: int, **params: Any) -> set[str]:
+        config = EmoSetConfig(root=root, labelled=16, **params)
+        train = EmoSet(config, Context(LabelSet.of("mikels-8"), seed=seed)).split("train")
+        return {sample.id for sample in train if sample.label is not None}
+
+    assert kept(1) == kept(2)
+    assert kept(1, subset_seed=None) != kept(2, subset_seed=None)
+    assert kept(1, subset_seed=None) == kept(9, subset_seed=1)
+
+
 def test_more_labels_contain_the_fewer(emoset: Write) -> None:
     root = emoset()
     kept = [{s.id for s in read(root, labelled=n).split("train") if s.label is not None} for n in (8, 16, 24)]

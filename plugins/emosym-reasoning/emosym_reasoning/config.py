@@ -39,6 +39,8 @@ class PrivilegedConfig(ContrastiveConfig):
 
     match_weight: float = Field(default=1.0, ge=0)
     """Weight of KL(teacher ‖ head), on every image with text."""
+    labels: Literal["soft", "hard"] = "soft"
+    """What the head follows: the teacher's probabilities, or its most probable emotion alone (pseudo-labels, the baseline)."""
     ramp: int = Field(default=30, ge=0)
     """Optimiser steps over which that weight grows from 0, while the teacher knows little yet."""
     decay: float = Field(default=0.01, ge=0)

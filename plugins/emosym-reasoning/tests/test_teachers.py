@@ -79,6 +79,14 @@ def test_the_head_follows_the_teacher_and_the_teacher_nobody(context, six):
     assert all(bool((one.grad == 0).all()) for one in compressor.teacher.parameters())
 
 
+def test_hard_labels_are_the_teachers_most_probable_emotions(context, six):
+    batch = six(step=60)
+    compressor = Privileged(PrivilegedConfig(labels="hard", decay=0.0, contrast_weight=0.0), context)
+    values = compressor.loss(batch).values
+    wanted = judged(compressor, batch.knowledge)[PRESENT].argmax(-1)
+    assert values["teacher_kl"] == pytest.approx(F.cross_entropy(batch.logits[PRESENT], wanted).item(), rel=1e-5)
+
+
 def test_the_teacher_learns_from_soft_targets_where_there_are_some(context, six):
     targets = torch.zeros(6, 8)
     targets[0], targets[4] = torch.tensor([0.5, 0.25, 0.25, 0, 0, 0, 0, 0]), F.one_hot(torch.tensor(3), 8)

@@ -3,7 +3,7 @@
     L = H(y, t) + decay · ‖teacher‖² + r(step) · match · KL(sg(t) ‖ p) + contrast · InfoNCE
 
 A linear teacher t = softmax(W · standardised text features) learns from the labelled images alone; the emotion head's p
-follows its soft labels on every image with text, at a weight that grows from 0 to its whole over the first steps (r).
+follows its soft labels (or its hard ones) on every image with text, at a weight that grows from 0 to its whole over the first steps (r).
 """
 
 from __future__ import annotations
@@ -78,9 +78,11 @@ class Privileged(Contrastive[PrivilegedConfig]):
                 }
                 loss = loss + taught
             if bool(batch.present.any()):
-                soft = judged.detach()[batch.present].softmax(-1)
+                followed = judged.detach()[batch.present].softmax(-1)
+                if self.config.labels == "hard":
+                    followed = F.one_hot(followed.argmax(-1), followed.shape[-1]).to(followed.dtype)
                 apart = F.kl_div(
-                    batch.logits.float()[batch.present].log_softmax(-1), soft, reduction="batchmean"
+                    batch.logits.float()[batch.present].log_softmax(-1), followed, reduction="batchmean"
                 )
                 values["teacher_kl"] = float(apart.detach())
                 loss = loss + self.grown(batch.step) * self.config.match_weight * apart

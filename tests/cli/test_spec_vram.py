@@ -17,7 +17,7 @@ def test_vram_is_said_by_stage_with_the_card_that_has_it(emosym: Command) -> Non
     assert lines[2] == "memory on one card, bf16, in GiB"
     assert [line.split()[0] for line in lines[4:8]] == ["compress", "reinforce", "unify", "evaluate"]
     assert all("fits 8 GiB" in line for line in lines[4:8])
-    assert "backbone: alias:emosym-tiny/tiny: 1,293,408 parameters, 65,536 in adapters" in said.out
+    assert "backbone: alias:emosym-tiny/tiny: 1,293,408 parameters, 256 tokens a picture" in said.out
     assert "assumed: one NVIDIA card" in said.out
 
 

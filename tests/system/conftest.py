@@ -17,6 +17,9 @@ from emosym.spec import Resolved, load_spec
 from emosym.training.stopping import Terminated
 
 SMALL = (
+    # With adapters, so that there is something of every group; what else a backbone may learn: test_training_ways.py.
+    "backbone.params.training=lora",
+    "compressor.params.tokens=4",
     "data.params.train=96",
     "data.params.val=24",
     "data.params.test=48",

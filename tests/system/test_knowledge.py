@@ -25,6 +25,8 @@ FEW = (
     "stages.unify=null",
     "evaluation.per_class=2",
     "metrics=[accuracy]",
+    # It tells any words apart, and the embedded sentence encoder those of its world alone.
+    "text_encoder={name: open-clip, params: {model: tiny}}",
 )
 
 

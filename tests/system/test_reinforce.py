@@ -130,6 +130,7 @@ def test_reinforcing_ends_where_readings_collapse_with_the_best_weights(
     broken = spec(
         "stages.reinforce.steps=40", "stages.reinforce.lr={adapters: 0.05, tokens: 0.05, head: 0.05}",
         "stages.reinforce.early_stop={every: 2, images: 24, entropy: 0.2, reward: 0.02}",
+        "stages.reinforce.calibrate=false",
     )  # fmt: skip
     summary = run_experiment(broken, registry, tmp_path / "run", store=store)
     facts = read_json(tmp_path / "run" / "checkpoints" / "progress.json")["reinforce"]

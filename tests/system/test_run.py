@@ -58,7 +58,8 @@ def test_measuring_the_saved_system_again_gives_the_figures_of_the_run(
 
 def test_the_predictions_are_those_that_the_figures_are_of(run: Path) -> None:
     lost = {f"token_effect{end}" for end in ("", "_mean", "_dropped", "_emotion")}
-    figures = {"accuracy", "positive_accuracy", *lost}
+    gained = {"reward", "chosen_reward", "reward_label", "reward_wheel", "reward_brier"}
+    figures = {"accuracy", "positive_accuracy", *lost, *gained}
     for name in ("compress", "reinforce", "unify", "final"):
         said = json.loads((run / "evaluation" / f"{name}.json").read_text())
         said = said.get("understanding", said)

@@ -25,7 +25,7 @@ LATENT, PIXELS = 8, 64
 TIME_ID_WIDTH = 32
 TIME_IDS = (PIXELS, PIXELS, 0, 0, PIXELS, PIXELS)
 """Original size, crop corner and target size, as StableDiffusionXLPipeline passes them for whole pictures."""
-GUIDANCE, SAMPLING_STEPS = 3.0, 20
+GUIDANCE, SAMPLING_STEPS = 2.0, 20
 
 Pipeline = StableDiffusionPipeline | StableDiffusionXLPipeline
 

@@ -29,19 +29,25 @@ SETTINGS = {
     **{f"stages.{stage}.batch_size": "8" for stage in STAGES},
     **{f"stages.{stage}.steps": str(STEPS) for stage in STAGES},
     **{f"stages.{stage}.lr": "{}" for stage in ("reinforce", "unify")},
+    "stages.compress.lr": "{tokens: 2.0e-3, knowledge: 2.0e-3, head: 2.0e-3}",
+    "backbone.params.training": "lora",
+    "compressor.params.tokens": "4",
+    "text_encoder": "{name: open-clip, params: {model: tiny}}",
+    "stages.reinforce.calibrate": "false",
 }
-"""Small enough to be run by every test, with the bank at work."""
+"""Small enough to be run by every test, with adapters and the bank at work, whatever the embedded preset makes of them."""
 PAPER = {
     "compressor.params": "{symmetric: false, mask_identical: false, projection: text}",
     "rewards": "[confidence]",
     "reinforcer": "{name: paper}",
     "fusion.params": "{vectors: 1, context: mean, norm: free, standardise: false}",
     "emotion_space": "{name: diagonal}",
+    "stages.reinforce.ce_weight": "1.0",
 }
 PRESETS: dict[str, dict[str, str]] = {
     "paper": PAPER,
     "official": PAPER | {"fusion.params": "{vectors: 1, context: mean, norm: free, standardise: false, activation: relu}"},
-    "emosym": {},
+    "emosym": {"stages.reinforce.ce_weight": "0.5"},
 }  # fmt: skip
 SAME_EVERYWHERE = {
     "OMP_NUM_THREADS": "1",

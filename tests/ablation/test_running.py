@@ -21,7 +21,7 @@ from emosym.toolkit import read_json
 READING = "  stages: {reinforce: null, unify: null}\n  memory: null\n"
 ROWS = (
     READING
-    + "rows: {whole: {}, fewer figures: {metrics.ece: null}, broken: {stages.compress.lr: {adapters: 1.0e+30}}}\n"
+    + "rows: {whole: {}, fewer figures: {metrics.ece: null}, broken: {stages.compress.lr: {head: 1.0e+30}}}\n"
 )
 Load = Callable[[str], Study]
 
@@ -59,9 +59,7 @@ def test_cells_share_fail_alone_and_go_on(load: Load, registry: Registry, tmp_pa
 
     # Rows and seeds that are added are all that runs; a row that is taken out leaves what it made.
     before = ran(folder)
-    more = load(
-        ROWS.replace("broken: {stages.compress.lr: {adapters: 1.0e+30}}", "slower: {optim.lr: 1.0e-5}")
-    )
+    more = load(ROWS.replace("broken: {stages.compress.lr: {head: 1.0e+30}}", "slower: {optim.lr: 1.0e-5}"))
     told = "\n".join(estimate(more, folder, registry, 1, []))
     assert "6 cells, 4 done, 0 failed" in told
     assert "to train: compress 2×; 0 stages" in told

@@ -25,7 +25,7 @@ disk = Path(sys.argv[1])
 def checkpoint(numbers):
     weight = torch.nn.Parameter(torch.full((numbers,), float(numbers)))
     system = Simple(state=lambda: {"head": {"weight": weight.detach()}})
-    stage = Simple(name="compress", system=system, extra_state=dict)
+    stage = Simple(name="compress", system=system, extra_state=dict, kept=dict)
     return Checkpoints(disk / "run" / "checkpoints", stage, torch.optim.AdamW([weight]))
 
 checkpoint(1000).save(Progress(1))

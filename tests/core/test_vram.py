@@ -87,6 +87,7 @@ def test_a_backbone_takes_what_its_footprint_says(
     backbone, config, context = build(
         registry,
         "backbone",
+        "backbone.params.training=lora",
         f"backbone.params.gradient_checkpointing={str(checkpointing).lower()}",
         "backbone.params.cache_features=false",
     )

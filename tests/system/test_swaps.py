@@ -71,8 +71,7 @@ def test_every_cell_trains_saves_loads_and_says_and_paints_the_same(
     backbone: str, diffusion: str, adapter: str, saved: list[System], registry: Registry, tmp_path: Path
 ) -> None:
     swap = [f"backbone.name={backbone}", f"diffusion.name={diffusion}"]
-    if adapter == "tokens-only":
-        swap.append("backbone.params.training=frozen")
+    swap.append(f"backbone.params.training={'frozen' if adapter == 'tokens-only' else 'lora'}")
     resolved = load_spec(SPEC, registry=registry, sets=[*CHEAP, *swap])
     run_experiment(resolved, registry, tmp_path, smoke=True, device="cpu")
 

@@ -32,7 +32,7 @@ def test_every_stage_reads_after_the_frozen_models_prompt(
     before = System.new(
         "preset:tiny", sets=[f"seed={resolved.spec.seed}", *sets, *ways], registry=registry, device="cpu"
     )
-    assert bool(state.get("backbone", {})) == (training == "activated")
+    assert bool(state.get("adapters", {})) == (training == "activated")
     system = System.load(tmp_path, registry=registry, device="cpu", precision="fp32")
     assert not torch.equal(system.compressor.tokens(1), before.compressor.tokens(1))
     reading = system.understand([picture(3)])[0]

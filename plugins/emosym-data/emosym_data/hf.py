@@ -88,7 +88,11 @@ class HfDataset(SplitDataset[HfConfig]):
         kept = list(range(len(rows)))
         if carved and name != "test":
             val = set(
-                stratified(emotions, round(self.config.val_fraction * len(rows)), self.config.drawn_by(self.context.seed))
+                stratified(
+                    emotions,
+                    round(self.config.val_fraction * len(rows)),
+                    self.config.drawn_by(self.context.seed),
+                )
             )
             kept = [i for i in kept if (i in val) == (name == "val")]
         known = sorted({emotion for emotion in emotions if emotion is not None})

@@ -56,7 +56,7 @@ def import_official(
     generates = wanted.spec.diffusion is not None
     layout = find(folder, names, mappers=mappers, emotion_space=emotion_space, generates=generates)
     checkpoint = read_checkpoint(layout, names, labels)
-    settings = checkpoint.settings() | reading_of(wanted)
+    settings = checkpoint.settings() | trained_by(wanted) | reading_of(wanted)
     # As --set takes them; JSON is YAML.
     sets = [*(f"{key}={json.dumps(value)}" for key, value in settings.items()), *sets]
     refuse_contradictions(load_spec(spec, registry=registry, sets=sets), settings)
@@ -71,6 +71,12 @@ def import_official(
         system.save(partial)
         write_json(partial / "import.json", report.data())
     return report
+
+
+def trained_by(wanted: Resolved) -> dict[str, str]:
+    """The checkpoint's adapter acts on the whole prompt, whatever the spec lets its backbone learn."""
+    fields = type(wanted.config("backbone")).model_fields
+    return {"backbone.params.training": "lora"} if "training" in fields else {}
 
 
 def reading_of(wanted: Resolved) -> dict[str, str]:

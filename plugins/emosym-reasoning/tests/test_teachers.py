@@ -84,7 +84,9 @@ def test_hard_labels_are_the_teachers_most_probable_emotions(context, six):
     compressor = Privileged(PrivilegedConfig(labels="hard", decay=0.0, contrast_weight=0.0), context)
     values = compressor.loss(batch).values
     wanted = judged(compressor, batch.knowledge)[PRESENT].argmax(-1)
-    assert values["teacher_kl"] == pytest.approx(F.cross_entropy(batch.logits[PRESENT], wanted).item(), rel=1e-5)
+    assert values["teacher_kl"] == pytest.approx(
+        F.cross_entropy(batch.logits[PRESENT], wanted).item(), rel=1e-5
+    )
 
 
 def test_the_teacher_learns_from_soft_targets_where_there_are_some(context, six):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar, Self, cast
@@ -143,11 +143,10 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         states = [layer.to(self.device)[batch.rows, batch.columns] for layer in layers]
         return torch.stack(states).to(tokens.dtype)
 
-    @torch.no_grad()
     def encode(self, samples: Sequence[Sample], question: str | None = None) -> Prefix:
         """The fingerprint is that of the frozen model where no adapter acts on the prompt: a prefix then outlives the steps
         that the adapters learn."""
-        with evaluating(self.model), self._on_prompts():
+        with self._calm():
             return self._encoded(samples, question)
 
     def read(self, prefix: Prefix, tokens: Tensor) -> Tensor:
@@ -280,10 +279,14 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         self, samples: Sequence[Sample], question: str | None, texts: Sequence[str] | None = None
     ) -> Prefix:
         """With a graph and in the model's mode where something before the tokens learns."""
-        if self.prefix_learns:
+        with nullcontext() if self.prefix_learns else self._calm():
             return self._encoded(samples, question, texts)
+
+    @contextmanager
+    def _calm(self) -> Iterator[None]:
+        """Inside, prompts are encoded without a graph and in eval mode."""
         with torch.no_grad(), evaluating(self.model), self._on_prompts():
-            return self._encoded(samples, question, texts)
+            yield
 
     def _encoded(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +24,12 @@ MOST = 5_000
 ENCODED_AT_ONCE = 256
 
 
+def encoded(texts: Sequence[str], encoder: TextEncoder) -> Tensor:
+    """Features [N,W] of one text or more, some at a time, on the CPU."""
+    starts = range(0, len(texts), ENCODED_AT_ONCE)
+    return torch.cat([encoder.encode(texts[i : i + ENCODED_AT_ONCE]).cpu() for i in starts])
+
+
 @dataclass(frozen=True)
 class KnowledgeIndex:
     """Texts and their unit-norm features [N,W], float16 on the CPU; nothing else is known of them."""
@@ -42,9 +48,7 @@ class KnowledgeIndex:
             return None
         drawn = torch.randperm(len(distinct), generator=torch.Generator().manual_seed(seed))[:most]
         kept = [distinct[i] for i in sorted(drawn.tolist())]
-        starts = range(0, len(kept), ENCODED_AT_ONCE)
-        features = torch.cat([encoder.encode(kept[i : i + ENCODED_AT_ONCE]).cpu() for i in starts])
-        return cls(tuple(kept), features.half())
+        return cls(tuple(kept), encoded(kept, encoder).half())
 
     def nearest(self, projected: Tensor, count: int) -> list[tuple[Reason, ...]]:
         """The ``count`` nearest texts of each row of ``projected`` [B,W], the nearest first; all where there are fewer."""

@@ -17,6 +17,7 @@ from emosym.assembly import ExperimentParts
 from emosym.contracts import CompressBatch, LossTerms, Sample, States
 from emosym.head import cross_entropy, labels_of, targets_of
 from emosym.processes import from_first
+from emosym.reasons import encoded
 from emosym.spec.model import CompressStage
 from emosym.system import System
 from emosym.training.stage import Stage
@@ -50,13 +51,12 @@ class Compress(Stage[CompressStage]):
             return
         texts = zip(self.samples, from_first(lambda: source.texts(self.samples)), strict=True)
         self.texts = {sample.id: text for sample, text in texts if text}
-        known = list(self.texts)
-        for start in range(0, len(known), 256):
-            part = known[start : start + 256]
-            features = encoder.encode([self.texts[id] for id in part]).cpu()
-            self.knowledge |= dict(zip(part, features, strict=True))
-        if not self.calibrated and self.knowledge:
-            self.system.compressor.calibrate(torch.stack(list(self.knowledge.values())))
+        if not self.texts:
+            return
+        features = encoded(list(self.texts.values()), encoder)
+        self.knowledge = dict(zip(self.texts, features, strict=True))
+        if not self.calibrated:
+            self.system.compressor.calibrate(features)
             self.calibrated = True
 
     def extra_state(self) -> dict[str, Any]:

@@ -32,6 +32,7 @@ SETTINGS = {
     "stages.compress.lr": "{tokens: 2.0e-3, knowledge: 2.0e-3, head: 2.0e-3}",
     "backbone.params.training": "lora",
     "compressor.params.tokens": "4",
+    "head.reads": "emotion",
     "text_encoder": "{name: open-clip, params: {model: tiny}}",
     "stages.reinforce.calibrate": "false",
 }

@@ -37,6 +37,7 @@ class Checkpoint:
             "compressor.params.tokens": tokens - 1,
             "compressor.params.control": None,
             "backbone.params.adapter": self.adapter.settings,
+            "head.reads": "emotion",
         }
         if not self.layout.mappers:
             return settings

@@ -78,7 +78,9 @@ class Builder:
         device: torch.device,
         precision: str,
         trust_remote_code: bool = False,
+        cache: bool = False,
     ) -> Builder:
+        """``cache`` says whether what is computed of pictures is kept on disk, within the spec's budget."""
         dtype = torch.bfloat16 if device.type == "cuda" and precision == "bf16" else torch.float32
         context = Context(
             labels=LabelSet.of(resolved.spec.labels),
@@ -89,6 +91,7 @@ class Builder:
             run_id=run_id,
             aliases=registry.folders,
             trust_remote_code=trust_remote_code,
+            cache_megabytes=resolved.spec.compute.cache_megabytes if cache else 0,
         )
         return cls(resolved, registry, context, device, precision)
 

@@ -19,7 +19,7 @@ from emosym.contracts import (
 )
 from emosym.precision import autocast
 from emosym.request import Request
-from emosym.toolkit import evaluating, hash_tensors, to_image, to_pixels
+from emosym.toolkit import Store, evaluating, hash_tensors, to_image, to_pixels
 
 STRENGTH = 0.8
 """How far a given picture is left where nobody says; 0 keeps it, 1 forgets it."""
@@ -37,6 +37,8 @@ class Generation:
     device: torch.device
     precision: str
     context_scale: float = 1.0
+    cache_megabytes: int = 0
+    """Budget on disk for latents, with all else that is kept; 0 keeps none."""
 
     def modules(self) -> dict[str, nn.Module]:
         """The parts with weights, by name."""
@@ -160,6 +162,18 @@ class Generation:
         """The pictures that generation learns to paint, as [B,3,H,W] in [-1,1], centre-cropped to the head's size."""
         pictures = [sample.open_target() for sample in samples]
         return to_pixels(pictures, self.diffusion.image_size).to(self.device)
+
+    def latents_store(self) -> Store:
+        """Where the latents of pictures are kept that this diffusion head makes now."""
+        about = {
+            "model": str(getattr(self.diffusion.config, "model", type(self.diffusion).__name__)),
+            "weights": self.diffusion.fingerprint(),
+            "size": list(self.diffusion.image_size),
+            "device": self.device.type,
+            "precision": self.precision,
+            "torch": torch.__version__,
+        }
+        return Store("latents", about, self.cache_megabytes)
 
     def hash(self) -> str:
         """Hash of every weight that makes an image from a state: diffusion head and fusion."""

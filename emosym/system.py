@@ -123,6 +123,7 @@ class System:
             builder.device,
             builder.precision,
             unify.context_scale if unify is not None else 1.0,
+            builder.context.cache_megabytes,
         )
 
     # ---- what it is made of

@@ -140,15 +140,20 @@ class Sample:
         """The pictures as RGB; a broken file is an error that names the sample."""
         return [self._opened(source) for source in self.images]
 
-    def open_target(self) -> Image.Image:
-        """The picture that generation learns to paint, as RGB. Errors: ``data.no-target-image``."""
+    @property
+    def target_source(self) -> ImageSource:
+        """The picture that generation learns to paint, not opened. Errors: ``data.no-target-image``."""
         if not 0 <= self.target_image < len(self.images):
             raise EmosymError(
                 "data.no-target-image",
                 f"sample {self.id}: target_image is {self.target_image}, it has {len(self.images)} images",
                 hint="count from 0",
             )
-        return self._opened(self.images[self.target_image])
+        return self.images[self.target_image]
+
+    def open_target(self) -> Image.Image:
+        """The picture that generation learns to paint, as RGB. Errors: ``data.no-target-image``."""
+        return self._opened(self.target_source)
 
     def _opened(self, source: ImageSource) -> Image.Image:
         try:

@@ -54,7 +54,7 @@ from emosym.stages.reinforce import Reinforce
 from emosym.stages.unify import Unify, originals_of
 from emosym.storage import read_state
 from emosym.system import System
-from emosym.toolkit import read_json, write_json
+from emosym.toolkit import kept_statistics, read_json, write_json
 from emosym.training.loop import train
 from emosym.training.stage import Stage
 from emosym.training.stopping import Stopping, listening_to_signals
@@ -87,6 +87,7 @@ def run_experiment(
     """
     begun = time.perf_counter()
     forget_peak()
+    kept_statistics(anew=True)
     run = RunFolder(Path(out))
     smoke = smoke or (resume and run.smoke)
     if smoke:
@@ -118,6 +119,7 @@ def run_experiment(
             device=chosen_device,
             precision=chosen_precision,
             trust_remote_code=trust_remote_code,
+            cache=True,
         )
         stack.callback(close_memory, builder)
         stack.enter_context(builder.naming())

@@ -23,7 +23,7 @@ from emosym.spec.model import STAGES
 from emosym.spec.reads import measures_rewards
 from emosym.storage import find_saved
 from emosym.system import System
-from emosym.toolkit import make_folder, read_json, write_json
+from emosym.toolkit import kept_statistics, make_folder, read_json, write_json
 
 MEASURING = ("data", "judges.evaluate", "metrics")
 """Sections of a spec that every evaluation uses."""
@@ -77,6 +77,7 @@ def finish(
             "total": round(time.perf_counter() - started, 1),
         },
         "peak_memory_bytes": peak_memory_bytes(),
+        "kept": kept_statistics(),
     }
     write_json(run.summary, summary)
     return summary

@@ -80,6 +80,9 @@ def cost_line(summary: Figures) -> str:
         parts.append(f"{clock(total)} in all")
     if summary.get("peak_memory_bytes"):
         parts.append(f"peak memory {summary['peak_memory_bytes'] / 2**30:.1f} GiB")
+    for kind, one in (summary.get("kept") or {}).items():
+        asked = max(1, one["hits"] + one["misses"])
+        parts.append(f"{one['hits'] / asked:.0%} of {kind} kept" + (" (budget spent)" if one["full"] else ""))
     parts += [f"{key} {summary[key]}" for key in ("device", "seed") if summary.get(key) is not None]
     return ", ".join(parts)
 

@@ -105,6 +105,9 @@ class Compute(Section):
     """How many checkpoints of a running stage are kept, the newest; more than one stay when it is done."""
     gradient_accumulation: int = Field(default=1, ge=1)
     """Batches that make one optimiser step."""
+    cache_megabytes: int = Field(default=4096, ge=0)
+    """Megabytes on disk, for all runs together, of what is computed of a picture once: keys and values of its prompt or its
+    vision features, its latents. 0 keeps nothing. `emosym cache` shows and clears it."""
 
 
 class StageSettings(Section):

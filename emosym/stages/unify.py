@@ -27,11 +27,11 @@ from emosym.head import cross_entropy, labels_of
 from emosym.processes import from_first
 from emosym.spec.model import Refreshing, UnifyStage
 from emosym.system import System
-from emosym.toolkit import drawn
+from emosym.toolkit import drawn, picture_key
 from emosym.training.stage import Stage, batches_of
 
-LATENT_CACHE, CHUNK = 20_000, 8
-"""Latents that are kept, and pictures that are encoded at a time."""
+CHUNK = 8
+"""Pictures that are encoded to latents at a time."""
 
 
 class Unify(Stage[UnifyStage]):
@@ -63,7 +63,7 @@ class Unify(Stage[UnifyStage]):
         self.validation = validation
         self.lifecycle = lifecycle
         self.run = run
-        self.latents: dict[str, Tensor] = {}
+        self.latents = self.generation.latents_store()
         self.accuracy: float | None = None
         self.calibrated = False
         self.gradient_norm = 0.0
@@ -151,19 +151,21 @@ class Unify(Stage[UnifyStage]):
         self.gradient_norm = float(gradient.float().norm())
 
     def latents_of(self, batch: Sequence[Sample]) -> Tensor:
-        """VAE latents [B,…] of the target pictures, each computed once (up to a bound)."""
-        if len(self.latents) + len(batch) > LATENT_CACHE:
-            self.latents.clear()
-        new = [sample for sample in batch if sample.id not in self.latents]
-        if new:
+        """VAE latents [B,…] of the target pictures, each computed once where they are kept."""
+
+        def encode(places: list[int]) -> list[dict[str, Tensor]]:
             # A convolution rounds by the size of its batch, and a resumed run has other pictures left to encode: filled
             # up to whole chunks, a picture's latents are the same bits whatever is encoded beside it.
-            filled = [*new, *[new[-1]] * (-len(new) % CHUNK)]
+            filled = [*places, *[places[-1]] * (-len(places) % CHUNK)]
+            made: list[Tensor] = []
             for start in range(0, len(filled), CHUNK):
-                part = filled[start : start + CHUNK]
-                fresh = self.generation.diffusion.latents(self.generation.pixels(part)).float().cpu()
-                self.latents |= dict(zip((sample.id for sample in part), fresh, strict=True))
-        return torch.stack([self.latents[sample.id] for sample in batch]).to(self.system.device)
+                pixels = self.generation.pixels([batch[i] for i in filled[start : start + CHUNK]])
+                made += self.generation.diffusion.latents(pixels).float().cpu()
+            return [{"latents": one} for one in made[: len(places)]]
+
+        keys = [picture_key(sample.target_source) for sample in batch]
+        found = self.latents.recall(keys, encode)
+        return torch.stack([one["latents"] for one in found]).to(self.system.device)
 
     # ---- feeding back
 

@@ -25,6 +25,13 @@ from .modes import Frozen as Frozen, evaluating as evaluating
 from .naming import file_name as file_name
 from .pictures import to_image as to_image, to_pixels as to_pixels
 from .secrets import named_secrets as named_secrets, without_secrets as without_secrets
+from .spaces import cache_folder as cache_folder
+from .store import (
+    Store as Store,
+    kept_statistics as kept_statistics,
+    key_of as key_of,
+    picture_key as picture_key,
+)
 from .weights import (
     LOADING_ERRORS as LOADING_ERRORS,
     absent_shards as absent_shards,

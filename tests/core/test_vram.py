@@ -89,7 +89,6 @@ def test_a_backbone_takes_what_its_footprint_says(
         "backbone",
         "backbone.params.training=lora",
         f"backbone.params.gradient_checkpointing={str(checkpointing).lower()}",
-        "backbone.params.cache_features=false",
     )
     said = type(backbone).footprint(config, context, Workload(len(pictures), image=(512, 512)))
     backbone.train()

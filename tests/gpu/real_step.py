@@ -102,7 +102,7 @@ def resolve(options: argparse.Namespace, scratch: Path, registry: Registry) -> R
         f"data={{name: image-folder, params: {{root: {root}}}}}",
         f"knowledge={{name: jsonl, params: {{path: {texts}}}}}",
         "text_encoder.params={model: tiny, pretrained: null}",
-        f"backbone.name={family}", f"backbone.params.model={backbone}", "backbone.params.cache_features=false",
+        f"backbone.name={family}", f"backbone.params.model={backbone}",
         f"diffusion.name={'sdxl' if 'sdxl' in options.diffusion else 'sd'}", f"diffusion.params.model={head}",
         "diffusion.params.image_size=null",
         "memory=null", "judges={evaluate: null}", "metrics=[accuracy]", "stages.unify.refresh=null",

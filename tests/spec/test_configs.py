@@ -20,7 +20,7 @@ FILES = sorted(
     if not {"accelerate", "ablations"} & {*path.parts}
 )
 ABOUT_THE_MACHINE = {
-    "attention", "batch_size", "cache_features", "cache_megabytes", "compile", "decode_batch", "device_map", "dtype",
+    "attention", "batch_size", "cache_megabytes", "compile", "decode_batch", "device_map", "dtype",
     "local_files_only", "namespace", "padding_side", "params", "url", "vae_slicing", "vae_tiling", "variant", "verify",
     "annotations",
 }  # fmt: skip

@@ -74,8 +74,6 @@ class HFVLM(VisionLanguageBackbone[HFVLMConfig]):
                     "norm) from those of one pass",
                     "use another model, or report this one",
                 )
-        if self.memo is not None:
-            self.memo.clear()
 
     @property
     def _rounding(self) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,10 +24,20 @@ from emosym.contracts import (
     Workload,
     with_text,
 )
-from emosym.toolkit import adapters_off, detach_lora, embedded, evaluating, stamp, tensors
+from emosym.toolkit import (
+    Store,
+    adapters_off,
+    detach_lora,
+    embedded,
+    evaluating,
+    hash_tensors,
+    stamp,
+    tensors,
+)
 from emosym_vlm import adapter
 from emosym_vlm.config import BackboneConfig
 from emosym_vlm.footprint import measure
+from emosym_vlm.kept import Row, about_model, alike, joined, prompt_key, prompt_of, prompt_tensors
 from emosym_vlm.loading import load
 from emosym_vlm.placing import is_placed
 from emosym_vlm.prefix import (
@@ -41,7 +51,6 @@ from emosym_vlm.prefix import (
 from emosym_vlm.prompt import (
     Batch,
     Prompt,
-    PromptMemo,
     check_lengths,
     check_samples,
     check_tokens,
@@ -92,8 +101,7 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         )
         ends = end_tokens(self.model, self.processor.tokenizer, torch.device("cpu"))
         self._speller = Speller(self.processor.tokenizer, ends)
-        keeps = config.cache_features and not config.adapts_vision
-        self.memo = PromptMemo(config.cache_megabytes * 2**20) if keeps else None
+        self._stores: dict[str, tuple[str, Store]] = {}
         self.eval()
 
     @property
@@ -116,6 +124,10 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
     @property
     def prefix_learns(self) -> bool:
         return self.config.training == "lora"
+
+    @property
+    def _keeps_prefixes(self) -> bool:
+        return bool(self.context.cache_megabytes) and not self.prefix_learns and self._shares
 
     def forward(self, samples: Sequence[Sample], tokens: Tensor, question: str | None = None) -> Tensor:
         """Without ``question`` the one of the config.
@@ -219,8 +231,8 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
             )
 
     def forget(self) -> None:
-        if self.memo is not None:
-            self.memo.clear()
+        for _, store in self._stores.values():
+            store.forget()
 
     @torch.no_grad()
     def typical_embedding(self) -> tuple[Tensor, float]:
@@ -266,10 +278,12 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
 
     def _prompt_stamp(self) -> str:
         """Of the weights that act on prompts."""
-        if self.prefix_learns:
-            return self.fingerprint()
+        return self.fingerprint() if self.prefix_learns else stamp(self._prompt_tensors())
+
+    def _prompt_tensors(self) -> Iterator[Tensor]:
+        """What acts on prompts where no adapter does."""
         adapters = {id(parameter) for parameter in self.adapters().values()}
-        return stamp(tensor for tensor in tensors(self.model) if id(tensor) not in adapters)
+        return (tensor for tensor in tensors(self.model) if id(tensor) not in adapters)
 
     def _on_prompts(self) -> AbstractContextManager[None]:
         """Inside, the model is the one that prompts go through."""
@@ -295,8 +309,13 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         texts: Sequence[str] | None = None,
         room: int = 0,
     ) -> Prefix:
-        """With room for so many tokens more."""
+        """With room for so many tokens more. Kept, where neither room is needed nor anything learns that acts on it."""
+        if self._keeps_prefixes and not room:
+            return self._recalled(samples, question or self.config.question or QUESTION, texts)
         batch = self._batch(samples, question, 0, [room] * len(samples), texts)
+        return self._read_prompts(batch, self._prompt_stamp())
+
+    def _read_prompts(self, batch: Batch, fingerprint: str) -> Prefix:
         output = self._run_prompt(batch, use_cache=True)
         return Prefix(
             cache=output.past_key_values,
@@ -304,8 +323,31 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
             mask=batch.mask,
             next_positions=batch.next_positions,
             tokens=batch.lengths,
-            fingerprint=self._prompt_stamp(),
+            fingerprint=fingerprint,
         )
+
+    def _recalled(self, samples: Sequence[Sample], question: str, texts: Sequence[str] | None) -> Prefix:
+        """A prefix from what is kept of these prompts, and what is read now."""
+        check_samples(samples)
+        state = self._prompt_stamp()
+        store = self._store("prefixes", state, self._prompt_tensors)
+        asked = [question] * len(samples)
+        if texts is not None:
+            asked = [with_text(question, text) for text in texts]
+
+        def read(places: list[int]) -> list[dict[str, Tensor]]:
+            chosen = [samples[i] for i in places]
+            prompts = self._reader(chosen, [asked[i] for i in places])
+            self._check_lengths(chosen, prompts, [0] * len(chosen))
+            rows: dict[int, Row] = {}
+            for part in alike(prompts):
+                batch = lay_out([prompts[i] for i in part], 0, self._filler, "left", self.device)
+                rows |= dict(zip(part, Row.all_of(self._read_prompts(batch, state)), strict=True))
+            return [rows[i].tensors() for i in range(len(places))]
+
+        keys = [prompt_key(sample, text) for sample, text in zip(samples, asked, strict=True)]
+        found = [Row.of(one) for one in store.recall(keys, read)]
+        return joined(found, self.config.padding_side, self.device, state)
 
     def _after(self, prefix: Continuation, tokens: Tensor, *, layers: bool = False) -> Tensor:
         """States of ``tokens`` [B·G,T,D], the last of which may see the others alone; [L,B·G,T,D] of all ``layers``."""
@@ -333,10 +375,29 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         if self.config.adapts_vision:
             return self._reader(samples, questions)
         with torch.no_grad(), evaluating(self.model):
-            if self.memo is None:
+            # Whoever keeps prefixes needs no features: a prompt is read once.
+            if not self.context.cache_megabytes or self._keeps_prefixes:
                 return self._reader(samples, questions)
-            self.memo.bind(stamp(self._vision_tensors()))
-            return self.memo.recall(samples, questions, self._reader)
+            store = self._store("features", stamp(self._vision_tensors()), self._vision_tensors)
+
+            def read(places: list[int]) -> list[dict[str, Tensor]]:
+                made = self._reader([samples[i] for i in places], [questions[i] for i in places])
+                return [prompt_tensors(one) for one in made]
+
+            keys = [prompt_key(sample, question) for sample, question in zip(samples, questions, strict=True)]
+            return [prompt_of(one) for one in store.recall(keys, read)]
+
+    def _store(self, kind: str, state: str, weights: Callable[[], Iterable[Tensor]]) -> Store:
+        """Where values of a kind are kept that weights in a ``state`` (their :func:`stamp`) make."""
+        was, store = self._stores.get(kind, ("", None))
+        if store is None or was != state:
+            named = {f"{place:08d}": tensor for place, tensor in enumerate(weights())}
+            about = about_model(
+                self.model, self.processor, hash_tensors(named), positions=self.config.positions
+            )
+            store = Store(kind, about, self.context.cache_megabytes)
+            self._stores[kind] = state, store
+        return store
 
     def _batch(
         self,
@@ -349,13 +410,16 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         """Prompts with ``count`` slots each, of which (or of what comes later) each sample needs so many."""
         check_samples(samples)
         prompts = self._prompts(samples, question or self.config.question or QUESTION, texts)
-        limit = getattr(self._text_config, "max_position_embeddings", None)
-        check_lengths(
-            samples, prompts, needed or [count] * len(samples), limit, self.model.config.image_token_id
-        )
+        self._check_lengths(samples, prompts, needed or [count] * len(samples))
         # A sliding window counts padding between prompt and tokens; on the left it does no harm.
         side = self.config.padding_side if self._shares else "left"
         return lay_out(prompts, count, self._filler, side, self.device)
+
+    def _check_lengths(
+        self, samples: Sequence[Sample], prompts: Sequence[Prompt], counts: Sequence[int]
+    ) -> None:
+        limit = getattr(self._text_config, "max_position_embeddings", None)
+        check_lengths(samples, prompts, counts, limit, self.model.config.image_token_id)
 
     def _whole(self, batch: Batch, tokens: Tensor) -> Tensor:
         """States [B,N,D] of prompts and ``tokens`` [B,T,D] in one pass."""

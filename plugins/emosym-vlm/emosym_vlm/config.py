@@ -71,10 +71,6 @@ class BackboneConfig(ComponentConfig):
     """Let torch.compile fuse each decoder layer: minutes at the start, for long trainings on a GPU."""
     local_files_only: bool = False
     """Never ask the hub."""
-    cache_features: bool = True
-    """Keep vision features of images already seen (only where no adapter changes them)."""
-    cache_megabytes: int = Field(default=1024, ge=1)
-    """Bound of that cache; the longest unused go first."""
 
     @property
     def adapts_vision(self) -> bool:

@@ -1,18 +1,15 @@
-"""One sample's prompt, prompts laid side by side as the batch a model takes, and a memo of prompts."""
+"""One sample's prompt, and prompts laid side by side as the batch a model takes."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from hashlib import blake2b
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from emosym_registry import EmosymError
 from torch import Tensor
 
-from emosym.contracts import ImageSource, Sample
+from emosym.contracts import Sample
 
 
 @dataclass(frozen=True)
@@ -30,15 +27,6 @@ class Prompt:
     next_position: Tensor
     types: Mapping[str, Tensor]
     features: tuple[Tensor, ...] = ()
-
-    @property
-    def bytes(self) -> int:
-        """Memory of the features, by far the largest part."""
-        return sum(part.numel() * part.element_size() for part in self.features) + self.ids.numel() * 8
-
-    def on_cpu(self) -> Prompt:
-        """Features detached and copied, so that they share no memory with the batch they came from."""
-        return replace(self, features=tuple(part.detach().to("cpu", copy=True) for part in self.features))
 
 
 @dataclass(frozen=True)
@@ -157,83 +145,3 @@ def check_lengths(
                 f"the model takes {limit}",
                 hint="lower backbone.params.max_pixels, use fewer images a sample, or a shorter question",
             )
-
-
-def image_key(source: ImageSource) -> Hashable:
-    """Equal keys mean equal pictures: contents, or for a file its path, size and time of change."""
-    if isinstance(source, bytes):
-        return blake2b(source, digest_size=16).digest()
-    if isinstance(source, Path):
-        try:
-            status = source.stat()
-        except OSError:
-            # Opening it will say what is wrong.
-            return object()
-        return str(source), status.st_size, status.st_mtime_ns
-    picture = source.convert("RGB")
-    return picture.size, blake2b(picture.tobytes(), digest_size=16).digest()
-
-
-def sample_key(sample: Sample, question: str) -> Hashable:
-    """What a prompt depends on: the question and the pictures, not the sample's id."""
-    return question, *(image_key(source) for source in sample.images)
-
-
-class PromptMemo:
-    """Least recently used prompts, at most ``limit`` bytes, valid for one state of the vision weights."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit, self._stamp = limit, ""
-        self._prompts: OrderedDict[Hashable, Prompt] = OrderedDict()
-        self.clear()
-
-    def __len__(self) -> int:
-        return len(self._prompts)
-
-    def bind(self, stamp: str) -> None:
-        """Forget everything when the weights are no longer those it was made with."""
-        if stamp != self._stamp:
-            self.clear()
-            self._stamp = stamp
-
-    def clear(self) -> None:
-        """Forget everything, the counts of hits and misses too."""
-        self._prompts.clear()
-        self.size = self.hits = self.misses = 0
-
-    def recall(
-        self,
-        samples: Sequence[Sample],
-        questions: Sequence[str],
-        read: Callable[[Sequence[Sample], Sequence[str]], list[Prompt]],
-    ) -> list[Prompt]:
-        """The prompts of ``samples`` with a question each, of which ``read`` makes those that are not kept."""
-        keys = [sample_key(sample, question) for sample, question in zip(samples, questions, strict=True)]
-        kept = {i: prompt for i, key in enumerate(keys) if (prompt := self.get(key)) is not None}
-        missing = [i for i in range(len(samples)) if i not in kept]
-        if missing:
-            read_now = read([samples[i] for i in missing], [questions[i] for i in missing])
-            for i, prompt in zip(missing, read_now, strict=True):
-                self.put(keys[i], prompt)
-                kept[i] = prompt
-        return [kept[i] for i in range(len(samples))]
-
-    def get(self, key: Hashable) -> Prompt | None:
-        """The prompt of ``key``, or None."""
-        prompt = self._prompts.get(key)
-        if prompt is None:
-            self.misses += 1
-            return None
-        self.hits += 1
-        self._prompts.move_to_end(key)
-        return prompt
-
-    def put(self, key: Hashable, prompt: Prompt) -> None:
-        """Keep a copy of ``prompt`` on the CPU; one larger than the bound is not kept."""
-        kept = prompt.on_cpu()
-        if key in self._prompts or kept.bytes > self.limit:
-            return
-        self._prompts[key] = kept
-        self.size += kept.bytes
-        while self.size > self.limit:
-            self.size -= self._prompts.popitem(last=False)[1].bytes

@@ -84,7 +84,7 @@ def test_the_question_of_the_config_is_asked_where_none_is_given(build, samples,
 @pytest.mark.parametrize("family", FAMILIES)
 @torch.no_grad()
 def test_a_sample_reads_the_same_in_any_batch(family, build, samples, tokens):
-    left, right = (build(family, padding_side=side, cache_features=False) for side in ("left", "right"))
+    left, right = (build(family, padding_side=side) for side in ("left", "right"))
     vectors = tokens(left, len(samples))
     together = left(samples, vectors)
     assert len(set(left._batch(samples, QUESTION, 0).lengths.tolist())) > 1

@@ -174,16 +174,6 @@ def test_the_config_s_question_is_asked_where_there_is_one(build, samples):
         assert not torch.allclose(backbone.compose(samples, TURNS), wanted, atol=1e-3)
 
 
-def test_what_is_kept_of_pictures_can_be_forgotten(build, samples):
-    backbone = build("qwen2_vl")
-    first = backbone.conclude(samples, CUE, ANSWERS, 3)
-    assert len(backbone.memo) == len(samples)
-    backbone.forget()
-    assert len(backbone.memo) == 0
-    assert torch.equal(backbone.conclude(samples, CUE, ANSWERS, 3).log_probabilities, first.log_probabilities)
-    build("qwen2_vl", cache_features=False).forget()
-
-
 @pytest.mark.parametrize(
     ("use", "id", "words"),
     [

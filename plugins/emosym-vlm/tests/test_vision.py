@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from io import BytesIO
 
 import pytest
 import torch
 from emosym_vlm.images import whole
-from emosym_vlm.prompt import Prompt, PromptMemo, image_key
 from emosym_vlm.segments import NAME, segment_attention
 from PIL import Image
 
@@ -44,77 +42,12 @@ def test_segment_attention_is_attention_within_each_segment(lengths):
 )
 @torch.no_grad()
 def test_only_packing_towers_change_their_attention_and_their_features_do_not(family, packs, build, samples):
-    ours, eager = build(family, cache_features=False), build(family, attention="eager", cache_features=False)
+    ours, eager = build(family), build(family, attention="eager")
     assert (ours.model.get_encoder(modality="image").config._attn_implementation == NAME) is packs
     assert ours.model.get_decoder().config._attn_implementation == "sdpa"
     for mine, stock in zip(ours._prompts(samples, QUESTION), eager._prompts(samples, QUESTION), strict=True):
         for got, wanted in zip(mine.features, stock.features, strict=True):
             torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-4)
-
-
-@pytest.mark.parametrize("family", ["qwen3_vl", "llava_next", "idefics3"])
-@torch.no_grad()
-def test_kept_features_read_exactly_as_fresh_ones(family, build, samples, tokens):
-    backbone = build(family)
-    vectors = tokens(backbone, len(samples))
-    first = backbone(samples, vectors)
-    assert (backbone.memo.hits, len(backbone.memo)) == (0, len(samples))
-    again = backbone(samples, vectors)
-    assert backbone.memo.hits == len(samples)
-    assert torch.equal(again, first)
-
-
-@torch.no_grad()
-def test_features_are_kept_by_picture_and_not_by_id(build, samples, tokens):
-    backbone = build("llava")
-    vectors = tokens(backbone, 1)
-    first = backbone(samples[:1], vectors)
-    impostor = replace(samples[1], id=samples[0].id)
-    assert not torch.allclose(backbone([impostor], vectors), first)
-    backbone([replace(samples[0], id="another")], vectors)
-    assert backbone.memo.hits == 1
-    backbone(samples[:1], vectors, question="Describe the picture.")
-    assert backbone.memo.hits == 1
-
-
-@torch.no_grad()
-def test_kept_features_end_with_the_weights_that_made_them(build, samples, tokens):
-    backbone = build("llava")
-    vectors = tokens(backbone, len(samples))
-    before = backbone(samples, vectors)
-    next(backbone.model.get_encoder(modality="image").parameters()).mul_(3)
-    assert not torch.allclose(backbone(samples, vectors), before)
-    assert backbone.memo.hits == 0
-
-
-def test_features_are_not_kept_where_an_adapter_changes_them(build):
-    assert build("llava", adapter={"targets": ["projector"]}).memo is None
-    assert build("llava", adapter={"targets": ["language"]}).memo is not None
-
-
-def test_the_memo_stays_within_its_bound_and_drops_the_oldest():
-    one = Prompt(torch.arange(4), torch.arange(4)[None], torch.tensor([4]), {}, (torch.zeros(10, 5),))
-    memo = PromptMemo(3 * one.bytes)
-    memo.bind("weights")
-    for name in "abc":
-        memo.put(name, one)
-    memo.get("a")
-    memo.put("d", one)
-    assert memo.size == 3 * one.bytes
-    assert [name for name in "abcd" if memo.get(name) is not None] == ["a", "c", "d"]
-    memo.put("huge", replace(one, features=(torch.zeros(1000, 5),)))
-    assert memo.get("huge") is None
-    memo.bind("other weights")
-    assert (len(memo), memo.size) == (0, 0)
-
-
-def test_a_changed_file_is_another_picture(tmp_path, samples):
-    path = tmp_path / "a.png"
-    samples[0].images[0].save(path)
-    before = image_key(path)
-    assert image_key(path) == before
-    samples[1].images[0].save(path)
-    assert image_key(path) != before
 
 
 @torch.no_grad()
@@ -174,7 +107,7 @@ def test_images_scaled_down_are_said_once(build, caplog):
 @torch.no_grad()
 def test_every_family_says_once_what_it_scales_down(family, fits, large, made, build, caplog):
     """Tiles keep a picture at its size; the small picture of the whole that goes with them is no loss."""
-    backbone = build(family, cache_features=False)
+    backbone = build(family)
     one, other = (Sample(id, (Image.new("RGB", size),)) for id, size in (("one", fits), ("other", large)))
     with caplog.at_level(logging.WARNING, "emosym.vlm"):
         backbone.encode([one])
@@ -199,7 +132,7 @@ def test_the_families_that_are_tried_are_all_of_them():
 @torch.no_grad()
 def test_a_processor_that_crops_gets_the_whole_image(build):
     """LLaVA 1.5 as published cuts a square from the middle; what lies beyond it must still count."""
-    backbone = build("llava", cache_features=False)
+    backbone = build("llava")
     processor = backbone.processor.image_processor
     processor.size, processor.crop_size = {"shortest_edge": 32}, {"height": 32, "width": 32}
     processor.do_center_crop = True

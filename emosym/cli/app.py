@@ -9,6 +9,7 @@ import typer
 from emosym.cli import (
     ablate,
     bank,
+    cache,
     compare,
     data,
     evaluate,
@@ -67,6 +68,7 @@ app.command("understand")(understand.understand)
 app.command("generate")(generate.generate)
 app.command("ablate")(ablate.ablate)
 app.add_typer(bank.app, name="bank")
+app.add_typer(cache.app, name="cache")
 app.add_typer(study.app, name="study")
 app.add_typer(spec.app, name="spec")
 app.add_typer(data.app, name="data")

@@ -130,7 +130,7 @@ class Backbone(AdaptedModule[ConfigT]):
         return self.config.model_dump(mode="json")
 
     def forget(self) -> None:
-        """Drop what is kept of samples that were read (features of their pictures), as if none had been: for timing."""
+        """Read every sample anew, once, as if none had been read: for timing. What others have kept on disk stays."""
 
     # ---- capability ``text``: a reason that is written, and an answer after it
 

@@ -52,7 +52,7 @@ class Context:
     """Its name, as it is registered, without the plugin's id."""
     cache_megabytes: int = 0
     """How much on disk :class:`emosym.toolkit.Store` may hold of what is computed once (``compute.cache_megabytes``); 0, and
-    nothing is kept, outside training and evaluation."""
+    nothing is kept, outside a run."""
     aliases: Mapping[tuple[str, str, str], Path] = field(default_factory=dict)
     """Folders of named weights by (kind, component, name); use :meth:`model_path`."""
     trust_remote_code: bool = False

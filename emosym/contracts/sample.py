@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,19 @@ MOST_PIXELS = 100_000_000
 """Pixels of the largest picture that is decoded: 300 MB as RGB."""
 
 
+class DecodedFile(type(Path())):  # type: ignore[misc]
+    """The path of a picture's file whose ``picture`` has been decoded ahead."""
+
+    picture: Image.Image
+
+    @classmethod
+    def of(cls, path: Path, picture: Image.Image) -> DecodedFile:
+        """``path`` with what is in it."""
+        decoded = cls(path)
+        decoded.picture = picture
+        return decoded
+
+
 def open_image(source: ImageSource) -> Image.Image:
     """The picture as RGB, turned as its EXIF says; not turned where its EXIF is broken.
 
@@ -33,6 +46,8 @@ def open_image(source: ImageSource) -> Image.Image:
     """
     if isinstance(source, Image.Image):
         return _rgb(source, "the given picture")
+    if isinstance(source, DecodedFile):
+        return source.picture
     with _opened(source) as (image, name):
         image.load()
         with suppress(Exception):  # EXIF is written by anybody, and Pillow raises whatever parsing it raises
@@ -139,6 +154,13 @@ class Sample:
     def open(self) -> list[Image.Image]:
         """The pictures as RGB; a broken file is an error that names the sample."""
         return [self._opened(source) for source in self.images]
+
+    def decoded(self) -> Sample:
+        """The same sample, its files decoded now; what is kept of a picture knows it by its file as before."""
+        images = (
+            DecodedFile.of(one, self._opened(one)) if isinstance(one, Path) else one for one in self.images
+        )
+        return replace(self, images=tuple(images))
 
     @property
     def target_source(self) -> ImageSource:

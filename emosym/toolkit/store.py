@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+from PIL import Image
 from torch import Tensor
 
-from emosym.contracts.sample import ImageSource
 from emosym.toolkit.spaces import DATA, make_room, make_space, touch
 
 Named = Mapping[str, Tensor]
@@ -167,7 +167,7 @@ def key_of(*parts: Hashable) -> bytes:
 _digests: dict[tuple[str, int, int], bytes] = {}
 
 
-def picture_key(source: ImageSource) -> bytes:
+def picture_key(source: Path | bytes | Image.Image) -> bytes:
     """Equal keys mean equal pictures: a digest of a file's bytes (read once, while size and time of change stay), or of the
     pixels of one that is opened."""
     if isinstance(source, bytes):

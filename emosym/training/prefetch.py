@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -23,7 +22,7 @@ class Prefetch:
     def announce(self, batch: Sequence[Sample]) -> None:
         """Start decoding a batch that will probably be needed next."""
         if self._pool is not None:
-            self._ahead = {sample.id: self._pool.submit(_opened, sample) for sample in batch}
+            self._ahead = {sample.id: self._pool.submit(sample.decoded) for sample in batch}
 
     def take(self, batch: Sequence[Sample]) -> list[Sample]:
         """The batch with its pictures decoded where they were announced."""
@@ -33,7 +32,3 @@ class Prefetch:
         """Stop the threads."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _opened(sample: Sample) -> Sample:
-    return dataclasses.replace(sample, images=tuple(sample.open()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from emosym_registry import EmosymError
 from filelock import FileLock
 
 from emosym.contracts import POSITIVE, Context
+from emosym.toolkit import cache_folder as cache_root
 from emosym_tiny.config import TinyWorldConfig
 
 LICENCE = "Apache-2.0"
@@ -68,10 +68,8 @@ def bayes_accuracy(names: tuple[str, ...]) -> float:
 
 def cache_folder(config: TinyWorldConfig) -> Path:
     """The folder of this world: other parameters, or other drawing code, get another."""
-    base = os.environ.get("EMOSYM_CACHE")
-    root = Path(base).expanduser() if base else Path.home() / ".cache" / "emosym"
     identity = json.dumps([_identity(config), _code_version()], sort_keys=True)
-    return root / "worlds" / hashlib.sha256(identity.encode()).hexdigest()[:16]
+    return cache_root() / "worlds" / hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 def ensure(folder: Path, config: TinyWorldConfig) -> Path:

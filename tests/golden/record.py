@@ -33,6 +33,7 @@ SETTINGS = {
     "backbone.params.training": "lora",
     "compressor.params.tokens": "4",
     "head.reads": "emotion",
+    "diffusion.params.attention": "sdpa",
     "text_encoder": "{name: open-clip, params: {model: tiny}}",
     "stages.reinforce.calibrate": "false",
 }

@@ -68,7 +68,7 @@ class LatentDiffusion(Frozen, DiffusionHead[DiffusionConfig]):
         lora = config.unet_lora
         self.adapter_targets = [] if lora is None else adapter.add(self.unet, lora, context.seed)
         self.eval()
-        tune(self.unet, self.autoencoder.vae, config)
+        tune(self.unet, self.autoencoder.vae, config, context.device)
         place(config, context, {"text": self.text, "unet": self.unet, "vae": self.autoencoder})
         self._empty: tuple[object, Condition] | None = None
 

@@ -14,12 +14,15 @@ from torch import nn
 from emosym.contracts import Context
 from emosym_diffusion.config import DiffusionConfig
 
+PLAIN_WIDTH = 32
+"""Width of latents up to which a CPU attends by plain matrix products; their attention maps grow with its fourth power."""
 
-def tune(unet: Any, vae: Any, config: DiffusionConfig) -> None:
+
+def tune(unet: Any, vae: Any, config: DiffusionConfig, device: torch.device | None) -> None:
     """Do what the config asks for. Errors: ``diffusion.no-xformers``."""
     unet.to(memory_format=torch.channels_last)
     vae.to(memory_format=torch.channels_last)
-    set_attention(unet, config.attention)
+    set_attention(unet, config.attention, device)
     save_memory(vae, config)
     if config.gradient_checkpointing:
         unet.enable_gradient_checkpointing()
@@ -35,8 +38,13 @@ def save_memory(vae: Any, config: DiffusionConfig) -> None:
         vae.enable_tiling()
 
 
-def set_attention(unet: Any, kind: str) -> None:
+def set_attention(unet: Any, kind: str, device: torch.device | None = None) -> None:
     """Choose how the UNet attends; xformers where it is not installed or has no kernel is an error."""
+    if kind == "auto":
+        on_cpu = device is None or device.type == "cpu"
+        size = unet.config.sample_size
+        width = size if isinstance(size, int) else max(size)
+        kind = "plain" if on_cpu and width <= PLAIN_WIDTH else "sdpa"
     if kind == "sdpa":
         return
     if kind == "plain":

@@ -8,6 +8,7 @@ import pytest
 import torch
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 from emosym_diffusion.config import StableDiffusionConfig
+from emosym_diffusion.hardware import set_attention
 from emosym_diffusion.sd import StableDiffusion
 from pydantic import ValidationError
 
@@ -178,10 +179,25 @@ def test_other_parts_are_refused():
 
 @pytest.mark.parametrize("family", ["sd", "sdxl"])
 def test_plain_attention_is_sdpa_up_to_rounding(open_head, family, picture):
-    sdpa, plain = open_head(family), open_head(family, attention="plain")
+    sdpa, plain = open_head(family, attention="sdpa"), open_head(family, attention="plain")
     assert {type(p) for p in sdpa.unet.attn_processors.values()} == {AttnProcessor2_0}
     assert {type(p) for p in plain.unet.attn_processors.values()} == {AttnProcessor}
     torch.testing.assert_close(picture(plain), picture(sdpa), rtol=0, atol=1e-5)
+
+
+def test_attention_is_chosen_by_device_and_size(open_head):
+    unet = open_head("sd").unet
+    assert {type(p) for p in unet.attn_processors.values()} == {AttnProcessor}
+    for device, width, wanted in (
+        ("cpu", 32, AttnProcessor),
+        ("cpu", 64, AttnProcessor2_0),
+        ("cuda", 8, AttnProcessor2_0),
+        ("cpu", (8, 64), AttnProcessor2_0),
+    ):
+        unet.set_attn_processor(AttnProcessor2_0())
+        unet.register_to_config(sample_size=width)
+        set_attention(unet, "auto", torch.device(device))
+        assert {type(p) for p in unet.attn_processors.values()} == {wanted}
 
 
 def test_xformers_without_xformers_says_what_to_install(refused, folder, monkeypatch):

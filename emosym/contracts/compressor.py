@@ -80,7 +80,7 @@ class ReasoningCompressor(Component[ConfigT], nn.Module):
         """
 
     def calibrate(self, knowledge: Tensor) -> None:
-        """Look at the features [N,W] of all training texts, of labelled and unlabelled samples alike: once, before the
+        """Look at the features [N,W] of the texts of all training samples that will be drawn, labelled or not: once, before the
         first step of the stage compress. What is taken from them belongs into buffers, which are saved."""
 
     @abstractmethod

@@ -163,12 +163,12 @@ class MemoryBank(Component[ConfigT]):
     def refresh(
         self, step: int, candidates: Sequence[Candidate], confidences: Mapping[str, float]
     ) -> Refresh:
-        """Admit some candidates and, unless the bank ``adds``, mask as many originals. ``confidences`` maps EVERY labelled original's
-        id to the current model's probability of its label: the lowest go first, at most a fraction α of
-        those in all. Unlabelled originals are never masked. An image that takes an older one's place takes
-        over the original which that masked.
+        """Admit some candidates and, unless the bank ``adds``, mask as many originals. ``confidences`` maps labelled originals'
+        ids to the current model's probability of their label, where it is known: the lowest go first, at most a fraction α
+        of all labelled originals. One whose confidence is not known stays, as unlabelled ones always do. An image that
+        takes an older one's place takes over the original which that masked.
 
-        Whole or not at all: where it raises, for a missing confidence, a score that is no number, or
+        Whole or not at all: where it raises, for a confidence of no original, a score that is no number, or
         candidates that break off, view and ledger are as before. It depends on the bank's state and its
         arguments alone: repeated after
         :meth:`restore`, as a resumed run does, it is not refused and gives the same ids."""

@@ -196,6 +196,12 @@ class Refreshing(Section):
     """Classifier-free guidance of a candidate; null leaves it to the diffusion head."""
     tolerance: float | None = Field(ge=0, le=1)
     """Roll a refresh back when validation accuracy falls by more than this before the next; null never does."""
+    validation: int | None = Field(ge=1)
+    """Validation images, drawn by the seed, on which that accuracy is measured; null takes all."""
+    confidences: Literal["all", "seen"]
+    """Of which originals the bank is told how sure the model is of their label, so that they can be replaced: of ``all``, read
+    anew at every refresh, or of those that this stage has ``seen`` (the first process, where there are several), as it saw
+    them last."""
     context: Literal["space", "unlabelled"]
     """Where a candidate's context states come from: drawn with the emotion's, or of an unlabelled training picture."""
     prompts: list[str] | None = Field(min_length=1)
@@ -215,6 +221,8 @@ class UnifyStage(StageSettings):
     """Prompts a training image is paired with; {emotion} is where the fused vectors go."""
     unlabelled: bool
     """Whether pictures without a label teach denoising too; the cross entropy and the emotion space see labelled ones alone."""
+    fit_per_class: int | None = Field(ge=1)
+    """Labelled images of each emotion, drawn by the seed, that the emotion space is fitted to; null takes all."""
     refresh: Refreshing | None
     """Null trains without the memory bank."""
 

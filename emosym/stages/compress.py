@@ -45,12 +45,14 @@ class Compress(Stage[CompressStage]):
         self.calibrated = False
 
     def before(self) -> None:
-        """Encode every reasoning text once: the text side is frozen. The compressor sees all of them before the first step."""
+        """Encode every reasoning text that will be drawn once: the text side is frozen. The compressor sees them before the
+        first step."""
         source, encoder = self.knowledge_source, self.text_encoder
         if source is None or encoder is None or not self.settings.knowledge_weight:
             return
+        drawn = {sample.id for sample in self.to_be_drawn()}
         texts = zip(self.samples, from_first(lambda: source.texts(self.samples)), strict=True)
-        self.texts = {sample.id: text for sample, text in texts if text}
+        self.texts = {sample.id: text for sample, text in texts if text and sample.id in drawn}
         if not self.texts:
             return
         features = encoded(list(self.texts.values()), encoder)

@@ -75,13 +75,14 @@ class Reinforce(Stage[ReinforceStage]):
         self.step = 0
 
     def before(self) -> None:
-        """Read every sample once for the reference, and look at the validation images."""
+        """Read every sample that will be drawn once for the reference, and look at the validation images."""
         if is_first():
             self.log.forget_beyond(self.step)
         if not self.reference:
-            _, probabilities = self.system.read(self.samples, batch_size=64)
+            drawn = self.to_be_drawn()
+            _, probabilities = self.system.read(drawn, batch_size=64)
             rows = probabilities.clamp_min(1e-8).log().tolist()
-            self.reference = {sample.id: row for sample, row in zip(self.samples, rows, strict=True)}
+            self.reference = {sample.id: row for sample, row in zip(drawn, rows, strict=True)}
         if self.watch is not None and self.watch.start is None:
             self.watch.look(0)
 

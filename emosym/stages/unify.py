@@ -54,17 +54,21 @@ class Unify(Stage[UnifyStage]):
         self.originals = originals_of(samples, settings)
         self.labelled = [sample for sample in samples if sample.label is not None]
         self.unlabelled = [sample for sample in samples if sample.label is None]
+        self.fitted = some_of_each(self.labelled, settings.fit_per_class, seed)
         super().__init__(system, settings, self.originals, seed, accumulation)
         self.generation = system.require_generation()
         self.memory = parts.memory
         """The bank, in the first process."""
         self.banked = from_first(lambda: parts.memory is not None)
         self.judge = parts.judges.get("bank")
-        self.validation = validation
+        refresh = settings.refresh
+        self.validation = some_of(validation, None if refresh is None else refresh.validation, seed)
         self.lifecycle = lifecycle
         self.run = run
         self.latents = self.generation.latents_store()
         self.accuracy: float | None = None
+        self.seen: dict[str, float] = {}
+        """The probability of its label that the model gave to each labelled original that a batch of this process held."""
         self.calibrated = False
         self.gradient_norm = 0.0
         self.use_view(0)
@@ -101,10 +105,17 @@ class Unify(Stage[UnifyStage]):
 
     def extra_state(self) -> dict[str, Any]:
         bank = self.memory.snapshot() if self.memory is not None else None
-        return {"since": self.since, "accuracy": self.accuracy, "calibrated": self.calibrated, "bank": bank}
+        now = {
+            "since": self.since,
+            "accuracy": self.accuracy,
+            "calibrated": self.calibrated,
+            "seen": self.seen,
+        }
+        return {**now, "bank": bank}
 
     def load_extra_state(self, state: Mapping[str, Any]) -> None:
         self.accuracy, self.calibrated = state["accuracy"], state["calibrated"]
+        self.seen = dict(state["seen"])
         if self.memory is not None:
             self.memory.restore(state["bank"])
         self.use_view(int(state["since"]))
@@ -116,6 +127,7 @@ class Unify(Stage[UnifyStage]):
         logits = self.system.logits(states)
         ce, accuracy = cross_entropy(logits, batch)
         self.part_of_loss("the cross entropy", ce)
+        self.note_confidences(batch, logits)
         seen = self.scaled(states)
         kinds = len(self.settings.prompts)
         pick = drawn(
@@ -132,6 +144,15 @@ class Unify(Stage[UnifyStage]):
             values["labelled_share"] = sum(sample.label is not None for sample in batch) / len(batch)
         values["generated_share"] = sum(sample.generated for sample in batch) / len(batch)
         return LossTerms(loss, values)
+
+    def note_confidences(self, batch: Sequence[Sample], logits: Tensor) -> None:
+        """Remember how sure the model is of the labels in a batch, for the bank."""
+        refresh = self.settings.refresh
+        if refresh is None or refresh.confidences == "all":
+            return
+        for sample, row in zip(batch, logits.detach().float().softmax(-1).cpu().tolist(), strict=True):
+            if sample.label is not None and not sample.generated:
+                self.seen[sample.id] = row[sample.label]
 
     def scaled(self, states: States) -> States:
         """The same states, with the gradient of the diffusion loss scaled and its norm noted."""
@@ -184,22 +205,31 @@ class Unify(Stage[UnifyStage]):
         return {}
 
     def fit_space(self) -> Tensor:
-        """Fit the emotion space to the labelled originals as the current weights see them; their probabilities [N,C]."""
-        states, probabilities = self.system.read(self.labelled, batch_size=64)
+        """Fit the emotion space to labelled originals as the current weights see them; their probabilities [N,C]."""
+        states, probabilities = self.system.read(self.fitted, batch_size=64)
         space = self.generation.emotion_space
-        space.fit(states, labels_of(self.labelled, states.emotion.device))
+        space.fit(states, labels_of(self.fitted, states.emotion.device))
         space.to(self.system.device)
         return probabilities
+
+    def confidences(self, settings: Refreshing, probabilities: Tensor) -> Mapping[str, float]:
+        """The probability of its label of each labelled original that is read anew, or was seen. ``probabilities`` are those
+        of the ones that the space was fitted to."""
+        if settings.confidences == "seen":
+            return self.seen
+        if len(self.fitted) < len(self.labelled):
+            _, probabilities = self.system.read(self.labelled, batch_size=64)
+        labels = labels_of(self.labelled, probabilities.device)
+        own = probabilities.gather(1, labels[:, None])[:, 0].tolist()
+        return {sample.id: value for sample, value in zip(self.labelled, own, strict=True)}
 
     def refresh(self, step: int, settings: Refreshing, memory: MemoryBank | None) -> dict[str, float]:
         """Offer newly generated images to the bank, after undoing the last refresh if it did harm; the first process's."""
         assert memory is not None
         values = {} if settings.tolerance is None else self.judge_last_refresh(settings.tolerance, memory)
         probabilities = self.fit_space()
-        labels = labels_of(self.labelled, probabilities.device)
-        own = probabilities.gather(1, labels[:, None])[:, 0].tolist()
-        confidences = {sample.id: value for sample, value in zip(self.labelled, own, strict=True)}
-        done = memory.refresh(step, self.candidates(step, settings), confidences)
+        candidates = self.candidates(step, settings)
+        done = memory.refresh(step, candidates, self.confidences(settings, probabilities))
         self.lifecycle.bank_refreshed(run=self.run, step=step, refresh=done)
         return {
             **values,
@@ -264,3 +294,23 @@ class Unify(Stage[UnifyStage]):
 def originals_of(samples: Sequence[Sample], settings: UnifyStage) -> list[Sample]:
     """What the stage trains on before the bank has anything: all pictures, or the labelled alone."""
     return [sample for sample in samples if settings.unlabelled or sample.label is not None]
+
+
+def some_of(samples: Sequence[Sample], count: int | None, seed: int) -> list[Sample]:
+    """At most ``count`` samples, each as likely as any other, in their order; all where it is None."""
+    if count is None or len(samples) <= count:
+        return list(samples)
+    order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(seed))
+    return [samples[i] for i in sorted(order[:count].tolist())]
+
+
+def some_of_each(samples: Sequence[Sample], count: int | None, seed: int) -> list[Sample]:
+    """At most ``count`` samples of each label, as :func:`some_of` draws them; all in their order where it is None."""
+    if count is None:
+        return list(samples)
+    labels = sorted({sample.label for sample in samples if sample.label is not None})
+    return [
+        one
+        for label in labels
+        for one in some_of([s for s in samples if s.label == label], count, seed + label)
+    ]

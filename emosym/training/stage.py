@@ -128,6 +128,15 @@ class Stage(nn.Module, ABC, Generic[SettingsT]):
         """This process's samples of batch ``number``, of which ``accumulation`` make a step."""
         return [self.samples[i] for i in self.batches(number)][rank::world]
 
+    def to_be_drawn(self) -> list[Sample]:
+        """The samples that the batches of this stage hold, in their order: where steps are few, not all."""
+        chosen: set[int] = set()
+        for number in range(self.steps * self.accumulation):
+            chosen.update(self.batches(number))
+            if len(chosen) == len(self.samples):
+                break
+        return [self.samples[i] for i in sorted(chosen)]
+
     def part_of_loss(self, name: str, value: Tensor) -> None:
         """Remember a part of the loss until the next step, by the component that gave it, for a message where it is NaN."""
         offer = self.system.resolved.offers.get(name)

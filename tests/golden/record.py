@@ -25,7 +25,7 @@ SETTINGS = {
     "metrics": "[accuracy]",
     "judges.evaluate": "null",
     "evaluation": "{per_class: 2, sampling_steps: 1}",
-    "stages.unify.refresh": "{every: 8, per_class: 1, sampling_steps: 4, guidance_scale: 3}",
+    "stages.unify.refresh": "{every: 8, per_class: 1, sampling_steps: 4, guidance_scale: 3, confidences: all}",
     **{f"stages.{stage}.batch_size": "8" for stage in STAGES},
     **{f"stages.{stage}.steps": str(STEPS) for stage in STAGES},
     **{f"stages.{stage}.lr": "{}" for stage in ("reinforce", "unify")},
@@ -34,6 +34,7 @@ SETTINGS = {
     "compressor.params.tokens": "4",
     "head.reads": "emotion",
     "diffusion.params.attention": "sdpa",
+    "stages.unify.fit_per_class": "null",
     "text_encoder": "{name: open-clip, params: {model: tiny}}",
     "stages.reinforce.calibrate": "false",
 }

@@ -211,13 +211,23 @@ class MemorySuite(HistoryChecks):
         require(counts == (0, 0, 0), f"{counts} admitted, replaced, refused")
         require(self.ids(bank) == before, "another training set")
 
-    @check("memory.confidences", "an error, and no change, where a labelled original has no confidence")
+    @check("memory.confidences", "no original to be masked whose confidence is not known")
     def test_confidences(self) -> None:
-        """The authors' bank took the generated images' confidences for the originals' and replaced them
-        all. Guessing a missing value hides such a mistake."""
+        """Where there are many, not all are read anew for a refresh. Guessing what is not known drops originals that the
+        model knows well."""
         bank = self.started()
-        missing = dict(list(self.confidences.items())[1:])
-        error = refusal(lambda: bank.refresh(1, self.candidates(), missing))
+        known = {id: value for id, value in self.confidences.items() if value > 0.5}
+        for turn in range(2):
+            bank.refresh(turn + 1, self.candidates(turn), known)
+            gone = [id for id in self.masked(bank) if id not in known]
+            require(not gone, f"{some(gone)} masked, whose confidence nobody gave")
+
+    @check("memory.foreign-confidences", "an error, and no change, for a confidence of what is no original")
+    def test_foreign_confidences(self) -> None:
+        """The authors' bank took the generated images' confidences for the originals' and replaced them all."""
+        bank = self.started()
+        foreign = {**self.confidences, "generated-1": 0.5}
+        error = refusal(lambda: bank.refresh(1, self.candidates(), foreign))
         require(error is not None, "no error")
         require(self.ids(bank) == [one.id for one in self.originals], "another training set after the error")
         require(not bank.ledger(), f"{len(bank.ledger())} lines in the ledger after the error")

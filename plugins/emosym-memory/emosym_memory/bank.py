@@ -226,12 +226,9 @@ class Bank(MemoryBank[BankConfigT]):
     def _check_confidences(
         self, originals: Mapping[str, int | None], confidences: Mapping[str, float]
     ) -> None:
-        labelled = [id for id, label in originals.items() if label is not None]
-        missing = [id for id in labelled if id not in confidences]
         unknown = [id for id in confidences if id not in originals]
-        bad = [id for id in labelled if id in confidences and not 0 <= confidences[id] <= 1]
+        bad = [id for id, value in confidences.items() if not 0 <= value <= 1]
         for ids, what in (
-            (missing, "are missing"),
             (unknown, "are no originals"),
             (bad, "are not within [0, 1]"),
         ):
@@ -239,7 +236,7 @@ class Bank(MemoryBank[BankConfigT]):
                 raise EmosymError(
                     "memory.bad-confidences",
                     f"confidences of {some(ids)} {what}",
-                    hint="give one probability for every labelled original and for nothing else",
+                    hint="give the probability of its label for each labelled original of which it is known, and nothing else",
                     ours=True,
                 )
 

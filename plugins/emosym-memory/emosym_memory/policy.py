@@ -49,8 +49,8 @@ class Decision:
 
 @dataclass(frozen=True)
 class Situation:
-    """All a policy decides from. ``originals`` maps id → label (None where unlabelled), ``confidences`` the
-    labelled ones → the model's probability of their label, ``features`` held images → features, ``names`` the
+    """All a policy decides from. ``originals`` maps id → label (None where unlabelled), ``confidences`` labelled
+    ones, where it is known, → the model's probability of their label, ``features`` held images → features, ``names`` the
     emotions."""
 
     config: BankConfig
@@ -74,12 +74,12 @@ class Situation:
 
     @cached_property
     def weakest(self) -> list[str]:
-        """Labelled originals that no image stands in for, the least confident first; ties in order of id. None where images
-        join."""
+        """Labelled originals of known confidence that no image stands in for, the least confident first; ties in order of
+        id. None where images join."""
         if self.config.mode == "add":
             return []
         reserved = self.state.reserved
-        free = [id for id, label in self.originals.items() if label is not None and id not in reserved]
+        free = [id for id in self.confidences if self.originals[id] is not None and id not in reserved]
         return sorted(free, key=lambda id: (self.confidences[id], id))
 
 
@@ -102,6 +102,8 @@ def _paper(situation: Situation, candidates: Sequence[ScoredCandidate]) -> list[
             decisions.append(Decision(candidate, SAME, score))
         elif room <= 0:
             decisions.append(Decision(candidate, full, score))
+        elif replaces and not weakest:
+            decisions.append(Decision(candidate, "no original of known confidence is left to replace", score))
         else:
             original = weakest.pop(0) if replaces else None
             why = "" if original is None else f"lowest confidence, {situation.confidences[original]:.4f}"
@@ -179,6 +181,10 @@ class _Class:
                     f"the quota of {self.quota} for {self.name} is full of newer and better images",
                     score,
                 )
+        if victim is None and self.config.mode == "replace" and not self.weakest:
+            return Decision(
+                candidate, f"no original of {self.name} of known confidence is left to replace", score
+            )
         near = self._too_near(candidate, victim)
         if near is not None:
             return Decision(candidate, near, score)

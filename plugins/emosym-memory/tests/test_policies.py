@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from emosym_memory.config import InMemoryConfig
 from emosym_memory.in_memory import InMemoryBank
 
@@ -29,6 +30,21 @@ def test_emosym_policy_keeps_the_class_balance(make: Make) -> None:
     labels = [sample.label for sample in bank.view(ORIGINALS)]
     assert (labels.count(0), labels.count(1)) == (10, 10)
     assert sorted(mapped(bank)) == ["o00", "o01", "o02"]
+
+
+@pytest.mark.parametrize("policy", ["paper", "emosym"])
+def test_an_original_whose_confidence_is_not_known_stays(make: Make, policy: str) -> None:
+    bank = make(policy=policy, fraction=0.4)
+    known = {id: CONFIDENCES[id] for id in ("o05", "o07", "o12")}  # o00 is the least confident of all
+    done = bank.refresh(1, [candidate(i, i % 2, 0.9) for i in range(8)], known)
+    assert sorted(done.replaced) == ["o05", "o07", "o12"]
+    assert {reason for _, reason in done.refused} == {
+        "no original of known confidence is left to replace"
+        if policy == "paper"
+        else f"no original of {name} of known confidence is left to replace"
+        for name in ("awe", "fear")
+    }
+    assert bank.refresh(2, [candidate(9, 0, 0.9)], {}).admitted == []
 
 
 def test_emosym_policy_wants_model_and_judge_to_agree(make: Make) -> None:

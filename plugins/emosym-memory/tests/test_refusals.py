@@ -17,18 +17,16 @@ from .banks import CONFIDENCES, LABELS, ORIGINALS, Make, candidate
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"o03": None}, "o03 are missing"),
         ({"bank/0123": 0.4}, "bank/0123 are no originals"),
         ({"o03": float("nan")}, r"o03 are not within \[0, 1\]"),
     ],
 )
 def test_confidences_must_be_those_of_the_originals(
-    make: Make, change: dict[str, float | None], message: str
+    make: Make, change: dict[str, float], message: str
 ) -> None:
     bank = make()
-    wrong = {id: value for id, value in {**CONFIDENCES, **change}.items() if value is not None}
     with pytest.raises(EmosymError, match=message):
-        bank.refresh(1, [candidate(1, 0, 0.9)], wrong)
+        bank.refresh(1, [candidate(1, 0, 0.9)], {**CONFIDENCES, **change})
     assert bank.ledger() == []
 
 

@@ -114,11 +114,18 @@ class Impatient(InMemoryBank):
 
 
 class Guessing(InMemoryBank):
-    def _check_confidences(self, *given: Any) -> None:
-        """Anything goes."""
+    """Takes a confidence that nobody gave for a middling one."""
 
     def refresh(self, step: int, offered: Sequence[Candidate], confidences: Mapping[str, float]) -> Refresh:
         return super().refresh(step, offered, {**dict.fromkeys(self._known_originals(), 0.5), **confidences})
+
+
+class Careless(InMemoryBank):
+    """Looks away from confidences of what it does not know."""
+
+    def refresh(self, step: int, offered: Sequence[Candidate], confidences: Mapping[str, float]) -> Refresh:
+        known = {id: value for id, value in confidences.items() if id in self._known_originals()}
+        return super().refresh(step, offered, known)
 
 
 class Blind(InMemoryBank):
@@ -278,6 +285,7 @@ BROKEN = {
     "memory.marks-generated": suite(Unmarked),
     "memory.no-candidates": suite(Impatient),
     "memory.confidences": suite(Guessing),
+    "memory.foreign-confidences": suite(Careless),
     "memory.knows-originals": suite(Blind),
     "memory.closed": suite(NeverClosed),
     "memory.ledger": suite(DoubleEntry),

@@ -44,6 +44,8 @@ class Bank(MemoryBank[BankConfigT]):
         super().__init__(config, context)
         self._closed = False
         self._originals: dict[str, int | None] | None = None
+        self._given: Sequence[Sample] | None = None
+        """The very originals that were looked at last."""
         self._state = State()
         self._next = 1
 
@@ -196,6 +198,8 @@ class Bank(MemoryBank[BankConfigT]):
             )
 
     def _learn_originals(self, samples: Sequence[Sample]) -> None:
+        if samples is self._given:
+            return
         given = {sample.id: sample.label for sample in samples}
         if len(given) != len(samples) or any(sample.generated for sample in samples):
             raise EmosymError(
@@ -212,6 +216,7 @@ class Bank(MemoryBank[BankConfigT]):
                 f"the bank was made for other originals: {_difference(self._originals, given)}",
                 hint="use the same data, or a new run folder or memory url",
             )
+        self._given = samples
 
     def _known_originals(self) -> dict[str, int | None]:
         if self._originals is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -65,7 +66,7 @@ class Situation:
         """How many originals α is a share of: the labelled ones, which alone can be replaced, or all where images join."""
         if self.config.mode == "add":
             return len(self.originals)
-        return sum(label is not None for label in self.originals.values())
+        return self.sizes.total()
 
     @property
     def capacity(self) -> int:
@@ -73,14 +74,35 @@ class Situation:
         return math.floor(self.config.fraction * self.counted + 1e-9)
 
     @cached_property
-    def weakest(self) -> list[str]:
-        """Labelled originals of known confidence that no image stands in for, the least confident first; ties in order of
-        id. None where images join."""
+    def sizes(self) -> Counter[int]:
+        """How many labelled originals each emotion has."""
+        return Counter(label for label in self.originals.values() if label is not None)
+
+    def weakest(self, count: int) -> list[str]:
+        """The ``count`` least confident of the labelled originals of known confidence that no image stands in for; ties in
+        order of id. None where images join."""
+        return self._least(self._free, count)
+
+    def weakest_of(self, label: int, count: int) -> list[str]:
+        """The same of one emotion."""
+        return self._least(self._free_of.get(label, []), count)
+
+    def _least(self, ids: Sequence[str], count: int) -> list[str]:
+        return heapq.nsmallest(count, ids, key=lambda id: (self.confidences[id], id))
+
+    @cached_property
+    def _free(self) -> list[str]:
         if self.config.mode == "add":
             return []
         reserved = self.state.reserved
-        free = [id for id in self.confidences if self.originals[id] is not None and id not in reserved]
-        return sorted(free, key=lambda id: (self.confidences[id], id))
+        return [id for id in self.confidences if self.originals[id] is not None and id not in reserved]
+
+    @cached_property
+    def _free_of(self) -> dict[int, list[str]]:
+        grouped: dict[int, list[str]] = {}
+        for id in self._free:
+            grouped.setdefault(self.originals[id] or 0, []).append(id)
+        return grouped
 
 
 def decide(situation: Situation, candidates: Sequence[ScoredCandidate]) -> list[Decision]:
@@ -91,7 +113,7 @@ def decide(situation: Situation, candidates: Sequence[ScoredCandidate]) -> list[
 
 def _paper(situation: Situation, candidates: Sequence[ScoredCandidate]) -> list[Decision]:
     """The model's confidence in the target ranks the whole set; the least confident originals go first."""
-    weakest, replaces = list(situation.weakest), situation.config.mode == "replace"
+    weakest, replaces = situation.weakest(len(candidates)), situation.config.mode == "replace"
     full = f"full: {situation.capacity} {'originals are replaced' if replaces else 'images have joined'}"
     room = situation.capacity - len(situation.state.held)
     taken = {one.id for one in situation.state.held}
@@ -138,11 +160,10 @@ def combined(config: BankConfig, candidate: ScoredCandidate) -> float:
 
 def quota(situation: Situation, label: int) -> int:
     """The class's share: equal for all classes, and no class loses more than its own α (rounded up)."""
-    sizes = Counter(one for one in situation.originals.values() if one is not None)
-    equal = situation.capacity // max(len(sizes), 1)
+    equal = situation.capacity // max(len(situation.sizes), 1)
     if situation.config.mode == "add":
         return equal
-    return min(equal, math.ceil(situation.config.fraction * sizes[label] - 1e-9))
+    return min(equal, math.ceil(situation.config.fraction * situation.sizes[label] - 1e-9))
 
 
 class _Class:
@@ -154,7 +175,7 @@ class _Class:
         self.scores = {candidate.id: combined(self.config, candidate) for candidate in candidates}
         self.candidates = _ranked(candidates, lambda candidate: self.scores[candidate.id])
         self.quota = quota(situation, label)
-        self.weakest = [id for id in situation.weakest if situation.originals[id] == label]
+        self.weakest = situation.weakest_of(label, len(candidates))
         own = [one for one in situation.state.held if one.label == label]
         self.old = [one for one in own if one.id not in situation.state.hidden]
         """What may give way: an image that is masked by hand keeps its place."""

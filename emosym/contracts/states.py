@@ -57,3 +57,6 @@ class LossTerms:
 
     loss: Tensor
     values: Mapping[str, float] = field(default_factory=dict)
+    logits: Tensor | None = None
+    """Of a reinforcer: logits [B,C] (known up to a constant) of the tokens as they are, with their graph, where it has read
+    them so; the stage then reads no second time for its cross entropy."""

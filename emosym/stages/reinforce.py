@@ -123,8 +123,10 @@ class Reinforce(Stage[ReinforceStage]):
         self.part_of_loss("reinforcer", terms.loss)
         if not self.settings.ce_weight:
             return terms
-        _, logits = read(tokens.expand(len(batch), 1, -1, -1))
-        ce, accuracy = cross_entropy(logits[:, 0], batch)
+        logits = terms.logits
+        if logits is None:
+            logits = read(tokens.expand(len(batch), 1, -1, -1))[1][:, 0]
+        ce, accuracy = cross_entropy(logits, batch)
         self.part_of_loss("the cross entropy", ce)
         loss = terms.loss + self.settings.ce_weight * ce
         return LossTerms(loss, {"ce": float(ce.detach()), "accuracy": accuracy, **terms.values})

@@ -29,7 +29,8 @@ class Right(Reinforcer[Config]):
         )
         total, each = batch.score(self._rollouts(batch, states, log_p, actions))
         surrogate = (log_p.gather(1, actions) * self._advantage(total)).mean()
-        return LossTerms(0.1 * self._divergence(log_p, batch.reference) - surrogate, self._values(each))
+        loss = 0.1 * self._divergence(log_p, batch.reference) - surrogate
+        return LossTerms(loss, self._values(each), log_p)
 
     def _tokens(self, batch: ReinforceBatch) -> Tensor:
         return batch.mean
@@ -68,6 +69,15 @@ class ReadsTwice(Right):
         _, logits = batch.read(batch.mean.expand(len(batch.samples), 1, -1, -1))
         terms = super().loss(batch)
         return LossTerms(terms.loss + 0.0 * logits.sum(), terms.values)
+
+
+class TellsNoise(Right):
+    """Says the logits of noisy tokens."""
+
+    def loss(self, batch: ReinforceBatch) -> LossTerms:
+        terms = super().loss(batch)
+        _, logits = batch.read((batch.mean + 1.0).expand(len(batch.samples), 1, -1, -1))
+        return LossTerms(terms.loss, terms.values, logits[:, 0])
 
 
 class PerImage(Right):
@@ -157,6 +167,7 @@ BROKEN = {
     "reinforcer.loss": suite(PerImage),
     "reinforcer.reaches-tokens": suite(CutTokens),
     "reinforcer.reaches-network": suite(OnlyTokens),
+    "reinforcer.logits": suite(TellsNoise),
     "reinforcer.deterministic": suite(GlobalChance),
     "reinforcer.rollouts": suite(LeavesGraph),
     "reinforcer.readings": suite(ReadsTwice),

@@ -56,7 +56,7 @@ class Regularised(Reinforcer[ReinforcerConfigT]):
         values = {"kl": kl, "entropy": entropy(log_probabilities).mean(), **scalars}
         if self.config.target_kl is not None:
             values["beta"] = torch.tensor(self.beta)
-        return LossTerms(self.beta * kl - gain, figures(total, each, values))
+        return LossTerms(self.beta * kl - gain, figures(total, each, values), log_probabilities)
 
 
 def rollouts_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -57,8 +58,11 @@ def spaces() -> list[Space]:
 
 
 def make_space(kind: str, about: Mapping[str, Any]) -> Path:
-    """The folder of values of a kind that depend on ``about``, made where it is not there. Raises OSError."""
-    said = json.dumps({"kind": kind, "about": about}, sort_keys=True)
+    """The folder of values of a kind that depend on ``about``, made where it is not there. Raises OSError.
+
+    Each machine has its own: memory-mapped files do not keep up with other machines that write to the same network disk.
+    """
+    said = json.dumps({"kind": kind, "about": about, "host": socket.gethostname()}, sort_keys=True)
     folder = cache_folder() / "kept" / f"{kind}-{sha256(said.encode()).hexdigest()[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{ABOUT}.{os.getpid()}"

@@ -160,3 +160,10 @@ def test_a_picture_is_known_by_its_content(tmp_path: Path) -> None:
     second.write_bytes(b"two, longer")
     assert picture_key(first) != picture_key(second)
     assert picture_key(tmp_path / "none") != picture_key(tmp_path / "none")
+
+
+def test_machines_on_one_disk_keep_each_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    recall(Store("test", ABOUT_A, 4), [1])
+    monkeypatch.setattr("socket.gethostname", lambda: "another")
+    assert recall(Store("test", ABOUT_A, 4), [1]) == [[1]]
+    assert len(spaces()) == 2

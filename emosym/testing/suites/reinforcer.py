@@ -131,7 +131,9 @@ class ReinforcerSuite(ComponentSuite):
         loss = self.subject.loss(game.batch).loss
         require(not unreached(loss, {"network": game.weight}), "no gradient in what `read` reads with")
 
-    @check("reinforcer.logits", "logits, where there are any, of the tokens as they are, with a gradient to them")
+    @check(
+        "reinforcer.logits", "logits, where there are any, of the tokens as they are, with a gradient to them"
+    )
     def test_logits(self) -> None:
         """The stage takes its cross entropy from them: those of a try would teach the labels under noise."""
         game = self.game()
@@ -140,7 +142,9 @@ class ReinforcerSuite(ComponentSuite):
             raise NotApplicable("it gives none")
         apart = gap(logits.detach().float().log_softmax(-1), game.log_p().detach())
         require(apart < 1e-4, f"log-probabilities that differ by {apart:.3g} from those of the tokens")
-        require(not unreached(logits.square().sum(), {"tokens": game.mean}), "no gradient in the context tokens")
+        require(
+            not unreached(logits.square().sum(), {"tokens": game.mean}), "no gradient in the context tokens"
+        )
 
     @check("reinforcer.deterministic", "the same loss from the same generator")
     def test_deterministic(self) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from emosym_registry import EmosymError
 from emosym_registry.errors import first_line
-from peft import LoraConfig
 from torch import Tensor, nn
 
 from emosym.toolkit import attach_lora
@@ -21,6 +20,8 @@ def add(unet: nn.Module, config: UnetLora, seed: int) -> list[str]:
     Its start is drawn from ``seed`` and changes no prediction; it trains in float32. Errors:
     ``diffusion.bad-lora-targets``.
     """
+    from peft import LoraConfig  # takes a second, which a denoiser without adapters need not wait for
+
     _check_targets(unet, config.targets)
     lora = LoraConfig(
         r=config.rank,

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from emosym_registry import EmosymError
-from peft import LoraConfig
 from safetensors import SafetensorError
 from torch import nn
 
@@ -58,6 +57,8 @@ def attach(model: Any, config: AdapterConfig, seed: int) -> list[str]:
             )
     if "head" in config.targets:
         untie(model)
+    from peft import LoraConfig  # takes a second, which a frozen model need not wait for
+
     names = [name for target in dict.fromkeys(config.targets) for name in groups[target]]
     peft = LoraConfig(
         r=config.rank,

@@ -1,0 +1,1 @@
+"""What emosym costs, beside what would be used instead. Run from the repository's root: ``python -m benchmarks.NAME``."""

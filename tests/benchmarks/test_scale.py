@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from benchmarks import scale
 
+from benchmarks import scale
 from emosym.contracts import open_image
 
 

@@ -27,7 +27,7 @@ help:
 	@echo "make test-all  lint, then every test"
 	@echo "make lint      ruff, mypy, import-linter"
 	@echo "make audit     known faults of the pinned packages (asks the network)"
-	@echo "make bench     how fast this machine renders, reads and paints"
+	@echo "make bench     what emosym costs beside what would be used instead, and what grows with the data"
 	@echo "make faults    kill, starve and fuzz runs for a quarter of an hour, and write docs/reliability.md"
 	@echo "make docs      build the documentation into site/"
 
@@ -62,7 +62,8 @@ audit: $(INSTALLED)
 	$(BIN)/uv tool run pip-audit --requirement requirements.lock --no-deps --disable-pip
 
 bench: $(INSTALLED)
-	$(KEEP_MEMORY) $(BIN)/python tests/bench.py
+	$(KEEP_MEMORY) $(BIN)/python -m benchmarks
+	$(KEEP_MEMORY) $(BIN)/python -m benchmarks.scale
 
 # Hundreds of killed, starved and fuzzed runs; writes docs/reliability.md.
 faults: $(INSTALLED)

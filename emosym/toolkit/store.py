@@ -11,8 +11,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 from PIL import Image
+from safetensors.torch import load, save
 from torch import Tensor
 
 from emosym.toolkit.spaces import DATA, make_room, make_space, touch
@@ -92,7 +92,7 @@ class Store:
         wanted = set(keys) if self._only is None else set(keys) & self._only
         with environment.begin(buffers=True) as transaction:
             raw = {key: value for key in wanted if (value := transaction.get(key)) is not None}
-            return {key: safetensors.torch.load(bytes(value)) for key, value in raw.items()}
+            return {key: load(bytes(value)) for key, value in raw.items()}
 
     def _write(self, made: Mapping[bytes, Named]) -> None:
         import lmdb
@@ -103,9 +103,7 @@ class Store:
         if environment is None or self.statistics.full:
             return
         rows = {
-            key: safetensors.torch.save(
-                {name: one.detach().cpu().contiguous() for name, one in value.items()}
-            )
+            key: save({name: one.detach().cpu().contiguous() for name, one in value.items()})
             for key, value in made.items()
         }
         try:

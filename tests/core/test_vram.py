@@ -115,6 +115,7 @@ def test_a_head_takes_what_its_footprint_says(registry: Registry, name: str, che
         "diffusion",
         f"diffusion.name={name}",
         f"diffusion.params.gradient_checkpointing={str(checkpointing).lower()}",
+        "diffusion.params.attention=sdpa",
     )
     said = type(head).footprint(config, context, Workload(4))
     vectors = tuple(torch.zeros(4, 1, width, requires_grad=True) for width in head.token_widths)

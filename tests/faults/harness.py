@@ -58,6 +58,7 @@ TIMED = {
     "time",
     "total",
     "peak_memory_bytes",
+    "kept",
     "started",
     "resumed",
     "id",

@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -195,8 +196,9 @@ def test_6_a_checkpoint_every_two_million_steps_is_none(registry: Registry) -> N
         assert 0 < compute.checkpoint_minutes <= 10
 
 
-def test_6_a_stopped_run_goes_on(stopped: Path, registry: Registry) -> None:
-    done = run_experiment(load_spec(stopped / "spec.yaml", registry=registry), registry, stopped, resume=True)
+def test_6_a_stopped_run_goes_on(stopped: Path, registry: Registry, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(stopped, tmp_path / "copy"))
+    done = run_experiment(load_spec(copy / "spec.yaml", registry=registry), registry, copy, resume=True)
     assert math.isfinite(done["understanding"]["accuracy"])
 
 

@@ -15,7 +15,7 @@ from emosym.experiment.store import SharedStage
 from emosym.spec import Resolved, load_spec
 from emosym.toolkit import read_json, read_json_lines
 
-TIMES = ("seconds", "elapsed", "taken", "time", "peak_memory_bytes")
+TIMES = ("seconds", "elapsed", "taken", "time", "peak_memory_bytes", "kept")
 """What is measured anew in each run."""
 OF_THE_RUN = {"bank.db", "provenance.json", "run.json", "report.html"}
 """Files that say where and when a run was, or show it; the bank's database is that of the run that trained."""

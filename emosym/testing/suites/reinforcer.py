@@ -132,7 +132,9 @@ class ReinforcerSuite(ComponentSuite):
         require(not unreached(loss, {"network": game.weight}), "no gradient in what `read` reads with")
 
     @check(
-        "reinforcer.logits", "logits, where there are any, of the tokens as they are, with a gradient to them"
+        "reinforcer.logits",
+        "logits, where there are any, of the tokens as they are, with a gradient to them",
+        tier="capability",
     )
     def test_logits(self) -> None:
         """The stage takes its cross entropy from them: those of a try would teach the labels under noise."""

@@ -92,9 +92,10 @@ def refuse_contradictions(resolved: Resolved, settings: Mapping[str, Any]) -> No
     for key, value in settings.items():
         part, kind, *path = key.split(".")
         offer = resolved.offers.get(part)
-        said: Any = None if offer is None else offer.qualified
         if kind == "params":
-            said = resolved.config(part).model_dump(mode="json").get(path[0])
+            said: Any = resolved.config(part).model_dump(mode="json").get(path[0])
+        else:
+            said = getattr(getattr(resolved.spec, part), kind) if offer is None else offer.qualified
         if not _agrees(said, value):
             wrong.append(f"{key}: the checkpoint says {json.dumps(value)}, --set says {json.dumps(said)}")
     if wrong:

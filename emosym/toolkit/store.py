@@ -15,11 +15,11 @@ from PIL import Image
 from safetensors.torch import load, save
 from torch import Tensor
 
-from emosym.toolkit.spaces import DATA, make_room, make_space, touch
+from emosym.toolkit.spaces import DATA, make_room, make_space, spaces, touch
 
 Named = Mapping[str, Tensor]
 PAGE, LEAST = 4096, 2**20
-TOUCH = 60.0
+TENDED = 60.0
 """Seconds between notes that a space is in use."""
 
 log = logging.getLogger("emosym.kept")
@@ -61,7 +61,7 @@ class Store:
         self.kind, self.about, self.limit = kind, dict(about), megabytes * 2**20
         self._folder: Path | None = None
         self._only: set[bytes] | None = None
-        self._touched = 0.0
+        self._tended = time.monotonic()
 
     @property
     def statistics(self) -> Statistics:
@@ -117,9 +117,6 @@ class Store:
             self._give_up(error)
             return
         self.statistics.bytes += sum(map(len, rows.values()))
-        if time.monotonic() - self._touched > TOUCH and self._folder is not None:
-            touch(self._folder)
-            self._touched = time.monotonic()
 
     def _environment(self) -> Any:
         """The opened file; None where nothing can be kept."""
@@ -134,7 +131,15 @@ class Store:
         at = os.getpid(), str(self._folder)
         if at not in _opened:
             _opened[at] = self._open(self._folder)
+        if time.monotonic() - self._tended > TENDED:
+            self._tend(self._folder)
         return _opened[at]
+
+    def _tend(self, folder: Path) -> None:
+        """Note that it is in use, and look whether all spaces together have grown beyond the budget."""
+        touch(folder)
+        self.statistics.full = sum(space.bytes for space in spaces()) > self.limit
+        self._tended = time.monotonic()
 
     def _open(self, folder: Path) -> Any:
         import lmdb

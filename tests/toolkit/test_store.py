@@ -94,6 +94,19 @@ def test_a_spent_budget_keeps_what_there_is_and_says_so() -> None:
     assert sum(space.bytes for space in spaces()) < 1.3 * 2**20
 
 
+def test_stores_that_grow_side_by_side_keep_to_one_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emosym.toolkit.store.TENDED", 0.0)
+    both = Store("test", ABOUT_A, 4), Store("other", ABOUT_A, 4)
+    for start in range(0, 120, 4):  # 3.9 MB each
+        for store in both:
+            recall(store, [*range(start, start + 4)], size=8192)
+    found = kept_statistics()
+    assert found["test"]["full"]
+    assert found["other"]["full"]
+    assert sum(space.bytes for space in spaces()) < 4.6 * 2**20
+    assert recall(both[0], [0, 1], size=8192) == []
+
+
 def test_no_budget_keeps_nothing(cache: Path) -> None:
     store = Store("test", ABOUT_A, 0)
     assert recall(store, [1]) == recall(store, [1]) == [[1]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 PresetName = Literal["paper", "official", "emosym"]
 """The presets that emosym brings: whole specs, each of whose stages a spec can take alone."""
@@ -225,6 +225,12 @@ class UnifyStage(StageSettings):
     """Labelled images of each emotion, drawn by the seed, that the emotion space is fitted to; null takes all."""
     refresh: Refreshing | None
     """Null trains without the memory bank."""
+
+    @model_validator(mode="after")
+    def _head_learns_from_labels(self) -> UnifyStage:
+        if self.ce_weight == 0 and "head" in self.train:
+            raise ValueError("with ce_weight: 0 no loss reaches the head; take head out of train")
+        return self
 
 
 class Stages(Section):

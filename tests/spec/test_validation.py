@@ -66,6 +66,10 @@ def test_seven_mistakes_give_seven_located_messages(problems: Problems) -> None:
         ("stages: 3\n", "3:9 stages: expected a mapping, found 3"),
         ("stages: {compres: {}}\n", "3:10 stages.compres: unknown key 'compres'; did you mean \"compress\"?"),
         ("stages: {unify: {train: [tokens, heads]}}\n", "3:34 stages.unify.train.1: expected 'adapters'"),
+        (
+            "stages: {unify: {ce_weight: 0}}\n",
+            "stages.unify: with ce_weight: 0 no loss reaches the head; take head out of train",
+        ),
         ("name: 'a b'\n", "3:7 name: expected letters, digits, dots, dashes and underscores"),
         ("name: ''\n", "3:7 name: expected letters, digits, dots, dashes and underscores"),
         ("seed: 99999999999999999999999\n", "3:7 seed: expected at most 4294967295"),

@@ -13,6 +13,7 @@ from .files import (
     written_whole as written_whole,
 )
 from .hashing import (
+    hash_in_order as hash_in_order,
     hash_tensors as hash_tensors,
     hash_weights as hash_weights,
     stamp as stamp,

@@ -24,8 +24,12 @@ def hash_weights(module: nn.Module, without: Iterable[Tensor] = ()) -> str:
     """sha256 over the tensors of a module in the order of its parts, ``without`` some (such as its adapters): the same in
     every process, whatever layers the parts are wrapped in."""
     left_out = {id(tensor) for tensor in without}
-    kept = [tensor for tensor in tensors(module) if id(tensor) not in left_out]
-    return hash_tensors({f"{place:08d}": tensor for place, tensor in enumerate(kept)})
+    return hash_in_order(tensor for tensor in tensors(module) if id(tensor) not in left_out)
+
+
+def hash_in_order(parts: Iterable[Tensor]) -> str:
+    """sha256 over tensors whose place is their name."""
+    return hash_tensors({f"{place:08d}": tensor for place, tensor in enumerate(parts)})
 
 
 def tensors(module: nn.Module) -> Iterator[Tensor]:

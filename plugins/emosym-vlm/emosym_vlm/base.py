@@ -30,7 +30,7 @@ from emosym.toolkit import (
     detach_lora,
     embedded,
     evaluating,
-    hash_tensors,
+    hash_in_order,
     stamp,
     tensors,
 )
@@ -391,9 +391,8 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         """Where values of a kind are kept that weights in a ``state`` (their :func:`stamp`) make."""
         was, store = self._stores.get(kind, ("", None))
         if store is None or was != state:
-            named = {f"{place:08d}": tensor for place, tensor in enumerate(weights())}
             about = about_model(
-                self.model, self.processor, hash_tensors(named), positions=self.config.positions
+                self.model, self.processor, hash_in_order(weights()), positions=self.config.positions
             )
             store = Store(kind, about, self.context.cache_megabytes)
             self._stores[kind] = state, store

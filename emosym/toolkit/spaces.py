@@ -14,6 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from emosym.toolkit.files import write_json
+
 ABOUT, DATA = "space.json", "data.mdb"
 IN_USE = 600.0
 """Seconds after its last use in which a space counts as in use, and is not given up for another."""
@@ -58,16 +60,16 @@ def spaces() -> list[Space]:
 
 
 def make_space(kind: str, about: Mapping[str, Any]) -> Path:
-    """The folder of values of a kind that depend on ``about``, made where it is not there. Raises OSError.
+    """The folder of values of a kind that depend on ``about``, made where it is not there. Raises
+    OSError; errors: those of :func:`write_json`.
 
     Each machine has its own: memory-mapped files do not keep up with other machines that write to the same network disk.
     """
-    said = json.dumps({"kind": kind, "about": about, "host": socket.gethostname()}, sort_keys=True)
-    folder = cache_folder() / "kept" / f"{kind}-{sha256(said.encode()).hexdigest()[:16]}"
+    said = {"kind": kind, "about": about, "host": socket.gethostname()}
+    name = sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+    folder = cache_folder() / "kept" / f"{kind}-{name}"
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{ABOUT}.{os.getpid()}"
-    partial.write_text(said, encoding="utf-8")
-    partial.replace(folder / ABOUT)
+    write_json(folder / ABOUT, said)
     return folder
 
 

@@ -11,6 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from emosym_registry import EmosymError
 from PIL import Image
 from safetensors.torch import load, save
 from torch import Tensor
@@ -125,7 +126,7 @@ class Store:
         if self._folder is None:
             try:
                 self._folder = make_space(self.kind, self.about)
-            except OSError as error:
+            except (OSError, EmosymError) as error:
                 self._give_up(error)
                 return None
         at = os.getpid(), str(self._folder)

@@ -165,7 +165,8 @@ def test_merging_keeps_what_was_learnt_and_unloading_drops_it(adapted, open_head
     # Merged products round otherwise.
     torch.testing.assert_close(picture(merged), learnt, rtol=0, atol=1e-4)
     assert (learnt - picture(open_head("sd"))).abs().max() > 1e-3
-    assert torch.equal(picture(unloaded), picture(open_head("sd")))
+    # The same weights, at another place in memory: a kernel may sum them in another order.
+    torch.testing.assert_close(picture(unloaded), picture(open_head("sd")), rtol=0, atol=1e-5)
     assert unloaded.fingerprint() == open_head("sd").fingerprint()
     assert merged.fingerprint() not in (trained, unloaded.fingerprint())
     for head in (merged, unloaded):

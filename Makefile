@@ -63,6 +63,7 @@ audit: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(KEEP_MEMORY) $(BIN)/python -m benchmarks
+	$(KEEP_MEMORY) $(BIN)/python -m benchmarks.costs
 	$(KEEP_MEMORY) $(BIN)/python -m benchmarks.scale
 
 # Hundreds of killed, starved and fuzzed runs; writes docs/reliability.md.

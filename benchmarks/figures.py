@@ -1,4 +1,4 @@
-"""The figures, and the two things that each of them is a ratio of."""
+"""The figures, and how each of them is measured."""
 
 from __future__ import annotations
 
@@ -8,23 +8,38 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
+from emosym_registry import load_registry
 from PIL import Image
 from torch import Tensor
 
+from benchmarks.banks import OFFERED, FullBank
 from benchmarks.models import MID_SIDE, embedded, mid, pictures
-from benchmarks.pairs import Figure, Work
+from benchmarks.pairs import Figure, Measure, Work, of_children, ratio, repeated
 from emosym.contracts import QUESTION, Sample, States
+from emosym.precision import autocast
+from emosym.spec import load_spec
 from emosym.system import System
+from emosym.vram import estimate
 
-Pair = tuple[Figure, Work, Work]
+Measurement = tuple[Figure, Measure]
 TRIES = 8
 WRITTEN = 77
 """Tokens of a reason in words: what CLIP would read of it."""
 
 
-def all_figures(root: Path) -> Iterator[Pair]:
+def all_figures(root: Path) -> Iterator[Measurement]:
     """Every figure, one after the other, so that no more than one model of middle size is there."""
-    for family in (rollouts, keeping, overhead, writing, processing, painting, starting):
+    for family in (
+        rollouts,
+        keeping,
+        holding,
+        overhead,
+        writing,
+        processing,
+        painting,
+        remembering,
+        starting,
+    ):
         yield from family(root)
 
 
@@ -50,7 +65,7 @@ def _plain(read: Callable[[], object]) -> Work:
     return work
 
 
-def rollouts(root: Path) -> Iterator[Pair]:
+def rollouts(root: Path) -> Iterator[Measurement]:
     """Eight tries of one picture, beside one try and beside eight passes."""
     system = mid(root, "backbone.params.training=lora", "compressor.params.tokens=4")
     backbone, samples = system.backbone, pictures(1, MID_SIDE)
@@ -66,43 +81,61 @@ def rollouts(root: Path) -> Iterator[Pair]:
     floor = (prompt + TRIES * count) / (prompt + count)
     about = f"eight tries over one pass, {prompt} tokens of prompt"
     yield (
-        Figure("rollouts-forward", about, False, 1.10, floor),
-        _plain(lambda: shared(TRIES)),
-        _plain(lambda: whole(1)),
+        Figure("rollouts-forward", f"{about}, forward", False, 1.10, floor),
+        ratio(_plain(lambda: shared(TRIES)), _plain(lambda: whole(1))),
+    )
+    once, tries = (_learns(system, lambda n=n: States.split(shared(n))) for n in (1, TRIES))
+    yield (
+        Figure("rollouts-backward", f"{about}, forward and backward", False, 1.25, floor),
+        ratio(tries, once),
     )
     yield (
         Figure("rollouts-shared", "eight passes over eight tries of one prompt, with gradients", True, 9.0),
-        _learns(system, lambda: States.split(whole(TRIES))),
-        _learns(system, lambda: States.split(shared(TRIES))),
+        ratio(_learns(system, lambda: States.split(whole(TRIES))), tries),
     )
 
 
-def keeping(root: Path) -> Iterator[Pair]:
+def keeping(root: Path) -> Iterator[Measurement]:
     """A step where nothing before the tokens learns: beside one with adapters, and with prompts that are kept."""
     samples = pictures(4, MID_SIDE)
-    systems = {
-        "lora": mid(root, "backbone.params.training=lora", "compressor.params.tokens=16"),
-        "frozen": mid(root, "compressor.params.tokens=16"),
-        "kept": mid(root, "compressor.params.tokens=16", cache_megabytes=512),
-    }
 
-    def step(name: str) -> Work:
-        system = systems[name]
+    def step(training: str, kept: int = 0) -> Work:
+        sets = (f"backbone.params.training={training}", "compressor.params.tokens=16")
+        system = mid(root, *sets, cache_megabytes=kept)
         return _learns(system, lambda: system.states(samples))
 
-    yield (
-        Figure("frozen-first-epoch", "a step with adapters over one without", True, 1.8),
-        step("lora"),
-        step("frozen"),
-    )
-    yield (
-        Figure("frozen-second-epoch", "a step of the first epoch over one of the second", True, 8.0),
-        step("frozen"),
-        step("kept"),
-    )
+    lora = step("lora")
+    for training in ("frozen", "activated"):
+        first, second = step(training), step(training, kept=512)
+        yield (
+            Figure(f"{training}-first-epoch", f"a step of lora over one of {training}", True, 1.8),
+            ratio(lora, first),
+        )
+        about = f"{training}: a step of the first epoch over one of the second"
+        yield Figure(f"{training}-second-epoch", about, True, 8.0), ratio(first, second)
 
 
-def overhead(root: Path) -> Iterator[Pair]:
+def holding(_: Path) -> Iterator[Measurement]:
+    """What a step of compress holds in memory at real size, counted on the meta device."""
+    registry = load_registry()
+
+    def activations(training: str) -> float:
+        sets = (
+            f"backbone.params={{model: Qwen/Qwen2-VL-2B-Instruct, training: {training}}}",
+            "compute.precision=bf16",
+        )
+        found = estimate(load_spec("preset:emosym", registry=registry, sets=sets), registry)
+        return float(next(one.activations for one in found.stages if one.stage == "compress"))
+
+    for training in ("frozen", "activated"):
+        about = f"activations of a step of {training} over those of lora, Qwen2-VL-2B, counted"
+        yield (
+            Figure(f"{training}-memory", about, False, 0.25),
+            repeated(lambda training=training: activations(training) / activations("lora"), most=1),
+        )
+
+
+def overhead(root: Path) -> Iterator[Measurement]:
     """A reading from pictures, beside transformers alone on the same prompts."""
     for name, system, samples, bound in (
         ("overhead-mid", mid(root, "compressor.params.tokens=4"), pictures(1, MID_SIDE), 1.02),
@@ -127,30 +160,31 @@ def overhead(root: Path) -> Iterator[Pair]:
 
         yield (
             Figure(name, "a reading over transformers' own forward", False, bound, 1.0),
-            _plain(ours),
-            _plain(stock),
+            ratio(_plain(ours), _plain(stock)),
         )
 
 
-def writing(root: Path) -> Iterator[Pair]:
-    """A reason in words and an answer, beside a latent reading."""
-    system = embedded("backbone.params.training=frozen")
-    speller = system.backbone._speller  # type: ignore[attr-defined]
-    speller.ends = speller.ends[:0]  # a model that has not learnt to write would end at once
-    for size in (1, 32):
-        samples = pictures(size)
+def writing(root: Path) -> Iterator[Measurement]:
+    """A reason in words and an answer, beside a latent reading: by batch, and by what is kept."""
+    for kept, says in ((0, "from pictures"), (256, "prompts kept")):
+        system = embedded("backbone.params.training=frozen", cache_megabytes=kept)
+        speller = system.backbone._speller  # type: ignore[attr-defined]
+        speller.ends = speller.ends[:0]  # a model that has not learnt to write would end at once
+        for size in (1, 32):
+            samples = pictures(size)
 
-        def write(samples: list[Sample] = samples) -> None:
-            system.backbone.conclude(samples, "\0never", [" awe", " fear"], WRITTEN)
+            def write(samples: list[Sample] = samples, system: System = system) -> None:
+                system.backbone.conclude(samples, "\0never", [" awe", " fear"], WRITTEN)
 
-        def latent(samples: list[Sample] = samples) -> None:
-            system.states(samples)
+            def latent(samples: list[Sample] = samples, system: System = system) -> None:
+                system.states(samples)
 
-        about = f"writing {WRITTEN} tokens and answering over a latent reading, {size} at a time"
-        yield Figure(f"latent-{size}", about, True, 20.0 if size == 1 else 5.0), _plain(write), _plain(latent)
+            name = f"latent-{size}" + ("-kept" if kept else "")
+            about = f"writing {WRITTEN} tokens and answering over a latent reading, {size} at a time, {says}"
+            yield Figure(name, about, True, 20.0 if size == 1 else 5.0), ratio(_plain(write), _plain(latent))
 
 
-def processing(root: Path) -> Iterator[Pair]:
+def processing(root: Path) -> Iterator[Measurement]:
     """Reading pictures with a model, beside decoding and scaling them."""
     system = mid(root, "compressor.params.tokens=4")
     paths = []
@@ -165,51 +199,74 @@ def processing(root: Path) -> Iterator[Pair]:
         processor.image_processor([one.open()[0] for one in samples], return_tensors="pt")
 
     about = "a model reading 1024² JPEGs that are decoded, over decoding and scaling them"
-    yield Figure("decoding", about, True, 3.0), _plain(lambda: system.states(opened)), process
+    yield Figure("decoding", about, True, 3.0), ratio(_plain(lambda: system.states(opened)), process)
 
 
 # ---- painting
 
 
-def painting(root: Path) -> Iterator[Pair]:
+def painting(root: Path) -> Iterator[Measurement]:
     """A step of unify on 32 pictures, beside the same pictures one a step, as the public code has it."""
     samples = pictures(32)
-    kept, plain = embedded(cache_megabytes=64), embedded()
 
-    def step(system: System, batch: list[Sample], *, keep: bool) -> None:
+    def step(system: System, batch: list[Sample], latents: Tensor | None) -> None:
         generation, generator = system.require_generation(), torch.Generator().manual_seed(0)
-        states = system.states(batch)
-        pixels = generation.pixels(batch)
-        latents = latents_kept[: len(batch)] if keep else generation.diffusion.latents(pixels)
-        condition = generation.diffusion.condition(
-            generation.fuse(states), ["a picture of {emotion}"] * len(batch)
+        with autocast(system.device, system.precision):
+            states = system.states(batch)
+            if latents is None:
+                latents = generation.diffusion.latents(generation.pixels(batch))
+            fused = generation.fuse(states)
+            condition = generation.diffusion.condition(fused, ["a picture of {emotion}"] * len(batch))
+            loss = generation.diffusion.loss(latents, condition, generator).mean()
+            (loss + system.logits(states).square().mean()).backward()
+
+    for precision in ("fp32", "bf16"):
+        kept, plain = (embedded(cache_megabytes=n, precision=precision) for n in (64, 0))
+        generation = plain.require_generation()
+        with autocast(plain.device, precision):
+            latents = generation.diffusion.latents(generation.pixels(samples))
+
+        def one_by_one(plain: System = plain) -> None:
+            for sample in samples:
+                step(plain, [sample], None)
+
+        def warm(kept: System = kept, latents: Tensor = latents) -> None:
+            step(kept, samples, latents)
+
+        about = f"32 pictures one a step over one step of 32, {precision}"
+        yield Figure(f"unify-warm-{precision}", f"{about}, read before", True, 8.0), ratio(one_by_one, warm)
+        yield (
+            Figure(f"unify-cold-{precision}", f"{about}, never read", True, 8.0),
+            ratio(one_by_one, lambda plain=plain: step(plain, samples, None)),
         )
-        loss = generation.diffusion.loss(latents, condition, generator).mean()
-        (loss + system.logits(states).square().mean()).backward()
 
-    latents_kept = plain.require_generation().diffusion.latents(plain.require_generation().pixels(samples))
 
-    def one_by_one() -> None:
-        for sample in samples:
-            step(plain, [sample], keep=False)
+# ---- remembering
 
-    about = "32 pictures one a step over one step of 32"
-    yield (
-        Figure("unify-warm", f"{about}, read before", True, 8.0),
-        one_by_one,
-        lambda: step(kept, samples, keep=True),
-    )
-    yield (
-        Figure("unify-cold", f"{about}, never read", True, 8.0),
-        one_by_one,
-        lambda: step(plain, samples, keep=False),
-    )
+
+def remembering(_: Path) -> Iterator[Measurement]:
+    """The bank's refresh and view, with as many originals as there may be."""
+    for count, spelt, refresh, view in ((100_000, "1e5", 0.3, 0.1), (1_000_000, "1e6", 3.0, 0.5)):
+        full = FullBank(count)
+        about = f"of a bank with {count:,} originals"
+        yield (
+            Figure(
+                f"bank-refresh-{spelt}", f"a refresh {about}, {OFFERED} candidates", False, refresh, unit="s"
+            ),
+            repeated(full.refresh, most=5),
+        )
+        yield (
+            Figure(f"bank-view-{spelt}", f"a view {about}", False, view, unit="s"),
+            repeated(full.view, most=5),
+        )
+    about = "memory that the bank takes for an original"
+    yield Figure("bank-memory", about, False, 300, unit="bytes"), repeated(lambda: full.bytes_each, most=1)
 
 
 # ---- starting
 
 
-def starting(root: Path) -> Iterator[Pair]:
+def starting(root: Path) -> Iterator[Measurement]:
     """Reading one picture in a process of its own, beside importing torch."""
     picture = root / "one.png"
     Image.effect_noise((64, 64), 60).convert("RGB").save(picture)
@@ -220,13 +277,13 @@ def starting(root: Path) -> Iterator[Pair]:
         return lambda: subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
 
     code = "import sys; from emosym.cli import main; sys.exit(main(sys.argv[1:]))"
+    plain = process("-c", "import torch")
+    understand = process("-c", code, "understand", str(picture), "--system", str(root / "system"))
     yield (
         Figure("understand-cold", "`emosym understand ONE.png` over `import torch`", False, 2.2),
-        process("-c", code, "understand", str(picture), "--system", str(root / "system")),
-        process("-c", "import torch"),
+        ratio(understand, plain, of_children),
     )
     yield (
         Figure("help", "`emosym --help` over `import torch`", False, 0.15),
-        process("-c", code, "--help"),
-        process("-c", "import torch"),
+        ratio(process("-c", code, "--help"), plain, of_children),
     )

@@ -30,13 +30,13 @@ def pictures(count: int, side: int = 64) -> list[Sample]:
     return [Sample(f"{side}-{i}", (picture,), i % 8) for i, picture in enumerate(made)]
 
 
-def embedded(*sets: str, cache_megabytes: int = 0) -> System:
+def embedded(*sets: str, cache_megabytes: int = 0, precision: str = "fp32") -> System:
     """The embedded system before training, with ``sets`` of its spec."""
     registry = load_registry()
-    sets = (*sets, f"compute.cache_megabytes={cache_megabytes}", "compute.precision=fp32")
+    sets = (*sets, f"compute.cache_megabytes={cache_megabytes}", f"compute.precision={precision}")
     resolved = load_spec("preset:tiny", registry=registry, sets=sets)
     builder = Builder.of(
-        resolved, registry, device=torch.device("cpu"), precision="fp32", cache=cache_megabytes > 0
+        resolved, registry, device=torch.device("cpu"), precision=precision, cache=cache_megabytes > 0
     )
     return System.assemble(builder, text_width=0)
 

@@ -7,25 +7,25 @@ on one thread, and nothing that an earlier one has kept.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
-import platform
 import resource
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from benchmarks import page
+from benchmarks.phases import of_a_run
+
 NUMBERS = (1_000, 10_000, 118_000)
-FILE = Path(__file__).parents[1] / "docs" / "scale.json"
+FILE = page.DOCS / "scale.json"
 HELD_OUT = 256
 EMOTIONS = ("amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness")
 SETTINGS = {
@@ -65,63 +65,18 @@ def write_pictures(folder: Path, count: int) -> None:
                 index.write(json.dumps(row) + "\n")
 
 
-class Phases:
-    """Seconds by phase; a phase within another counts for itself alone."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._inner = 0.0
-
-    @contextlib.contextmanager
-    def timed(self, name: str) -> Iterator[None]:
-        outer, self._inner, start = self._inner, 0.0, time.perf_counter()
-        try:
-            yield
-        finally:
-            taken = time.perf_counter() - start
-            self.seconds[name] = self.seconds.get(name, 0.0) + taken - self._inner
-            self._inner = outer + taken
-
-    def watch(self, owner: Any, method: str, name: str | Callable[[Any], str]) -> None:
-        """Time a method or a function from here on."""
-        whole = getattr(owner, method)
-
-        def timed(*given: Any, **more: Any) -> Any:
-            with self.timed(name if isinstance(name, str) else name(given[0])):
-                return whole(*given, **more)
-
-        setattr(owner, method, timed)
-
-
 def run(folder: Path) -> dict[str, Any]:
     """Seconds by phase of a run on the pictures of a folder, and the peak memory."""
     from emosym_registry import load_registry
 
-    from emosym.experiment import run as experiment
+    from emosym.experiment.run import run_experiment
     from emosym.spec import load_spec
-    from emosym.stages.compress import Compress
-    from emosym.stages.reinforce import Reinforce
-    from emosym.stages.unify import Unify
-    from emosym.training import loop
 
-    phases = Phases()
-    phases.watch(experiment, "build_parts", "list the data")
-    phases.watch(experiment, "require_splits", "list the data")
-    phases.watch(experiment, "require_shapes", "before training")
-    phases.watch(experiment, "fingerprint", "before training")
-    for stage in (Compress, Reinforce, Unify):
-        phases.watch(stage, "before", f"prepare {stage.name}")
-        phases.watch(stage, "finish", f"finish {stage.name}")
-    phases.watch(loop, "one_step", lambda _: "steps")
-    phases.watch(Unify, "refresh", "refresh the bank")
-    phases.watch(experiment.Experiment, "close_stage", "evaluate and save")
-    phases.watch(experiment.Experiment, "conclude", "evaluate and save")
+    phases = of_a_run()
     registry = load_registry()
     sets = [f"{key}={value.format(folder=folder)}" for key, value in SETTINGS.items()]
     with phases.timed("the rest"):
-        experiment.run_experiment(
-            load_spec("preset:tiny", registry=registry, sets=sets), registry, folder / "run"
-        )
+        run_experiment(load_spec("preset:tiny", registry=registry, sets=sets), registry, folder / "run")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"seconds": phases.seconds, "peak_mebibytes": peak}
 
@@ -170,8 +125,9 @@ def main(words: list[str]) -> int:
     header, rows = compared(found)
     print(columns(header, rows, numbers=range(1, len(header) - 1)))
     if not words:
-        machine = {"machine": platform.machine(), "cores": os.cpu_count(), "date": time.strftime("%Y-%m-%d")}
-        FILE.write_text(json.dumps({**machine, "pictures": found}, indent=1) + "\n", encoding="utf-8")
+        measured = {"machine": page.machine(), "pictures": found}
+        FILE.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+        page.fill("scale", f"{page.table(header, rows)}\n\nMachine: {page.machine()}, one thread.")
     return int(any(row[-1] == "UNEXPLAINED" for row in rows))
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import scale
+from benchmarks import costs, scale
+from benchmarks.phases import Phases
 from emosym.contracts import open_image
 
 
 def test_a_phase_within_another_counts_for_itself_alone() -> None:
-    phases = scale.Phases()
+    phases = Phases()
     with phases.timed("outer"):
         time.sleep(0.05)
         for _ in range(2):
@@ -31,13 +32,16 @@ def test_power_is_that_of_growth_and_noise_has_none() -> None:
 
 def test_what_grows_without_a_reason_is_said() -> None:
     found = {
-        n: {"seconds": {"steps": 1.0 * n, "list the data": 2.0 * n, "the rest": 3.0}, "peak_mebibytes": 9.0}
+        n: {
+            "seconds": {"steps of unify": 1.0 * n, "list the data": 2.0 * n, "the rest": 3.0},
+            "peak_mebibytes": 9.0,
+        }
         for n in (1, 10)
     }
     header, rows = scale.compared(found)
     assert header == ["seconds", "N = 1", "N = 10", "power", "why"]
     whys = {row[0]: row[-1] for row in rows}
-    assert whys["steps"] == "UNEXPLAINED"
+    assert whys["steps of unify"] == "UNEXPLAINED"
     assert whys["list the data"] == scale.EXPLAINED["list the data"]
     assert whys["the rest"] == ""
 
@@ -57,3 +61,11 @@ def test_no_stage_grows_with_the_number_of_pictures() -> None:
     assert not [row for row in rows if row[-1] == "UNEXPLAINED"]
     small, large = (one["peak_mebibytes"] for one in found.values())
     assert large < 1.2 * small + 50
+
+
+def test_the_dearest_phases_and_operators_come_first() -> None:
+    phases = Phases()
+    phases.seconds = {"steps": 90.0, "list the data": 9.5, "the rest": 0.5}
+    assert costs.spent(phases) == [("steps", "90.0", "90%"), ("list the data", "9.5", "10%")]
+    counted = costs.Counter({"mm": 60, "add": 30, "copy_": 10, "steps": 700})
+    assert costs.shares({"unify": counted}) == [("unify", "mm 60%", "add 30%", "copy_ 10%")]

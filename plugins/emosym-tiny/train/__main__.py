@@ -18,6 +18,7 @@ from train.card import write_card
 
 STAGES = {
     "vae": "vae",
+    "decoder": "decoder",
     "judge-resnet": "judge",
     "qwen-vl": "vlm",
     "sd": "diffusion",

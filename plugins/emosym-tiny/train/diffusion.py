@@ -27,13 +27,6 @@ RECIPES = {
 SAMPLE_SEED, SAMPLES = 20_240_330, 280
 
 
-def cached_latents(model: AutoencoderKL) -> Tensor:
-    """Latents of the training pictures, encoded once."""
-    if not vae.LATENTS.exists():
-        torch.save(vae.latents(model, train_renders()), vae.LATENTS)
-    return torch.load(vae.LATENTS, weights_only=True)
-
-
 class Objective:
     """v-prediction on random captions with its min-SNR weights, (min(SNR, 5) + 1) / (SNR + 1)."""
 
@@ -124,7 +117,7 @@ def train(recipe: Recipe) -> None:
         pipelines.save(parts, shared, folder)
         return measure(pipelines.pipeline(parts, shared), 70)
 
-    fit(recipe, parts, Objective(parts, cached_latents(shared), renders, recipe.batch), evaluate)
+    fit(recipe, parts, Objective(parts, vae.cached_latents(shared, renders), renders, recipe.batch), evaluate)
     pipelines.save(parts, shared, folder)
     stored = type(pipelines.pipeline(parts, shared)).from_pretrained(folder, torch_dtype=torch.float32)
     write_figures(

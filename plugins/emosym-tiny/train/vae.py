@@ -65,15 +65,18 @@ class PatchComponents(nn.Module):
         return F.conv2d(self._patches(images) - self.mean, self.weight)
 
 
-def _slopes(pictures: Tensor) -> tuple[Tensor, Tensor]:
+def slopes(pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """Differences [B,3,H-1,W] and [B,3,H,W-1] of neighbouring pixels."""
     return pictures.diff(dim=2), pictures.diff(dim=3)
 
 
-def _edges(made: Tensor, real: Tensor) -> Tensor:
-    return sum((F.l1_loss(a, b) for a, b in zip(_slopes(made), _slopes(real), strict=True)), torch.zeros(()))
+def edges(made: Tensor, real: Tensor) -> Tensor:
+    """Mean absolute error of the slopes."""
+    return sum((F.l1_loss(a, b) for a, b in zip(slopes(made), slopes(real), strict=True)), torch.zeros(()))
 
 
-def _images(renders: Renders, index: np.ndarray) -> Tensor:
+def images(renders: Renders, index: np.ndarray) -> Tensor:
+    """Pictures [B,3,64,64] as convolutions like them."""
     return renders.images(index).contiguous(memory_format=torch.channels_last)
 
 
@@ -82,7 +85,7 @@ def decibels(vae: AutoencoderKL, renders: Renders, count: int) -> float:
     """Mean peak signal-to-noise ratio of reconstructions from the posterior's mean."""
     values = []
     for index in np.array_split(np.arange(count), count // 50):
-        pictures = _images(renders, index)
+        pictures = images(renders, index)
         made = vae.decode(vae.encode(pictures).latent_dist.mean).sample.clamp(-1, 1)
         values.append(-10 * ((made - pictures) / 2).square().mean((1, 2, 3)).log10())
     return float(torch.cat(values).mean())
@@ -94,9 +97,16 @@ def latents(vae: AutoencoderKL, renders: Renders) -> Tensor:
     parts = []
     for index in np.array_split(np.arange(len(renders)), max(1, len(renders) // 100)):
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            mean = vae.encode(_images(renders, index)).latent_dist.mean.float()
+            mean = vae.encode(images(renders, index)).latent_dist.mean.float()
         parts.append((mean * vae.config.scaling_factor).half())
     return torch.cat(parts)
+
+
+def cached_latents(vae: AutoencoderKL, renders: Renders) -> Tensor:
+    """The same of all training pictures, kept in a file."""
+    if not LATENTS.exists():
+        torch.save(latents(vae, renders), LATENTS)
+    return torch.load(LATENTS, weights_only=True)
 
 
 def _standardize(vae: AutoencoderKL, renders: Renders) -> None:
@@ -111,17 +121,17 @@ def train(recipe: Recipe) -> None:
     vae, components = build(), PatchComponents(renders)
 
     def losses(step: Step) -> Losses:
-        pictures = _images(renders, renders.batch(recipe.batch, step.rng))
+        pictures = images(renders, renders.batch(recipe.batch, step.rng))
         posterior = vae.encode(pictures).latent_dist
         mean = posterior.mean.float()
         noise = torch.randn(mean.shape, generator=step.generator)
         made = vae.decode(mean + posterior.std.float() * noise).sample.float()
-        mse, l1, edges = F.mse_loss(made, pictures), F.l1_loss(made, pictures), _edges(made, pictures)
+        mse, l1, lines = F.mse_loss(made, pictures), F.l1_loss(made, pictures), edges(made, pictures)
         match = F.mse_loss(mean, components(pictures))
         kl = posterior.kl().mean() / mean[0].numel()
         fade = max(0.02, 1.0 - step.number / (0.4 * recipe.steps))
-        total = l1 + 2.0 * mse + 0.5 * edges + 0.5 * fade * match + 1e-4 * kl
-        return {"loss": total, "mse": mse, "l1": l1, "edges": edges, "match": match, "kl": kl}
+        total = l1 + 2.0 * mse + 0.5 * lines + 0.5 * fade * match + 1e-4 * kl
+        return {"loss": total, "mse": mse, "l1": l1, "edges": lines, "match": match, "kl": kl}
 
     fit(recipe, vae, losses, lambda: {"psnr": decibels(vae, held_out, 100)})
     _standardize(vae, renders[:4_000])

@@ -13,6 +13,7 @@ from typing import Any
 
 from emosym_registry import EmosymError
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -90,10 +91,16 @@ class Store:
         environment = self._environment()
         if environment is None:
             return {}
+        import lmdb
+
         wanted = set(keys) if self._only is None else set(keys) & self._only
-        with environment.begin(buffers=True) as transaction:
-            raw = {key: value for key in wanted if (value := transaction.get(key)) is not None}
-            return {key: load(bytes(value)) for key, value in raw.items()}
+        try:
+            with environment.begin(buffers=True) as transaction:
+                raw = {key: value for key in wanted if (value := transaction.get(key)) is not None}
+                return {key: load(bytes(value)) for key, value in raw.items()}
+        except (lmdb.Error, SafetensorError) as error:
+            self._give_up(error)
+            return {}
 
     def _write(self, made: Mapping[bytes, Named]) -> None:
         import lmdb

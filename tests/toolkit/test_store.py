@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -139,6 +140,29 @@ def test_a_damaged_file_is_begun_anew(content: bytes) -> None:
     file.write_bytes(content)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[0]"
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"), [("value", "Error while deserializing"), ("table", "Invalid argument")]
+)
+def test_what_cannot_be_read_is_made_again_and_said(
+    damage: str, said: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import lmdb
+
+    store = Store("test", ABOUT_A, 4)
+    recall(store, [1])
+    if damage == "value":
+        with store._environment().begin(write=True) as transaction:
+            transaction.put(key_of(1), b"no tensors")
+    else:
+        broken = Mock()
+        broken.begin.side_effect = lmdb.BadValsizeError("Invalid argument")
+        monkeypatch.setattr(store, "_environment", lambda: broken if store.limit else None)
+    with caplog.at_level(logging.WARNING, "emosym.kept"):
+        assert recall(store, [1]) == [[1]]
+    assert len(caplog.records) == 1
+    assert caplog.records[0].message.startswith(f"test are not kept: {said}")
 
 
 def test_a_disk_that_takes_nothing_is_said_once(

@@ -11,75 +11,32 @@ stages, components and settings are those of configs/paper; only data, texts and
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from emosym_registry import Registry, hookimpl, load_registry
-from PIL import Image
-from torch.utils.flop_counter import FlopCounterMode
+from emosym_registry import Registry, load_registry
 
 from emosym.assembly import Builder, build_parts
-from emosym.contracts.labels import MIKELS_8
 from emosym.experiment.folder import RunFolder, peak_memory_bytes
 from emosym.experiment.run import Experiment
-from emosym.precision import autocast, choose_device
+from emosym.precision import choose_device
 from emosym.report.numbers import number
 from emosym.spec import Resolved, load_spec
 from emosym.spec.model import STAGES
 from emosym.system import System
-from emosym.training.loop import set_modes, train
-from emosym.training.stage import Stage
+from emosym.training.loop import train
 from emosym.training.stopping import Stopping
 
-sys.path.insert(0, str(Path(__file__).parent))
-from random_models import save_backbone, save_head
-
-PAPER = Path(__file__).parents[2] / "configs" / "paper" / "qwen2-vl-2b_sd15.yaml"
-PEAK_TFLOPS = {"H200": 989, "H100": 989, "A100": 312, "L40S": 362, "4090": 165, "3090": 71}
-"""Dense bf16, from the makers' data sheets."""
-
-
-class Clock:
-    """Listens to a run and notes when each step was done; the first warms up."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self.times: list[float] = []
-
-    @hookimpl
-    def emosym_stage_started(self) -> None:
-        self.times = []
-
-    @hookimpl
-    def emosym_step_finished(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        self.times.append(time.perf_counter())
-
-    @property
-    def seconds_a_step(self) -> float:
-        return (self.times[-1] - self.times[0]) / (len(self.times) - 1)
-
-
-def pictures(folder: Path, side: int, train: int) -> Path:
-    """Random pictures of every emotion, ``train`` in all to learn from, in the layout of ``image-folder``."""
-    rng = np.random.default_rng(0)
-    each = max(1, -(-train // len(MIKELS_8)))
-    for split, count in (("train", each), ("val", 1), ("test", 1)):
-        for label in MIKELS_8:
-            for i in range(count):
-                path = folder / split / label / f"{i}.jpg"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(rng.integers(0, 255, (side, side, 3), dtype=np.uint8)).save(path)
-    return folder
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from benchmarks.gpu.bench import PAPER
+from benchmarks.gpu.card import Clock, card_of, flops, forget_peak, peak_bytes, peak_flops
+from benchmarks.gpu.data import made_data
+from benchmarks.gpu.folders import save_backbone, save_head
 
 
 def resolve(options: argparse.Namespace, scratch: Path, registry: Registry) -> Resolved:
@@ -91,21 +48,11 @@ def resolve(options: argparse.Namespace, scratch: Path, registry: Registry) -> R
     batches = [f"stages.{stage}.batch_size={options.batch}" for stage in STAGES if options.batch]
     spec = load_spec(PAPER, registry=registry).spec.stages
     most = options.batch or max(getattr(spec, stage).batch_size for stage in STAGES)
-    root = pictures(scratch / "pictures", options.side, most)
-    texts = scratch / "texts.jsonl"
-    rows = [
-        {"image": f"{path.relative_to(root)}", "text": f"picture {i}"}
-        for i, path in enumerate(sorted(root.rglob("*.jpg")))
-    ]
-    texts.write_text("\n".join(json.dumps(row) for row in rows) + "\n", encoding="utf-8")
     sets = [
-        f"data={{name: image-folder, params: {{root: {root}}}}}",
-        f"knowledge={{name: jsonl, params: {{path: {texts}}}}}",
-        "text_encoder.params={model: tiny, pretrained: null}",
+        *made_data(scratch, options.side, most),
         f"backbone.name={family}", f"backbone.params.model={backbone}",
         f"diffusion.name={'sdxl' if 'sdxl' in options.diffusion else 'sd'}", f"diffusion.params.model={head}",
         "diffusion.params.image_size=null",
-        "memory=null", "judges={evaluate: null}", "metrics=[accuracy]", "stages.unify.refresh=null",
         f"compute.precision={options.precision}", "compute.workers=0",
         *(f"stages.{stage}.steps={options.steps + 1}" for stage in STAGES), *batches,
     ]  # fmt: skip
@@ -114,24 +61,9 @@ def resolve(options: argparse.Namespace, scratch: Path, registry: Registry) -> R
     return load_spec(PAPER, registry=registry, sets=sets)
 
 
-def flops(stage: Stage, system: System) -> int:
-    """Floating point operations of one forward and backward pass, those of recomputation included."""
-    groups = stage.groups()
-    set_modes(system, groups)
-    with FlopCounterMode(display=False) as counter, autocast(system.device, system.precision):
-        terms = stage(stage.batch(0, 0, 1), torch.Generator().manual_seed(0))
-        terms.loss.backward()
-    for parameters in groups.values():
-        for parameter in parameters.values():
-            parameter.grad = None
-    return counter.get_total_flops()
-
-
 def peak_tflops(options: argparse.Namespace, device: torch.device) -> float | None:
-    if options.peak_tflops is not None or device.type != "cuda":
-        return options.peak_tflops
-    name = torch.cuda.get_device_name(device)
-    return next((value for mark, value in PEAK_TFLOPS.items() if mark in name), None)
+    peak = peak_flops(card_of(device))
+    return options.peak_tflops or (None if peak is None else peak / 1e12)
 
 
 def measure(options: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
@@ -155,8 +87,7 @@ def measure(options: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
         mixed = "no" if options.precision == "fp32" else options.precision
         AcceleratorState._reset_state()  # it is one for a process
         accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
+        forget_peak(device)
         train(
             stage,
             optim=resolved.spec.optim,
@@ -165,7 +96,7 @@ def measure(options: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
             accelerator=accelerator,
             seed=7,
         )
-        memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_memory_bytes()
+        memory = peak_bytes(device) or peak_memory_bytes()
         batch = stage.batch(0, 0, 1)
         seconds = clock.seconds_a_step
         with torch.no_grad():

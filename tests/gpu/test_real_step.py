@@ -6,14 +6,18 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from benchmarks.gpu import folders
+from benchmarks.gpu.bench import SIZES, Bench
+from benchmarks.gpu.cases import STAGES, textual_inversion
+
 sys.path.insert(0, str(Path(__file__).parent))
-import random_models
 import real_step
 
 TEXT = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -47,8 +51,8 @@ def _small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The published layouts with small numbers in place of large ones."""
     for name, source in (("backbones", "BACKBONE_SIZES"), ("heads", "DIFFUSION_SIZES")):
         copy = tmp_path / name
-        shutil.copytree(getattr(random_models, source), copy)
-        monkeypatch.setattr(random_models, source, copy)
+        shutil.copytree(getattr(folders, source), copy)
+        monkeypatch.setattr(folders, source, copy)
         for file, numbers in SMALL.items():
             if (copy / file).is_file():
                 config = json.loads((copy / file).read_text())
@@ -71,3 +75,13 @@ def test_every_stage_is_timed(backbone: str, diffusion: str, capsys: pytest.Capt
         assert 0 < row["utilisation"] == pytest.approx(row["TFLOP/s"])
         assert row["peak GiB"] > 0
     assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+@pytest.mark.usefixtures("_small")
+def test_published_layouts_are_measured_beside_plain_textual_inversion(tmp_path: Path) -> None:
+    size = replace(SIZES["real"], batches=dict.fromkeys(STAGES, 2), side=64, steps=1, warmup=1)
+    rows = {one.name: one for one in textual_inversion(Bench(size, torch.device("cpu"), "fp32", tmp_path))}
+    for name in ("seconds", "images", "unify"):
+        found = rows[f"textual-inversion/{name}"].value
+        assert found is not None
+        assert found > 0

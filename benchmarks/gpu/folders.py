@@ -62,6 +62,7 @@ def save_head(size: str, folder: Path) -> Path:
         "tokenizer": tokenizer,
         "text_encoder": _encoder(hf.CLIPTextModel, source / "text_encoder", tokenizer),
     }
+    pipeline: Any
     if second:
         encoder = _encoder(hf.CLIPTextModelWithProjection, source / "text_encoder_2", tokenizer)
         parts |= {"tokenizer_2": tokenizer, "text_encoder_2": encoder}

@@ -190,7 +190,7 @@ class _Sizing:
         load = Workload(
             settings.batch_size,
             tokens=self.tokens,
-            readings=self.readings(settings) if name == "reinforce" else (1,),
+            readings=(self.tries(),) if name == "reinforce" else (1,),
             shared=shared,
             learns="adapters" in settings.train,
             checkpointing=checkpointing,
@@ -205,11 +205,9 @@ class _Sizing:
         )
         return peak if head is None else max(peak, held + head.peak_bytes)
 
-    def readings(self, settings: StageSettings) -> tuple[int, ...]:
-        """Rows a sample in each pass of a reinforce step: what the reinforcer reads, and the cross entropy's own."""
-        reinforcer = self.resolved.offers["reinforcer"]
-        rows = reinforcer.load().readings(self.resolved.config("reinforcer"))
-        return (rows, 1) if settings.ce_weight else (rows,)
+    def tries(self) -> int:
+        """Rows a sample that the reinforcer reads; the cross entropy takes its reading."""
+        return self.resolved.offers["reinforcer"].load().readings(self.resolved.config("reinforcer"))
 
     def trained_bytes(self, groups: Sequence[str]) -> int:
         """Everything that can train, and gradients and moments of what does."""

@@ -19,7 +19,7 @@ from train.loop import Losses, Recipe, Step, fit
 from train.renders import Renders, held_out_renders, train_renders
 
 RECIPES = {
-    "decoder": Recipe("decoder", 20_240_310, steps=9_000, batch=16, lr=1e-3, ema=0.998, evaluate_every=300)
+    "decoder": Recipe("decoder", 20_240_310, steps=5_000, batch=16, lr=1e-3, ema=0.998, evaluate_every=300)
 }
 JOINS, SHARE = 0.5, 0.4
 """When the discriminator joins in, and its share of the reconstruction's gradient."""

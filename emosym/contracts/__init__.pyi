@@ -21,7 +21,7 @@ from .diffusion import (
     Vectors as Vectors,
 )
 from .emotion_space import EmotionSpace as EmotionSpace
-from .footprint import Footprint as Footprint, Workload as Workload
+from .footprint import Footprint as Footprint, Operations as Operations, Workload as Workload
 from .fusion import Fusion as Fusion
 from .judge import Judge as Judge
 from .knowledge import Knowledge as Knowledge, KnowledgeResources as KnowledgeResources

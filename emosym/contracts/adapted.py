@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from emosym.contracts.component import Component, ConfigT
 from emosym.contracts.context import Context
-from emosym.contracts.footprint import Footprint, Workload
+from emosym.contracts.footprint import Footprint, Operations, Workload
 from emosym.toolkit.adapters import load_state
 
 
@@ -20,6 +20,11 @@ class AdaptedModule(Component[ConfigT], nn.Module):
     @classmethod
     def footprint(cls, config: ConfigT, context: Context, load: Workload) -> Footprint | None:
         """Memory of one step, from configs alone: nothing is loaded and nothing fetched. None says it is not known."""
+        return None
+
+    @classmethod
+    def operations(cls, config: ConfigT, context: Context, load: Workload) -> Mapping[str, Operations] | None:
+        """Floating-point operations of one step for one of its pictures, by part, from configs alone; None says it is not known."""
         return None
 
     def adapters(self) -> dict[str, nn.Parameter]:

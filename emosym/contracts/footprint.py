@@ -1,4 +1,4 @@
-"""Footprint: the memory that a component asks for, known without loading its weights."""
+"""Footprint and operations: what a component asks for, known without loading its weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class Workload:
     time, how many rows it has a sample (G rollouts; 1 for a plain forward); ``shared`` passes continue a prefix
     encoded once. ``gradients`` false is reading or sampling alone; ``learns`` says whether the component's own adapters
     train. ``autocast`` is the dtype of mixed precision, None without. ``checkpointing`` asks what it would be with gradient
-    checkpointing (or without); None takes it as the component's parameters have it.
+    checkpointing (or without); None takes it as the component's parameters have it. A head that samples takes ``steps`` and
+    ``guidance_scale``; None leaves them to it.
     """
 
     samples: int
@@ -29,6 +30,8 @@ class Workload:
     learns: bool = True
     autocast: torch.dtype | None = None
     checkpointing: bool | None = None
+    steps: int | None = None
+    guidance_scale: float | None = None
 
 
 @dataclass(frozen=True)
@@ -49,3 +52,18 @@ class Footprint:
     peak_bytes: int
     checkpointing: bool = False
     details: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Floating-point operations of one part of a :class:`Workload`, for one picture; a multiplication and an addition are two.
+
+    ``backward`` includes what gradient checkpointing recomputes. What a part makes of a picture may be ``kept`` on disk, in
+    a :class:`emosym.toolkit.Store` of that kind, where it takes ``kept_bytes``: it is then computed once. Empty where it is
+    computed each time.
+    """
+
+    forward: int
+    backward: int = 0
+    kept: str = ""
+    kept_bytes: int = 0

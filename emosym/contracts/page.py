@@ -57,6 +57,7 @@ VALUES = (
     "Condition",
     "Workload",
     "Footprint",
+    "Operations",
 )
 """Dataclasses of the page, in its order."""
 ASKED = ("Probe",)

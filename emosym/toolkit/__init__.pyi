@@ -21,7 +21,13 @@ from .hashing import (
 )
 from .injection import embedded as embedded
 from .lora import adapters_off as adapters_off, attach_lora as attach_lora, detach_lora as detach_lora
-from .metering import LikeCuda as LikeCuda, Meter as Meter, metered as metered
+from .metering import (
+    Counter as Counter,
+    LikeCuda as LikeCuda,
+    Meter as Meter,
+    counted as counted,
+    metered as metered,
+)
 from .modes import Frozen as Frozen, evaluating as evaluating
 from .naming import file_name as file_name
 from .pictures import to_image as to_image, to_pixels as to_pixels

@@ -1,4 +1,4 @@
-"""Memory of a computation, measured as it runs: on a device, or without one on the meta device.
+"""Memory and operations of a computation, measured as it runs: on a device, or without one on the meta device.
 
 torch keeps a tracker of this kind in a private module; this one has the two numbers that an estimate needs.
 """
@@ -17,6 +17,7 @@ from torch.fx.experimental import _config as fx_config
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils.flop_counter import FlopCounterMode
 
 
 class Meter(TorchDispatchMode):
@@ -85,12 +86,13 @@ class LikeCuda(TorchFunctionMode):
 
     Attention is fused, dropout keeps a mask of bytes, and with ``dtype`` mixed precision casts what
     ``torch.autocast("cuda")`` casts (matrix products and convolutions down; norms, softmax and losses up). Tensors with
-    values (sizes of images, positions) may meet tensors without: the result has none.
+    values (sizes of images, positions) may meet tensors without: the result has none. Without ``fused`` attention stays the
+    matrix products that it is, whose operations can be counted.
     """
 
-    def __init__(self, dtype: torch.dtype | None) -> None:
+    def __init__(self, dtype: torch.dtype | None, fused: bool = True) -> None:
         super().__init__()
-        self.dtype = dtype
+        self.dtype, self.fused = dtype, fused
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -100,12 +102,17 @@ class LikeCuda(TorchFunctionMode):
             wanted = self.dtype if func in _LOWER else torch.float32
             args, named = tree_map(lambda x: _cast(x, wanted), (args, named))
         replaced = _REPLACED.get(func)
+        if replaced is _attention and not self.fused:
+            replaced = None
         return func(*args, **named) if replaced is None else replaced(*args, **named)
 
     def checkpointing(self) -> dict[str, Any]:
         """Options for ``torch.utils.checkpoint``: torch leaves function modes aside in a backward pass, so what it
         recomputes enters this one again."""
-        return {"use_reentrant": False, "context_fn": lambda: (nullcontext(), LikeCuda(self.dtype))}
+        return {
+            "use_reentrant": False,
+            "context_fn": lambda: (nullcontext(), LikeCuda(self.dtype, self.fused)),
+        }
 
 
 def _together(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -139,6 +146,31 @@ def metered(dtype: torch.dtype | None) -> Iterator[Meter]:
 
     Where a model picks elements by their values, all are taken to be picked.
     """
-    picked = fx_config.patch(meta_nonzero_assume_all_nonzero=True)  # type: ignore[attr-defined]
-    with picked, Meter() as meter, LikeCuda(dtype):
+    with _all_picked(), Meter() as meter, LikeCuda(dtype):
         yield meter
+
+
+class Counter:
+    """Floating-point operations since it was entered."""
+
+    def __init__(self, mode: FlopCounterMode) -> None:
+        self._mode, self._taken = mode, 0
+
+    def take(self) -> int:
+        """Those since the last time that they were taken. A multiplication and an addition are two."""
+        total = int(self._mode.get_total_flops())
+        taken, self._taken = total - self._taken, total
+        return taken
+
+
+@contextmanager
+def counted(dtype: torch.dtype | None = None) -> Iterator[Counter]:
+    """Count the operations of a computation on meta tensors: matrix products and convolutions, as PyTorch's own counter
+    has them. Attention counts whole, causal or not, and its backward pass twice; a fused kernel computes it once more.
+    """
+    with _all_picked(), FlopCounterMode(display=False) as mode, LikeCuda(dtype, fused=False):
+        yield Counter(mode)
+
+
+def _all_picked() -> Any:
+    return fx_config.patch(meta_nonzero_assume_all_nonzero=True)  # type: ignore[attr-defined]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, cast
 
@@ -10,22 +10,20 @@ import torch
 from emosym_registry import EmosymError
 from torch import Tensor, nn
 
-from emosym.contracts import Condition, Context, DiffusionHead, Footprint, Vectors, Workload
+from emosym.contracts import Condition, Context, DiffusionHead, Footprint, Operations, Vectors, Workload
 from emosym.toolkit import Frozen, choose_dtype, detach_lora, hash_tensors, stamp
 from emosym_diffusion import adapter, checks
 from emosym_diffusion.autoencoder import Autoencoder, pixels_per_latent
-from emosym_diffusion.config import DiffusionConfig
+from emosym_diffusion.config import GUIDANCE_SCALE, STEPS, DiffusionConfig
 from emosym_diffusion.families import Family, join, moved, predict
 from emosym_diffusion.folder import PipelineFolder
 from emosym_diffusion.footprint import measure
 from emosym_diffusion.hardware import place, tune
 from emosym_diffusion.objective import training_objective
+from emosym_diffusion.operations import count
 from emosym_diffusion.sampling import Predict, denoise, draw_noise, schedule, start
 from emosym_diffusion.schedulers import fresh, sampling_scheduler
 from emosym_diffusion.text import TextTower
-
-STEPS, GUIDANCE_SCALE = 50, 7.5
-"""Of the paper's sampling, and diffusers' own defaults for Stable Diffusion."""
 
 
 class LatentDiffusion(Frozen, DiffusionHead[DiffusionConfig]):
@@ -75,6 +73,12 @@ class LatentDiffusion(Frozen, DiffusionHead[DiffusionConfig]):
     @classmethod
     def footprint(cls, config: DiffusionConfig, context: Context, load: Workload) -> Footprint | None:
         return measure(config, context, cls.family, load)
+
+    @classmethod
+    def operations(
+        cls, config: DiffusionConfig, context: Context, load: Workload
+    ) -> Mapping[str, Operations] | None:
+        return count(config, context, cls.family, load)
 
     # Facts.
 

@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, Field
 
 from emosym.contracts import ComponentConfig
 
+STEPS, GUIDANCE_SCALE = 50, 7.5
+"""Of the paper's sampling, and diffusers' own defaults for Stable Diffusion."""
 _TORCH_WORDS = {None: "auto", "float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig
 
-from emosym.contracts import Context, Footprint, Workload
+from emosym.contracts import Condition, Context, Footprint, Workload
 from emosym.toolkit import LikeCuda, choose_dtype, embedded, known_folder, metered
 from emosym_diffusion import adapter
 from emosym_diffusion.autoencoder import pixels_per_latent
@@ -54,15 +54,11 @@ def measure(config: DiffusionConfig, context: Context, family: Family, load: Wor
 
     Errors: ``diffusion.bad-size``.
     """
-    path = context.model_path(config.model)
-    local = Path(path).is_dir()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what diffusers and the hub's client think of each other
-            folder = path if local else str(known_folder(path, KNOWN) or path)
-            head = skeleton(folder, family, choose_dtype(config.dtype, context.dtype))
-    except (EmosymError, OSError, ValueError):
+    opened = open_known(config, context, family)
+    if opened is None:
         return None
+    _, head = opened
+    local = Path(context.model_path(config.model)).is_dir()
     size = picture_size(config, head.unet, head.vae)
     parameters = [parameter for part in head.parts for parameter in part.parameters()]
     encoders = list(enumerate(head.encoders, start=1))
@@ -75,7 +71,7 @@ def measure(config: DiffusionConfig, context: Context, family: Family, load: Wor
         "image_height": size[1],
     }
     checkpointing = config.gradient_checkpointing if load.checkpointing is None else load.checkpointing
-    _set_up(head, config, context, load, checkpointing)
+    set_up(head, config, context, load, checkpointing)
     held, peak = _train(head, size, load) if load.gradients else (0, _sample(head, size, load))
     coded = _code(head, size, min(load.samples, config.decode_batch), load)
     return Footprint(
@@ -88,6 +84,18 @@ def measure(config: DiffusionConfig, context: Context, family: Family, load: Wor
         checkpointing=checkpointing,
         details=details,
     )
+
+
+def open_known(config: DiffusionConfig, context: Context, family: Family) -> tuple[str, Skeleton] | None:
+    """The folder of a head's configs, and its skeleton; None where none is at hand."""
+    path = context.model_path(config.model)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what diffusers and the hub's client think of each other
+            folder = path if Path(path).is_dir() else str(known_folder(path, KNOWN) or path)
+            return folder, skeleton(folder, family, choose_dtype(config.dtype, context.dtype))
+    except (EmosymError, OSError, ValueError):
+        return None
 
 
 def skeleton(path: str, family: Family, dtype: torch.dtype) -> Skeleton:
@@ -114,9 +122,16 @@ def skeleton(path: str, family: Family, dtype: torch.dtype) -> Skeleton:
     return Skeleton(family, unet, vae, encoders)
 
 
-def _set_up(
-    head: Skeleton, config: DiffusionConfig, context: Context, load: Workload, checkpointing: bool
+def set_up(
+    head: Skeleton,
+    config: DiffusionConfig,
+    context: Context,
+    load: Workload,
+    checkpointing: bool,
+    *,
+    fused: bool = True,
 ) -> None:
+    """Attach the UNet's adapter and set what a stage asks for, with attention ``fused`` or not."""
     if config.unet_lora is not None:
         with torch.device("meta"):
             adapter.add(head.unet, config.unet_lora, context.seed)
@@ -128,7 +143,7 @@ def _set_up(
     save_memory(head.vae, config)
     if checkpointing:
         head.unet.enable_gradient_checkpointing(
-            partial(checkpoint, **LikeCuda(load.autocast).checkpointing())
+            partial(checkpoint, **LikeCuda(load.autocast, fused).checkpointing())
         )
 
 
@@ -160,18 +175,29 @@ def _code(head: Skeleton, size: tuple[int, int], batch: int, load: Workload) -> 
         if load.gradients:
             vae.encode(torch.zeros(batch, 3, height, width, dtype=vae.dtype))
         else:
-            vae.decode(_latents(vae.config.latent_channels, head, size, batch).to(vae.dtype))
+            vae.decode(noise(vae.config.latent_channels, head, size, batch).to(vae.dtype))
     return meter.peak
 
 
 def _predict(head: Skeleton, size: tuple[int, int], batch: int, gradients: bool) -> Tensor:
     """What the denoiser makes of noise and of prompts with one vector each."""
-    condition = head.family.condition([_encode(one, batch, gradients) for one in head.encoders], size)
-    noisy = _latents(head.unet.config.in_channels, head, size, batch).to(head.unet.dtype)
+    return denoised(head, size, conditioned(head, size, batch, gradients))
+
+
+def conditioned(head: Skeleton, size: tuple[int, int], batch: int, gradients: bool) -> Condition:
+    """What the text encoders make of prompts with one vector each."""
+    return head.family.condition([_encode(one, batch, gradients) for one in head.encoders], size)
+
+
+def denoised(head: Skeleton, size: tuple[int, int], condition: Condition) -> Tensor:
+    """What the UNet makes of noise."""
+    batch = len(condition)
+    noisy = noise(head.unet.config.in_channels, head, size, batch).to(head.unet.dtype)
     return predict(head.unet, noisy, torch.zeros(batch, dtype=torch.long), condition)
 
 
-def _latents(channels: int, head: Skeleton, size: tuple[int, int], batch: int) -> Tensor:
+def noise(channels: int, head: Skeleton, size: tuple[int, int], batch: int) -> Tensor:
+    """[batch, channels, h, w] at the size of latents of a picture of ``size``."""
     width, height = (side // pixels_per_latent(head.vae) for side in size)
     return torch.zeros(batch, channels, height, width)
 

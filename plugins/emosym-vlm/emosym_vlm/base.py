@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +19,7 @@ from emosym.contracts import (
     Conclusion,
     Context,
     Footprint,
+    Operations,
     Prefix,
     Sample,
     Workload,
@@ -39,6 +40,7 @@ from emosym_vlm.config import BackboneConfig
 from emosym_vlm.footprint import measure
 from emosym_vlm.kept import Row, about_model, alike, joined, prompt_key, prompt_of, prompt_tensors
 from emosym_vlm.loading import load
+from emosym_vlm.operations import count
 from emosym_vlm.placing import is_placed
 from emosym_vlm.prefix import (
     Continuation,
@@ -74,6 +76,12 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
     @classmethod
     def footprint(cls, config: BackboneConfigT, context: Context, load: Workload) -> Footprint | None:
         return measure(config, context, load)
+
+    @classmethod
+    def operations(
+        cls, config: BackboneConfigT, context: Context, load: Workload
+    ) -> Mapping[str, Operations] | None:
+        return count(config, context, load)
 
     def __init__(self, config: BackboneConfigT, context: Context) -> None:
         super().__init__(config, context)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
@@ -28,6 +28,7 @@ from emosym_vlm.prefix import can_share, continued
 from emosym_vlm.processor import limit_pixels
 from emosym_vlm.reader import flat
 
+T = TypeVar("T")
 SIZES = Path(__file__).parent / "sizes"
 KNOWN = {
     "Qwen/Qwen2-VL-2B-Instruct": SIZES / "qwen2-vl-2b",
@@ -46,15 +47,11 @@ _BITS = {"nf4": 4 + 8 / 64 + 32 / (64 * 256), "int8": 8}
 
 def measure(config: BackboneConfig, context: Context, load: Workload) -> Footprint | None:
     """What one step takes; None where the model is neither a folder, nor in the local cache, nor known."""
-    path = context.model_path(config.model)
-    local = Path(path).is_dir()
-    folder = path if local else str(known_folder(path, KNOWN) or path)
-    try:
-        model = skeleton(folder, config, context)
-        pictures = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError):
+    opened = open_known(config, context)
+    if opened is None:
         return None
-    limit_pixels(SimpleNamespace(image_processor=pictures), config)
+    _, model, pictures = opened
+    local = Path(context.model_path(config.model)).is_dir()
     base = sum(parameter.numel() for parameter in model.parameters())
     weights = weight_bytes(model, config)
     details = {
@@ -62,11 +59,7 @@ def measure(config: BackboneConfig, context: Context, load: Workload) -> Footpri
         "kv_bytes_per_token": kv_bytes_per_token(model),
         **{f"{part}_layers": len(names) for part, names in adapter.linear_layers(model).items()},
     }
-    apart = config.training != "lora" and can_share(model.config.get_text_config(decoder=True))
-    load = replace(load, shared=load.shared or apart)
-    wanted = config.gradient_checkpointing if load.checkpointing is None else load.checkpointing
-    checkpointing = wanted and not load.shared
-    _set_up(model, config, context, load, checkpointing)
+    load, checkpointing = set_up(model, config, context, load)
     tokens, vision_held, vision_peak = measure_vision(
         model, pictures, load, load.learns and config.adapts_vision
     )
@@ -82,6 +75,19 @@ def measure(config: BackboneConfig, context: Context, load: Workload) -> Footpri
         checkpointing=checkpointing,
         details={**details, "image_tokens": tokens},
     )
+
+
+def open_known(config: BackboneConfig, context: Context) -> tuple[str, Any, Any] | None:
+    """The folder of a model's configs, its skeleton and its image processor; None where none is at hand."""
+    path = context.model_path(config.model)
+    folder = path if Path(path).is_dir() else str(known_folder(path, KNOWN) or path)
+    try:
+        model = skeleton(folder, config, context)
+        pictures = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError):
+        return None
+    limit_pixels(SimpleNamespace(image_processor=pictures), config)
+    return folder, model, pictures
 
 
 def skeleton(folder: str, config: BackboneConfig, context: Context) -> Any:
@@ -124,10 +130,15 @@ def kv_bytes_per_token(model: Any) -> int:
     )
 
 
-def _set_up(
-    model: Any, config: BackboneConfig, context: Context, load: Workload, checkpointing: bool
-) -> None:
-    """Attach the adapters and set the modes of a stage."""
+def set_up(
+    model: Any, config: BackboneConfig, context: Context, load: Workload, *, fused: bool = True
+) -> tuple[Workload, bool]:
+    """Attach the adapters and set the modes of a stage. Gives the load as this model takes it, whose prompt is apart where
+    nothing before the tokens learns, and whether activations are recomputed, with attention ``fused`` or not."""
+    apart = config.training != "lora" and can_share(model.config.get_text_config(decoder=True))
+    load = replace(load, shared=load.shared or apart)
+    wanted = config.gradient_checkpointing if load.checkpointing is None else load.checkpointing
+    checkpointing = wanted and not load.shared
     if config.training != "frozen":
         with torch.device("meta"):
             adapter.attach(model, config.adapter, context.seed)
@@ -136,28 +147,36 @@ def _set_up(
         # Gradients are counted with the optimiser; where there is one already, the pass adds to it in place.
         parameter.grad = torch.empty_like(parameter)
     if checkpointing:
-        model.activation_checkpointing_enable(LikeCuda(load.autocast).checkpointing())
+        model.activation_checkpointing_enable(LikeCuda(load.autocast, fused).checkpointing())
     model.train(load.learns and load.gradients)
+    return load, checkpointing
 
 
 def measure_vision(model: Any, pictures: Any, load: Workload, learns: bool) -> tuple[int, int, int]:
     """Of one picture: its image tokens, what is held for the backward pass, and the peak."""
+    gradients = learns and load.gradients
+    return with_picture(
+        model, pictures, load, lambda base, inputs: _measure_features(base, inputs, load, gradients)
+    )
+
+
+def with_picture(model: Any, pictures: Any, load: Workload, run: Callable[[Any, Mapping[str, Any]], T]) -> T:
+    """What ``run`` gives for the model's base and what its vision tower takes of one picture."""
     given = pictures(images=[Image.new("RGB", load.image)], return_tensors="pt")
     takes = inspect.signature(model.base_model.get_image_features).parameters
     inputs = {name: value for name, value in given.items() if name in takes}
-    gradients = learns and load.gradients
     try:
         # Grids are read as numbers, so they stay on the CPU; only what goes through layers has no values.
         bare = {
             name: value.to("meta") if value.is_floating_point() else value for name, value in inputs.items()
         }
-        return _measure_features(model.base_model, bare, load, gradients)
+        return run(model.base_model, bare)
     except (RuntimeError, NotImplementedError):
         # Some families look at the values of an image or its mask: these see one, by meaningless weights.
         for part in model.base_model.children():
             if part is not model.get_decoder():
                 part.to_empty(device="cpu")
-        return _measure_features(model.base_model, inputs, load, gradients)
+        return run(model.base_model, inputs)
 
 
 def _measure_features(
@@ -176,10 +195,9 @@ def measure_language(model: Any, prompt: int, load: Workload) -> tuple[int, int]
     width = model.config.get_text_config(decoder=True).hidden_size
     with metered(load.autocast) as meter, torch.device("meta"), torch.set_grad_enabled(load.gradients):
         tokens = torch.zeros(load.tokens, width, requires_grad=load.gradients)
-        cache = _encode(model, load.samples, prompt, width) if load.shared else None
+        cache = encode(model, load.samples, prompt, width) if load.shared else None
         states = [
-            _read(model, tokens.expand(load.samples * count, -1, -1), prompt, cache)
-            for count in load.readings
+            read(model, tokens.expand(load.samples * count, -1, -1), prompt, cache) for count in load.readings
         ]
         held = meter.now
         if load.gradients:
@@ -188,14 +206,15 @@ def measure_language(model: Any, prompt: int, load: Workload) -> tuple[int, int]
 
 
 @torch.no_grad()
-def _encode(model: Any, batch: int, prompt: int, width: int) -> DynamicCache:
+def encode(model: Any, batch: int, prompt: int, width: int) -> DynamicCache:
+    """The cache of prompts [batch, prompt, width], without a graph."""
     cache = DynamicCache(config=model.config.get_text_config(decoder=True))
     embeds = torch.zeros(batch, prompt, width, dtype=model.dtype)
     _decode(model, embeds, prompt, past_key_values=cache, use_cache=True)
     return cache
 
 
-def _read(model: Any, tokens: Tensor, prompt: int, cache: DynamicCache | None) -> Tensor:
+def read(model: Any, tokens: Tensor, prompt: int, cache: DynamicCache | None) -> Tensor:
     """States of ``tokens`` [R,T,D] after a cached prompt, or at the end of one that goes along."""
     rows, count, width = tokens.shape
     if cache is not None:

@@ -41,6 +41,7 @@ SAID = {
     "guards": "answers of components\nare what contracts say",
     "judges": "judges kept apart",
     "vram": "what card it needs",
+    "cost": "how long it takes",
     "spec": "YAML → resolved spec",
     "contracts": "what a component must do",
     "toolkit": "what any plugin may use",

@@ -85,10 +85,10 @@ def card_for(total: int) -> int | None:
 
 def estimate(resolved: Resolved, registry: Registry) -> Estimate:
     """The memory of every stage of a spec, and of its evaluation, on one NVIDIA card."""
-    return _Sizing(resolved, registry).estimate()
+    return Sizing(resolved, registry).estimate()
 
 
-class _Sizing:
+class Sizing:
     """One spec, with what its stages have in common."""
 
     def __init__(self, resolved: Resolved, registry: Registry) -> None:
@@ -100,6 +100,7 @@ class _Sizing:
         self.tokens = 1  # with the context tokens, once a compressor could be built
 
     def estimate(self) -> Estimate:
+        """The memory of every stage and of the evaluation."""
         stages = {name: getattr(self.spec.stages, name) for name in STAGES}
         parts = self.parts()
         self.sizes = self.trainable_sizes(parts)
@@ -107,12 +108,15 @@ class _Sizing:
             self.stage(name, settings, parts) for name, settings in stages.items() if settings is not None
         ]
         rows.append(self.evaluation(parts))
-        unknown: dict[str, str] = {
+        return Estimate(self.precision, tuple(rows), parts, self.unknown(parts))
+
+    def unknown(self, parts: Mapping[str, Footprint]) -> dict[str, str]:
+        """The models of backbone and head that are not among the known ``parts``."""
+        return {
             name: str(getattr(self.resolved.config(name), "model", ""))
             for name in ("backbone", "diffusion")
             if name in self.resolved.offers and name not in parts
         }
-        return Estimate(self.precision, tuple(rows), parts, unknown)
 
     def parts(self) -> dict[str, Footprint]:
         """Backbone and head while they read and sample, by name; those that are not known are left out."""
@@ -128,11 +132,16 @@ class _Sizing:
         if name not in self.resolved.offers:
             return None
         component, config = self.resolved.offers[name], self.resolved.config(name)
-        load = dataclasses.replace(
+        found: Footprint | None = component.load().footprint(
+            config, self.builder.context_of(name), self.mixed(load)
+        )
+        return found
+
+    def mixed(self, load: Workload) -> Workload:
+        """The same load in the run's precision."""
+        return dataclasses.replace(
             load, autocast=None if self.precision == "fp32" else DTYPES[self.precision]
         )
-        found: Footprint | None = component.load().footprint(config, self.builder.context_of(name), load)
-        return found
 
     def trainable_sizes(self, parts: Mapping[str, Footprint]) -> dict[str, int]:
         """How many parameters each group has that a stage may train."""

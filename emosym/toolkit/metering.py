@@ -150,15 +150,18 @@ def metered(dtype: torch.dtype | None) -> Iterator[Meter]:
         yield meter
 
 
-class Counter:
-    """Floating-point operations since it was entered."""
+class Counter(FlopCounterMode):
+    """Floating-point operations since it was entered, by PyTorch's own formulas."""
 
-    def __init__(self, mode: FlopCounterMode) -> None:
-        self._mode, self._taken = mode, 0
+    def __init__(self) -> None:
+        super().__init__(display=False)
+        # Its tracker of modules fails where an input of one wants a gradient that is switched off.
+        self.mod_tracker: Any = _NoModules()
+        self._taken = 0
 
     def take(self) -> int:
         """Those since the last time that they were taken. A multiplication and an addition are two."""
-        total = int(self._mode.get_total_flops())
+        total = int(self.get_total_flops())
         taken, self._taken = total - self._taken, total
         return taken
 
@@ -168,8 +171,17 @@ def counted(dtype: torch.dtype | None = None) -> Iterator[Counter]:
     """Count the operations of a computation on meta tensors: matrix products and convolutions, as PyTorch's own counter
     has them. Attention counts whole, causal or not, and its backward pass twice; a fused kernel computes it once more.
     """
-    with _all_picked(), FlopCounterMode(display=False) as mode, LikeCuda(dtype, fused=False):
-        yield Counter(mode)
+    with _all_picked(), Counter() as counter, LikeCuda(dtype, fused=False):
+        yield counter
+
+
+class _NoModules(nullcontext[None]):
+    """In place of a tracker of modules: all is one."""
+
+    parents = frozenset({"Global"})
+
+    def __exit__(self, *_: object) -> None:
+        return None
 
 
 def _all_picked() -> Any:

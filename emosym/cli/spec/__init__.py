@@ -62,17 +62,42 @@ def explain(
     vram: Annotated[
         bool, typer.Option("--vram", help="Say instead what memory each stage needs, and what card has it.")
     ] = False,
+    cost: Annotated[
+        bool,
+        typer.Option(
+            "--cost", help="Say instead what each stage computes, and how long a card takes for it."
+        ),
+    ] = False,
+    card: Annotated[str, typer.Option("--card", metavar="NAME", help="The card of --cost.")] = "h100",
+    share: Annotated[
+        float,
+        typer.Option("--share", metavar="0…1", help="Share of the card's peak that --cost reckons with."),
+    ] = 0.4,
+    pictures: Annotated[
+        int | None,
+        typer.Option(
+            "--pictures",
+            min=1,
+            metavar="N",
+            help="Training pictures that --cost reckons with; by default the data are counted.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say where every value came from, what is not as in a preset, and what plugins and licences it uses."""
     from emosym.cli.spec.explain import components_section, deviations_section, headline, values_section
 
     resolved, registry = resolve(context.obj, spec, sets)
+    sections = []
     if vram:
         from emosym.cli.spec.vram import vram_section
 
-        sections = [vram_section(resolved, registry)]
-    else:
+        sections.append(vram_section(resolved, registry))
+    if cost:
+        from emosym.cli.spec.cost import cost_section
+
+        sections.append(cost_section(resolved, registry, card, share, pictures))
+    if not sections:
         sections = [
             values_section(resolved, every),
             deviations_section(resolved, registry, against),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +24,18 @@ def vram_section(resolved: Resolved, registry: Registry) -> Section:
     found = estimate(resolved, registry)
     lines = [f"memory on one card, {found.precision}, in GiB", _table(found)]
     lines += [_model(name, part) for name, part in found.parts.items()]
-    lines += [
-        f"{name}: {model} is unknown and not counted; put the model's folder there (config.json is enough) "
-        f"and set {name}.params.model to it"
-        for name, model in found.unknown.items()
-    ]
+    lines += unknown_lines(found.unknown)
     lines.append(f"assumed: {'; '.join(ASSUMPTIONS)}")
     return Section("vram", "\n".join(lines), _data(found))
+
+
+def unknown_lines(unknown: Mapping[str, str]) -> list[str]:
+    """A line for each model that nothing is known of, by the part of the spec that names it."""
+    return [
+        f"{name}: {model} is unknown and not counted; put the model's folder there (config.json is enough) "
+        f"and set {name}.params.model to it"
+        for name, model in unknown.items()
+    ]
 
 
 def _table(found: Estimate) -> str:

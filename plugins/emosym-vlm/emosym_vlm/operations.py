@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from transformers import AutoProcessor
 
 from emosym.contracts import QUESTION, Context, Operations, Workload
-from emosym.toolkit import Counter, counted
+from emosym.toolkit import Counter, adapters_off, counted
 from emosym_vlm.config import BackboneConfig
 from emosym_vlm.footprint import (
     PROMPT_TOKENS,
@@ -55,7 +56,8 @@ def count(config: BackboneConfig, context: Context, load: Workload) -> Mapping[s
     with counted(load.autocast) as counter, torch.device("meta"):
         if not load.shared:
             return parts | {"prompt and tokens": _passes(model, prompt, load, counter, None)}
-        cache = encode(model, 1, prompt, width)
+        with nullcontext() if config.training == "lora" else adapters_off(model):
+            cache = encode(model, 1, prompt, width)
         kept = ("prefixes", prompt * kv_bytes + width * bytes_each) if once else ("", 0)
         parts["prompt"] = Operations(counter.take(), 0, *kept)
         return parts | {"tokens": _passes(model, prompt, load, counter, cache)}

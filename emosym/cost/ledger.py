@@ -52,7 +52,7 @@ class Ledger:
         self, name: str, operations: Mapping[str, Operations], draws: int, split: str = "train"
     ) -> None:
         """As many passes over single pictures of a split (any other word: pictures that are new), as one part."""
-        if draws:
+        if draws and operations:
             self._add(Part(name, total=sum(self._totals(operations, draws, split).values())))
 
     def _totals(self, operations: Mapping[str, Operations], draws: int, split: str) -> dict[str, int]:

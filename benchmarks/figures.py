@@ -121,7 +121,7 @@ def holding(_: Path) -> Iterator[Measurement]:
 
     def activations(training: str) -> float:
         sets = (
-            f"backbone.params={{model: Qwen/Qwen2-VL-2B-Instruct, training: {training}}}",
+            f"backbone.params={{model: Qwen/Qwen2-VL-2B-Instruct, training: {training}, gradient_checkpointing: false}}",
             "compute.precision=bf16",
         )
         found = estimate(load_spec("preset:emosym", registry=registry, sets=sets), registry)

@@ -246,7 +246,7 @@ class _Forecasting:
     def reinforce(self, settings: ReinforceStage, ledger: Ledger, steps: int, pictures: int) -> None:
         """The reference, rollouts, looks at validation pictures, and the temperature."""
         ledger.beside("reference", self.reading, min(steps * pictures, self.pictures.train))
-        readings = self.sizing.readings(settings)[0]
+        readings = self.sizing.tries()
         shared = self.sizing.shares_prefix("reinforce", settings)
         one_pass = self.reads(settings, readings=readings, shared=shared)
         vision = one_pass.get("vision")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ OFFERED = 64
 
 
 class FullBank:
-    """A bank in memory that has seen ``count`` originals; ``bytes_each`` is what it took of memory for one."""
+    """A bank in memory that has seen ``count`` originals."""
 
     def __init__(self, count: int) -> None:
         self.originals = [Sample(f"{i:07d}", (Path("one.png"),), i % len(MIKELS_8)) for i in range(count)]
@@ -27,9 +27,7 @@ class FullBank:
             one.id: float(p) for one, p in zip(self.originals, draw.random(count), strict=True)
         }
         self.bank = InMemoryBank(InMemoryConfig(), Context(LabelSet.of(MIKELS_8)))
-        before = _resident()
         self.bank.view(self.originals)
-        self.bytes_each = (_resident() - before) / count
         self.step = 0
 
     def refresh(self) -> float:
@@ -42,15 +40,18 @@ class FullBank:
         """Seconds of a view."""
         return seconds(lambda: self.bank.view(self.originals))
 
+    def bytes_each(self) -> float:
+        """Memory that another bank takes for an original."""
+        bank = InMemoryBank(InMemoryConfig(), Context(LabelSet.of(MIKELS_8)))
+        tracemalloc.start()
+        bank.view(self.originals)
+        taken = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        return taken / len(self.originals)
+
 
 def _candidate(seed: int) -> Candidate:
     draw = np.random.default_rng(seed)
     picture = Image.fromarray(draw.integers(0, 256, (64, 64, 3), dtype=np.uint8))
     made = Generated(picture, seed % len(MIKELS_8), seed, f"a picture {seed}", {})
     return Candidate(made, {"model": 0.9, "judge": 0.9}, tuple(draw.normal(size=32).tolist()), "abc")
-
-
-def _resident() -> int:
-    """Bytes of memory that this process has now."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")

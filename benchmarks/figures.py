@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.banks import OFFERED, FullBank
+from benchmarks.gpu.plain import steps_of as inversion_steps
 from benchmarks.models import MID_SIDE, embedded, mid, pictures
 from benchmarks.pairs import Figure, Measure, Work, of_children, ratio, repeated
 from emosym.contracts import QUESTION, Sample, States
@@ -220,6 +221,10 @@ def painting(root: Path) -> Iterator[Measurement]:
             loss = generation.diffusion.loss(latents, condition, generator).mean()
             (loss + system.logits(states).square().mean()).backward()
 
+    paths = [root / f"{place}.png" for place in range(len(samples))]
+    for path, sample in zip(paths, samples, strict=True):
+        sample.open()[0].save(path)
+    folder = Path(str(load_registry().alias("diffusion", "sd", "tiny")))
     for precision in ("fp32", "bf16"):
         kept, plain = (embedded(cache_megabytes=n, precision=precision) for n in (64, 0))
         generation = plain.require_generation()
@@ -239,6 +244,13 @@ def painting(root: Path) -> Iterator[Measurement]:
             Figure(f"unify-cold-{precision}", f"{about}, never read", True, 8.0),
             ratio(one_by_one, lambda plain=plain: step(plain, samples, None)),
         )
+        dtype = torch.float32 if precision == "fp32" else torch.bfloat16
+        device = torch.device("cpu")
+        inversion = inversion_steps(folder, paths, len(paths), device, dtype, steps=100, workers=0)
+        about = (
+            f"a step of diffusers' textual inversion over one of unify read before, 32 pictures, {precision}"
+        )
+        yield Figure(f"unify-inversion-{precision}", about, True, 1.0), ratio(inversion, warm)
 
 
 # ---- remembering
@@ -260,7 +272,7 @@ def remembering(_: Path) -> Iterator[Measurement]:
             repeated(full.view, most=5),
         )
     about = "memory that the bank takes for an original"
-    yield Figure("bank-memory", about, False, 300, unit="bytes"), repeated(lambda: full.bytes_each, most=1)
+    yield Figure("bank-memory", about, False, 100, unit="bytes"), repeated(full.bytes_each, most=1)
 
 
 # ---- starting

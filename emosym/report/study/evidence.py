@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from emosym.report.study.results import Claim, Results, Tested
-from emosym.report.study.tables import claims
-from emosym.report.study.text import AGAIN, escaped, table
+from emosym.report.study.tables import claims, figures, overrides
+from emosym.report.study.text import escaped, table
 from emosym.report.study.words import asked_text, p_text, tested_text
 from emosym.toolkit import write_json, written_whole
+
+AFTERWARDS = "Analyses, and what they call exploratory, were written afterwards."
 
 
 def write_evidence(results: Results, stem: Path) -> list[Path]:
@@ -30,10 +32,16 @@ def markdown(results: Results) -> str:
         *(escaped(note) for note in results.notes),
         escaped(claims(results).caption),
         table(claims(results)),
+        AFTERWARDS,
         *(_section(results, claim) for claim in results.claims),
     ]
+    for heading, shown in (
+        ("What the rows measured", figures(results)),
+        ("What the rows are", overrides(results)),
+    ):
+        parts += [f"## {heading}", escaped(shown.caption), table(shown)]
     if results.commands:
-        parts += ["## How to make it again", AGAIN, f"```console\n{results.commands[0]}\n```"]
+        parts += ["## How to make it again", f"```console\n{results.commands[0]}\n```"]
     parts += [f"{what}:\n\n```\n{text.rstrip()}\n```" for what, text in results.recipe[:1]]
     return "\n\n".join(parts) + "\n"
 

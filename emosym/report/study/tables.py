@@ -96,9 +96,9 @@ def claims(results: Results) -> StudyTable:
         for test in claim.tests
     )
     caption = (
-        "Said before the study was run. A difference is positive where the row is better; in brackets its 95 % interval. Every "
-        f"test is one-sided at {100 * ALPHA:.0f} % and corrected by Holm's method over all of this table; a claim is supported where "
-        "each of its tests holds."
+        "These claims were written before the study was run. A difference is positive where the row is better; in brackets its 95 % interval. Every "
+        f"test is one-sided at {100 * ALPHA:.0f} % and corrected by Holm's method over all of this table, intervals are not, so one may "
+        "leave a bound out where the test does not hold; a claim is supported where each of its tests holds."
     )
     header = ("claim", "rows", "figure", "asked", "measured", "p (Holm)", "verdict")
     return StudyTable("claims", "Claims", caption, header, rows)

@@ -48,7 +48,7 @@ def steps_of(
 ) -> Callable[[], None]:
     """What takes one of at most ``steps`` training steps at a time, reading its pictures included."""
     pipe: Any = StableDiffusionPipeline.from_pretrained(
-        folder, safety_checker=None, local_files_only=True, torch_dtype=dtype
+        folder, safety_checker=None, local_files_only=True, dtype=dtype
     )
     noises: Any = DDPMScheduler.from_config(pipe.scheduler.config)
     unet, vae, text, tokenizer = pipe.unet, pipe.vae, pipe.text_encoder, pipe.tokenizer

@@ -19,6 +19,7 @@ from .diffusion import (
     Condition as Condition,
     DiffusionHead as DiffusionHead,
     Vectors as Vectors,
+    Watcher as Watcher,
 )
 from .emotion_space import EmotionSpace as EmotionSpace
 from .footprint import Footprint as Footprint, Operations as Operations, Workload as Workload

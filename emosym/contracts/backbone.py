@@ -100,6 +100,12 @@ class Backbone(AdaptedModule[ConfigT]):
         rows = [self.forward([sample], own, with_text(QUESTION, text)) for sample, own, text in asked]
         return torch.cat(rows)[None]
 
+    def gaze(self, samples: Sequence[Sample], tokens: Tensor) -> list[Tensor | None]:
+        """Where each of ``tokens`` [B,T,D] looks in the picture of its sample: for each sample attention weights [T,h,w] on a
+        grid over the whole picture, averaged over layers and heads, without gradients. None where that is not known, as of
+        any sample by default."""
+        return [None] * len(samples)
+
     @abstractmethod
     def encode(self, samples: Sequence[Sample], question: str = QUESTION) -> Prefix:
         """The prompt alone, without gradients, in eval mode; its ``fingerprint`` makes a later stale read an error."""

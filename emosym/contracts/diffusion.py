@@ -37,6 +37,20 @@ class Condition:
         return int(self.hidden.shape[0])
 
 
+class Watcher:
+    """An ``on_step`` that also sees the picture so far, where the head can show it; it changes nothing of the picture."""
+
+    def __call__(self, done: int, total: int) -> None:
+        """What any ``on_step`` is told after each step; what it raises ends the sampling."""
+
+    def wants(self, done: int, total: int) -> bool:
+        """Whether to decode the picture after this step, which costs as much as at the end."""
+        return True
+
+    def see(self, pictures: Tensor) -> None:
+        """The pictures so far, float32 [B,3,H,W] in [0,1], after a step that it wants."""
+
+
 class DiffusionHead(AdaptedModule[ConfigT]):
     """A diffusion model with a frozen base that is conditioned by fused vectors.
 
@@ -90,7 +104,8 @@ class DiffusionHead(AdaptedModule[ConfigT]):
     ) -> Tensor:
         """Images float32 [B,3,H,W] in [0,1]; one generator a picture, so a picture does not depend on its batch.
         None takes the defaults of the model's own config. ``init_image`` [B,3,H,W] in [-1,1] starts from a picture,
-        of which ``strength`` 0 keeps all and 1 nothing."""
+        of which ``strength`` 0 keeps all and 1 nothing. An ``on_step`` that is a :class:`Watcher` may be shown the
+        pictures on their way."""
 
     @abstractmethod
     def fingerprint(self) -> str:

@@ -55,6 +55,7 @@ VALUES = (
     "Prefix",
     "Conclusion",
     "Condition",
+    "Watcher",
     "Workload",
     "Footprint",
     "Operations",

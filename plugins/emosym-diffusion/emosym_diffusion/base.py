@@ -10,7 +10,16 @@ import torch
 from emosym_registry import EmosymError
 from torch import Tensor, nn
 
-from emosym.contracts import Condition, Context, DiffusionHead, Footprint, Operations, Vectors, Workload
+from emosym.contracts import (
+    Condition,
+    Context,
+    DiffusionHead,
+    Footprint,
+    Operations,
+    Vectors,
+    Watcher,
+    Workload,
+)
 from emosym.toolkit import Frozen, choose_dtype, detach_lora, hash_tensors, stamp
 from emosym_diffusion import adapter, checks
 from emosym_diffusion.autoencoder import Autoencoder, pixels_per_latent
@@ -21,7 +30,7 @@ from emosym_diffusion.footprint import measure
 from emosym_diffusion.hardware import place, tune
 from emosym_diffusion.objective import training_objective
 from emosym_diffusion.operations import count
-from emosym_diffusion.sampling import Predict, denoise, draw_noise, schedule, start
+from emosym_diffusion.sampling import AfterStep, Predict, denoise, draw_noise, schedule, start
 from emosym_diffusion.schedulers import fresh, sampling_scheduler
 from emosym_diffusion.text import TextTower
 
@@ -200,8 +209,22 @@ class LatentDiffusion(Frozen, DiffusionHead[DiffusionConfig]):
         pictures = None if init_image is None else self.latents(init_image)
         latents = start(scheduler, noise, times, pictures)
         scale = self.default_guidance_scale if guidance_scale is None else guidance_scale
-        final = denoise(scheduler, self._guided(condition, scale), latents, times, generators, on_step)
+        final = denoise(
+            scheduler, self._guided(condition, scale), latents, times, generators, self._telling(on_step)
+        )
         return self.autoencoder.decode(final).to(self.device)
+
+    def _telling(self, on_step: Callable[[int, int], None] | None) -> AfterStep | None:
+        """``on_step`` as a function that also takes latents, which a :class:`Watcher` sees as pictures."""
+        if on_step is None:
+            return None
+
+        def told(done: int, total: int, latents: Tensor) -> None:
+            on_step(done, total)
+            if isinstance(on_step, Watcher) and on_step.wants(done, total):
+                on_step.see(self.autoencoder.decode(latents))
+
+        return told
 
     def _guided(self, condition: Condition, scale: float) -> Predict:
         """Classifier-free guidance (Ho and Salimans 2022) in one batch of both branches; none at 0 and 1."""

@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """The (guided) model output for latents [B,c,h,w] at one time."""
+AfterStep = Callable[[int, int, Tensor], None]
+"""What is told after each step: how many are done, of how many, and the latents [B,c,h,w]."""
 
 
 def draw_noise(generators: Sequence[torch.Generator], shape: Sequence[int], device: torch.device) -> Tensor:
@@ -65,9 +67,9 @@ def denoise(
     latents: Tensor,
     times: Tensor,
     generators: Sequence[torch.Generator],
-    on_step: Callable[[int, int], None] | None,
+    after_step: AfterStep | None,
 ) -> Tensor:
-    """Run ``times``; ``on_step(done, total)`` after each. Schedulers that add noise draw it from
+    """Run ``times``; ``after_step(done, total, latents)`` after each. Schedulers that add noise draw it from
     ``generators``."""
     extra = (
         {"generator": list(generators)} if "generator" in inspect.signature(scheduler.step).parameters else {}
@@ -77,6 +79,6 @@ def denoise(
             scheduler.scale_model_input(latents, time) if hasattr(scheduler, "scale_model_input") else latents
         )
         latents = scheduler.step(predict(scaled, time), time, latents, **extra, return_dict=False)[0]
-        if on_step is not None:
-            on_step(number, len(times))
+        if after_step is not None:
+            after_step(number, len(times), latents)
     return latents

@@ -13,6 +13,8 @@ from diffusers import (
 )
 from emosym_registry import EmosymError
 
+from emosym.contracts import Watcher
+
 FAMILIES = ("sd", "sdxl")
 PROMPTS = ["a dark street", "a red street"]
 PIPELINES = {"sd": StableDiffusionPipeline, "sdxl": StableDiffusionXLPipeline}
@@ -213,6 +215,31 @@ def test_on_step_counts_to_the_end(open_head, generators):
         on_step=lambda done, total: seen.append((done, total)),
     )
     assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+class Seen(Watcher):
+    """Keeps the pictures after every second step."""
+
+    def __init__(self):
+        self.pictures = []
+
+    def wants(self, done, total):
+        return done % 2 == 0
+
+    def see(self, pictures):
+        self.pictures.append(pictures)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_watcher_sees_the_picture_on_its_way_and_changes_nothing_of_it(open_head, generators, family):
+    head, watcher = open_head(family), Seen()
+    condition = head.condition(None, PROMPTS[:1])
+    alone = head.sample(condition, generators=generators(1), steps=4)
+    watched = head.sample(condition, generators=generators(1), steps=4, on_step=watcher)
+    assert torch.equal(alone, watched)
+    assert len(watcher.pictures) == 2
+    assert not torch.equal(watcher.pictures[0], watched)
+    assert torch.equal(watcher.pictures[1], watched)
 
 
 def test_sampling_keeps_no_graph(open_head, vectors_for, generators):

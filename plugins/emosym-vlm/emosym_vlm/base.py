@@ -38,6 +38,7 @@ from emosym.toolkit import (
 from emosym_vlm import adapter
 from emosym_vlm.config import BackboneConfig
 from emosym_vlm.footprint import measure
+from emosym_vlm.gaze import attending, over_picture
 from emosym_vlm.kept import Row, about_model, alike, joined, prompt_key, prompt_of, prompt_tensors
 from emosym_vlm.loading import load
 from emosym_vlm.operations import count
@@ -162,6 +163,26 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         layers = self._pass(batch, tokens, output_hidden_states=True).hidden_states[1:]
         states = [layer.to(self.device)[batch.rows, batch.columns] for layer in layers]
         return torch.stack(states).to(tokens.dtype)
+
+    @torch.no_grad()
+    def gaze(self, samples: Sequence[Sample], tokens: Tensor) -> list[Tensor | None]:
+        """Of samples with one picture, where prefixes can be shared. Errors: those of :meth:`forward`."""
+        check_tokens(tokens, len(samples), self.hidden_size)
+        pairs = zip(samples, tokens.split(1), strict=True)
+        with evaluating(self.model):
+            return [
+                self._gaze(sample, own) if self._shares and len(sample.images) == 1 else None
+                for sample, own in pairs
+            ]
+
+    def _gaze(self, sample: Sample, tokens: Tensor) -> Tensor | None:
+        after = Continuation(self.model, self._prefix([sample], None), self._filler)
+        with attending(self.model) as weights:
+            self._after(after, tokens)
+        prompt = self._prompts([sample], self.config.question or QUESTION)[0]
+        width, height = sample.open()[0].size
+        layers, image = self._text_config.num_hidden_layers, self.model.config.image_token_id
+        return over_picture(weights, layers, prompt, image, width == height)
 
     def encode(self, samples: Sequence[Sample], question: str | None = None) -> Prefix:
         """The fingerprint is that of the frozen model where no adapter acts on the prompt: a prefix then outlives the steps

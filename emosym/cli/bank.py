@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from emosym_registry.errors import plural, unknown
+from emosym_registry.errors import plural
 
 from emosym.cli.common import registry_for
 from emosym.cli.group import PluginGroup
@@ -45,14 +45,8 @@ def show(
     """List the images that the bank holds, with age and scores."""
     from emosym.experiment.bank import opened
 
-    order = _order(sort)
     with opened(run, registry_for(context.obj)) as one:
-        found = one.entries()
-        if emotion is not None:
-            wanted = one.labels.names[one.labels.index(emotion)]
-            found = [entry for entry in found if entry.emotion == wanted]
-        found.sort(key=lambda entry: order(entry, one.labels.names))
-        adds = one.bank.adds
+        found, adds = one.chosen(emotion, sort), one.bank.adds
     if as_json:
         _print_json({"adds": adds, "images": found})
         return
@@ -80,16 +74,14 @@ def ledger(
     from emosym.experiment.bank import opened
 
     with opened(run, registry_for(context.obj)) as one:
-        lines, names = one.bank.ledger(), one.labels.names
-    lines = [line for line in lines if action in (None, line.action)]
-    lines = [line for line in lines if entry in (None, line.image, line.image.rpartition("/")[2])]
+        lines = one.history(action, entry)
+        rows = [
+            (str(line.number), str(line.step), line.action, line.image, one.named(line.label), line.reason)
+            for line in lines
+        ]
     if as_json:
         _print_json(lines)
         return
-    rows = [
-        (str(line.number), str(line.step), line.action, line.image, _named(line.label, names), line.reason)
-        for line in lines
-    ]
     print(columns(("line", "step", "action", "image", "emotion", "reason"), rows, numbers=(0, 1)))
 
 
@@ -186,17 +178,6 @@ def export(
     print(f"{plural(count, 'image')} and {INDEX} in {folder}")
 
 
-def _order(sort: str) -> Any:
-    orders = {
-        "emotion": lambda entry, names: names.index(entry.emotion) if entry.emotion in names else -1,
-        "age": lambda entry, names: -entry.age,
-        "score": lambda entry, names: entry.score,
-    }
-    if sort not in orders:
-        raise unknown("cli.unknown-order", "order", sort, list(orders))
-    return orders[sort]
-
-
 def _table(found: Sequence[Entry]) -> str:
     from emosym.cli.columns import columns
 
@@ -218,18 +199,13 @@ def _table(found: Sequence[Entry]) -> str:
     return columns(header, rows, numbers=tuple(range(2, 5 + len(scores))))
 
 
-def _named(label: int, names: Sequence[str]) -> str:
-    return names[label] if 0 <= label < len(names) else ""
-
-
 def _saved(one: OpenBank) -> None:
     """Keep the ledger beside the bank; a run that is not done is told of what becomes of the change."""
+    from emosym.experiment.bank import NOT_DONE
+
     one.save_ledger()
     if not one.finished:
-        print(
-            "note: stage unify is not done; when the run goes on, its bank returns to the last checkpoint",
-            file=sys.stderr,
-        )
+        print(f"note: {NOT_DONE}", file=sys.stderr)
 
 
 def _print_json(value: Any) -> None:

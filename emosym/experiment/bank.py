@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from emosym_registry import EmosymError, Registry
-from emosym_registry.errors import did_you_mean, plural, some
+from emosym_registry.errors import did_you_mean, plural, some, unknown
 
 from emosym.assembly import Builder
 from emosym.contracts import LabelSet, LedgerEntry, MemoryBank, Standing, replay
@@ -26,6 +26,10 @@ from emosym.training.checkpoint import steps_of
 
 INDEX = "index.jsonl"
 """The list of an export, which dataset ``index`` reads."""
+ORDERS = ("emotion", "age", "score")
+"""How held images may be put in order: by emotion, the oldest first, the worst first."""
+NOT_DONE = "stage unify is not done; when the run goes on, its bank returns to the last checkpoint"
+"""What whoever changes the bank of an unfinished run should know."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,34 @@ class OpenBank:
     def entries(self, until: int | None = None) -> list[Entry]:
         """The images that the bank holds, in the order of their admission."""
         return entries(self.standing(until), self.labels.names)
+
+    def chosen(self, emotion: str | None = None, sort: str = "emotion") -> list[Entry]:
+        """The images that the bank holds, of one emotion or of all, in one of :data:`ORDERS`.
+
+        Errors: ``data.unknown-label``, ``cli.unknown-order``.
+        """
+        names = self.labels.names
+        keys: dict[str, Callable[[Entry], float]] = {
+            "emotion": lambda entry: names.index(entry.emotion) if entry.emotion in names else -1,
+            "age": lambda entry: -entry.age,
+            "score": lambda entry: entry.score,
+        }
+        if sort not in keys:
+            raise unknown("cli.unknown-order", "order", sort, ORDERS)
+        wanted = None if emotion is None else names[self.labels.index(emotion)]
+        return sorted((entry for entry in self.entries() if wanted in (None, entry.emotion)), key=keys[sort])
+
+    def history(self, action: str | None = None, entry: str | None = None) -> list[LedgerEntry]:
+        """Lines of the ledger, of one action or image alone where these are named."""
+        return [
+            line
+            for line in self.bank.ledger()
+            if action in (None, line.action) and entry in (None, line.image, line.image.rpartition("/")[2])
+        ]
+
+    def named(self, label: int) -> str:
+        """The emotion of a line of the ledger, empty where it has none."""
+        return self.labels.names[label] if 0 <= label < len(self.labels) else ""
 
     def save_ledger(self) -> None:
         """Write the ledger into the run folder again."""

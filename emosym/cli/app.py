@@ -20,6 +20,7 @@ from emosym.cli import (
     spec,
     study,
     understand,
+    web,
 )
 from emosym.cli.globals import HELP
 from emosym.cli.group import PluginGroup
@@ -67,6 +68,7 @@ app.command("compare")(compare.compare)
 app.command("understand")(understand.understand)
 app.command("generate")(generate.generate)
 app.command("ablate")(ablate.ablate)
+app.command("web")(web.web)
 app.add_typer(bank.app, name="bank")
 app.add_typer(cache.app, name="cache")
 app.add_typer(study.app, name="study")

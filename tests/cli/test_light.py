@@ -55,6 +55,7 @@ def seconds(*arguments: str) -> float:
         ("run", "--help"),
         ("data", "--help"),
         ("compare", "--help"),
+        ("web", "--help"),
         ("plugins", "--help"),
         ("plugins", "list"),
         ("plugins", "list", "--json"),

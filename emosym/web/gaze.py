@@ -1,0 +1,54 @@
+"""Where the reasoning tokens look in a picture, as two pictures with words."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from emosym.contracts import Sample
+from emosym.system import System
+from emosym.web.markup import SIDE, figure, shown
+
+ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
+DARK = 0.15
+"""Of a picture's light, what is left where no token looks."""
+
+
+def gazes(system: System, sample: Sample) -> list[str]:
+    """What [CTX] and [EMO] look at, a figure each; nothing where the backbone cannot say it."""
+    if system.explicit:
+        return []
+    with system.builder.naming(), system.evaluating():
+        weights = system.backbone.gaze([sample], system.compressor.tokens(1))[0]
+    if weights is None:
+        return []
+    picture = sample.open()[0]
+    tokens = (("[CTX], what is seen", weights[:-1].mean(0)), ("[EMO], what is felt", weights[-1]))
+    return [
+        figure(
+            shown(
+                lit(picture, own), f"The picture, lit where {name.partition(',')[0]} looks: most {spot(own)}"
+            ),
+            name,
+        )
+        for name, own in tokens
+        if float(own.max()) > 0
+    ]
+
+
+def lit(picture: Image.Image, weights: Tensor) -> Image.Image:
+    """The picture, as bright as ``weights`` [h,w] are high; the highest is left as it is."""
+    small = picture.convert("RGB")
+    small.thumbnail((SIDE, SIDE))
+    grey = (weights / weights.max() * 255).round().byte().cpu().numpy()
+    light = Image.fromarray(grey).resize(small.size, Image.Resampling.BICUBIC)
+    share = DARK + (1 - DARK) * np.asarray(light, dtype=np.float32)[..., None] / 255
+    return Image.fromarray((np.asarray(small) * share).round().astype(np.uint8))
+
+
+def spot(weights: Tensor) -> str:
+    """Where the highest of ``weights`` [h,w] is, in words."""
+    row, column = divmod(int(weights.argmax()), weights.shape[1])
+    height, width = weights.shape
+    return f"at the {ROWS[row * 3 // height]} {COLUMNS[column * 3 // width]}"

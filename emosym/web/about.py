@@ -45,7 +45,7 @@ def about(room: Room) -> str:
         [
             table("Parts and licences", header, rows),
             table("Facts", ("fact", "value"), facts(room)),
-            f"<h3>Limits</h3>{listed(limits(room))}",
+            f"<h2>Limits</h2>{listed(limits(room))}",
         ]
     )
 

@@ -47,9 +47,8 @@ def theme() -> Any:
 
 def build(room: Room) -> gr.Blocks:
     """The page of a system, with its queue."""
-    with gr.Blocks(
-        title="emosym", analytics_enabled=False, delete_cache=(3600, KEPT_SECONDS), fill_width=False
-    ) as page:
+    page = gr.Blocks(title="emosym", analytics_enabled=False, delete_cache=(3600, KEPT_SECONDS))
+    with page:
         gr.HTML(head(room))
         with gr.Tab("Understand"):
             understand.tab(room)

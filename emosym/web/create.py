@@ -10,7 +10,7 @@ import gradio as gr
 from emosym.cli.generate import parse_mixture
 from emosym.request import PROMPT, Request
 from emosym.web.markup import note
-from emosym.web.painting import Shown, looked_at
+from emosym.web.painting import Shown, described, looked_at
 from emosym.web.room import ONE_AT_A_TIME, PRIVATE, Room
 
 
@@ -33,7 +33,7 @@ def tab(room: Room) -> None:
                 start = gr.Button("Paint", variant="primary")
                 stop = gr.Button("Stop")
         with gr.Column(scale=1, min_width=280):
-            picture, status, file = results("Your picture", "create")
+            shown = results("Your picture", "create")
 
     def create(
         emotion: str, mixture: str, prompt: str, seed: int, steps: int, guidance: float
@@ -58,13 +58,13 @@ def tab(room: Room) -> None:
     painting = start.click(
         room.told(create),
         [emotion, mixture, prompt, seed, steps, guidance],
-        [picture, status, file],
+        list(shown),
         api_name="create",
         api_description="Paint a picture of an emotion, or of a mixture such as awe=0.7,fear=0.3: the picture, a word, the PNG.",
         show_progress="hidden",
         **ONE_AT_A_TIME,
     )
-    stopping(stop, painting, status)
+    around(painting, start, stop, shown)
 
 
 def mixed(weights: dict[str, float]) -> str:
@@ -92,8 +92,11 @@ def results(label: str, name: str) -> tuple[gr.Image, gr.HTML, gr.DownloadButton
     return picture, status, file
 
 
-def stopping(button: gr.Button, painting: Any, status: gr.HTML) -> None:
-    """Let ``button`` end a painting, or take it out of the queue."""
-    button.click(
+def around(painting: Any, start: gr.Button, stop: gr.Button, shown: tuple[gr.Image, gr.HTML, Any]) -> None:
+    """What happens beside a ``painting``: the picture is described, and ``stop`` ends it or takes it out of the queue."""
+    picture, status, file = shown
+    start.click(lambda: gr.update(alt_text="The picture so far"), None, picture, queue=False, **PRIVATE)
+    painting.success(described, status, [picture, file], **PRIVATE)
+    stop.click(
         lambda: note("Stopped."), None, status, cancels=[painting], queue=False, api_visibility="private"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from emosym.web.room import Room
 
 LOOKS = 8
 """Pictures on their way that are decoded at most; each takes as long as the last one."""
+DONE = "Done: "
 Shown = tuple[Any, str, Any]
 """New values of picture, status and download."""
 
@@ -92,21 +94,21 @@ def looked_at(room: Room, request: Request, wanted: Mapping[str, Any], words: st
     """What picture, status and download show while a picture of ``words`` is painted, and at its end. ``wanted`` is what was
     asked for, as the recipe keeps it."""
     room.system.require_generation()
-    yield gr.skip(), note("Waiting for the first step."), gr.update(value=None, interactive=False)
+    yield gr.skip(), note("Waiting for the first step."), None
     for event in painted(room, request):
         if isinstance(event, Generated):
-            path = kept(room, event, wanted, words)
-            alt = f"A picture made to evoke {words}, seed {event.seed}"
-            done = note(f"Done: {words}, seed {event.seed}. The recipe is inside the PNG.")
-            yield gr.update(value=str(path), alt_text=alt), done, gr.update(value=str(path), interactive=True)
+            path = str(kept(room, event, wanted, words))
+            yield path, note(f"{DONE}{words}, seed {event.seed}. The recipe is inside the PNG."), path
             return
-        said = note(f"Step {event.done} of {event.total}.")
-        picture = (
-            gr.skip()
-            if event.picture is None
-            else gr.update(value=event.picture, alt_text=f"The picture after step {event.done}")
-        )
-        yield picture, said, gr.skip()
+        picture = gr.skip() if event.picture is None else event.picture
+        yield picture, note(f"Step {event.done} of {event.total}."), gr.skip()
+
+
+def described(status: str) -> tuple[Any, Any]:
+    """What picture and download are told once ``status`` says that the picture is done: an alternative text, and that there is
+    something to download. Apart from the painting, whose results programs take too."""
+    words = re.sub(r"<[^>]*>", "", status).removeprefix(DONE).partition(". ")[0]
+    return gr.update(alt_text=f"A picture made to evoke {words}"), gr.update(interactive=True)
 
 
 def kept(room: Room, picture: Generated, wanted: Mapping[str, Any], words: str) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -78,18 +80,19 @@ def comparison(room: Room, names: Sequence[str]) -> str:
     :func:`emosym.ablation.unplanned.study_of`, ``run.missing``."""
     there = found_runs(room.folders)
     study, warnings = study_of([_there(there, name, "run") for name in names])
-    results = results_of(study)
+    root = os.path.commonpath([entry.run.parent for entry in study.entries])
+    results = results_of(replace(study, root=Path(root)))
     tables = [(one.title, one.caption, one.header, one.rows, one.notes) for one in study_tables(results)]
     drawn = forest(results)
     return "".join(
         [
-            f"<h3>{escape(results.title)}</h3>",
+            f"<h2>{escape(results.title)}</h2>",
             note(lead(results)),
             listed(warnings) if warnings else "",
             *(_table(*one) for one in tables),
             ""
             if drawn is None
-            else f'<h3>Differences with their 95 % intervals</h3><div class="es-scroll">{drawn}</div>',
+            else f'<h2>Differences with their 95 % intervals</h2><div class="es-scroll">{drawn}</div>',
         ]
     )
 
@@ -104,7 +107,7 @@ def tables_of(room: Room, name: str | None) -> str:
         tables = [
             (one["title"], one["caption"], one["header"], one["rows"], one["notes"]) for one in data["tables"]
         ]
-        return f"<h3>{escape(str(data['title']))}</h3>" + "".join(_table(*one) for one in tables)
+        return f"<h2>{escape(str(data['title']))}</h2>" + "".join(_table(*one) for one in tables)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EmosymError(
             "study.not-a-study",
@@ -125,4 +128,4 @@ def _table(
     title: str, caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]
 ) -> str:
     marked = listed(f"[{letter(number)}] {text}" for number, text in enumerate(notes)) if notes else ""
-    return f"<h4>{escape(title)}</h4><p class='es-soft'>{escape(caption)}</p>{table(title, header, rows)}{marked}"
+    return f"<section class='es-study'><h3>{escape(title)}</h3><p class='es-soft'>{escape(caption)}</p>{table(title, header, rows)}{marked}</section>"

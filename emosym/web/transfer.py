@@ -11,7 +11,7 @@ from emosym_registry import EmosymError
 from emosym.contracts import SUFFIXES, open_image
 from emosym.generation import STRENGTH
 from emosym.request import Request
-from emosym.web.create import numbers, results, stopping
+from emosym.web.create import around, numbers, results
 from emosym.web.markup import figure, note, shown
 from emosym.web.painting import Shown, looked_at
 from emosym.web.room import ONE_AT_A_TIME, PRIVATE, Room
@@ -37,7 +37,7 @@ def tab(room: Room) -> None:
         with gr.Column(min_width=280):
             before = gr.HTML(note("Your photo appears here."), elem_id="transfer-before")
         with gr.Column(min_width=280):
-            picture, status, file = results("With the other emotion", "transfer")
+            made = results("With the other emotion", "transfer")
 
     def transfer(
         photo: str | None,
@@ -54,13 +54,13 @@ def tab(room: Room) -> None:
     painting = start.click(
         room.told(transfer),
         [photo, emotion, strength, seed, steps, guidance],
-        [picture, status, file],
+        list(made),
         api_name="transfer",
         api_description="Paint a photo again with another emotion: the picture, a word, the PNG.",
         show_progress="hidden",
         **ONE_AT_A_TIME,
     )
-    stopping(stop, painting, status)
+    around(painting, start, stop, made)
 
 
 def original(photo: str | None) -> str:

@@ -105,24 +105,24 @@ def card(room: Room, picture: Picture, reading: Reading, attention: bool) -> str
     parts = [
         f'<article class="es-card" aria-label="{escape(name)}"><div class="es-picture">',
         shown(sample.open()[0], f"{name}, read as {reading.emotion}"),
-        f"</div><div><h3>{escape(reading.emotion)}</h3><p class='es-file'>{escape(name)}</p>",
+        f"</div><div><h2>{escape(reading.emotion)}</h2><p class='es-file'>{escape(name)}</p>",
         wheel(reading.probabilities),
         valence(reading.positive),
         "</div>",
     ]
     if reading.text:
-        parts.append(f'<div class="es-wide"><h4>What it wrote</h4><p>{escape(reading.text)}</p></div>')
+        parts.append(f'<div class="es-wide"><h3>What it wrote</h3><p>{escape(reading.text)}</p></div>')
     if reading.reasons:
         items = "".join(
             f"<li>{escape(reason.text)} <small>cosine {reason.similarity:.2f}</small></li>"
             for reason in reading.reasons
         )
-        parts.append(f'<div class="es-wide"><h4>Nearest knowledge</h4><ol>{items}</ol></div>')
+        parts.append(f'<div class="es-wide"><h3>Nearest knowledge</h3><ol>{items}</ol></div>')
     looks = gazes(room.system, sample) if attention else []
     if attention:
         told = "".join(looks) or "<p>This backbone cannot say it of this picture.</p>"
         parts.append(
-            f'<div class="es-wide"><h4>Where the tokens look</h4><div class="es-row">{told}</div></div>'
+            f'<div class="es-wide"><h3>Where the tokens look</h3><div class="es-row">{told}</div></div>'
         )
     details = f"<details><summary>All probabilities</summary><p>{escape(in_words(reading.probabilities))}</p></details>"
     return "".join([*parts, f'<div class="es-wide">{details}</div></article>'])

@@ -75,7 +75,12 @@ def _own(url: str) -> bool:
 
 
 def go(page: Any, tab: str) -> None:
-    page.get_by_role("tab", name=tab, exact=True).click()
+    """To a tab, which a narrow page may have behind its button of dots."""
+    shown = page.get_by_role("tab", name=tab, exact=True).locator("visible=true")
+    if not shown.count():
+        page.locator(".overflow-menu > button").locator("visible=true").first.click()
+        shown = page.locator(".overflow-dropdown button", has_text=tab).locator("visible=true")
+    shown.first.click()
 
 
 def button(page: Any, name: str) -> Any:
@@ -123,7 +128,7 @@ def test_a_picture_comes_out_of_the_noise_and_goes_home_with_its_recipe(
     field(page, "spinbutton", "Steps").fill("8")
     button(page, "Paint").click()
     page.get_by_text("Done: awe, seed 5.").wait_for()
-    assert page.locator("#create-picture img").get_attribute("alt") == "A picture made to evoke awe, seed 5"
+    page.locator("#create-picture img[alt='A picture made to evoke awe, seed 5']").wait_for()
     with page.expect_download() as download:
         page.locator("#create-file").click()
     path = tmp_path / "made.png"
@@ -168,7 +173,7 @@ def test_two_people_wait_for_one_another_and_both_get_their_own(visit: Callable[
         button(page, "Paint").click()
     for number, page in enumerate(pages):
         page.get_by_text(f"seed {20 + number}. The recipe").wait_for()
-        assert page.locator("#create-picture img").get_attribute("alt").endswith(f"seed {20 + number}")
+        page.locator(f"#create-picture img[alt$='seed {20 + number}']").wait_for()
 
 
 def test_a_photo_and_its_transfer_stand_side_by_side(visit: Callable[..., Any], photo: Path) -> None:
@@ -250,8 +255,6 @@ def test_it_fits_a_phone(visit: Callable[..., Any], photo: Path) -> None:
     button(page, "Read").click()
     page.locator(".es-card").wait_for()
     for tab in TABS:
-        if not page.get_by_role("tab", name=tab, exact=True).is_visible():
-            continue
         go(page, tab)
         page.wait_for_timeout(500)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, tab

@@ -48,7 +48,8 @@ def over_picture(
         torch.stack(weights[start : start + layers]).mean(0)[0, :, : len(where)]
         for start in range(0, len(weights), layers)
     ]
-    return torch.cat(passes)[:, where].unflatten(1, sides)
+    over: Tensor = torch.cat(passes)[:, where].unflatten(1, sides)
+    return over
 
 
 def grid(prompt: Prompt, where: Tensor, square: bool) -> tuple[int, int] | None:

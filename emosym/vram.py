@@ -216,7 +216,8 @@ class Sizing:
 
     def tries(self) -> int:
         """Rows a sample that the reinforcer reads; the cross entropy takes its reading."""
-        return self.resolved.offers["reinforcer"].load().readings(self.resolved.config("reinforcer"))
+        rows: int = self.resolved.offers["reinforcer"].load().readings(self.resolved.config("reinforcer"))
+        return rows
 
     def trained_bytes(self, groups: Sequence[str]) -> int:
         """Everything that can train, and gradients and moments of what does."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,8 @@ from emosym.cli.common import (
 
 PASSWORD = "EMOSYM_WEB_PASSWORD"  # noqa: S105 - the name of a variable
 STUDIES = Path("studies")
+PAGE = "emosym.web.app"
+"""By its name, as a plugin's command is: the page stands on the verbs, which know nothing of it."""
 
 
 def web(
@@ -72,11 +75,9 @@ def web(
 
     with TemporaryDirectory(prefix="emosym-web-") as kept:
         prepare(Path(kept))
-        from emosym.web.app import serve
-        from emosym.web.room import Room
-
+        page = import_module(PAGE)
         looked = tuple(dict.fromkeys(path.resolve() for path in folders or beside))
-        serve(Room(loaded, registry_for(context.obj), own, looked, Path(kept)), host, port, secret)
+        page.serve(page.Room(loaded, registry_for(context.obj), own, looked, Path(kept)), host, port, secret)
     print("stopped", file=sys.stderr)
 
 

@@ -56,7 +56,7 @@ def set_attention(unet: Any, kind: str, device: torch.device | None = None) -> N
         raise EmosymError(
             "diffusion.no-xformers",
             f"attention: xformers cannot be used here: {first_line(error)}",
-            hint="pip install 'emosym[xformers]' on a machine with an NVIDIA card, or write attention: sdpa",
+            hint="pip install 'emosym-diffusion[xformers]' on a machine with an NVIDIA card, or write attention: sdpa",
         ) from error
 
 

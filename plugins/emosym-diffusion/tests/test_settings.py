@@ -204,7 +204,7 @@ def test_xformers_without_xformers_says_what_to_install(refused, folder, monkeyp
     monkeypatch.setattr("diffusers.models.attention_processor.is_xformers_available", lambda: False)
     error = refused("sd", folder("sd"), attention="xformers")
     assert error.id == "diffusion.no-xformers"
-    assert "pip install 'emosym[xformers]'" in str(error)
+    assert "pip install 'emosym-diffusion[xformers]'" in str(error)
 
 
 def test_xformers_without_a_card_says_so(refused, folder, monkeypatch):

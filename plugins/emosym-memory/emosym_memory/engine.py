@@ -62,7 +62,7 @@ def connect(config: SqlConfig, context: Context) -> Database:
         raise EmosymError(
             "memory.no-driver",
             f"{error.name} is not installed, which {url.get_backend_name()} needs",
-            hint="pip install 'emosym[postgres]'",
+            hint="pip install 'emosym-memory[postgres]'",
         ) from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)

@@ -24,7 +24,7 @@ from .banks import LABELS, ORIGINALS, Make
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """A PostgreSQL server of our own, gone after the tests."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed (emosym[postgres])")
+    pytest.importorskip("psycopg", reason="psycopg is not installed (emosym-memory[postgres])")
     if not (shutil.which("initdb") and shutil.which("pg_ctl")):
         pytest.skip("no initdb and pg_ctl on this machine")
     user = "nobody" if os.geteuid() == 0 else None  # the server refuses to run as root

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from emosym_registry import EmosymError
 
+from emosym.cli import completion
 from emosym.cli.common import (
     DeviceOption,
     PrecisionOption,
@@ -21,24 +23,31 @@ from emosym.cli.common import (
 )
 from emosym.cli.failures import StoppedError
 from emosym.cli.group import PluginGroup
+from emosym.cli.saying import say
+from emosym.cli.spec.new import labels_of
 
 if TYPE_CHECKING:
-    from emosym_registry import RegisteredComponent
-
     from emosym.contracts import Dataset, LabelSet
 
-app = typer.Typer(cls=PluginGroup, help="Check data, or make some.", no_args_is_help=True)
+app = typer.Typer(
+    cls=PluginGroup,
+    help="Check what a run would read, write its texts ahead, make data.",
+    no_args_is_help=True,
+)
 
 
 @app.callback()
 def _data() -> None:
-    """Check data, or make some."""
+    """Check what a run would read, write its texts ahead, make data."""
 
 
 @app.command("check")
 def check(
     context: typer.Context,
-    spec: Annotated[str | None, typer.Argument(metavar="[SPEC]", help="Check the data of this spec.")] = None,
+    spec: Annotated[
+        str | None,
+        typer.Argument(metavar="SPEC", help="Check the data of this spec.", autocompletion=completion.specs),
+    ] = None,
     folder: Annotated[
         list[Path] | None,
         typer.Option("--folder", metavar="DIR", help="Check this folder instead; repeatable."),
@@ -46,12 +55,18 @@ def check(
     layout: Annotated[
         str | None,
         typer.Option(
-            "--layout", help="Dataset that reads --folder: emoset, image-folder …; guessed by default."
+            "--layout",
+            metavar="NAME",
+            help="Dataset that reads --folder: emoset, image-folder …; guessed by default.",
+            autocompletion=completion.of_kind("dataset"),
         ),
     ] = None,
     labels: Annotated[
-        str, typer.Option("--labels", help="Label set of --folder: mikels-8, binary, or names with commas.")
-    ] = ("mikels-8"),
+        str,
+        typer.Option(
+            "--labels", metavar="A,B,C", help="Label set of --folder: mikels-8, binary, or names with commas."
+        ),
+    ] = "mikels-8",
     index: Annotated[
         Path | None,
         typer.Option(
@@ -109,6 +124,7 @@ def knowledge(
             f"{spec} has no knowledge",
             hint="name one, as in --set knowledge.name=backbone",
         )
+    say("loading what makes texts")
     from emosym.assembly import Builder
     from emosym.experiment.knowledge import write_knowledge
     from emosym.precision import choose_device, choose_precision
@@ -133,16 +149,23 @@ def knowledge(
 
 def _from_spec(
     context: typer.Context, source: str, sets: list[str] | None
-) -> tuple[str, Dataset, LabelSet, RegisteredComponent]:
-    """What the spec's data are called, the data, their labels, and the backbone that will read them."""
+) -> tuple[str, Dataset, LabelSet, Callable[[], list[str]]]:
+    """What the spec's data are called, the data, their labels, and what a run would refuse of them."""
+    resolved, registry = resolve(context.obj, source, sets)
+    say("looking at the data")
     import torch
 
     from emosym.assembly import Builder
+    from emosym.experiment.foreseen import refusals
 
-    resolved, registry = resolve(context.obj, source, sets)
     builder = Builder.of(resolved, registry, device=torch.device("cpu"), precision="fp32")
-    dataset, backbone = builder.build("data"), resolved.offers["backbone"]
-    return resolved.component("data"), dataset, builder.context.labels, backbone
+    dataset = builder.build("data")
+    return (
+        resolved.component("data"),
+        dataset,
+        builder.context.labels,
+        lambda: refusals(resolved, builder, dataset),
+    )
 
 
 def _from_folder(
@@ -150,11 +173,14 @@ def _from_folder(
 ) -> tuple[str, Dataset, LabelSet]:
     if not path.is_dir():
         raise EmosymError("data.no-folder", f"{path}: no such folder", hint="check the path")
-    name = layout or guess_layout(path)
+    from emosym.spec.own import layout_of
+
+    name = layout or layout_of(path)
     offer = registry_for(context.obj).find("dataset", name)
     from emosym.contracts import Context, LabelSet
 
-    names = LabelSet.of(labels if labels in ("mikels-8", "binary") else labels.split(","))
+    say(f"looking at {path}")
+    names = LabelSet.of(labels_of(labels))
     config = offer.load_config()
     key = next((key for key in ("folder", "root", "path") if key in config.model_fields), None)
     if key is None:
@@ -165,15 +191,6 @@ def _from_folder(
         )
     given = Context(labels=names, kind="dataset", component=offer.spec.name)
     return f"{path} ({name})", offer.load()(config(**{key: str(path)}), given), names
-
-
-def guess_layout(path: Path) -> str:
-    """EmoSet's layout has index files beside its pictures; anything else is read as folders of pictures."""
-    return (
-        "emoset"
-        if any((path / name).exists() for name in ("info.json", "train.json", "annotation"))
-        else "image-folder"
-    )
 
 
 def write_index(file: Path, dataset: Dataset, labels: LabelSet) -> int:
@@ -212,16 +229,14 @@ def _report(
     name: str,
     dataset: Dataset,
     labels: LabelSet,
-    backbone: RegisteredComponent | None,
+    refusals: Callable[[], list[str]] | None,
     *,
     index: Path | None,
 ) -> int:
     """Print the problems on stderr, or what is there; returns how many problems there are."""
     problems = dataset.problems()
-    if not problems and backbone is not None:
-        from emosym.experiment.preflight import too_long
-
-        problems = too_long(dataset, backbone)
+    if not problems and refusals is not None:
+        problems = refusals()
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:

@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from emosym.contracts.labels import LabelSet
+
 
 class ComponentConfig(BaseModel):
     """Parameters of one component: unknown keys are errors, values are frozen."""
@@ -20,6 +22,10 @@ class ComponentConfig(BaseModel):
     def needs(self, declared: tuple[str, ...]) -> tuple[str, ...]:
         """What must stand beside a component with these parameters, of what its descriptor ``declared``."""
         return declared
+
+    def check_labels(self, labels: LabelSet) -> None:
+        """Refuse labels that the component does not fit, with an :class:`EmosymError`: with the spec, before anything is
+        loaded."""
 
     @classmethod
     def migrate(cls, params: dict[str, Any], version: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def cross_checks(
     """The tree, perhaps without what cannot be used, and everything that does not fit together."""
     root = _bank_without_memory(root, messages)
     problems = [
-        *_labels(root),
+        *_labels(root, configs),
         *_plugins(root),
         *_judges(root, configs, offers),
         *_stages(root),
@@ -82,7 +82,7 @@ def _missing(root: Node, path: Path, wanted: Path, what: str, hint: str) -> Prob
     return Problem.at((node or root).where, dotted(path), f"expected {what}, found none", hint)
 
 
-def _labels(root: Node) -> Iterator[Problem]:
+def _labels(root: Node, configs: Mapping[str, BaseModel]) -> Iterator[Problem]:
     node = root.fields.get("labels")
     if node is None:
         return
@@ -91,9 +91,18 @@ def _labels(root: Node) -> Iterator[Problem]:
     if not (isinstance(value, str) or listed or isinstance(value, dict)):
         return  # the spec's own model says so
     try:
-        LabelSet.of(value)
+        labels = LabelSet.of(value)
     except EmosymError as error:
         yield Problem.at(node.origin, "labels", error.message, error.hint)
+        return
+    for path, config in configs.items():
+        try:
+            if isinstance(config, ComponentConfig):
+                config.check_labels(labels)
+        except EmosymError as error:
+            own = root.at(key_path(path))
+            where = own.where if own is not None and own.where.kind in ("file", "set") else node.where
+            yield Problem.at(where, path, error.message, error.hint)
 
 
 def _plugins(root: Node) -> Iterator[Problem]:

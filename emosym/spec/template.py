@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from emosym_registry import EmosymError, Registry
@@ -14,6 +14,7 @@ from emosym.spec.keys import Key, keys_of
 from emosym.spec.layers import PRESET
 from emosym.spec.model import COMPONENT_KEYS, COMPONENT_LISTS, NAME_PATTERN, NAME_WORDS, Spec
 from emosym.spec.nodes import Path, dotted, kind_at
+from emosym.spec.own import Change, Own, changes
 from emosym.spec.resolved import Resolved, load_spec
 from emosym.spec.text import inline
 
@@ -24,9 +25,16 @@ _STAGE_KEYS = ("preset", "epochs", "steps", "batch_size")
 
 
 def new_spec(
-    preset: str, name: str, registry: Registry, *, file: str = "", full: bool = False, schema: str = ""
+    preset: str,
+    name: str,
+    registry: Registry,
+    *,
+    file: str = "",
+    full: bool = False,
+    schema: str = "",
+    own: Own | None = None,
 ) -> str:
-    """The text of a spec called ``name``.
+    """The text of a spec called ``name``, for the data of somebody's ``own`` where they are given.
 
     It extends ``preset``, or with ``full`` has all of the preset's values written out, each with what it
     means. ``file`` is what the commands in its first lines call it; ``schema``, a path or an address, is what
@@ -36,9 +44,14 @@ def new_spec(
         raise EmosymError(
             "spec.bad-name", f"{name!r} cannot be a spec's name", hint=f"{NAME_WORDS}; give one with --name"
         )
-    resolved = load_spec(f"{PRESET}{preset}", registry=registry, sets=(f"name={inline(name)}",))
+    sets = [f"name={inline(name)}"]
+    resolved = load_spec(f"{PRESET}{preset}", registry=registry, sets=sets)
+    changed = changes(resolved, registry, own) if own is not None else []
+    if changed:
+        sets += [f"{one.key}={inline(one.value)}" for one in changed]
+        resolved = load_spec(f"{PRESET}{preset}", registry=registry, sets=sets)
     first = f"# yaml-language-server: $schema={schema}\n" if schema else ""
-    body = _Full(resolved, registry).text() if full else _short(preset, resolved, registry)
+    body = _Full(resolved, registry).text() if full else _short(preset, resolved, registry, changed)
     return first + _head(preset, name, file or f"{name}.yaml", full) + body
 
 
@@ -69,7 +82,7 @@ def _head(preset: str, name: str, file: str, full: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _short(preset: str, resolved: Resolved, registry: Registry) -> str:
+def _short(preset: str, resolved: Resolved, registry: Registry, changed: Sequence[Change]) -> str:
     data = resolved.data()
     written = {
         "emosym": data["emosym"],
@@ -78,13 +91,21 @@ def _short(preset: str, resolved: Resolved, registry: Registry) -> str:
         "seed": data["seed"],
     }
     lines = [f"{key}: {inline(value)}" for key, value in written.items()]
+    for one in changed:
+        lines += ["", f"# {one.why}"] if one.why else []
+        lines.append(f"{one.key}: {inline(one.value)}")
     lines += [
         "",
         f"# Shown is what preset:{preset} has, and what else is installed. Take out a # to change a line.",
         "# Mappings merge into what they replace, lists take its place, null removes.",
         f"# Every key with its meaning: emosym spec new --preset {preset} --full",
     ]
-    offered = [(f"# {line}", others) for line, others in _sections(data, registry)]
+    said = {one.key for one in changed}
+    offered = [
+        (f"# {line}", others)
+        for line, others in _sections(data, registry)
+        if line.partition(":")[0] not in said
+    ]
     wide = max(len(line) for line, others in offered if others and len(line) <= _NARROW)
     for line, others in offered:
         fits = len(line) <= _NARROW or not others

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emosym.cli.common import SetOption, SpecArgument, registry_for, resolve
+from emosym.cli import completion
+from emosym.cli.common import JsonOption, SetOption, SpecArgument, registry_for, resolve, say_notes
 from emosym.cli.group import PluginGroup
+from emosym.cli.saying import say
 from emosym.cli.spec.new import new
+
+if TYPE_CHECKING:
+    from emosym.spec import Resolved
 
 app = typer.Typer(
     cls=PluginGroup, help="Write, check and read a spec without running it.", no_args_is_help=True
 )
 app.command("new")(new)
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback()
@@ -26,12 +30,36 @@ def _spec() -> None:
 
 
 @app.command("check")
-def check(context: typer.Context, spec: SpecArgument, sets: SetOption = None) -> None:
+def check(
+    context: typer.Context, spec: SpecArgument, sets: SetOption = None, as_json: JsonOption = False
+) -> None:
     """Validate a spec against the installed plugins: every problem at once, with its place in the file."""
     from emosym.cli.spec.explain import headline
+    from emosym.spec import SpecErrors
 
-    resolved, _ = resolve(context.obj, spec, sets)
-    print(f"ok: {headline(resolved)}")
+    try:
+        resolved, _ = resolve(context.obj, spec, sets)
+    except SpecErrors as errors:
+        if as_json:
+            problems = [asdict(problem) for problem in errors.problems]
+            print(json.dumps({"ok": False, "problems": problems}, indent=2, ensure_ascii=False))
+        raise
+    if as_json:
+        print(json.dumps({"ok": True, "name": resolved.spec.name, "notes": sorted(set(resolved.messages))}))
+    else:
+        print(f"ok: {headline(resolved)}")
+    say_notes(unread_data(resolved))
+
+
+def unread_data(resolved: Resolved) -> list[str]:
+    """What only the data can tell: whether data of one's own have the texts that a preset takes for granted."""
+    data, knowledge = (resolved.origins.get(f"{section}.name") for section in ("data", "knowledge"))
+    if data is None or knowledge is None or data.kind == "preset" or knowledge.kind != "preset":
+        return []
+    return [
+        f"knowledge is that of preset:{knowledge.name}, chosen for other data; "
+        "emosym data check says whether these have its texts"
+    ]
 
 
 @app.command("show")
@@ -56,6 +84,7 @@ def explain(
         str,
         typer.Option(
             metavar="PRESET|FILE",
+            autocompletion=completion.presets,
             help="What to compare the method with: paper, official, emosym, tiny, a file …",
         ),
     ] = "paper",
@@ -90,6 +119,7 @@ def explain(
     resolved, registry = resolve(context.obj, spec, sets)
     sections = []
     if vram:
+        say("measuring the models without their weights")
         from emosym.cli.spec.vram import vram_section
 
         sections.append(vram_section(resolved, registry))

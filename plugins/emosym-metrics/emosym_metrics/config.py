@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
+from emosym_registry import EmosymError
 from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 
-from emosym.contracts import ComponentConfig
+from emosym.contracts import MIKELS_8, ComponentConfig, LabelSet, require_labels
 
 PROMPT = "{prompt}"
 """The text of an image's own prompt."""
@@ -108,6 +109,26 @@ class BootstrapConfig(ComponentConfig):
     """A metric whose 95 % interval comes from resampling the images."""
 
     resamples: int = Field(default=1000, ge=100)
+
+
+class PositiveAccuracyConfig(MetricConfig):
+    """Whether images are read as positive or negative, whichever emotion it is."""
+
+    def check_labels(self, labels: LabelSet) -> None:
+        labels.require_signs("metric positive-accuracy")
+        if len({labels.positive(index) for index in range(len(labels))}) == 1:
+            raise EmosymError(
+                "spec.labels-do-not-fit",
+                f"positive-accuracy: none or all of {', '.join(labels.names)} are positive",
+                hint="leave positive-accuracy out of metrics",
+            )
+
+
+class WheelDistanceConfig(BootstrapConfig):
+    """Steps around Mikels' wheel between reading and label."""
+
+    def check_labels(self, labels: LabelSet) -> None:
+        require_labels(labels, MIKELS_8, "metric wheel-distance")
 
 
 class CalibrationConfig(BootstrapConfig):

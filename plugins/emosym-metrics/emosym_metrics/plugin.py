@@ -65,7 +65,7 @@ def emosym_components() -> Iterable[ComponentSpec]:
         (
             "positive-accuracy",
             "accuracy:PositiveAccuracy",
-            "MetricConfig",
+            "PositiveAccuracyConfig",
             "Share of images read right as positive or negative",
         ),
         ("f1", "f1:MacroF1", "BootstrapConfig", "Mean of the emotions' F1"),
@@ -75,7 +75,7 @@ def emosym_components() -> Iterable[ComponentSpec]:
         (
             "wheel-distance",
             "wheel_distance:WheelDistance",
-            "BootstrapConfig",
+            "WheelDistanceConfig",
             "Steps around Mikels' wheel between reading and label",
         ),
         (

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from emosym_registry import EmosymError
 from pydantic import Field, model_validator
 
-from emosym.contracts import ComponentConfig
+from emosym.contracts import MIKELS_8, ComponentConfig, LabelSet, require_labels
 
 
 class TokensConfig(ComponentConfig):
@@ -83,9 +84,23 @@ class ConfidenceRewardConfig(ComponentConfig):
 class ValenceRewardConfig(ComponentConfig):
     """1 where the action is as positive or negative as the annotated emotion."""
 
+    def check_labels(self, labels: LabelSet) -> None:
+        labels.require_signs("reward valence")
+        signs = {labels.positive(index) for index in range(len(labels))}
+        if len(signs) == 1:
+            raise EmosymError(
+                "spec.labels-do-not-fit",
+                f"reward valence tells positive from negative emotions; {', '.join(labels.names)} are all "
+                f"{'positive' if signs == {True} else 'negative'}",
+                hint="leave valence out, or use labels of both kinds",
+            )
+
 
 class WheelRewardConfig(ComponentConfig):
     """1 − steps on Mikels' wheel between action and annotated emotion / 4."""
+
+    def check_labels(self, labels: LabelSet) -> None:
+        require_labels(labels, MIKELS_8, "reward wheel")
 
 
 class BrierRewardConfig(ComponentConfig):

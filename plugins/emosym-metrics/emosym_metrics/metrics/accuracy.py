@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-from emosym_registry import EmosymError
 
 from emosym.contracts import Context, Evidence, Figure, Metric
-from emosym_metrics.config import MetricConfig
+from emosym_metrics.config import MetricConfig, PositiveAccuracyConfig
 from emosym_metrics.metrics.intervals import share
 from emosym_metrics.metrics.readings import Floats, readings
 
@@ -30,7 +29,7 @@ class Accuracy(Metric[MetricConfig]):
         return {"accuracy": hits.astype(np.float64)}
 
 
-class PositiveAccuracy(Metric[MetricConfig]):
+class PositiveAccuracy(Metric[PositiveAccuracyConfig]):
     """``positive_accuracy`` with ``_low`` and ``_high``: an image is read as positive when the positive
     emotions together have more than half the probability."""
 
@@ -38,16 +37,10 @@ class PositiveAccuracy(Metric[MetricConfig]):
         "positive_accuracy": Figure("Positive accuracy", percent=True, higher_is_better=True)
     }
 
-    def __init__(self, config: MetricConfig, context: Context) -> None:
+    def __init__(self, config: PositiveAccuracyConfig, context: Context) -> None:
         super().__init__(config, context)
-        context.labels.require_signs("metric positive-accuracy")
+        config.check_labels(context.labels)
         self.signs = np.array([context.labels.positive(i) for i in range(len(context.labels))], dtype=bool)
-        if self.signs.all() or not self.signs.any():
-            raise EmosymError(
-                "spec.labels-do-not-fit",
-                f"positive-accuracy: none or all of {', '.join(context.labels.names)} are positive",
-                hint="leave positive-accuracy out of metrics",
-            )
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
         return share("positive_accuracy", self.per_image(evidence)["positive_accuracy"])

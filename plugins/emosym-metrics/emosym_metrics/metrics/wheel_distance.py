@@ -7,13 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from emosym.contracts import MIKELS_8, MIKELS_WHEEL, Context, Evidence, Figure, Metric, require_labels
-from emosym_metrics.config import BootstrapConfig
+from emosym.contracts import MIKELS_WHEEL, Context, Evidence, Figure, Metric
+from emosym_metrics.config import WheelDistanceConfig
 from emosym_metrics.metrics.intervals import bootstrapped
 from emosym_metrics.metrics.readings import Floats, readings
 
 
-class WheelDistance(Metric[BootstrapConfig]):
+class WheelDistance(Metric[WheelDistanceConfig]):
     """``wheel_distance`` with ``_low`` and ``_high``: the mean number of steps (0 to 4) around Mikels' wheel (Zhao et
     al. 2016) between the most probable emotion and the label. Needs the eight labels of ``mikels-8``, in any order."""
 
@@ -21,9 +21,9 @@ class WheelDistance(Metric[BootstrapConfig]):
         "wheel_distance": Figure("Distance on Mikels' wheel", higher_is_better=False)
     }
 
-    def __init__(self, config: BootstrapConfig, context: Context) -> None:
+    def __init__(self, config: WheelDistanceConfig, context: Context) -> None:
         super().__init__(config, context)
-        require_labels(context.labels, MIKELS_8, "metric wheel-distance")
+        config.check_labels(context.labels)
         self.places = np.array([MIKELS_WHEEL.index(name) for name in context.labels.names])
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:

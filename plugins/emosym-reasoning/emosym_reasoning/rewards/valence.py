@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from emosym_registry import EmosymError
 from torch import Tensor
 
 from emosym.contracts import LabelSet
@@ -16,13 +15,6 @@ class ValenceReward(PairReward[ValenceRewardConfig]):
 
     @staticmethod
     def _table(labels: LabelSet) -> Tensor:
-        labels.require_signs("reward valence")
+        ValenceRewardConfig().check_labels(labels)
         positive = torch.tensor([labels.positive(index) for index in range(len(labels))])
-        if positive.all() or not positive.any():
-            names, which = ", ".join(labels.names), "positive" if positive.any() else "negative"
-            raise EmosymError(
-                "spec.labels-do-not-fit",
-                f"reward valence tells positive from negative emotions; {names} are all {which}",
-                hint="leave valence out, or use labels of both kinds",
-            )
         return (positive[:, None] == positive[None]).float()

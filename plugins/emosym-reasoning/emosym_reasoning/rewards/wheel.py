@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from emosym.contracts import MIKELS_8, MIKELS_WHEEL, LabelSet, require_labels
+from emosym.contracts import MIKELS_WHEEL, LabelSet
 from emosym_reasoning.config import WheelRewardConfig
 from emosym_reasoning.rewards.base import PairReward
 
@@ -18,7 +18,7 @@ class WheelReward(PairReward[WheelRewardConfig]):
 
     @staticmethod
     def _table(labels: LabelSet) -> Tensor:
-        require_labels(labels, MIKELS_8, "reward wheel")
+        WheelRewardConfig().check_labels(labels)
         place = torch.tensor([MIKELS_WHEEL.index(name) for name in labels.names])
         apart = (place[:, None] - place[None]).abs()
         return 1 - torch.minimum(apart, len(MIKELS_WHEEL) - apart) / (len(MIKELS_WHEEL) / 2)

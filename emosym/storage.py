@@ -110,7 +110,7 @@ def find_saved(folder: Path) -> tuple[Path, SavedFacts]:
     raise EmosymError(
         "system.not-found",
         f"{folder} holds no saved system",
-        hint="run a spec first: emosym run configs/tiny.yaml",
+        hint="run a spec first: emosym run preset:tiny",
     )
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from emosym_registry import EmosymError
 
+from emosym.cli import completion
 from emosym.cli.common import (
     DeviceOption,
+    JsonOption,
     PrecisionOption,
     SetOption,
     TrustOption,
@@ -20,6 +22,7 @@ from emosym.cli.common import (
 )
 from emosym.cli.failures import TERMINATED, StoppedError
 from emosym.cli.run import StoreOption
+from emosym.cli.saying import say
 
 if TYPE_CHECKING:
     from emosym_registry import Registry
@@ -28,7 +31,12 @@ if TYPE_CHECKING:
 
 STUDIES = Path("studies")
 SourceArgument = Annotated[
-    str, typer.Argument(metavar="STUDY|SPEC", help="A study's YAML file, or a spec to --vary.")
+    str,
+    typer.Argument(
+        metavar="STUDY|SPEC",
+        help="A study's YAML file, or a spec to --vary.",
+        autocompletion=completion.studies,
+    ),
 ]
 VaryOption = Annotated[
     list[str] | None,
@@ -78,6 +86,7 @@ def ablate(
     device: DeviceOption = None,
     precision: PrecisionOption = None,
     trust_remote_code: TrustOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a study: every cell, each shared stage once, and the table that compares its rows.
 
@@ -86,6 +95,7 @@ def ablate(
     engine = _parameters(parameters, executor)
     study, registry = load(context, source, varied, sets, seeds)
     path = out if out is not None else STUDIES / (f"{study.file.name}-smoke" if smoke else study.file.name)
+    say("looking at the study's folder")
     from emosym.ablation.ablate import ablate as run_study, compared, estimate, failures, undeclared
     from emosym.ablation.folder import StudyFolder
     from emosym.ablation.study import Budget
@@ -120,7 +130,7 @@ def ablate(
                 options=options,
                 retry=retry,
                 parameters=engine,
-                say=lambda line: print(line, file=sys.stderr, flush=True),
+                say=say,
             )
     except KeyboardInterrupt as stopped:
         status = TERMINATED if isinstance(stopped, Terminated) else 130
@@ -129,12 +139,15 @@ def ablate(
     from emosym.report.study.write import write_study
 
     table = compared(study, folder, cells, again)
-    print(terminal(table))
-    print(f"report: {write_study(table, path)[0]}")
+    paths = write_study(table, path)
+    shown = sys.stderr if as_json else sys.stdout
+    print(paths[-1].read_text(encoding="utf-8") if as_json else terminal(table))
+    print(f"report: {paths[0]}", file=shown)
     if study.file.evidence is not None and not smoke:
         from emosym.report.study.evidence import write_evidence
 
-        print(f"evidence: {write_evidence(table, Path(source).parent / study.file.evidence)[0]}")
+        evidence = write_evidence(table, Path(source).parent / study.file.evidence)
+        print(f"evidence: {evidence[0]}", file=shown)
     failed = failures(folder, cells)
     open_ = sum(folder.state(cell) in ("open", "running") for cell in cells)
     if open_:

@@ -12,6 +12,7 @@ from emosym.cli import (
     cache,
     compare,
     data,
+    env,
     evaluate,
     generate,
     plugins,
@@ -69,6 +70,7 @@ app.command("understand")(understand.understand)
 app.command("generate")(generate.generate)
 app.command("ablate")(ablate.ablate)
 app.command("web")(web.web)
+app.command("env")(env.env)
 app.add_typer(bank.app, name="bank")
 app.add_typer(cache.app, name="cache")
 app.add_typer(study.app, name="study")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,21 +9,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from emosym_registry.errors import plural
 
-from emosym.cli.common import registry_for
+from emosym.cli import completion
+from emosym.cli.common import JsonOption, RunArgument, registry_for
 from emosym.cli.group import PluginGroup
+from emosym.cli.saying import say
 
 if TYPE_CHECKING:
     from emosym.experiment.bank import Entry, OpenBank
 
-app = typer.Typer(cls=PluginGroup, help="Look into the memory bank of a run.", no_args_is_help=True)
+app = typer.Typer(
+    cls=PluginGroup,
+    help="Look into the memory bank of a run, and take back what it did.",
+    no_args_is_help=True,
+)
 
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 EntryArgument = Annotated[
     str, typer.Argument(metavar="ENTRY", help="An image of the bank, as `bank show` calls it.")
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; the ledger keeps it.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 BY_HAND = "by hand"
+OPENING = "opening the bank"
 
 
 @app.callback()
@@ -36,13 +40,17 @@ def _bank() -> None:
 def show(
     context: typer.Context,
     run: RunArgument,
-    emotion: Annotated[str | None, typer.Option("--emotion", help="Images of this emotion alone.")] = None,
+    emotion: Annotated[
+        str | None,
+        typer.Option("--emotion", help="Images of this emotion alone.", autocompletion=completion.emotions),
+    ] = None,
     sort: Annotated[
         str, typer.Option("--sort", help="By emotion, age (oldest first) or score (worst first).")
     ] = "emotion",
     as_json: JsonOption = False,
 ) -> None:
     """List the images that the bank holds, with age and scores."""
+    say(OPENING)
     from emosym.experiment.bank import opened
 
     with opened(run, registry_for(context.obj)) as one:
@@ -71,6 +79,8 @@ def ledger(
 ) -> None:
     """Print the history of the bank: every admission, replacement, refusal and return, with its reason."""
     from emosym.cli.columns import columns
+
+    say(OPENING)
     from emosym.experiment.bank import opened
 
     with opened(run, registry_for(context.obj)) as one:
@@ -98,6 +108,7 @@ def replay(
     as_json: JsonOption = False,
 ) -> None:
     """Say what the ledger alone amounts to, and whether the bank holds just that."""
+    say(OPENING)
     from emosym.experiment.bank import agrees, opened
 
     with opened(run, registry_for(context.obj)) as one:
@@ -125,6 +136,7 @@ def rollback(
     reason: ReasonOption = BY_HAND,
 ) -> None:
     """Undo refreshes of the bank; its ledger keeps them."""
+    say(OPENING)
     from emosym.experiment.bank import opened, roll_back
 
     with opened(run, registry_for(context.obj), write=True) as one:
@@ -141,6 +153,7 @@ def mask(
     context: typer.Context, run: RunArgument, entry: EntryArgument, reason: ReasonOption = BY_HAND
 ) -> None:
     """Take one image out of the training set; the original that it stands for is back."""
+    say(OPENING)
     from emosym.experiment.bank import named, opened
 
     with opened(run, registry_for(context.obj), write=True) as one:
@@ -155,6 +168,7 @@ def restore(
     context: typer.Context, run: RunArgument, entry: EntryArgument, reason: ReasonOption = BY_HAND
 ) -> None:
     """Bring an image back that was masked."""
+    say(OPENING)
     from emosym.experiment.bank import named, opened
 
     with opened(run, registry_for(context.obj), write=True) as one:
@@ -171,6 +185,7 @@ def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
 ) -> None:
     """Write the images in the training set as PNGs, and what is known of them as JSON lines."""
+    say(OPENING)
     from emosym.experiment.bank import INDEX, export, opened
 
     with opened(run, registry_for(context.obj)) as one:
@@ -205,7 +220,7 @@ def _saved(one: OpenBank) -> None:
 
     one.save_ledger()
     if not one.finished:
-        print(f"note: {NOT_DONE}", file=sys.stderr)
+        say(f"note: {NOT_DONE}")
 
 
 def _print_json(value: Any) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from emosym_registry.errors import plural, unknown
 
+from emosym.cli.common import JsonOption
 from emosym.cli.group import PluginGroup
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def _cache() -> None:
 
 
 @app.command("show")
-def show(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def show(as_json: JsonOption = False) -> None:
     """List what is kept, the longest unused first: of which model, how much, and when it was last used."""
     from emosym.cli.columns import columns
     from emosym.toolkit.files import megabytes
@@ -58,11 +59,12 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
 def clear(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME|KIND]...", help="As `cache show` calls them; all where none is given."),
+        typer.Argument(metavar="NAME|KIND", help="As `cache show` calls them; all where none is given."),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Also what a run may be using now; it computes that again.")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Delete what is kept. Nothing is lost: it is computed again where it is needed."""
     from emosym.toolkit.files import megabytes
@@ -78,6 +80,10 @@ def clear(
     gone = [one for one in chosen if one not in spared]
     for one in gone:
         one.remove()
+    if as_json:
+        bytes = {"cleared": sum(one.bytes for one in gone), "in_use": sum(one.bytes for one in spared)}
+        print(json.dumps(bytes, indent=2))
+        return
     print(f"cleared {megabytes(sum(one.bytes for one in gone))}")
     if spared:
         what = f"{plural(len(spared), 'folder')} used in the last ten minutes"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import textwrap
@@ -19,7 +20,8 @@ def columns(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Seque
     if sys.stdout.isatty():
         indent = sum(widths[:-1]) + len(GAP) * (len(widths) - 1)
         lines = [_wrapped(line, indent) for line in lines]
-        lines[0] = f"\033[1m{lines[0]}\033[0m"
+        if not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
+            lines[0] = f"\033[1m{lines[0]}\033[0m"
     return "\n".join(lines)
 
 

@@ -10,23 +10,40 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from emosym_registry import EmosymError
 
+from emosym.cli import completion
+from emosym.cli.saying import say
+
 if TYPE_CHECKING:
     from emosym_registry import InstalledPlugin, Registry
 
     from emosym.cli.globals import Globals
     from emosym.system import System
 
-RUNS = Path("runs")
+RUNS = completion.RUNS
+NO_RUN = "train one with `emosym run preset:tiny`"
 
-SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, or preset:NAME.")]
+SpecArgument = Annotated[
+    str, typer.Argument(metavar="SPEC", help="A YAML file, or preset:NAME.", autocompletion=completion.specs)
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="KEY=VALUE", help="Override a value, as in backbone.name=llava; repeatable."
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a value, as in backbone.name=llava; repeatable.",
+        autocompletion=completion.overrides,
     ),
 ]
-DeviceOption = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps …")]
-PrecisionOption = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16.")]
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps …")
+]
+PrecisionOption = Annotated[
+    str | None, typer.Option("--precision", metavar="NAME", help="auto, fp32, bf16 or fp16.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run folder.", autocompletion=completion.runs)
+]
 TrustOption = Annotated[
     bool,
     typer.Option(
@@ -37,7 +54,10 @@ TrustOption = Annotated[
 SystemOption = Annotated[
     Path | None,
     typer.Option(
-        "--system", metavar="FOLDER", help="A run folder or its system/; the newest under runs/ by default."
+        "--system",
+        metavar="FOLDER",
+        help="A run folder or its system/; the newest under runs/ by default.",
+        autocompletion=completion.runs,
     ),
 ]
 
@@ -102,9 +122,9 @@ def resolve(
 
 
 def say_notes(messages: Iterable[str]) -> None:
-    """What somebody should know of a spec, in one line on stderr that is the same each time."""
+    """What somebody should know of a spec, in one line on stderr that is the same each time; not with ``--quiet``."""
     if messages := sorted(set(messages)):
-        print(f"note: {'; '.join(messages)}", file=sys.stderr)
+        say(f"note: {'; '.join(messages)}")
 
 
 def find_system(given: Path | None) -> Path:
@@ -120,9 +140,9 @@ def find_system(given: Path | None) -> Path:
         raise EmosymError(
             "system.none",
             f"no saved system under {RUNS}/",
-            hint="make one with `emosym run configs/tiny.yaml`, or name one with --system" + "".join(smoke),
+            hint=f"{NO_RUN}, or name one with --system" + "".join(smoke),
         )
-    print(f"system: {runs[-1] / 'system'}", file=sys.stderr)
+    say(f"system: {runs[-1] / 'system'}")
     return runs[-1] / "system"
 
 
@@ -139,6 +159,7 @@ def load_system(
     """The saved system that the options name; notes of what was dropped from its spec go to stderr."""
     folder = find_system(given)
     registry = registry_for(context.obj)
+    say("loading the system …")
     from emosym.system import System
 
     system = System.load(
@@ -154,28 +175,16 @@ def load_system(
     return system
 
 
-def _is_smoke(run: Path) -> bool:
-    """Whether a run only looked whether its spec runs at all."""
-    from emosym.experiment.folder import RunFolder
-
-    try:
-        return RunFolder(run).smoke
-    except EmosymError:
-        return False
-
-
 def saved_runs(*, smoke: bool = False) -> list[Path]:
     """Run folders under ``runs/`` that hold a system that was trained, the newest last; those of smoke runs instead."""
     systems = sorted(RUNS.glob("*/system")) if RUNS.is_dir() else []
-    systems = [path for path in systems if _is_smoke(path.parent) is smoke]
+    systems = [path for path in systems if completion.is_smoke(path.parent) is smoke]
     return [path.parent for path in sorted(systems, key=lambda path: (path.stat().st_mtime, path))]
 
 
 def _runs_hint() -> str:
     runs = saved_runs()
-    return (
-        f"runs here: {', '.join(map(str, runs))}" if runs else "make one with `emosym run configs/tiny.yaml`"
-    )
+    return f"runs here: {', '.join(map(str, runs))}" if runs else NO_RUN
 
 
 def existing_run(run: Path) -> Path:

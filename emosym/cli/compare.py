@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from emosym_registry import EmosymError
 
+from emosym.cli import completion
+from emosym.cli.saying import say
+
 if TYPE_CHECKING:
     from emosym.report.study.results import Results
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run folders, two or more.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN", help="Run folders, two or more.", autocompletion=completion.runs),
+    ],
     out: Annotated[
         Path | None,
         typer.Option(
@@ -28,10 +34,11 @@ def compare(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Put runs into one table: intervals, paired differences, cost, pictures. Equal specs but for the seed are one row."""
+    """Compare runs in one table: intervals, paired differences, cost, pictures. Equal specs but for the seed are one row."""
     import json
     import sys
 
+    say("comparing the runs")
     from emosym.ablation.table import results_of
     from emosym.ablation.unplanned import study_of
     from emosym.report.study.write import write_study

@@ -10,17 +10,20 @@ import typer
 
 from emosym.cli.common import (
     DeviceOption,
+    JsonOption,
     PrecisionOption,
+    RunArgument,
     SetOption,
     TrustOption,
     existing_run,
     registry_for,
 )
+from emosym.cli.saying import say
 
 
 def evaluate(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    run: RunArgument,
     split: Annotated[
         str | None,
         typer.Option(
@@ -31,7 +34,7 @@ def evaluate(
         Path | None,
         typer.Option("--out", metavar="DIR", help="Where figures and images go; the run folder by default."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_json: JsonOption = False,
     sets: SetOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
@@ -42,6 +45,7 @@ def evaluate(
     from emosym.spec import plugins_only
 
     registry = registry_for(context.obj, plugins_only(run / "spec.yaml"))
+    say("loading the system")
     from emosym.experiment.summary import evaluate_run
 
     figures = evaluate_run(

@@ -69,7 +69,8 @@ def _is_usage(error: BaseException) -> bool:
 def _show_usage(error: BaseException) -> int:
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":  # of the click inside typer; its message is the help
-        return _say(error.format_message(), int(error.exit_code))  # type: ignore[attr-defined]
+        print(error.format_message())  # type: ignore[attr-defined]
+        return 0
     if context is not None:
         print(context.get_usage(), file=sys.stderr)
     print(f"error: {error.format_message()}", file=sys.stderr)  # type: ignore[attr-defined]

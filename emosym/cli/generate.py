@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from emosym_registry import EmosymError
+from emosym_registry.errors import plural
 
+from emosym.cli import completion
 from emosym.cli.common import (
     DeviceOption,
     PrecisionOption,
@@ -18,6 +20,7 @@ from emosym.cli.common import (
     TrustOption,
     load_system,
 )
+from emosym.cli.saying import quiet, say
 
 if TYPE_CHECKING:
     from emosym.contracts import Generated
@@ -26,7 +29,10 @@ if TYPE_CHECKING:
 
 def generate(
     context: typer.Context,
-    emotion: Annotated[str | None, typer.Option("--emotion", help="The emotion to evoke.")] = None,
+    emotion: Annotated[
+        str | None,
+        typer.Option("--emotion", help="The emotion to evoke.", autocompletion=completion.emotions),
+    ] = None,
     mixture: Annotated[
         str | None,
         typer.Option("--mixture", metavar="A=X,B=Y", help='Several emotions, as in "awe=0.7,fear=0.3".'),
@@ -96,6 +102,7 @@ def generate(
     )
     make_folder(out)
     loaded = load_system(context, system, sets, device, precision, trust_remote_code, generate=True)
+    say(f"painting {plural(number, 'picture')}")
     with _steps_shown() as on_step:
         pictures = loaded.paint(request, on_step=on_step)
     wanted = _wanted(request)
@@ -138,7 +145,7 @@ class _steps_shown:  # noqa: N801  a context manager that reads as a phrase
 
     def __enter__(self) -> Callable[[int, int], None] | None:
         self._progress: Any = None
-        if not sys.stderr.isatty():
+        if not sys.stderr.isatty() or quiet():
             return None
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

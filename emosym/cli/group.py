@@ -11,6 +11,8 @@ from emosym_registry import EmosymError
 from emosym_registry.errors import first_line
 from typer.core import TyperGroup
 
+from emosym.cli.plain import first_sentence, plain
+
 
 class Offer(NamedTuple):
     """A word that a plugin puts into a group; without a target it is a group of its own."""
@@ -32,7 +34,7 @@ class PluginGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         own = super().get_command(ctx, cmd_name)
         if own is not None:
-            return own
+            return plain(own)
         id, _, word = cmd_name.rpartition("/")
         found = [one for one in _offers(ctx) if one.word == word and id in ("", one.plugin)]
         if not found:
@@ -96,7 +98,7 @@ def _load(offer: Offer, word: str) -> Any:
             f"{first_line(error)}",
             hint=f"go on without it: emosym --no-plugin {offer.plugin} …",
         ) from error
-    command.name, command.short_help, command.rich_markup_mode = word, offer.summary, None
+    command.name, command.short_help, command.rich_markup_mode = word, first_sentence(offer.summary), None
     command.params = [
         one for one in command.params if one.name not in ("install_completion", "show_completion")
     ]
@@ -110,4 +112,4 @@ def _load(offer: Offer, word: str) -> Any:
             raise
 
     command.invoke = invoking
-    return command
+    return plain(command)

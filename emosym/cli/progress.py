@@ -12,6 +12,7 @@ from typing import Any, TextIO, TypeVar
 
 from emosym_registry import hookimpl
 
+from emosym.cli.saying import quiet
 from emosym.report.numbers import clock
 
 Item = TypeVar("Item")
@@ -122,6 +123,9 @@ class BarProgress:
 def show_progress(stream: TextIO | None = None) -> Iterator[Any]:
     """A hook implementation that shows a run on stderr, in the form that suits where stderr goes."""
     stream = sys.stderr if stream is None else stream
+    if quiet():
+        yield object()
+        return
     if not stream.isatty():
         yield PlainProgress(stream)
         return
@@ -141,6 +145,9 @@ def show_progress(stream: TextIO | None = None) -> Iterator[Any]:
 def steps(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
     """The items, each as it comes, with their number shown on stderr: a bar on a terminal, a line every ten seconds
     elsewhere."""
+    if quiet():
+        yield from items
+        return
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import track

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Annotated, Any
 import typer
 from emosym_registry import EmosymError, did_you_mean
 
+from emosym.cli import completion
 from emosym.cli.common import (
     RUNS,
     DeviceOption,
+    JsonOption,
     PrecisionOption,
     SetOption,
     SpecArgument,
@@ -20,6 +23,7 @@ from emosym.cli.common import (
     resolve,
 )
 from emosym.cli.failures import TERMINATED, StoppedError
+from emosym.cli.saying import say
 
 OutOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Run folder; runs/NAME by default.")
@@ -64,6 +68,7 @@ def run(
     changed_data: ChangedDataOption = False,
     store: StoreOption = None,
     tensorboard: TensorBoardOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run an experiment: every stage, the evaluation and the report."""
     where = {
@@ -73,13 +78,18 @@ def run(
         "changed_data": changed_data,
         "store": store,
     }
-    _execute(context, spec, sets, out, tensorboard, smoke=smoke, resume=resume, **where)
+    _execute(context, spec, sets, out, tensorboard, as_json, smoke=smoke, resume=resume, **where)
 
 
 def train(
     context: typer.Context,
     spec: SpecArgument,
-    stage: Annotated[list[str], typer.Option("--stage", help="compress, reinforce or unify; repeatable.")],
+    stage: Annotated[
+        list[str],
+        typer.Option(
+            "--stage", help="compress, reinforce or unify; repeatable.", autocompletion=completion.stages
+        ),
+    ],
     sets: SetOption = None,
     out: OutOption = None,
     smoke: SmokeOption = False,
@@ -90,8 +100,9 @@ def train(
     changed_data: ChangedDataOption = False,
     store: StoreOption = None,
     tensorboard: TensorBoardOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Train single stages of an experiment; a later stage goes on from an earlier one with --resume."""
+    """Train single stages of an experiment. A later stage goes on from an earlier one with --resume."""
     _check_stages(stage)
     where = {
         "device": device,
@@ -100,7 +111,7 @@ def train(
         "changed_data": changed_data,
         "store": store,
     }
-    _execute(context, spec, sets, out, tensorboard, only=stage, smoke=smoke, resume=resume, **where)
+    _execute(context, spec, sets, out, tensorboard, as_json, only=stage, smoke=smoke, resume=resume, **where)
 
 
 def _execute(
@@ -109,6 +120,7 @@ def _execute(
     sets: list[str] | None,
     out: Path | None,
     tensorboard: bool,
+    as_json: bool,
     **options: Any,
 ) -> None:
     """Run with the ``options`` of :func:`run_experiment`, and print its summary."""
@@ -118,6 +130,7 @@ def _execute(
 
     resolved, registry = resolve(context.obj, source, sets, folder_of if options["resume"] else None)
     folder = folder_of(resolved.spec.name)
+    say("loading torch and the models' libraries")
     from emosym.cli.progress import show_progress
     from emosym.experiment.run import run_experiment
     from emosym.experiment.trackers import Tracker
@@ -133,8 +146,11 @@ def _execute(
         raise StoppedError(_how_to_resume(source, sets, folder, options)) from None
     from emosym.cli.columns import tables_of
 
-    print(tables_of(summary))
     report = folder / "report.html"
+    if as_json:
+        print(json.dumps({"folder": str(folder), **summary}, indent=2))
+        return
+    print(tables_of(summary))
     if report.is_file():
         print(f"report: {report}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,8 +12,10 @@ import typer
 from emosym_registry import EmosymError
 from emosym_registry.errors import plural, unknown
 
+from emosym.cli import completion
 from emosym.cli.columns import columns
-from emosym.cli.common import DeviceOption, registry_for
+from emosym.cli.common import DeviceOption, JsonOption, registry_for
+from emosym.cli.saying import say
 
 if TYPE_CHECKING:
     from emosym.evaluation.protocol import Protocol
@@ -60,11 +61,21 @@ ProtocolOption = Annotated[
 ]
 MetricOption = Annotated[
     list[str] | None,
-    typer.Option("--metric", metavar="NAME", help="Measure this in place of the protocol's; repeatable."),
+    typer.Option(
+        "--metric",
+        metavar="NAME",
+        help="Measure this in place of the protocol's; repeatable.",
+        autocompletion=completion.of_kind("metric"),
+    ),
 ]
 JudgeOption = Annotated[
     str | None,
-    typer.Option("--judge", metavar="NAME[:MODEL]", help="Another judge, as in image-classifier:OWNER/NAME."),
+    typer.Option(
+        "--judge",
+        metavar="NAME[:MODEL]",
+        help="Another judge, as in image-classifier:OWNER/NAME.",
+        autocompletion=completion.of_kind("judge"),
+    ),
 ]
 LabelsOption = Annotated[
     str | None, typer.Option("--labels", metavar="A,B,C", help="The emotions, in order; mikels-8 by default.")
@@ -101,10 +112,11 @@ def score(
         bool, typer.Option("--download", help="Let weights that are not here be downloaded; else none are.")
     ] = False,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write DIR/score.json.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
     device: DeviceOption = None,
 ) -> None:
     """Measure pictures, or predictions, that anybody made."""
+    say("loading what measures")
     _refuse_several(pictures, csv, predictions)
     if not download:
         os.environ["HF_HUB_OFFLINE"] = "1"
@@ -142,13 +154,13 @@ def score(
             registry,
             labels=own,
             device=on,
-            say=_say,
+            say=say,
         )
     else:
         source = csv or pictures
         assert source is not None
         result = score_pictures(
-            source, load("emogen"), registry, layout=layout, real=real, training=train, device=on, say=_say
+            source, load("emogen"), registry, layout=layout, real=real, training=train, device=on, say=say
         )
     if out is not None:
         write_json(out / "score.json", result)
@@ -167,10 +179,6 @@ def _refuse_several(*sources: Path | None) -> None:
 
 def _named(labels: str | None) -> list[str]:
     return [name.strip() for name in labels.split(",") if name.strip()] if labels else []
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
 
 
 def page(result: Mapping[str, Any]) -> str:

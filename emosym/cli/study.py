@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 from emosym_registry import EmosymError
 
+from emosym.cli import completion
 from emosym.cli.ablate import SourceArgument, listing, load
-from emosym.cli.common import SetOption
+from emosym.cli.common import JsonOption, SetOption
 from emosym.cli.group import PluginGroup
 
 app = typer.Typer(
@@ -61,7 +62,13 @@ def _study() -> None:
 def new(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")] = Path("study.yaml"),
     base: Annotated[
-        str, typer.Option("--base", help="The spec that rows differ from; relative to FILE.")
+        str,
+        typer.Option(
+            "--base",
+            metavar="SPEC",
+            help="The spec that rows differ from; relative to FILE.",
+            autocompletion=completion.specs,
+        ),
     ] = "preset:tiny",
 ) -> None:
     """Write a new study over a spec, with comments that say what can be changed."""
@@ -80,9 +87,15 @@ def new(
 
 
 @app.command("check")
-def check(context: typer.Context, study: SourceArgument, sets: SetOption = None) -> None:
+def check(
+    context: typer.Context, study: SourceArgument, sets: SetOption = None, as_json: JsonOption = False
+) -> None:
     """Validate a study and the spec of each of its rows: every problem at once, with its place."""
     loaded, _ = load(context, study, None, sets, None)
+    counts = {"rows": len(loaded.rows), "seeds": len(loaded.seeds), "cells": len(loaded.cells)}
+    if as_json:
+        print(json.dumps({"ok": True, "name": loaded.title, **counts}, indent=2))
+        return
     print(
         f"ok: {loaded.title}: {len(loaded.rows)} rows × {len(loaded.seeds)} seeds, {len(loaded.cells)} cells"
     )
@@ -91,8 +104,15 @@ def check(context: typer.Context, study: SourceArgument, sets: SetOption = None)
 @app.command("show")
 def show(
     context: typer.Context,
-    study: Annotated[str, typer.Argument(metavar="STUDY|FOLDER", help="A study's YAML file, or its folder.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    study: Annotated[
+        str,
+        typer.Argument(
+            metavar="STUDY|FOLDER",
+            help="A study's YAML file, or its folder.",
+            autocompletion=completion.studies,
+        ),
+    ],
+    as_json: JsonOption = False,
 ) -> None:
     """Show the rows of a study, or what has become of the cells of one that was begun."""
     from emosym.ablation.folder import StudyFolder

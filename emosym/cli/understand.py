@@ -32,7 +32,7 @@ def understand(
     context: typer.Context,
     images: Annotated[
         list[Path],
-        typer.Argument(metavar="IMAGE|DIR…", help="JPEG, PNG, WebP … files, and folders to look through."),
+        typer.Argument(metavar="IMAGE|DIR", help="JPEG, PNG, WebP … files, and folders to look through."),
     ],
     system: SystemOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: one object a picture.")] = False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import sys
 import time
@@ -26,6 +27,7 @@ from emosym.rewards import scored
 from emosym.system import System
 from emosym.toolkit import file_name, make_folder, read_json, write_json
 
+_log = logging.getLogger(__name__)
 Metrics = Sequence[tuple[RegisteredComponent, Metric]]
 GENERATION_SEED = 90_000
 """Seeds of evaluation images start here plus the run's seed, apart from those of training."""
@@ -60,6 +62,7 @@ def understanding(
     """Read the labelled ones among the samples of a split, and measure the readings; ``rewards`` are asked where a metric
     needs them."""
     labelled = [sample for sample in samples if sample.label is not None]
+    _log.info("reading %s images of %s, and measuring", f"{len(labelled):,}", split)
     if system.explicit:  # there are neither tokens nor states to ask for; the spec has said so
         metrics = [(offer, metric) for offer, metric in metrics if OF_STATES.isdisjoint(offer.spec.needs)]
 
@@ -211,6 +214,7 @@ def generation(
     settings = system.resolved.spec.evaluation
     seed, names = system.resolved.spec.seed, system.labels.names
     labels = [label for label in range(len(names)) for _ in range(settings.per_class)]
+    _log.info("painting %s images, and measuring them", f"{len(labels):,}")
     made = system.require_generation().paint_labels(
         labels,
         [GENERATION_SEED + seed * 1_000_003 + i for i in range(len(labels))],

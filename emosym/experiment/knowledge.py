@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +20,7 @@ from emosym.spec.text import inline
 from emosym.toolkit import read_json, write_json
 from emosym.toolkit.files import write_json_lines
 
+_log = logging.getLogger(__name__)
 EVERY = 10.0
 """Seconds between lines that say how far the texts are."""
 FILE = "knowledge.jsonl"
@@ -29,7 +30,7 @@ RECORD = "knowledge.json"
 
 
 class Shown:
-    """Says on stderr how far the texts are: a line at once for what has to be waited for, then one every ten seconds."""
+    """Says how far the texts are: a line at once for what has to be waited for, then one every ten seconds."""
 
     def __init__(self) -> None:
         self._began: tuple[float, int] | None = None
@@ -46,10 +47,8 @@ class Shown:
         left = (
             f", {clock((now - start) / (done - first) * (total - done))} left" if total > done > first else ""
         )
-        print(
-            f"knowledge: {done:,} of {total:,} texts{left}{f', {detail}' if detail else ''}",
-            file=sys.stderr,
-            flush=True,
+        _log.info(
+            "knowledge: %s of %s texts%s%s", f"{done:,}", f"{total:,}", left, f", {detail}" if detail else ""
         )
 
 
@@ -68,7 +67,7 @@ def make_texts(knowledge: Knowledge[Any], samples: Sequence[Sample]) -> list[str
     """The texts of samples, after saying what it takes to make those that are missing."""
     plan = knowledge.plan(samples)
     if plan:
-        print(plan, file=sys.stderr, flush=True)
+        _log.info(plan)
     return knowledge.texts(samples)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -59,6 +59,8 @@ from emosym.training.loop import train
 from emosym.training.stage import Stage
 from emosym.training.stopping import Stopping, listening_to_signals
 
+_log = logging.getLogger(__name__)
+
 
 def run_experiment(
     resolved: Resolved,
@@ -106,7 +108,7 @@ def run_experiment(
         if is_first():
             stack.enter_context(run.opened(resolved, resume=resume, smoke=smoke))
             for message in resolved.messages if resume else ():
-                print(f"note: {message}", file=sys.stderr)
+                _log.info("note: %s", message)
         run_id, before = from_first(lambda: (run.id, run.elapsed()))
         started = begun - before
         trackers = [Tracker(one.name, one.params) for one in spec.trackers]
@@ -123,6 +125,7 @@ def run_experiment(
         )
         stack.callback(close_memory, builder)
         stack.enter_context(builder.naming())
+        _log.info("loading the models and the data")
         parts = build_parts(builder)
         require_splits(parts.dataset)
         from_first(lambda: require_shapes(parts.dataset, resolved.offers["backbone"]))
@@ -147,6 +150,7 @@ def run_experiment(
         if "unify" in pending:
             with system.evaluating():
                 require_room(resolved, system.require_generation())
+        _log.info("hashing the data")
         data = fingerprint(parts.dataset)
         from_first(
             lambda: run.record(
@@ -224,6 +228,7 @@ class Experiment:
     def train_stage(self, name: str) -> dict[str, Any]:
         """Train one stage; its facts."""
         spec, system = self.system.resolved.spec, self.system
+        _log.info("%s: preparing", name)
         stage = self.make_stage(name)
         AcceleratorState._reset_state()  # it is one for a process, and an earlier run may have had another precision
         accelerator = Accelerator(
@@ -300,9 +305,11 @@ class Experiment:
     def conclude(self, understood: Understanding | None) -> dict[str, Any]:
         """Save the system, measure it (``understood`` is what its last stage has measured), write the summary and the
         report."""
+        _log.info("saving the system")
         self.system.knowledge = self.kept_knowledge()
         self.system.save(self.run.system)
         summary = finish(self.system, self.parts, self.run, self.started, understood, smoke=self.smoke)
+        _log.info("writing the report")
         write_report(self.run.path)
         self.lifecycle.run_finished(run=self.run.path, summary=summary)
         return summary

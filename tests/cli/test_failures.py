@@ -101,4 +101,4 @@ def test_no_system_yet_says_how_to_get_one(
     monkeypatch.chdir(tmp_path)
     failed = emosym("generate", "--emotion", "awe")
     assert failed.status == 2
-    assert "emosym run configs/tiny.yaml" in failed.err
+    assert "emosym run preset:tiny" in failed.err

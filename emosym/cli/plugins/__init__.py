@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from emosym_registry.errors import plural
 
 from emosym.cli.columns import columns
-from emosym.cli.common import registry_for
+from emosym.cli.common import JsonOption, registry_for
 from emosym.cli.group import PluginGroup
 from emosym.cli.plugins.check import check
 from emosym.cli.plugins.doctor import doctor, own_verb
@@ -22,12 +22,14 @@ from emosym.cli.plugins.show import show_plugin
 if TYPE_CHECKING:
     from emosym_registry import LoadedPlugin, Registry
 
-app = typer.Typer(cls=PluginGroup, help="Who offers what.", no_args_is_help=True)
+app = typer.Typer(
+    cls=PluginGroup, help="List, search, check and make plugins and their components.", no_args_is_help=True
+)
 
 
 @app.callback()
 def _plugins() -> None:
-    """Who offers what."""
+    """List, search, check and make plugins and their components."""
 
 
 app.command("show")(show_plugin)
@@ -41,7 +43,7 @@ app.command("add")(add)
 @app.command("list")
 def list_plugins(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List installed plugins and their components, without importing an implementation."""
     registry = registry_for(context.obj)

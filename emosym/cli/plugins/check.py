@@ -17,8 +17,10 @@ import typer
 from emosym_registry import EmosymError
 from emosym_registry.errors import plural, some, unknown
 
+from emosym.cli import completion
 from emosym.cli.common import registry_for, registry_with
 from emosym.cli.plugins.listing import every, explanation, known, listing
+from emosym.cli.saying import say
 
 if TYPE_CHECKING:
     from emosym_registry import LoadedPlugin, RegisteredComponent, Registry
@@ -32,8 +34,9 @@ def check(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="NAME…",
+            metavar="NAME",
             help="A plugin, its package, its folder (./my-plugin), or one component: qwen-vl.",
+            autocompletion=completion.components,
         ),
     ] = None,
     slow: Annotated[bool, typer.Option("--slow", help="The slow checks too.")] = False,
@@ -69,6 +72,7 @@ def check(
         return
     known(only or ())
     registry, offers, plugins = chosen(context, names or ())
+    say("loading the checks")
     from emosym.testing import SUITES, Result, suite_for
 
     changes = parsed(params or (), offers)

@@ -7,12 +7,14 @@ import os
 import sys
 from contextlib import redirect_stdout
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from emosym_registry.errors import plural
 
 from emosym.cli.columns import columns
+from emosym.cli.common import JsonOption
+from emosym.cli.saying import say
 
 if TYPE_CHECKING:
     from emosym_registry import Failure, Registry
@@ -23,13 +25,13 @@ SLOW = 0.5
 
 def doctor(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Look for everything that is wrong with the installed plugins; exits 1 where something is."""
     from emosym_registry import load_registry
 
     registry = load_registry(disabled=context.obj.no_plugin, strict=False, on_failure=_recorded_only)
-    print(f"importing every component of {plural(len(registry.plugins), 'plugin')} …", file=sys.stderr)
+    say(f"importing every component of {plural(len(registry.plugins), 'plugin')} …")
     from emosym.diagnosis.examine import examine
 
     with redirect_stdout(sys.stderr):  # what an import prints must not get into the report

@@ -18,6 +18,7 @@ import typer
 from emosym_registry import KINDS as KIND_NAMES, EmosymError
 from emosym_registry.errors import unknown
 
+from emosym.cli import completion
 from emosym.cli.common import registry_for
 
 if TYPE_CHECKING:
@@ -58,6 +59,15 @@ def read_kind(kind: str) -> Kind:
     return Kind(**YAML(typ="safe", pure=True).load(TEMPLATES / "kinds" / kind / "kind.yaml"))
 
 
+KindOption = Annotated[
+    str,
+    typer.Option(
+        "--kind",
+        metavar="KIND",
+        help=f"What it offers: {', '.join(KINDS)}.",
+        autocompletion=completion.kinds,
+    ),
+]
 ComponentOption = Annotated[
     str | None, typer.Option("--component", help="The component's name; NAME by default.")
 ]
@@ -66,7 +76,7 @@ ComponentOption = Annotated[
 def new(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The package to make, as in my-plugin.")],
-    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help=f"What it offers: {', '.join(KINDS)}.")],
+    kind: KindOption,
     component: ComponentOption = None,
     license: Annotated[
         str, typer.Option("--license", help="An SPDX expression, such as MIT.")
@@ -93,7 +103,15 @@ def add(
         Path, typer.Argument(metavar="FOLDER", help="The folder of a plugin package, as ./my-plugin.")
     ],
     component: Annotated[str, typer.Argument(metavar="COMPONENT", help="The new component's name.")],
-    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help=f"Its kind: {', '.join(KIND_NAMES)}.")],
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--kind",
+            metavar="KIND",
+            help=f"Its kind: {', '.join(KIND_NAMES)}.",
+            autocompletion=completion.kinds,
+        ),
+    ],
 ) -> None:
     """Add a component to a plugin package: a folder of its own, a line in the package's light module, and its test."""
     from emosym.testing.folders import plugins_in

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emosym.cli.columns import columns
-from emosym.cli.common import registry_for
+from emosym.cli.common import JsonOption, registry_for
 
 if TYPE_CHECKING:
     from emosym_registry import LoadedPlugin, Registry
@@ -20,11 +20,9 @@ def search_plugins(
     context: typer.Context,
     words: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[WORD]…", help="All of them must occur, in the plugin or in a component of it."
-        ),
+        typer.Argument(metavar="WORD", help="All of them must occur, in the plugin or in a component of it."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Search all known plugins and their components, also those that are not installed."""
     registry = registry_for(context.obj)

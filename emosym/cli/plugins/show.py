@@ -8,16 +8,22 @@ from typing import Annotated, Any
 
 import typer
 
+from emosym.cli import completion
 from emosym.cli.columns import columns
-from emosym.cli.common import registry_for
+from emosym.cli.common import JsonOption, registry_for
 
 
 def show_plugin(
     context: typer.Context,
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A plugin, a component, kind/component or plugin/component.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A plugin, a component, kind/component or plugin/component.",
+            autocompletion=completion.components,
+        ),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show a plugin and what it offers, or a component and its parameters; also of what is not installed."""
     from emosym.diagnosis.facts import look_up

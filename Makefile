@@ -22,7 +22,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 .PHONY: help setup demo test test-all lint audit bench faults docs
 
 help:
-	@echo "make demo      train, evaluate and report the embedded example (about ten minutes, no GPU, no download)"
+	@echo "make demo      train, evaluate and report the embedded example (a few minutes, no GPU; no model or data is downloaded)"
 	@echo "make test      lint, then every test but the slow ones"
 	@echo "make test-all  lint, then every test"
 	@echo "make lint      ruff, mypy, import-linter"

@@ -49,8 +49,10 @@ def _join_words() -> str:
     place = int(os.environ.get("COMP_CWORD", "0"))
     joined, index = list[str](), 0
     for number, word in enumerate(words):
-        goes_on = bool(joined) and (word in BREAKS or joined[-1].endswith(BREAKS)) and number > 1
-        if goes_on:
+        goes_on = word in BREAKS or (
+            bool(joined) and joined[-1].endswith(BREAKS) and not word.startswith("--")
+        )
+        if joined and goes_on:
             joined[-1] += word
         else:
             joined.append(word)
@@ -101,7 +103,7 @@ def specs(context: typer.Context, incomplete: str) -> list[str]:
 def studies(context: typer.Context, incomplete: str) -> list[str]:
     """YAML files, presets, and the folders of studies that were begun."""
     begun = sorted(str(one.parent) for one in STUDIES.glob("*/study.json"))
-    return [*begun, *specs(context, incomplete)]
+    return [*begun, *(one for one in specs(context, incomplete) if one.rstrip("/") not in begun)]
 
 
 def kinds(context: typer.Context, incomplete: str) -> list[str]:

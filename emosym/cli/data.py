@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 from emosym_registry import EmosymError
@@ -14,6 +16,7 @@ from emosym_registry import EmosymError
 from emosym.cli import completion
 from emosym.cli.common import (
     DeviceOption,
+    JsonOption,
     PrecisionOption,
     SetOption,
     SpecArgument,
@@ -76,20 +79,27 @@ def check(
         ),
     ] = None,
     sets: SetOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """List everything that is wrong with data, before a run would stumble over it."""
-
     if index is not None and len(folder or ()) > 1:
         raise EmosymError("cli.what-to-check", "--index is for one dataset, and several are named")
     if (spec is None) == (not folder):
         raise EmosymError(
             "cli.what-to-check", "nothing to check, or two things", hint="give a SPEC or --folder DIR"
         )
-    found = 0
+    checked = []
     if spec is not None:
-        found += _report(*_from_spec(context, spec, sets), index=index)
-    for path in folder or ():
-        found += _report(*_from_folder(context, path, layout, labels), None, index=index)
+        checked.append(_checked(*_from_spec(context, spec, sets)))
+    checked += [_checked(*_from_folder(context, path, layout, labels), None) for path in folder or ()]
+    if as_json:
+        print(json.dumps([one.as_dict() for one in checked], indent=2, ensure_ascii=False))
+    for one in checked:
+        if not as_json:
+            one.show()
+        if index is not None:
+            _write_index(index, one.dataset, one.labels, sys.stderr if as_json else sys.stdout)
+    found = sum(len(one.problems) for one in checked)
     if found:
         print(
             f"error: {found} problem{'s' if found > 1 else ''} found; mend the files and check again",
@@ -198,8 +208,6 @@ def write_index(file: Path, dataset: Dataset, labels: LabelSet) -> int:
 
     ``image`` is a path, or null where the picture is in a database.
     """
-    import json
-
     from emosym.contracts import SPLITS, picture_size
     from emosym.toolkit import written_whole
 
@@ -225,38 +233,55 @@ def write_index(file: Path, dataset: Dataset, labels: LabelSet) -> int:
     return left_out
 
 
-def _report(
-    name: str,
-    dataset: Dataset,
-    labels: LabelSet,
-    refusals: Callable[[], list[str]] | None,
-    *,
-    index: Path | None,
-) -> int:
-    """Print the problems on stderr, or what is there; returns how many problems there are."""
-    problems = dataset.problems()
+@dataclass(frozen=True)
+class Checked:
+    """Data that were looked at, and what is wrong with them."""
+
+    name: str
+    dataset: Dataset
+    labels: LabelSet
+    problems: Sequence[str]
+
+    def sizes(self) -> dict[str, int]:
+        """Samples of each split."""
+        from emosym.contracts import SPLITS
+
+        return {split: len(self.dataset.split(split)) for split in SPLITS}
+
+    def counts(self) -> dict[str, int]:
+        """Training samples of each emotion."""
+        counts: Counter[Any] = Counter(sample.label for sample in self.dataset.split("train"))
+        return {label: counts[index] for index, label in enumerate(self.labels.names)}
+
+    def show(self) -> None:
+        """Print the problems on stderr, or what is there."""
+        for problem in self.problems:
+            print(problem, file=sys.stderr)
+        if self.problems:
+            return
+        print(f"ok: {self.name}: " + ", ".join(f"{split} {size}" for split, size in self.sizes().items()))
+        print("train: " + ", ".join(f"{label} {count}" for label, count in self.counts().items()))
+        for key, value in self.dataset.facts().items():
+            print(f"{key}: {value}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as JSON shows it."""
+        if self.problems:
+            return {"data": self.name, "ok": False, "problems": list(self.problems)}
+        facts = dict(self.dataset.facts())
+        return {"data": self.name, "ok": True, "splits": self.sizes(), "train": self.counts(), "facts": facts}
+
+
+def _checked(
+    name: str, dataset: Dataset, labels: LabelSet, refusals: Callable[[], list[str]] | None
+) -> Checked:
+    problems = list(dataset.problems())
     if not problems and refusals is not None:
         problems = refusals()
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    if problems:
-        if index is not None:
-            _write_index(index, dataset, labels)
-        return len(problems)
-    from emosym.contracts import SPLITS
-
-    sizes, facts = {split: dataset.split(split) for split in SPLITS}, dataset.facts()
-    print(f"ok: {name}: " + ", ".join(f"{split} {len(samples)}" for split, samples in sizes.items()))
-    counts: Counter[Any] = Counter(sample.label for sample in sizes["train"])
-    print("train: " + ", ".join(f"{label} {counts[index]}" for index, label in enumerate(labels.names)))
-    for key, value in facts.items():
-        print(f"{key}: {value}")
-    if index is not None:
-        _write_index(index, dataset, labels)
-    return 0
+    return Checked(name, dataset, labels, problems)
 
 
-def _write_index(file: Path, dataset: Dataset, labels: LabelSet) -> None:
+def _write_index(file: Path, dataset: Dataset, labels: LabelSet, out: TextIO) -> None:
     try:
         left_out = write_index(file, dataset, labels)
     except EmosymError as error:
@@ -264,4 +289,4 @@ def _write_index(file: Path, dataset: Dataset, labels: LabelSet) -> None:
             raise
         print(f"no index: {error.message}", file=sys.stderr)
         return
-    print(f"index: {file}" + (f", without {left_out} that cannot be read" if left_out else ""))
+    print(f"index: {file}" + (f", without {left_out} that cannot be read" if left_out else ""), file=out)

@@ -15,6 +15,8 @@ from emosym_registry import EmosymError
 from emosym_registry.errors import first_line
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from emosym.contracts.unreadable import why_unreadable
+
 ImageSource = Path | bytes | Image.Image
 """A picture: its file, the bytes of one, or what Pillow has opened."""
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -87,11 +89,10 @@ def _opened(source: Path | bytes) -> Iterator[tuple[Image.Image, str]]:
     except Exception as error:  # decoders raise what they like: struct.error, SyntaxError, ValueError …
         unknown = isinstance(error, UnidentifiedImageError)
         why = f"no {', '.join(FORMATS)}" if unknown else first_line(error)
-        raise EmosymError(
-            "data.bad-image",
-            f"{name}: not a readable image ({why})",
-            hint="open it in a viewer, save it again as JPEG or PNG",
-        ) from error
+        hint = "open it in a viewer, save it again as JPEG or PNG"
+        if (known := why_unreadable(source)) is not None:
+            why, hint = known
+        raise EmosymError("data.bad-image", f"{name}: not a readable image ({why})", hint=hint) from error
 
 
 def _rgb(image: Image.Image, name: str) -> Image.Image:

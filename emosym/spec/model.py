@@ -98,7 +98,7 @@ class Compute(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """``auto``: bf16 where the hardware multiplies it natively, else fp32."""
     workers: int = Field(default=2, ge=0)
-    """Processes that load data; 0 loads in the run's own."""
+    """Threads that decode pictures ahead; 0 decodes each where it is needed."""
     checkpoint_minutes: float = Field(default=5.0, gt=0)
     """Minutes between checkpoints of a running stage."""
     keep_checkpoints: int = Field(default=1, ge=1)

@@ -151,7 +151,7 @@ def test_the_table_fits_a_terminal_and_goes_whole_into_a_pipe(
     emosym: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"emotion-{n}" for n in range(20)]
-    sets = ("--set", f"labels={json.dumps(names)}", "--set", "rewards=[label]")
+    sets = ("--set", f"labels={json.dumps(names)}", "--set", "rewards=[label]", "--set", "metrics=[accuracy]")
     piped = emosym("spec", "explain", TINY, *sets).out
     assert ", ".join(names) in piped
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)

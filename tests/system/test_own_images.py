@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -38,6 +39,45 @@ def test_the_pages_spec_runs(pictures: Path, registry: Registry) -> None:
     summary = run_experiment(load_spec("mine.yaml", registry=registry), registry, Path("run"), smoke=True)
     assert set(summary["understanding"]["stages"]) == {"compress", "reinforce", "unify"}
     assert "emo_a" in summary["generation"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["own labels", "EmoSet"])
+def test_a_new_spec_runs_as_it_is_written(kind: str, pictures: Path, registry: Registry) -> None:
+    folder = pictures
+    if kind == "own labels":
+        for emotion in ("amusement", "anger", "disgust", "excitement", "contentment"):
+            shutil.rmtree(pictures / emotion)
+        (pictures / "awe").rename(pictures / "hopeful")
+    else:
+        folder = pictures.parent / "world"
+        for file in folder.glob("annotation/**/*.json"):  # as EmoSet has them, without reasons
+            content = json.loads(file.read_text())
+            file.write_text(json.dumps({key: value for key, value in content.items() if "reason" not in key}))
+    assert main(["spec", "new", "new.yaml", "--folder", folder.name]) == 0
+    assert main(["spec", "check", "new.yaml"]) == 0
+    assert main(["data", "check", "new.yaml"]) == 0
+    summary = run_experiment(load_spec("new.yaml", registry=registry), registry, Path("run"), smoke=True)
+    assert set(summary["understanding"]["stages"]) == {"compress", "reinforce", "unify"}
+    assert "emo_a" in summary["generation"]
+
+
+def test_the_check_of_data_says_what_the_run_would_refuse(
+    pictures: Path, registry: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in Path("world/annotation").rglob("*.json"):
+        content = json.loads(file.read_text())
+        file.write_text(json.dumps({key: value for key, value in content.items() if "reason" not in key}))
+    Path("mine.yaml").write_text(
+        "emosym: 1\nextends: preset:tiny\nname: mine\ndata: {name: emoset, params: {root: world}}\n"
+    )
+    capsys.readouterr()
+    assert main(["spec", "check", "mine.yaml"]) == 0
+    assert "emosym data check says whether these have its texts" in capsys.readouterr().err
+    assert main(["data", "check", "mine.yaml", "--json"]) == 2
+    (found,) = json.loads(capsys.readouterr().out)
+    assert "reasoning_blind" in found["problems"][0]
+    assert "knowledge: null" in found["problems"][0]
 
 
 def test_knowledge_without_a_text_is_refused_before_anything_trains(

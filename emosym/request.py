@@ -19,8 +19,9 @@ PROMPT = f"a picture of {PLACEHOLDER}"
 class Request:
     """What to paint; ``System.generate`` says what each field means.
 
-    Errors: ``generate.bad-count``, ``generate.bad-seed``, ``generate.no-placeholder``, ``generate.one-source``, ``generate.strength-alone``,
-    ``generate.bad-strength``, ``generate.bad-mixture``, ``generate.bad-valence``.
+    Errors: ``generate.bad-count``, ``generate.bad-seed``, ``generate.bad-steps``, ``generate.bad-guidance``,
+    ``generate.no-placeholder``, ``generate.one-source``, ``generate.strength-alone``, ``generate.bad-strength``,
+    ``generate.bad-mixture``, ``generate.bad-valence``.
     """
 
     emotion: str | None = None
@@ -55,6 +56,14 @@ class Request:
                 "generate.bad-seed",
                 f"seed {self.seed} is not from 0 to 2**63 - 1 less the number of pictures",
                 "picture i takes seed + i",
+            )
+        if self.steps is not None and self.steps < 1:
+            yield "generate.bad-steps", f"cannot denoise in {self.steps} steps", "give 1 or more, or None"
+        if self.guidance_scale is not None and not 0 <= self.guidance_scale < float("inf"):
+            yield (
+                "generate.bad-guidance",
+                f"guidance_scale is {self.guidance_scale}",
+                "0 and 1 are none, more follows the prompt more closely; None takes the diffusion head's own",
             )
         if self.prompt.count(PLACEHOLDER) != 1:
             yield (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -106,6 +107,11 @@ class DiffusionHead(AdaptedModule[ConfigT]):
         None takes the defaults of the model's own config. ``init_image`` [B,3,H,W] in [-1,1] starts from a picture,
         of which ``strength`` 0 keeps all and 1 nothing. An ``on_step`` that is a :class:`Watcher` may be shown the
         pictures on their way."""
+
+    def sampling(self, steps: int | None = None, guidance_scale: float | None = None) -> Mapping[str, Any]:
+        """What :meth:`sample` would use for these arguments, as plain values for a picture's recipe: ``steps`` and
+        ``guidance_scale`` with its own defaults in place of None, and by what name it samples (``sampler``)."""
+        return {"steps": steps, "guidance_scale": guidance_scale}
 
     @abstractmethod
     def fingerprint(self) -> str:

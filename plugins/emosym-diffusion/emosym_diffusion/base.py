@@ -185,6 +185,14 @@ class LatentDiffusion(Frozen, DiffusionHead[DiffusionConfig]):
 
     # Sampling.
 
+    def sampling(self, steps: int | None = None, guidance_scale: float | None = None) -> dict[str, Any]:
+        """Steps, guidance and the name of the scheduler."""
+        return {
+            "steps": self.default_steps if steps is None else steps,
+            "guidance_scale": self.default_guidance_scale if guidance_scale is None else guidance_scale,
+            "sampler": type(self._scheduler).__name__,
+        }
+
     @torch.no_grad()
     def sample(
         self,
@@ -201,9 +209,8 @@ class LatentDiffusion(Frozen, DiffusionHead[DiffusionConfig]):
         if init_image is not None and strength == 0:
             return (init_image.float() / 2 + 0.5).clamp(0, 1).to(self.device)
         scheduler = fresh(self._scheduler)
-        times = schedule(
-            scheduler, steps or self.default_steps, self.device, None if init_image is None else strength
-        )
+        count = self.default_steps if steps is None else steps
+        times = schedule(scheduler, count, self.device, None if init_image is None else strength)
         width, height = (side // pixels_per_latent(self.autoencoder.vae) for side in self.image_size)
         noise = draw_noise(generators, (self.autoencoder.channels, height, width), self.device)
         pictures = None if init_image is None else self.latents(init_image)

@@ -107,7 +107,7 @@ class Request:
             "mixture": self.mixture,
             "valence": self.valence,
             "strength": self.strength,
-            "onto": None if self.onto is None else _name(self.onto),
+            "onto": None if self.onto is None else file_of(self.onto),
         }
 
     def weights(self, labels: LabelSet) -> list[float]:
@@ -121,6 +121,6 @@ class Request:
         return [weight / total for weight in weights]
 
 
-def _name(picture: ImageSource | str) -> str:
+def file_of(picture: ImageSource | str) -> str:
     """What a recipe calls a picture: its file without the folder, which says something of a machine alone."""
     return Path(picture).name if isinstance(picture, str | Path) else "a picture"

@@ -18,7 +18,7 @@ from emosym.contracts import AdaptedModule
 State = Mapping[str, Mapping[str, Tensor]]
 """Tensors by part and name."""
 
-_PART = {"backbone": "adapters"}
+PART = {"backbone": "adapters"}
 """Name of a module's part where it differs from the module's own."""
 
 
@@ -27,7 +27,7 @@ def gather(modules: Mapping[str, nn.Module]) -> dict[str, dict[str, Tensor]]:
     parts = {}
     for name, module in modules.items():
         own = module.adapter_state() if isinstance(module, AdaptedModule) else module.state_dict()
-        parts[_PART.get(name, name)] = {
+        parts[PART.get(name, name)] = {
             key: value.detach().cpu().clone().contiguous() for key, value in own.items()
         }
     return parts
@@ -36,9 +36,9 @@ def gather(modules: Mapping[str, nn.Module]) -> dict[str, dict[str, Tensor]]:
 def spread(modules: Mapping[str, nn.Module], parts: State, misfit: Callable[[str, str], EmosymError]) -> None:
     """The inverse of :func:`gather`; a missing or foreign part or tensor is an error, which ``misfit`` makes of the name of
     a module and of what does not fit."""
-    _check_parts({_PART.get(name, name): module for name, module in modules.items()}, parts)
+    _check_parts({PART.get(name, name): module for name, module in modules.items()}, parts)
     for name, module in modules.items():
-        own = parts.get(_PART.get(name, name), {})
+        own = parts.get(PART.get(name, name), {})
         try:
             if isinstance(module, AdaptedModule):
                 module.load_adapter_state(own)

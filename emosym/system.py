@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import hashlib
+import json
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, overload
 
 import torch
 from emosym_registry import API_VERSION, EmosymError, Registry, load_registry
-from torch import Tensor, nn
+from emosym_registry.errors import capped
 
-from emosym.assembly import Builder
-from emosym.contracts import (
-    Backbone,
-    Generated,
-    ImageSource,
-    Reading,
-    Reason,
-    ReasoningCompressor,
-    Sample,
-    States,
-)
-from emosym.explicit import written
+from emosym.contracts import Generated, Reading, Reason, Sample, States
+from emosym.contracts.notebook import table
 from emosym.generation import Generation, OnStep
-from emosym.head import EmotionHead, head_width, seen
-from emosym.precision import autocast, choose_device, choose_precision
+from emosym.inputs import OnePicture, Picture, as_source, given, is_one, outcomes
+from emosym.parts import PAINTING, READING, Parts, builder_of
 from emosym.reasons import KnowledgeIndex, read_index
+from emosym.recipe import Maker, Recipe, asked, pictures_of, versions_of
 from emosym.request import PROMPT, Request
-from emosym.spec import Resolved, load_spec, plugins_only
-from emosym.storage import State, find_saved, gather, read_state, size_of, spread, write_state
-from emosym.toolkit import evaluating, json_text, written_whole
-
-T = TypeVar("T")
-READING = ("backbone", "compressor")
-PAINTING = ("fusion", "emotion_space", "diffusion")
-"""Sections of a spec whose components a system is made of."""
-GROUPS = ("adapters", "tokens", "knowledge", "head", "fusion", "diffusion")
+from emosym.spec import load_spec
+from emosym.storage import PART, find_saved, read_state, size_of, write_state
+from emosym.toolkit import hash_tensors, json_text, written_whole
 
 
-class System:
+class System(Parts):
     """Reads the emotion of images and makes images of an emotion.
 
     ``backbone`` and ``compressor`` read, ``head`` is the emotion classifier over their states (``logits``),
@@ -50,220 +37,56 @@ class System:
     reason and then the emotion. Load one with ``System.load("runs/tiny/system")``.
     """
 
-    def __init__(
-        self,
-        builder: Builder,
-        backbone: Backbone,
-        compressor: ReasoningCompressor | None,
-        generation: Generation | None,
-        *,
-        text_width: int,
-    ) -> None:
-        self.builder = builder
-        self.resolved: Resolved = builder.resolved
-        self.device, self.precision = builder.device, builder.precision
-        self.labels = builder.context.labels
-        self.backbone = backbone
-        self._compressor = compressor
-        self.generation = generation
-        self.text_width = text_width
-        self.knowledge: KnowledgeIndex | None = None
-        self.reads = self.resolved.spec.head.reads
-        width = head_width(backbone.hidden_size, self.reads)
-        self._head = (
-            EmotionHead(width, len(self.labels), self.resolved.spec.seed).to(self.device)
-            if compressor is not None
-            else None
-        )
-
-    @classmethod
-    def new(
-        cls,
-        spec: Path | str,
-        *,
-        sets: Sequence[str] = (),
-        registry: Registry | None = None,
-        device: str = "auto",
-        trust_remote_code: bool = False,
-    ) -> System:
-        """A new, untrained system of a spec (a YAML file or ``preset:NAME``) with overrides (``"seed=3"``).
-
-        ``auto`` is the device that the spec names. There is no knowledge projection, which only training
-        needs. Errors: those of the spec and of loading the models.
-        """
-        registry = registry or load_registry(only=plugins_only(spec, sets))
-        resolved = load_spec(spec, registry=registry, sets=sets)
-        device = resolved.spec.compute.device if device == "auto" else device
-        return cls.assemble(_builder(resolved, registry, device, "auto", trust_remote_code), text_width=0)
-
-    @classmethod
-    def assemble(cls, builder: Builder, *, text_width: int) -> System:
-        """A new, untrained system. The backbone is built first: the others take their widths from it."""
-        backbone: Backbone = builder.build("backbone")
-        if builder.resolved.spec.reading == "explicit":
-            return cls(builder, backbone, None, None, text_width=0)
-        builder.set_sizes(hidden_size=backbone.hidden_size, text_width=text_width)
-        compressor: ReasoningCompressor = builder.build("compressor")
-        builder.set_sizes(context_tokens=compressor.context_tokens)
-        compressor.initialise(*backbone.typical_embedding())
-        return cls(builder, backbone, compressor, cls._generation(builder), text_width=text_width)
-
-    @staticmethod
-    def _generation(builder: Builder) -> Generation | None:
-        """None where the spec lacks one of the three parts that paint."""
-        if not set(PAINTING) <= set(builder.resolved.offers):
-            return None
-        diffusion = builder.build("diffusion")
-        builder.set_sizes(token_widths=diffusion.token_widths)
-        unify = builder.resolved.spec.stages.unify
-        return Generation(
-            builder.build("fusion"),
-            builder.build("emotion_space"),
-            diffusion,
-            builder.device,
-            builder.precision,
-            unify.context_scale if unify is not None else 1.0,
-            builder.context.cache_megabytes,
-        )
-
-    # ---- what it is made of
-
-    @property
-    def explicit(self) -> bool:
-        """Whether it writes a reason and the emotion, in place of reading them through tokens and head."""
-        return self._compressor is None
-
-    @property
-    def compressor(self) -> ReasoningCompressor:
-        """The owner of the reasoning tokens. Errors: ``system.no-tokens`` with ``reading: explicit``."""
-        return self._of_tokens(self._compressor)
-
-    @property
-    def head(self) -> EmotionHead:
-        """The emotion classifier over the state of [EMO]. Errors: ``system.no-tokens`` with ``reading: explicit``."""
-        return self._of_tokens(self._head)
-
-    def _of_tokens(self, part: T | None) -> T:
-        if part is None:
-            raise EmosymError(
-                "system.no-tokens",
-                "this system writes its reasons (reading: explicit), so it has no reasoning tokens, states or emotion head",
-                hint="use a system that was trained with reading: latent",
-            )
-        return part
-
-    def modules(self) -> dict[str, nn.Module]:
-        """The parts with weights, by name."""
-        reading: dict[str, nn.Module] = {"backbone": self.backbone}
-        if not self.explicit:
-            reading |= {"compressor": self.compressor, "head": self.head}
-        return reading | (self.generation.modules() if self.generation is not None else {})
-
-    def group(self, name: str) -> dict[str, nn.Parameter]:
-        """The parameters of a group that a stage may train; see :data:`GROUPS`."""
-        if self.explicit and name != "adapters":
-            return {}
-        if name == "adapters":
-            return self.backbone.adapters()
-        knowledge = self.compressor.knowledge_parameters()
-        match name:
-            case "knowledge":
-                return knowledge
-            case "tokens":
-                parameters = self.compressor.named_parameters()
-                return {key: parameter for key, parameter in parameters if key not in knowledge}
-            case "head":
-                return dict(self.head.named_parameters())
-        if self.generation is None:
-            return {}
-        if name == "diffusion":
-            return self.generation.diffusion.adapters()
-        return dict(self.generation.fusion.named_parameters())
-
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """Eval mode, no gradients, the system's precision; training modes are put back afterwards."""
-        with torch.no_grad(), evaluating(*self.modules().values()), autocast(self.device, self.precision):
-            yield
-
     # ---- understanding
 
-    def states(self, samples: Sequence[Sample]) -> States:
-        """States of a batch, with gradients where the parts train.
-
-        Where nothing before the tokens learns, the prompt is encoded without gradient and read with it.
-        """
-        read = self.reader(samples, share=not self.backbone.prefix_learns)
-        return read(self.compressor.tokens(len(samples)))
-
-    def reader(self, samples: Sequence[Sample], *, share: bool = True) -> Callable[[Tensor], States]:
-        """``read(tokens [B·G,T,D])`` → states [B·G] of a batch at these tokens, G for each sample in a row.
-
-        With ``share`` the prompt is encoded once, without gradient, where the backbone can; else each call is a pass over
-        prompt and tokens.
-        """
-        backbone = self.backbone
-        prefix = backbone.encode(samples) if share and backbone.shares_prefixes else None
-
-        def read(tokens: Tensor) -> States:
-            if prefix is not None:
-                return States.split(backbone.read(prefix, tokens).float())
-            tries = len(tokens) // len(samples)
-            return States.split(backbone([one for one in samples for _ in range(tries)], tokens).float())
-
-        return read
-
-    def logits(self, states: States) -> Tensor:
-        """The emotion head's [...,C] of states, with gradients where the parts train."""
-        logits: Tensor = self.head(seen(states, self.reads))
-        return logits
-
-    def read(self, samples: Sequence[Sample], batch_size: int = 32) -> tuple[States, Tensor]:
-        """States and probabilities [N,C] of any number of samples, without gradients. Errors: ``system.no-tokens`` with
-        ``reading: explicit``; :meth:`told` reads in either way."""
-        if not samples:
-            raise EmosymError("data.nothing-to-read", "there is no image to read")
-        states, probabilities = [], []
-        with self.builder.naming(), self.evaluating():
-            for start in range(0, len(samples), batch_size):
-                part = self.states(samples[start : start + batch_size])
-                states.append(part)
-                probabilities.append(self.logits(part).float().softmax(-1))
-        return States.cat(states), torch.cat(probabilities)
-
-    def told(self, samples: Sequence[Sample], batch_size: int = 32) -> tuple[Tensor, list[str] | None]:
-        """Probabilities [N,C] of any number of samples, read in the system's own way, and the reasons where it wrote any."""
-        if not self.explicit:
-            return self.read(samples, batch_size)[1], None
-        if not samples:
-            raise EmosymError("data.nothing-to-read", "there is no image to read")
-        probabilities, reasons, most = [], list[str](), self.resolved.spec.reason_tokens
-        with self.builder.naming(), self.evaluating():
-            for start in range(0, len(samples), batch_size):
-                part = samples[start : start + batch_size]
-                rows, texts = written(self.backbone, part, self.labels.names, most)
-                probabilities.append(rows)
-                reasons += texts
-        return torch.cat(probabilities), reasons
-
+    @overload
+    def understand(self, images: Picture, batch_size: int = 32, *, why: int = 0) -> Reading: ...  # type: ignore[overload-overlap]
+    @overload
     def understand(
-        self, images: Iterable[ImageSource | str | Sample], batch_size: int = 32, *, why: int = 0
-    ) -> list[Reading]:
-        """What each image evokes; images are paths, bytes, PIL images or samples.
+        self, images: Iterable[Picture], batch_size: int = 32, *, why: int = 0
+    ) -> list[Reading]: ...
+    def understand(
+        self, images: Picture | Iterable[Picture], batch_size: int = 32, *, why: int = 0
+    ) -> Reading | list[Reading]:
+        """What an image evokes: one picture gives one reading; several, or a folder, give a list.
 
-        With ``why`` each reading has so many ``reasons``. Errors: those of :meth:`read`; with ``why`` those of
+        A picture is a path, an address (``https://…``), bytes, a Pillow image, an array [H,W], [H,W,3] or [H,W,4], a
+        tensor [1, 3 or 4,H,W] (both uint8, or floating from 0 to 1), or a sample. A folder, alone or in a list, stands for
+        the pictures in it and below it, by path; those that cannot be read are left out with a warning. For a type checker
+        a path is one picture: put a folder into a list. ``batch_size`` are read, and in memory, at once. With ``why``
+        each reading has so many ``reasons``.
+
+        Errors: ``data.nothing-to-read``, ``data.nothing-readable``, ``data.no-picture``, ``data.bad-array``,
+        ``data.download-failed``, ``data.large-download``, those of opening a picture, and with ``why`` those of
         :meth:`reasons`.
         """
         if why:
             self.require_knowledge()
-        samples = [Sample.of(image, number) for number, image in enumerate(images)]
+        readings, left = list[Reading](), list[str]()
+        for _, outcome in outcomes(lambda samples: self._read(samples, why), given(images), batch_size):
+            if isinstance(outcome, EmosymError):
+                left.append(outcome.message)
+            else:
+                readings.append(outcome)
+        lines = "\n  ".join(capped(left))
+        if left and not readings:
+            message = f"not one of these pictures can be read:\n  {lines}"
+            raise EmosymError("data.nothing-readable", message, hint="look at one of them in a viewer")
+        if not readings:
+            raise EmosymError("data.nothing-to-read", "there is no image to read")
+        if left:
+            warnings.warn(f"left out what cannot be read ({len(left):,}):\n  {lines}", stacklevel=2)
+        return readings[0] if is_one(images) else readings
+
+    def _read(self, samples: Sequence[Sample], why: int) -> list[Reading]:
+        """A batch of pictures."""
         texts: Sequence[str | None] = [None] * len(samples)
         reasons: Sequence[tuple[Reason, ...]] = [()] * len(samples)
         if self.explicit:
-            probabilities, written = self.told(samples, batch_size)
+            probabilities, written = self.told(samples, len(samples))
             texts = written or texts
         else:
-            states, probabilities = self.read(samples, batch_size)
+            states, probabilities = self.read(samples, len(samples))
             reasons = self.reasons(states, why) if why else reasons
         return [
             replace(self._reading(sample.id, row, text), reasons=own)
@@ -284,19 +107,6 @@ class System:
         projected = self.project(states)
         assert projected is not None
         return knowledge.nearest(projected, count)
-
-    def project(self, states: States) -> Tensor | None:
-        """Context states in the space of texts [B,W], without gradients; None where the compressor has no such space."""
-        with self.builder.naming(), self.evaluating():
-            return self.compressor.project(states)
-
-    @property
-    def projects(self) -> bool:
-        """Whether the compressor projects context states into the space of texts."""
-        blank = torch.zeros(
-            1, self.compressor.context_tokens + 1, self.backbone.hidden_size, device=self.device
-        )
-        return self.project(States.split(blank)) is not None
 
     def require_knowledge(self) -> KnowledgeIndex:
         """The kept knowledge. Errors: ``understand.no-reasons`` where the system keeps none, or its compressor does not project
@@ -325,8 +135,8 @@ class System:
         *,
         mixture: Mapping[str, float] | None = None,
         valence: float | None = None,
-        image: ImageSource | str | None = None,
-        onto: ImageSource | str | None = None,
+        image: OnePicture | None = None,
+        onto: OnePicture | None = None,
         n: int = 1,
         prompt: str | None = None,
         seed: int = 0,
@@ -344,10 +154,14 @@ class System:
         its context states stand beside the emotion's. With ``strength`` (0 to 1) that picture, else the image, is
         also where the denoising starts. ``prompt`` may say what to show (``"a {emotion} street"``). Picture i has
         seed ``seed + i`` and is the same bytes whatever ``n`` is; a larger ``batch_size`` is faster, and may
-        round the last bit otherwise.
+        round the last bit otherwise. Pictures are given as to :meth:`understand`; each one made has its ``recipe``, and
+        ``save`` keeps it in the PNG.
+
+        Errors: those of :class:`emosym.request.Request`, of opening a picture, ``generate.understanding-only``.
         """
+        shown, kept = (None if one is None else as_source(one) for one in (image, onto))
         request = Request(
-            emotion, mixture, image, n, prompt or PROMPT, seed, steps, guidance_scale, strength, valence, onto
+            emotion, mixture, shown, n, prompt or PROMPT, seed, steps, guidance_scale, strength, valence, kept
         )
         return self.paint(request, batch_size=batch_size, on_step=on_step)
 
@@ -363,9 +177,43 @@ class System:
             weights = probabilities[0].cpu()
         content = None if request.onto is None else self.read([Sample.of(request.onto)])[0]
         with self.builder.naming():
-            return generation.generate(
+            made = generation.generate(
                 request, weights, states, content, batch_size=batch_size, on_step=on_step
             )
+        recipe = self.recipe(request).model_dump(exclude_none=True)
+        return [replace(one, recipe={**recipe, "seed": one.seed}) for one in made]
+
+    def recipe(self, request: Request) -> Recipe:
+        """All on which the bytes of a request's first picture depend, as this system would make it here."""
+        head = self.require_generation().diffusion
+        used = dict(head.sampling(request.steps, request.guidance_scale))
+        makers = [self.resolved.offers[path].plugin.distribution for path in (*READING, *PAINTING)]
+        return Recipe(
+            **asked(request),
+            prompt=request.prompt,
+            seed=request.seed,
+            settings={**request.settings, **used, "size": list(head.image_size)},
+            pictures=pictures_of(request),
+            system=Maker(name=self.resolved.spec.name, hash=self.fingerprint()),
+            device=self.device.type,
+            precision=self.precision,
+            versions=versions_of(makers),
+        )
+
+    def fingerprint(self) -> str:
+        """sha256 of all that readings and pictures depend on: what training has changed, the diffusion model with all its
+        weights, the components and their parameters. The backbone's own weights count by their name alone."""
+        spec, written = self.resolved.spec, self.resolved.document(qualified=True)
+        known: dict[str, Any] = {name: written.get(name) for name in (*READING, *PAINTING, "head", "reading")}
+        if self.generation is not None:
+            known["context_scale"] = self.generation.context_scale
+            known["weights"] = self.generation.diffusion.fingerprint()
+            known["diffusion"]["params"].pop("model", None)  # wherever its weights lie
+        known["labels"] = list(self.labels.names)
+        known["seed"] = spec.seed
+        tensors = {f"{part}.{key}": value for part, own in self.state().items() for key, value in own.items()}
+        start = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+        return hash_tensors(tensors, start=start)
 
     def require_generation(self) -> Generation:
         """The generating half. Errors: ``generate.understanding-only`` where the spec has none."""
@@ -385,15 +233,44 @@ class System:
             )
         return self.generation
 
+    # ---- how it shows
+
+    def _components(self) -> dict[str, str]:
+        return {
+            path: self.resolved.component(path)
+            for path in (*READING, *PAINTING)
+            if path in self.resolved.offers
+        }
+
+    def __repr__(self) -> str:
+        parts = " + ".join(self._components().values())
+        return f"System({self.resolved.spec.name}: {parts}; {len(self.labels)} emotions; {self.device}, {self.precision})"
+
+    def _repr_html_(self) -> str:
+        """Its parts with their packages and sizes, and its emotions."""
+        modules, saved = self.modules(), self.state()
+        rows = []
+        for path, name in {
+            **self._components(),
+            **({} if self.explicit else {"head": "the core's own"}),
+        }.items():
+            offer = self.resolved.offers.get(path)
+            own = saved.get(PART.get(path, path), {})
+            size = sum(one.numel() for one in modules[path].parameters())
+            trained = sum(one.numel() for one in own.values())
+            package = "" if offer is None else offer.plugin.package
+            rows.append((path, name, package, f"{size:,}", f"{trained:,}"))
+        return table(
+            f"System {self.resolved.spec.name}",
+            ("part", "component", "package", "parameters", "saved"),
+            rows,
+            [
+                f"{len(self.labels)} emotions: {', '.join(self.labels.names)}",
+                f"{self.device}, {self.precision}",
+            ],
+        )
+
     # ---- saving
-
-    def state(self) -> dict[str, dict[str, Tensor]]:
-        """Every tensor that training changes, by part; nothing of the frozen bases."""
-        return gather(self.modules())
-
-    def load_state(self, parts: State) -> None:
-        """The inverse of :meth:`state`; a missing or foreign tensor is an error."""
-        spread(self.modules(), parts, self.resolved.misfit)
 
     def save(self, folder: Path | str) -> Path:
         """Save spec, weights (not the frozen bases) and kept knowledge to a folder, whole or not at all."""
@@ -437,7 +314,7 @@ class System:
         registry = registry or load_registry()
         parts = READING + (PAINTING if generate else ())
         resolved = load_spec(folder / "spec.yaml", registry=registry, sets=sets, use=(*parts, *also))
-        builder = _builder(resolved, registry, device, precision, trust_remote_code)
+        builder = builder_of(resolved, registry, device, precision, trust_remote_code)
         system = cls.assemble(builder, text_width=facts.text_width)
         state = read_state(folder, facts.files)
         if not generate:
@@ -447,15 +324,6 @@ class System:
         for module in system.modules().values():
             module.eval()
         return system
-
-
-def _builder(
-    resolved: Resolved, registry: Registry, device: str, precision: str, trust_remote_code: bool
-) -> Builder:
-    """A builder on a device; the spec says the precision where nobody else does."""
-    chosen = choose_device(device)
-    exact = choose_precision(resolved.spec.compute.precision if precision == "auto" else precision, chosen)
-    return Builder.of(resolved, registry, device=chosen, precision=exact, trust_remote_code=trust_remote_code)
 
 
 load = System.load

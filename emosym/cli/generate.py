@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from emosym_registry import EmosymError
 from emosym_registry.errors import plural
 
 from emosym.cli import completion
+from emosym.cli.again import again
 from emosym.cli.common import (
     DeviceOption,
     PrecisionOption,
@@ -20,11 +19,8 @@ from emosym.cli.common import (
     TrustOption,
     load_system,
 )
-from emosym.cli.saying import quiet, say
-
-if TYPE_CHECKING:
-    from emosym.contracts import Generated
-    from emosym.request import Request
+from emosym.cli.painting import save_png, stem, steps_shown
+from emosym.cli.saying import say
 
 
 def generate(
@@ -86,16 +82,31 @@ def generate(
             help="Guidance scale, 0 and 1 for none; the head's by default, as with --steps.",
         ),
     ] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            "--recipe", metavar="FILE.png", help="Make the picture of this PNG again, byte for byte."
+        ),
+    ] = None,
+    anyway: Annotated[
+        bool,
+        typer.Option(
+            "--anyway", help="With --recipe: also where system or versions differ, or the bytes will."
+        ),
+    ] = False,
     system: SystemOption = None,
     sets: SetOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
     trust_remote_code: TrustOption = False,
 ) -> None:
-    """Generate pictures that evoke an emotion, or a mixture of several."""
+    """Generate pictures that evoke an emotion, or a mixture of several; or with --recipe the same picture again."""
+    if recipe is not None:
+        again(context, recipe, out, image, onto, system, sets, device, precision, trust_remote_code, anyway)
+        return
     weights = parse_mixture(mixture) if mixture is not None else None
     from emosym.request import PROMPT, Request
-    from emosym.toolkit import file_name, make_folder
+    from emosym.toolkit import make_folder
 
     request = Request(
         emotion, weights, image, number, prompt or PROMPT, seed, steps, guidance, strength, valence, onto
@@ -103,22 +114,10 @@ def generate(
     make_folder(out)
     loaded = load_system(context, system, sets, device, precision, trust_remote_code, generate=True)
     say(f"painting {plural(number, 'picture')}")
-    with _steps_shown() as on_step:
+    with steps_shown() as on_step:
         pictures = loaded.paint(request, on_step=on_step)
-    wanted = _wanted(request)
     for picture in pictures:
-        emotions = list(weights) if weights else [loaded.labels.names[picture.label]]
-        words = [*emotions] if valence is None else [f"valence{valence:+g}"]
-        words += [] if onto is None else ["onto", onto.stem]
-        print(save_png(out, file_name("-".join([*words, str(picture.seed)])), picture, wanted))
-
-
-def _wanted(request: Request) -> dict[str, Any]:
-    """What was asked for, as a recipe keeps it: pictures by the names of their files."""
-    for name in ("emotion", "mixture", "valence"):
-        if (given := getattr(request, name)) is not None:
-            return {name: given}
-    return {"image": Path(str(request.image)).name}
+        print(save_png(out, stem(request, loaded.labels.names[picture.label], picture.seed), picture.png()))
 
 
 def parse_mixture(text: str) -> dict[str, float]:
@@ -138,63 +137,3 @@ def parse_mixture(text: str) -> dict[str, float]:
             )
         weights[name] = weight
     return weights
-
-
-class _steps_shown:  # noqa: N801  a context manager that reads as a phrase
-    """A progress bar over denoising steps on a terminal, nothing elsewhere."""
-
-    def __enter__(self) -> Callable[[int, int], None] | None:
-        self._progress: Any = None
-        if not sys.stderr.isatty() or quiet():
-            return None
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("denoising"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._progress.start()
-        task = self._progress.add_task("denoising", total=None)
-        return lambda step, steps: self._progress.update(task, completed=step, total=steps)
-
-    def __exit__(self, *_: object) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-
-
-def save_png(folder: Path, stem: str, picture: Generated, wanted: Mapping[str, Any]) -> Path:
-    """Write the PNG with its provenance inside; a different picture of the same name is kept, not overwritten."""
-    content = png_bytes(picture, wanted)
-    number = 1
-    while True:
-        path = folder / (f"{stem}.png" if number == 1 else f"{stem}-{number}.png")
-        if not path.exists():
-            partial = path.with_name(f".{path.name}.part")
-            partial.write_bytes(content)
-            partial.replace(path)
-            return path
-        if path.read_bytes() == content:
-            return path
-        number += 1
-
-
-def png_bytes(picture: Generated, wanted: Mapping[str, Any]) -> bytes:
-    """PNG bytes that depend on the picture and its recipe alone: no time, no path."""
-    import io
-    import json
-
-    from PIL.PngImagePlugin import PngInfo
-
-    from emosym import __version__
-
-    recipe = {
-        "software": f"emosym {__version__}",
-        **wanted,
-        "prompt": picture.prompt,
-        "seed": picture.seed,
-        "settings": dict(picture.settings),
-    }
-    info = PngInfo()
-    info.add_text("emosym", json.dumps(recipe, sort_keys=True, default=str))
-    buffer = io.BytesIO()
-    picture.image.save(buffer, "PNG", pnginfo=info)
-    return buffer.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +57,9 @@ def find(paths: Iterable[Path]) -> Found:
     for path in paths:
         try:
             if path.is_dir():
-                pictures += [Picture(one, named=False) for one in _below(path, closed)]
+                from emosym.inputs import below
+
+                pictures += [Picture(one, named=False) for one in below(path, closed)]
             else:
                 picture = _opened(path, room)
                 room -= 0 if picture.image is None else picture.image.width * picture.image.height
@@ -78,41 +79,12 @@ def read(
 ) -> Iterator[tuple[Picture, Reading | EmosymError]]:
     """What each picture evokes and ``why`` reasons for it, ``batch_size`` of them in memory at a time; of one out of a folder
     that cannot be read, the error. That of a named one is raised."""
-    batch: list[tuple[Picture, Sample]] = []
-    for picture in pictures:
-        try:
-            batch.append((picture, picture.sample()))
-        except EmosymError as error:
-            yield picture, _passed_over(picture, error)
-        if len(batch) == batch_size:
-            yield from _read(system, batch, why)
-            batch = []
-    if batch:
-        yield from _read(system, batch, why)
+    from emosym.inputs import outcomes
 
+    def understood(samples: list[Sample]) -> list[Reading]:
+        return system.understand(samples, batch_size=len(samples), why=why)
 
-def _read(
-    system: System, batch: Sequence[tuple[Picture, Sample]], why: int
-) -> Iterator[tuple[Picture, Reading | EmosymError]]:
-    """A batch, and each picture by itself where one of them is nothing for the system."""
-    readings: Sequence[Reading | EmosymError]
-    try:
-        readings = system.understand([sample for _, sample in batch], batch_size=len(batch), why=why)
-    except EmosymError as error:
-        if len(batch) > 1:
-            for one in batch:
-                yield from _read(system, [one], why)
-            return
-        readings = [_passed_over(batch[0][0], error)]
-    for (picture, _), reading in zip(batch, readings, strict=True):
-        yield picture, reading
-
-
-def _passed_over(picture: Picture, error: EmosymError) -> EmosymError:
-    """The error of a picture out of a folder; that of a named one is raised."""
-    if picture.named:
-        raise error
-    return error
+    return outcomes(understood, pictures, batch_size)
 
 
 def _opened(path: Path, room: int) -> Picture:
@@ -120,28 +92,3 @@ def _opened(path: Path, room: int) -> Picture:
 
     image = open_image(path)
     return Picture(path, True, image if image.width * image.height <= room else None)
-
-
-def _below(folder: Path, closed: list[str]) -> list[Path]:
-    """Files in a folder and in those below it that are called as pictures are, sorted; nothing hidden. Folders that cannot
-    be listed are added to ``closed``."""
-    from emosym.contracts import SUFFIXES
-
-    found: list[Path] = []
-    for root, folders, files in os.walk(
-        folder, onerror=lambda error: closed.append(f"{error.filename}: {error.strerror}")
-    ):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        named = [name for name in files if not name.startswith(".") and name.lower().endswith(SUFFIXES)]
-        paths = (Path(root, name) for name in named)
-        found += [
-            path for path in paths if path.is_file() or not path.exists()
-        ]  # no pipes; links to nothing are told
-    if not found:
-        why = f" ({closed[-1]})" if closed else ""
-        raise EmosymError(
-            "data.no-pictures",
-            f"{folder}: no picture in this folder or below it{why}",
-            hint=f"pictures are known by their names ({', '.join(SUFFIXES)}); hidden ones are left out",
-        )
-    return sorted(found)

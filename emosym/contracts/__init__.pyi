@@ -44,6 +44,7 @@ from .memory import (
 from .metric import Evidence as Evidence, Figure as Figure, Metric as Metric, RewardTable as RewardTable
 from .placeholder import PLACEHOLDER as PLACEHOLDER
 from .probe import Change as Change, Probe as Probe
+from .reading import Generated as Generated, Reading as Reading, Reason as Reason
 from .reinforcer import ReinforceBatch as ReinforceBatch, Reinforcer as Reinforcer
 from .reward import (
     RewardResources as RewardResources,
@@ -52,10 +53,7 @@ from .reward import (
 )
 from .sample import (
     SUFFIXES as SUFFIXES,
-    Generated as Generated,
     ImageSource as ImageSource,
-    Reading as Reading,
-    Reason as Reason,
     Sample as Sample,
     open_image as open_image,
     picture_size as picture_size,

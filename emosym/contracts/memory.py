@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 from emosym_registry import EmosymError
 
 from emosym.contracts.component import Component, ConfigT
-from emosym.contracts.sample import Generated, Sample
+from emosym.contracts.reading import Generated
+from emosym.contracts.sample import Sample
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, overloa
 from PIL import Image
 
 from emosym.contracts.component import Component, ConfigT
-from emosym.contracts.sample import Generated, Sample
+from emosym.contracts.reading import Generated
+from emosym.contracts.sample import Sample
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,4 +1,4 @@
-"""Sample: one image (or several that are read together) and what is known of it; and what the system makes of it."""
+"""Sample: one image (or several that are read together) and what is known of it."""
 
 from __future__ import annotations
 
@@ -183,38 +183,3 @@ class Sample:
             return open_image(source)
         except EmosymError as error:
             raise EmosymError(error.id, f"sample {self.id}: {error.message}", hint=error.hint) from error
-
-
-@dataclass(frozen=True)
-class Reason:
-    """A ``text`` of the knowledge that a system was trained with, and its ``similarity`` (cosine, -1 to 1) to what the
-    system sees in an image."""
-
-    text: str
-    similarity: float
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What the system says of one image: the ``emotion``, the probability of every emotion, and of a positive one."""
-
-    id: str
-    emotion: str
-    probabilities: Mapping[str, float]
-    positive: float | None
-    """None where the sign of an emotion is not known."""
-    text: str | None = None
-    """The reason that the system wrote before it answered; None where it reads through reasoning tokens."""
-    reasons: tuple[Reason, ...] = ()
-    """The knowledge nearest to the states at [CTX], the nearest first; empty where nobody asked why."""
-
-
-@dataclass(frozen=True)
-class Generated:
-    """An image the system made for ``label``, and how: all that is needed to make the same bytes again."""
-
-    image: Image.Image
-    label: int
-    seed: int
-    prompt: str
-    settings: Mapping[str, Any] = field(default_factory=dict)

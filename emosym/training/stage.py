@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from emosym.contracts import LossTerms, Sample
+from emosym.parts import GROUPS
 from emosym.spec.model import StageSettings
-from emosym.system import GROUPS, System
+from emosym.system import System
 
 SettingsT = TypeVar("SettingsT", bound=StageSettings)
 

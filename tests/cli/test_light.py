@@ -10,7 +10,17 @@ import time
 
 import pytest
 
-MODELS = {"torch", "transformers", "diffusers", "open_clip", "matplotlib", "pyarrow", "pandas", "scipy"}
+MODELS = {
+    "torch",
+    "transformers",
+    "diffusers",
+    "open_clip",
+    "huggingface_hub",
+    "matplotlib",
+    "pyarrow",
+    "pandas",
+    "scipy",
+}
 HEAVY = {*MODELS, "numpy", "PIL", "pydantic"}
 MAIN = "import sys; from emosym.cli import main; sys.exit(main())"
 RUNS = 5
@@ -81,6 +91,12 @@ def test_top_level_help_does_not_even_discover_plugins() -> None:
 )
 def test_looking_closer_imports_no_model_library(words: tuple[str, ...]) -> None:
     assert imported(*words) & MODELS == set()
+
+
+def test_importing_the_package_names_what_it_has_and_imports_nothing_heavy() -> None:
+    code = "import emosym; assert {'load', 'System', 'load_spec'} <= set(dir(emosym))"
+    lines = start("-X", "importtime", "-c", code).stderr.splitlines()
+    assert not {line.rpartition("|")[2].strip().partition(".")[0] for line in lines} & HEAVY
 
 
 @pytest.mark.parametrize("words", [("--help",), ("plugins", "list")])

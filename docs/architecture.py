@@ -38,6 +38,7 @@ SAID = {
     "inputs": "pictures in any form",
     "download": "pictures from the web",
     "recipe": "the same picture again",
+    "hub": "systems on the hub",
     "request": "what to paint",
     "generation": "from emotion to picture",
     "head": "the emotion head",

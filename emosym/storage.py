@@ -14,6 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from emosym.contracts import AdaptedModule
+from emosym.toolkit import is_hub_id
 
 State = Mapping[str, Mapping[str, Tensor]]
 """Tensors by part and name."""
@@ -107,11 +108,10 @@ def find_saved(folder: Path) -> tuple[Path, SavedFacts]:
             ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise damaged(path, error) from error
-    raise EmosymError(
-        "system.not-found",
-        f"{folder} holds no saved system",
-        hint="run a spec first: emosym run preset:tiny",
-    )
+    hint = "run a spec first: emosym run preset:tiny"
+    if is_hub_id(str(folder)) and not folder.exists():
+        hint += f"; or from the hub: emosym.System.from_pretrained({str(folder)!r})"
+    raise EmosymError("system.not-found", f"{folder} holds no saved system", hint=hint)
 
 
 def write_state(folder: Path, parts: State) -> dict[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, overload
 
 import torch
@@ -18,6 +19,7 @@ from emosym_registry.errors import capped
 from emosym.contracts import Generated, Reading, Reason, Sample, States
 from emosym.contracts.notebook import table
 from emosym.generation import Generation, OnStep
+from emosym.hub import fetched, pushed, require_public, write_portable
 from emosym.inputs import OnePicture, Picture, as_source, given, is_one, outcomes
 from emosym.parts import PAINTING, READING, Parts, builder_of
 from emosym.reasons import KnowledgeIndex, read_index
@@ -290,6 +292,82 @@ class System(Parts):
                 files |= self.knowledge.write(partial)
             (partial / "system.json").write_text(json_text({**facts, "files": files}), encoding="utf-8")
         return folder
+
+    def save_pretrained(self, folder: Path | str) -> Path:
+        """Save to a folder that may leave this machine: as :meth:`save`, without paths of data, and with a model card.
+
+        Errors: those of :meth:`save`.
+        """
+        folder = self.save(folder)
+        write_portable(folder, self.resolved)
+        return folder
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        commit_message: str | None = None,
+        private: bool | None = None,
+        token: str | bool | None = None,
+        branch: str | None = None,
+        create_pr: bool = False,
+    ) -> str:
+        """Upload the system to the Hugging Face hub as ``OWNER/NAME``, which is made where it is not there; the address of
+        the commit. A card that is there already stays.
+
+        ``knowledge.parquet``, where there is one, holds texts of the training data: they are uploaded too. Errors:
+        ``hub.bad-id``, ``hub.local-model``, ``hub.no-access``, ``hub.no-such-revision``, ``hub.unreachable``.
+        """
+        require_public(self.resolved)
+        with TemporaryDirectory() as temporary:
+            folder = self.save(Path(temporary) / "system")
+            write_portable(folder, self.resolved, repo_id)
+            return pushed(
+                folder,
+                repo_id,
+                token=token,
+                private=private,
+                branch=branch,
+                commit_message=commit_message,
+                create_pr=create_pr,
+            )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: Path | str,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: Path | str | None = None,
+        local_files_only: bool = False,
+        sets: Sequence[str] = (),
+        generate: bool = True,
+        device: str = "auto",
+        precision: str = "auto",
+        registry: Registry | None = None,
+        trust_remote_code: bool = False,
+    ) -> System:
+        """Load a system from the Hugging Face hub (``OWNER/NAME``), or from a folder as :meth:`load` does.
+
+        Of a repository only what a saved system consists of is fetched, into the hub's cache: a spec and safetensors, no
+        code. It is loaded under the rules of a folder: components come from installed plugins of the packages that it
+        names, and models with code of their own are refused without ``trust_remote_code``. ``revision`` is a branch, a tag or
+        a commit. Errors: those of :meth:`load`, ``hub.no-such-system``, ``hub.no-such-revision``, ``hub.no-access``,
+        ``hub.unreachable``.
+        """
+        folder = fetched(
+            name, revision=revision, token=token, cache_dir=cache_dir, local_files_only=local_files_only
+        )
+        return cls.load(
+            folder,
+            sets=sets,
+            generate=generate,
+            device=device,
+            precision=precision,
+            registry=registry,
+            trust_remote_code=trust_remote_code,
+        )
 
     @classmethod
     def load(

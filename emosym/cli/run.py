@@ -131,7 +131,7 @@ def _execute(
     resolved, registry = resolve(context.obj, source, sets, folder_of if options["resume"] else None)
     folder = folder_of(resolved.spec.name)
     say("loading torch and the models' libraries")
-    from emosym.cli.progress import show_progress
+    from emosym.experiment.progress import show_progress
     from emosym.experiment.run import run_experiment
     from emosym.experiment.trackers import Tracker
     from emosym.training.stopping import Terminated

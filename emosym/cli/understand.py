@@ -69,7 +69,7 @@ def understand(
     loaded = load_system(context, system, sets, device, precision, trust_remote_code, generate=False)
     if count:
         loaded.require_knowledge()
-    from emosym.cli.progress import steps
+    from emosym.experiment.progress import steps
 
     shown, number, skipped = [], 0, list(found.closed)
     outcomes = read(loaded, found.pictures, batch_size, why=count)

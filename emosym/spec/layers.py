@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path as FilePath
-from typing import get_args
+from typing import Any, get_args
 
 from emosym_registry import EmosymError, Registry, did_you_mean
 
 from emosym.spec.errors import fail
 from emosym.spec.model import STAGES, PresetName
-from emosym.spec.nodes import REMOVES, Node, Origin, Path, bare, dotted, kind_at, same_component, spell_out
+from emosym.spec.nodes import (
+    REMOVES,
+    Node,
+    Origin,
+    Path,
+    bare,
+    dotted,
+    kind_at,
+    of_plain,
+    plain_of,
+    same_component,
+    spell_out,
+)
 from emosym.spec.text import found, read_file, read_text
 
 VERSION = 1
@@ -24,6 +36,9 @@ BUILT_IN = {name: FilePath(__file__).parent / "presets" / f"{name}.yaml" for nam
 """The presets that emosym brings, by name."""
 
 
+Source = FilePath | str | Mapping[str, Any]
+"""A YAML file, ``preset:NAME``, or what such a file holds."""
+GIVEN = Origin("set", "the given spec")
 Set = str | tuple[tuple[str, ...], Node]
 """An override: ``key.path=value``, or its keys and its value with the place where that was written."""
 
@@ -64,13 +79,17 @@ def soften(node: Node, why: str) -> Node:
     return replace(node, soft=node.soft or why, value=value)
 
 
-def read_source(source: FilePath | str, registry: Registry | None, base: FilePath | None = None) -> Node:
-    """A file or ``preset:NAME`` with everything that it extends; without a registry, presets say nothing.
+def read_source(source: Source, registry: Registry | None, base: FilePath | None = None) -> Node:
+    """A file, ``preset:NAME`` or a mapping with everything that it extends; without a registry, presets say nothing.
 
     Of a stage in a preset of emosym only the preset's name is kept: :func:`fill_stages` puts the rest there,
     so that a spec which extends it may choose another.
     """
-    return _read(str(source), base or FilePath(), Origin("file", str(source)), registry, ())
+    folder = base or FilePath()
+    if isinstance(source, Mapping):
+        node = of_plain(plain_of({"emosym": VERSION, **source}), GIVEN)
+        return _extended(node, folder, registry, ())
+    return _read(str(source), folder, Origin("file", str(source)), registry, ())
 
 
 def _read(
@@ -101,7 +120,19 @@ def _read(
             "let one of them extend nothing",
             path="extends",
         )
-    node = spell_out(read_file(file, origin))
+    node = read_file(file, origin)
+    return _extended(node, file.parent, registry, (*chain, (identity, origin.file)), file)
+
+
+def _extended(
+    node: Node,
+    folder: FilePath,
+    registry: Registry | None,
+    chain: tuple[tuple[FilePath, str], ...],
+    file: FilePath | None = None,
+) -> Node:
+    """What was read from a ``file`` of a ``folder``, on top of what it extends."""
+    node = spell_out(node)
     _check_version(node)
     if file in BUILT_IN.values():
         for stage, one in node.fields["stages"].fields.items():
@@ -115,8 +146,7 @@ def _read(
     if not isinstance(extends.value, str):
         message = f"expected a file or preset:NAME, found {found(extends.plain())}"
         fail(extends.origin, "spec.bad-extends", message, path="extends")
-    chain = (*chain, (identity, origin.file))
-    return merge(_read(extends.value, file.parent, extends.origin, registry, chain), node)
+    return merge(_read(extends.value, folder, extends.origin, registry, chain), node)
 
 
 def _check_version(root: Node) -> None:

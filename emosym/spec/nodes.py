@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any, Literal
 
 from emosym.spec.model import COMPONENT_KEYS, COMPONENT_LISTS, Judges
@@ -123,6 +124,15 @@ def of_plain(value: Any, origin: Origin, key: Origin | None = None) -> Node:
     if isinstance(value, list):
         return Node([of_plain(item, origin) for item in value], origin, key)
     return Node(value, origin, key)
+
+
+def plain_of(value: Any) -> Any:
+    """What Python people write as YAML would give it: dicts for mappings, lists for tuples, text for paths."""
+    if isinstance(value, Mapping):
+        return {str(key): plain_of(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_of(item) for item in value]
+    return str(value) if isinstance(value, PurePath) else value
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

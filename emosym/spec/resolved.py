@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,16 @@ from pydantic import BaseModel
 
 from emosym.spec.checks import needs_of
 from emosym.spec.errors import Problem, SpecErrors
-from emosym.spec.layers import PRESET, Set, apply_sets, parse_set, preset_file, read_source, stage_preset
+from emosym.spec.layers import (
+    PRESET,
+    Set,
+    Source,
+    apply_sets,
+    parse_set,
+    preset_file,
+    read_source,
+    stage_preset,
+)
 from emosym.spec.model import Spec
 from emosym.spec.nodes import Node, Origin, dotted, key_path
 from emosym.spec.saved import FILE, Saved, SavedComponent, misfit, read_saved, record, revive
@@ -132,7 +141,7 @@ def _keep_removed(preset: dict[str, Any], given: dict[str, Any]) -> None:
 
 
 def load_spec(
-    source: Path | str,
+    source: Source,
     *,
     registry: Registry,
     sets: Sequence[Set] = (),
@@ -143,7 +152,8 @@ def load_spec(
 ) -> Resolved:
     """Read, complete and validate a spec.
 
-    ``source`` is a YAML file (relative to ``base``, by default the working directory) or ``preset:NAME``;
+    ``source`` is a YAML file (relative to ``base``, by default the working directory), ``preset:NAME``, or a mapping of what
+    a file holds, for this version of specs where it says none;
     ``sets`` are overrides, ``key.path=value`` or as :func:`apply_sets` takes them. Of the sections in ``use`` ("backbone", "rewards",
     "judges.bank") alone must the components be there; those of others are kept as they are written. ``saved``
     is what was kept of the components when the spec was saved, as plugins may have changed since: by default what
@@ -151,7 +161,7 @@ def load_spec(
     Raises :class:`SpecErrors` with everything that is wrong, each at its place.
     """
     root = read_source(source, registry, base)
-    if saved is None and not str(source).startswith(PRESET):
+    if saved is None and not isinstance(source, Mapping) and not str(source).startswith(PRESET):
         saved = read_saved(((base or Path()) / source).parent)
     return resolve(
         root,
@@ -216,7 +226,7 @@ def _origins(root: Node) -> dict[str, Origin]:
     return {dotted(path): node.where for path, node in root.walk() if path}
 
 
-def plugins_only(source: Path | str, sets: Sequence[Set] = (), base: Path | None = None) -> list[str] | None:
+def plugins_only(source: Source, sets: Sequence[Set] = (), base: Path | None = None) -> list[str] | None:
     """The allow-list ``plugins.only`` of a spec, read before any plugin is loaded; None where there is none.
 
     Follows ``extends`` through files; a preset belongs to a plugin, so what it says of plugins cannot count

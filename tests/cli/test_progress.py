@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from emosym.cli import progress
-from emosym.cli.progress import PlainProgress, Rate, show_progress
 from emosym.contracts import Refresh
+from emosym.experiment import progress
+from emosym.experiment.progress import PlainProgress, Rate, show_progress
 
 
 def test_the_rate_is_that_of_the_last_steps() -> None:

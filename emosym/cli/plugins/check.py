@@ -157,7 +157,7 @@ def results_of(
 ) -> list[Result]:
     """How the checks end, with a bar on a terminal and a line elsewhere, as they may take minutes; the contract's alone
     where the component cannot be built, as all others would say the same."""
-    from emosym.cli.progress import steps
+    from emosym.experiment.progress import steps
     from emosym.testing import run_suite
     from emosym.testing.runner import contract_failure
 

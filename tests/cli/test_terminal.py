@@ -19,7 +19,7 @@ from emosym.cli.app import app
 from emosym.cli.columns import columns
 from emosym.cli.globals import Globals
 from emosym.cli.plain import first_sentence
-from emosym.cli.progress import PlainProgress, show_progress, steps
+from emosym.experiment.progress import PlainProgress, show_progress, steps
 from emosym.cli.saying import SILENT, say, speaking
 
 from .conftest import Command

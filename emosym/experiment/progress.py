@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections import deque
@@ -12,7 +13,6 @@ from typing import Any, TextIO, TypeVar
 
 from emosym_registry import hookimpl
 
-from emosym.cli.saying import quiet
 from emosym.report.numbers import clock
 
 Item = TypeVar("Item")
@@ -123,7 +123,7 @@ class BarProgress:
 def show_progress(stream: TextIO | None = None) -> Iterator[Any]:
     """A hook implementation that shows a run on stderr, in the form that suits where stderr goes."""
     stream = sys.stderr if stream is None else stream
-    if quiet():
+    if logging.getLogger("emosym").level > logging.INFO:
         yield object()
         return
     if not stream.isatty():
@@ -145,7 +145,7 @@ def show_progress(stream: TextIO | None = None) -> Iterator[Any]:
 def steps(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
     """The items, each as it comes, with their number shown on stderr: a bar on a terminal, a line every ten seconds
     elsewhere."""
-    if quiet():
+    if logging.getLogger("emosym").level > logging.INFO:
         yield from items
         return
     if sys.stderr.isatty():

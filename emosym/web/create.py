@@ -49,7 +49,7 @@ def tab(room: Room) -> None:
             guidance_scale=guidance or None,
         )
         words = "-".join(wanted.get("mixture", [emotion]))
-        yield from looked_at(room, request, wanted, words)
+        yield from looked_at(room, request, words)
 
     gr.on(
         [slider.change for slider in sliders], lambda *weights: mixed(dict(zip(names, weights, strict=True))),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,7 +15,7 @@ import gradio as gr
 from PIL import Image
 from torch import Tensor
 
-from emosym.cli.generate import save_png
+from emosym.cli.painting import save_png
 from emosym.contracts import Generated, Watcher
 from emosym.request import Request
 from emosym.toolkit import file_name, to_image
@@ -90,14 +90,13 @@ def painted(room: Room, request: Request) -> Iterator[Step | Generated]:
         thread.join()
 
 
-def looked_at(room: Room, request: Request, wanted: Mapping[str, Any], words: str) -> Iterator[Shown]:
-    """What picture, status and download show while a picture of ``words`` is painted, and at its end. ``wanted`` is what was
-    asked for, as the recipe keeps it."""
+def looked_at(room: Room, request: Request, words: str) -> Iterator[Shown]:
+    """What picture, status and download show while a picture of ``words`` is painted, and at its end."""
     room.system.require_generation()
     yield gr.skip(), note("Waiting for the first step."), None
     for event in painted(room, request):
         if isinstance(event, Generated):
-            path = str(kept(room, event, wanted, words))
+            path = str(kept(room, event, words))
             yield path, note(f"{DONE}{words}, seed {event.seed}. The recipe is inside the PNG."), path
             return
         picture = gr.skip() if event.picture is None else event.picture
@@ -111,7 +110,7 @@ def described(status: str) -> tuple[Any, Any]:
     return gr.update(alt_text=f"A picture made to evoke {words}"), gr.update(interactive=True)
 
 
-def kept(room: Room, picture: Generated, wanted: Mapping[str, Any], words: str) -> Path:
+def kept(room: Room, picture: Generated, words: str) -> Path:
     """The PNG with its recipe, in a new folder of the page's own."""
     folder = Path(mkdtemp(dir=room.kept))
-    return save_png(folder, file_name(f"{words}-{picture.seed}"), picture, wanted)
+    return save_png(folder, file_name(f"{words}-{picture.seed}"), picture.png())

@@ -48,7 +48,7 @@ def tab(room: Room) -> None:
         guidance: float,
     ) -> Iterator[Shown]:
         request = transferring(photo, emotion, strength, seed or 0, steps, guidance)
-        yield from looked_at(room, request, {"emotion": emotion}, emotion)
+        yield from looked_at(room, request, emotion)
 
     photo.change(room.told(original), photo, before, queue=False, **PRIVATE)
     painting = start.click(

@@ -19,8 +19,8 @@ from emosym.cli.app import app
 from emosym.cli.columns import columns
 from emosym.cli.globals import Globals
 from emosym.cli.plain import first_sentence
-from emosym.experiment.progress import PlainProgress, show_progress, steps
 from emosym.cli.saying import SILENT, say, speaking
+from emosym.experiment.progress import PlainProgress, show_progress, steps
 
 from .conftest import Command
 

@@ -159,7 +159,7 @@ def load_system(
     """The saved system that the options name; notes of what was dropped from its spec go to stderr."""
     folder = find_system(given)
     registry = registry_for(context.obj)
-    say("loading the system …")
+    say("loading the system")
     from emosym.system import System
 
     system = System.load(

@@ -164,9 +164,12 @@ def is_smoke(run: Path) -> bool:
 
 
 def _registry(context: typer.Context) -> Registry:
-    from emosym.cli.common import registry_for
+    from emosym_registry import load_registry
 
-    return registry_for(context.obj)
+    loaded: dict[Any, Registry] = context.obj.registries
+    if None not in loaded:
+        loaded[None] = load_registry(disabled=context.obj.no_plugin, on_failure=lambda failure: None)
+    return loaded[None]
 
 
 def _names(registry: Registry, kind: str | None) -> list[str]:

@@ -102,7 +102,7 @@ def check(
     found = sum(len(one.problems) for one in checked)
     if found:
         print(
-            f"error: {found} problem{'s' if found > 1 else ''} found; mend the files and check again",
+            f"error: {found} problem{'s' if found > 1 else ''} found; mend the data or the spec and check again",
             file=sys.stderr,
         )
         raise typer.Exit(2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,7 +68,9 @@ def make_texts(knowledge: Knowledge[Any], samples: Sequence[Sample]) -> list[str
     """The texts of samples, after saying what it takes to make those that are missing."""
     plan = knowledge.plan(samples)
     if plan:
-        _log.info(plan)
+        print(
+            plan, file=sys.stderr, flush=True
+        )  # what goes to somebody else, or costs money, no --quiet hides
     return knowledge.texts(samples)
 
 

@@ -145,7 +145,7 @@ def test_an_image_is_masked_and_brought_back_with_reasons(
     run: Path, emosym: Command, shown: Callable
 ) -> None:
     image = shown(run)[0]["image"]
-    done = emosym("bank", "mask", run, image.rpartition("/")[2], "--reason", "a watermark")
+    done = emosym("bank", "mask", run, image.rpartition("/")[2], "--reason", "a watermark", "--quiet")
     assert (done.status, done.err) == (0, "")
     assert [one["masked"] for one in shown(run)] == [True, False, False, False, False]
     assert emosym("bank", "show", run).out.endswith("5 images in place of originals, 1 masked by hand\n")

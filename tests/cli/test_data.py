@@ -64,6 +64,7 @@ def test_an_index_holds_what_can_be_read(emosym: Command, world: Path, tmp_path:
     assert (checked.status, f"index: {index}\n" in checked.out) == (0, True)
     whole = [json.loads(line) for line in index.read_text().splitlines()]
     words = ("--set", "data.name=index", "--set", f"data.params={{path: {index}, root: null}}")
+    words += ("--set", "knowledge=null", "--set", "text_encoder=null")
     again = emosym("data", "check", "preset:tiny", *words)
     assert again.status == 0, again.err
     assert "ok: index: train " in again.out

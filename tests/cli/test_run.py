@@ -168,7 +168,7 @@ def test_an_out_that_is_no_folder_is_said_before_any_work(
         "generate": ("--emotion", "awe", "--system", tmp_path),
         "evaluate": (smoke[0], "--set", "backbone.params.model=./no/such/model"),
     }[verb]
-    refused = emosym(verb, *words, "--out", out)
+    refused = emosym(verb, *words, "--out", out, "--quiet")
     assert refused.status == 2
     assert refused.err.startswith(f"error: {out}: {kind}, where a folder is wanted\n")
     assert [one.name for one in tmp_path.iterdir()] == ["out"]

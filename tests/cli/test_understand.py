@@ -70,7 +70,8 @@ def spoilt(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_folder_is_read_in_order_without_what_is_hidden_or_no_picture(
     folder: Path, system: Path, emosym: Command
 ) -> None:
-    done = emosym("understand", folder, "--system", system, "--json", "--batch-size", "2", "--device", "cpu")
+    words = ("--system", system, "--json", "--batch-size", "2", "--device", "cpu", "--quiet")
+    done = emosym("understand", folder, *words)
     assert (done.status, done.err) == (0, "")
     assert [one["image"] for one in json.loads(done.out)] == sorted(str(folder / name) for name in GOOD)
     files = sorted(folder / name for name in GOOD)
@@ -82,7 +83,7 @@ def test_bad_pictures_of_a_folder_are_left_out_and_listed(
     folder: Path, spoilt: list[str], system: Path, emosym: Command
 ) -> None:
     alone = picture(folder.parent / "alone.jpg", 7)
-    done = emosym("understand", alone, folder, "--system", system, "--json", "--device", "cpu")
+    done = emosym("understand", alone, folder, "--system", system, "--json", "--device", "cpu", "--quiet")
     assert done.status == 0
     read_ones = [one["image"] for one in json.loads(done.out)]
     assert read_ones == [str(alone), *sorted(str(folder / name) for name in GOOD)]
@@ -122,7 +123,7 @@ def test_where_no_picture_is_sound_nothing_is_written(
     for name in GOOD:
         (folder / name).unlink()
     out = folder.parent / "readings.jsonl"
-    refused = emosym("understand", folder, "--system", system, "--out", out, "--device", "cpu")
+    refused = emosym("understand", folder, "--system", system, "--out", out, "--device", "cpu", "--quiet")
     assert (refused.status, refused.out) == (2, "")
     assert refused.err.startswith("error: not one of these pictures can be read:\n")
     assert all(path in refused.err for path in spoilt)
@@ -133,7 +134,7 @@ def test_the_files_hold_what_json_shows(
     folder: Path, spoilt: list[str], system: Path, emosym: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("emosym.cli.readings.ROWS", 2)
-    words = ("understand", folder, "--system", system, "--device", "cpu")
+    words = ("understand", folder, "--system", system, "--device", "cpu", "--quiet")
     shown = json.loads(emosym(*words, "--json").out)
     made = {}
     for end in ("jsonl", "csv", "parquet"):
@@ -240,7 +241,9 @@ def test_a_system_without_knowledge_says_so_before_anything_is_read(
     folder: Path, system: Path, emosym: Command
 ) -> None:
     out = folder.parent / "readings.csv"
-    refused = emosym("understand", folder, "--system", system, "--why", "--out", out, "--device", "cpu")
+    refused = emosym(
+        "understand", folder, "--system", system, "--why", "--out", out, "--device", "cpu", "--quiet"
+    )
     assert (refused.status, refused.out) == (2, "")
     assert refused.err.startswith("error: this system keeps no knowledge that could say why")
     assert not out.exists()

@@ -55,14 +55,13 @@ VALUES = (
     "Prefix",
     "Conclusion",
     "Condition",
-    "Watcher",
     "Workload",
     "Footprint",
     "Operations",
 )
 """Dataclasses of the page, in its order."""
-ASKED = ("Probe",)
-"""What a component may ask, beside the dataclasses."""
+ASKED = ("Probe", "Watcher")
+"""What a component may ask or tell, beside the dataclasses."""
 EVERY = ("Component", "ComponentConfig")
 """What every component is, and its config."""
 SHARED = ("AdaptedModule",)

@@ -12,7 +12,7 @@ from emosym.contracts.config import ComponentConfig
 from emosym.contracts.labels import LabelSet
 from emosym.contracts.placeholder import PLACEHOLDER
 from emosym.spec.errors import Problem
-from emosym.spec.model import COMPONENT_LISTS
+from emosym.spec.model import COMPONENT_LISTS, STAGES
 from emosym.spec.nodes import Node, Path, dotted, key_path
 from emosym.spec.text import found
 
@@ -95,7 +95,11 @@ def _labels(root: Node, configs: Mapping[str, BaseModel]) -> Iterator[Problem]:
     except EmosymError as error:
         yield Problem.at(node.origin, "labels", error.message, error.hint)
         return
+    if not any(_given(root, "stages", stage) for stage in STAGES):
+        return  # a protocol leaves out what does not fit the emotions that it is given
     for path, config in configs.items():
+        if path.startswith("rewards.") and not _given(root, "stages", "reinforce"):
+            continue  # never built
         try:
             if isinstance(config, ComponentConfig):
                 config.check_labels(labels)

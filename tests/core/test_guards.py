@@ -125,14 +125,14 @@ def test_a_path_that_yaml_reads_as_a_number_asks_for_quotes() -> None:
         load_spec("preset:tiny", registry=load_registry(), sets=sets)
 
 
-def test_notes_are_one_line_that_is_the_same_each_time(capsys: pytest.CaptureFixture[str]) -> None:
+def test_notes_are_one_line_that_is_the_same_each_time(caplog: pytest.LogCaptureFixture) -> None:
     from emosym.cli.common import say_notes
 
-    for messages in (["b", "a", "b"], ["a", "b"]):
-        say_notes(messages)
-        assert capsys.readouterr().err == "note: a; b\n"
-    say_notes([])
-    assert capsys.readouterr().err == ""
+    with caplog.at_level("INFO", "emosym.cli"):
+        for messages in (["b", "a", "b"], ["a", "b"]):
+            say_notes(messages)
+        say_notes([])
+    assert [record.message for record in caplog.records] == ["note: a; b"] * 2
 
 
 def test_json_is_read_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ def test_an_error_of_the_painting_comes_out(room: Room) -> None:
 def test_the_download_has_its_recipe(room: Room) -> None:
     *_, made = painted(room, Request(mixture={"awe": 1.0, "fear": 3.0}, steps=1, seed=2))
     assert isinstance(made, Generated)
-    path = kept(room, made, {"mixture": {"awe": 1.0, "fear": 3.0}}, "awe-fear")
+    path = kept(room, made, "awe-fear")
     assert path.name == "awe-fear-2.png"
     assert json.loads(Image.open(path).text["emosym"])["mixture"] == {"awe": 1.0, "fear": 3.0}  # type: ignore[attr-defined]
 

@@ -13,6 +13,9 @@ from emosym.web.markup import note
 from emosym.web.painting import Shown, described, looked_at
 from emosym.web.room import ONE_AT_A_TIME, PRIVATE, Room
 
+PAINTING: dict[str, Any] = {"show_progress": "hidden", **ONE_AT_A_TIME}
+"""How a painting is queued and shown."""
+
 
 def tab(room: Room) -> None:
     """What the tab shows."""
@@ -55,14 +58,10 @@ def tab(room: Room) -> None:
         [slider.change for slider in sliders], lambda *weights: mixed(dict(zip(names, weights, strict=True))),
         sliders, mixture, queue=False, **PRIVATE,
     )  # fmt: skip
+    given = [emotion, mixture, prompt, seed, steps, guidance]
+    about = "Paint a picture of an emotion, or of a mixture such as awe=0.7,fear=0.3: the picture, a word, the PNG."
     painting = start.click(
-        room.told(create),
-        [emotion, mixture, prompt, seed, steps, guidance],
-        list(shown),
-        api_name="create",
-        api_description="Paint a picture of an emotion, or of a mixture such as awe=0.7,fear=0.3: the picture, a word, the PNG.",
-        show_progress="hidden",
-        **ONE_AT_A_TIME,
+        room.told(create), given, list(shown), api_name="create", api_description=about, **PAINTING
     )
     around(painting, start, stop, shown)
 

@@ -11,10 +11,10 @@ from emosym_registry import EmosymError
 from emosym.contracts import SUFFIXES, open_image
 from emosym.generation import STRENGTH
 from emosym.request import Request
-from emosym.web.create import around, numbers, results
+from emosym.web.create import PAINTING, around, numbers, results
 from emosym.web.markup import figure, note, shown
 from emosym.web.painting import Shown, looked_at
-from emosym.web.room import ONE_AT_A_TIME, PRIVATE, Room
+from emosym.web.room import PRIVATE, Room
 
 
 def tab(room: Room) -> None:
@@ -51,14 +51,10 @@ def tab(room: Room) -> None:
         yield from looked_at(room, request, emotion)
 
     photo.change(room.told(original), photo, before, queue=False, **PRIVATE)
+    given = [photo, emotion, strength, seed, steps, guidance]
+    about = "Paint a photo again with another emotion: the picture, a word, the PNG."
     painting = start.click(
-        room.told(transfer),
-        [photo, emotion, strength, seed, steps, guidance],
-        list(made),
-        api_name="transfer",
-        api_description="Paint a photo again with another emotion: the picture, a word, the PNG.",
-        show_progress="hidden",
-        **ONE_AT_A_TIME,
+        room.told(transfer), given, list(made), api_name="transfer", api_description=about, **PAINTING
     )
     around(painting, start, stop, made)
 

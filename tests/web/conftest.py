@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,15 @@ def broken(tmp_path: Path, photo: Path) -> Path:
     Image.open(photo).save(buffer, "JPEG")
     path.write_bytes(buffer.getvalue()[:300])
     return path
+
+
+@pytest.fixture(scope="module")
+def address(room: Room) -> Iterator[str]:
+    """Where the page of the room is served while a file of tests runs."""
+    from emosym.web.app import launched
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(room.kept))
+        page, url = launched(room, "127.0.0.1", None, None)
+        yield url
+        page.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,17 +13,6 @@ from PIL import Image
 from emosym.web.room import Room
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "web.md"
-
-
-@pytest.fixture(scope="module")
-def address(room: Room) -> Iterator[str]:
-    from emosym.web.app import launched
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(room.kept))
-        page, url = launched(room, "127.0.0.1", None, None)
-        yield url
-        page.close()
 
 
 def test_the_example_of_the_page_runs(

@@ -31,17 +31,6 @@ TABS = ("Understand", "Create", "Transfer", "Bank", "Runs", "System")
 
 
 @pytest.fixture(scope="module")
-def address(room: Room) -> Iterator[str]:
-    from emosym.web.app import launched
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(room.kept))
-        page, url = launched(room, "127.0.0.1", None, None)
-        yield url
-        page.close()
-
-
-@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

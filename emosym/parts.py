@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self, TypeVar
@@ -207,11 +208,23 @@ class Parts:
             raise EmosymError("data.nothing-to-read", "there is no image to read")
         states, probabilities = [], []
         with self.builder.naming(), self.evaluating():
-            for start in range(0, len(samples), batch_size):
-                part = self.states(samples[start : start + batch_size])
+            for batch in self._prepared(samples, batch_size):
+                part = self.states(batch)
                 states.append(part)
                 probabilities.append(self.logits(part).float().softmax(-1))
         return States.cat(states), torch.cat(probabilities)
+
+    def _prepared(self, samples: Sequence[Sample], batch_size: int) -> Iterator[Sequence[Sample]]:
+        """Batches; while one is read, a thread prepares the next, where data may have threads at all."""
+        batch, ahead = samples[:batch_size], self.resolved.spec.compute.workers > 0
+        with ThreadPoolExecutor(1, "prefetch") as pool:
+            for start in range(batch_size, len(samples), batch_size):
+                following = samples[start : start + batch_size]
+                prepared = [pool.submit(self.backbone.prepare, following)] if ahead else []
+                yield batch
+                wait(prepared)  # what went wrong is said when it is read
+                batch = following
+            yield batch
 
     def told(self, samples: Sequence[Sample], batch_size: int = 32) -> tuple[Tensor, list[str] | None]:
         """Probabilities [N,C] of any number of samples, read in the system's own way, and the reasons where it wrote any."""

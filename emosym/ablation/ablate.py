@@ -192,6 +192,7 @@ def compared(study: Study, folder: StudyFolder, cells: Sequence[Planned], comman
             pairs if study.file.pairs else None,
             study.file.figures or None,
             study.file.claims,
+            study.file.looks,
             {name: word == "higher" for name, word in study.file.better.items()},
             {
                 "study": folder.path.name,

@@ -24,14 +24,17 @@ from emosym.report.study.results import Claim, Estimate, Question, Tested
 
 
 def tested(
-    asked: Mapping[str, Asked], runs: Mapping[str, Sequence[RunResults]], declared: Mapping[str, Figure]
+    asked: Mapping[str, Asked],
+    runs: Mapping[str, Sequence[RunResults]],
+    declared: Mapping[str, Figure],
+    looks: int,
 ) -> tuple[Claim, ...]:
     """Every claim with its tests, corrected over all of them. A row without runs leaves its tests open."""
     found = {
         name: [_tested(test, runs, declared.get(test.figure)) for test in claim.tests]
         for name, claim in asked.items()
     }
-    corrected = iter(holm([one.p for tests in found.values() for one in tests]))
+    corrected = iter(holm([one.p for tests in found.values() for one in tests], looks))
     return tuple(
         Claim(
             name,

@@ -61,6 +61,8 @@ class Study:
     """Figures of the first table and of pairs that name none; None for the headline figures of the metrics."""
     claims: Mapping[str, Claim] = field(default_factory=dict)
     """By name, what it was to show."""
+    looks: int = 1
+    """How often it has been looked at, where seeds were added in between."""
     better: Mapping[str, bool] = field(default_factory=dict)
     """By figure, whether higher is better, where the study does not leave that to the metric."""
     facts: Mapping[str, Any] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import nct, t
 
-from emosym.report.study.results import Difference, Estimate
+from emosym.report.study.results import ALPHA, POCOCK, Difference, Estimate
 
 LEVEL = 0.95
 POWER = 0.8
@@ -196,13 +196,15 @@ def visible_difference(spread: Spread, level: float = LEVEL, power: float = POWE
     return error * float(brentq(missing, 0.0, enough))
 
 
-def holm(values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down correction (1979) of p values; those that are None are no tests and stay so."""
+def holm(values: Sequence[float | None], looks: int = 1) -> list[float | None]:
+    """Holm's step-down correction (1979) of p values; those that are None are no tests and stay so. Where this is the last of
+    several ``looks``, raised so that below 0.05 means below Pocock's level."""
+    raised = ALPHA / POCOCK[looks]
     there = sorted((p, place) for place, p in enumerate(values) if p is not None)
     corrected: list[float | None] = [None] * len(values)
     largest = 0.0
     for rank, (p, place) in enumerate(there):
-        largest = max(largest, min(1.0, (len(there) - rank) * p))
+        largest = max(largest, min(1.0, (len(there) - rank) * p * raised))
         corrected[place] = largest
     return corrected
 
@@ -278,10 +280,10 @@ def compare(
     return _tested(pair, spread, len(common), 0, 0.0, (*notes, OVER_SEEDS))
 
 
-def corrected(differences: Sequence[Difference]) -> list[Difference]:
+def corrected(differences: Sequence[Difference], looks: int = 1) -> list[Difference]:
     """Differences with Holm's correction over all of them, and over all their margins: one family is one study."""
-    tests = holm([one.p for one in differences])
-    margins = holm([one.equivalence for one in differences])
+    tests = holm([one.p for one in differences], looks)
+    margins = holm([one.equivalence for one in differences], looks)
     return [
         replace(one, corrected=p, equivalence_corrected=q)
         for one, p, q in zip(differences, tests, margins, strict=True)

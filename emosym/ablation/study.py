@@ -124,6 +124,9 @@ class StudyFile(Section):
     without: list[str] = Field(default_factory=list)
     """What is left out, one at a time: a section, a stage, an element of a list (``rewards.wheel``) or each of one
     (``rewards``)."""
+    looks: int = Field(default=1, ge=1, le=5)
+    """How often its table has been looked at, this time included, where seeds were added after a look: corrected p are
+    raised by Pocock's method, so that looking again until something shows is no way to show it."""
     pairs: list[Pair] = Field(default_factory=list)
     """Rows that are compared; each against the first where none is given."""
     claims: dict[str, Claim] = Field(default_factory=dict)

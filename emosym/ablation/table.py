@@ -43,7 +43,8 @@ def results_of(study: Study) -> Results:
         rows=tuple(_row(entries, runs[name], list(known), generated) for name, entries in by_row.items()),
         differences=tuple(_of_images(_differences(study, runs, main, list(known)), generated)),
         declared=declared,
-        claims=tested(study.claims, runs, declared),
+        claims=tested(study.claims, runs, declared, study.looks),
+        looks=study.looks,
         main=main,
         split=", ".join(
             dict.fromkeys(run.split for several in runs.values() for run in several if run.split)
@@ -101,7 +102,7 @@ def _differences(study: Study, runs: Runs, main: Sequence[str], known: Sequence[
         for figure in figures:
             first, second = ((row, series_of(runs[row], figure)) for row in (pair.first, pair.second))
             found.append(compare(first, second, figure, pair.margins.get(figure)))
-    return corrected(found)
+    return corrected(found, study.looks)
 
 
 def _require(names: Sequence[str], known: Mapping[str, None] | Sequence[str], what: str, id: str) -> None:

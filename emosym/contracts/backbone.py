@@ -106,6 +106,13 @@ class Backbone(AdaptedModule[ConfigT]):
         any sample by default."""
         return [None] * len(samples)
 
+    def prepare(self, samples: Sequence[Sample], question: str = QUESTION) -> None:
+        """Do ahead what needs no weights, as decoding and scaling, for these very samples, which will probably be read next.
+
+        It is called in a thread beside a step, and changes nothing but the time of that read: what fails here fails there
+        again. Nothing by default.
+        """
+
     @abstractmethod
     def encode(self, samples: Sequence[Sample], question: str = QUESTION) -> Prefix:
         """The prompt alone, without gradients, in eval mode; its ``fingerprint`` makes a later stale read an error."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -73,8 +73,7 @@ class Store:
     def recall(self, keys: Sequence[bytes], make: Callable[[list[int]], Sequence[Named]]) -> list[Named]:
         """The values of ``keys``; ``make`` gives those of the places that it is asked for, in their order."""
         found = self._read(keys)
-        places = {key: place for place, key in reversed([*enumerate(keys)]) if key not in found}
-        missing = sorted(places.values())
+        missing = _missing(keys, found)
         self.statistics.hits += len(keys) - len(missing)
         self.statistics.misses += len(missing)
         if missing:
@@ -82,6 +81,17 @@ class Store:
             self._write(made)
             found |= made
         return [found[key] for key in keys]
+
+    def missing(self, keys: Sequence[bytes]) -> list[int]:
+        """The places that :meth:`recall` would ask ``make`` for, as far as is known without opening the file."""
+        environment = _opened.get((os.getpid(), str(self._folder)))
+        here: set[bytes] = set()
+        if environment is not None:
+            with environment.begin(buffers=True) as transaction:
+                here = {key for key in {*keys} if transaction.get(key) is not None}
+        if self._only is not None:
+            here &= self._only
+        return _missing(keys, here)
 
     def forget(self) -> None:
         """Make everything again that is asked for from here on, once: for timing. Nothing is deleted."""
@@ -168,6 +178,12 @@ class Store:
     def _give_up(self, error: Exception) -> None:
         log.warning("%s are not kept: %s", self.kind, error)
         self.limit = 0
+
+
+def _missing(keys: Sequence[bytes], found: Container[bytes]) -> list[int]:
+    """Where each key that is not among the ``found`` comes first."""
+    first = {key: place for place, key in reversed([*enumerate(keys)]) if key not in found}
+    return sorted(first.values())
 
 
 def key_of(*parts: Hashable) -> bytes:

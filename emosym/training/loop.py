@@ -80,7 +80,7 @@ def train(
     if found is None:
         stage.begin()
     stage.before()
-    prefetch = Prefetch(workers)
+    prefetch = Prefetch(workers, stage.prepare)
     reach = Reachability(
         {f"{group}/{name}": p for group, params in groups.items() for name, p in params.items()},
         begun.gradients,

@@ -129,6 +129,11 @@ class Stage(nn.Module, ABC, Generic[SettingsT]):
         """This process's samples of batch ``number``, of which ``accumulation`` make a step."""
         return [self.samples[i] for i in self.batches(number)][rank::world]
 
+    def prepare(self, batch: Sequence[Sample]) -> None:
+        """Called in a thread beside the step before: what of reading ``batch`` needs no weights."""
+        if not self.system.explicit:
+            self.system.backbone.prepare(batch)
+
     def to_be_drawn(self) -> list[Sample]:
         """The samples that the batches of this stage hold, in their order: where steps are few, not all."""
         chosen: set[int] = set()

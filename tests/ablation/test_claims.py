@@ -155,3 +155,20 @@ def test_claims_are_checked_with_the_study(load: Load, problems) -> None:  # noq
     assert "give one of" in problems(good.replace("above: 0", "above: 0, within: 0.1"))[0]
     assert "name one" in problems(good.replace("base: b, ", "").replace("above: 0", "within: 0.1"))[0]
     assert "no claims" in problems(rows + "evidence: here\n")[0]
+
+
+def test_a_study_that_was_looked_at_before_asks_more_of_every_claim_and_says_so(entries: list[Entry]) -> None:
+    asked = {
+        "more": Claim(says="more", tests=[ClaimTest(row="strong", base="weak", figure="accuracy", above=0.1)])
+    }
+    once, twice = (results_of(Study("study", entries, claims=asked, looks=looks)) for looks in (1, 2))
+    raised = 0.05 / 0.0294
+    for one, other in zip(
+        [*once.differences, *(test for claim in once.claims for test in claim.tests)],
+        [*twice.differences, *(test for claim in twice.claims for test in claim.tests)],
+        strict=True,
+    ):
+        if one.corrected is not None:
+            assert other.corrected == pytest.approx(min(1.0, raised * one.corrected))
+    assert "this is look 2, and every corrected p is raised by 1.70" in claims(twice).caption
+    assert "look" not in claims(once).caption

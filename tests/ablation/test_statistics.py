@@ -142,6 +142,22 @@ def test_holm_against_values_by_hand() -> None:
     assert holm([]) == []
 
 
+def test_a_second_look_has_to_see_more() -> None:
+    assert holm([0.01, 0.04], looks=2) == pytest.approx([0.02 * 0.05 / 0.0294, 0.04 * 0.05 / 0.0294])
+    assert holm([0.9], looks=5) == [1.0]
+
+
+@pytest.mark.parametrize("looks", [1, 2, 3, 4, 5])
+def test_looking_again_while_seeds_are_added_is_wrong_once_in_twenty_in_all(looks: int) -> None:
+    drawn = np.random.default_rng(looks).standard_normal((40_000, looks))
+    z = drawn.cumsum(1) / np.sqrt(np.arange(1, looks + 1))
+    p = 2 * stats.norm.sf(abs(z))
+    raised = np.array([holm([one], looks)[0] for one in p.min(1)], dtype=float)
+    assert (raised < 0.05).mean() == pytest.approx(0.05, abs=0.004)
+    if looks > 1:
+        assert (p.min(1) < 0.05).mean() > 0.075
+
+
 def test_equivalence_is_two_one_sided_tests() -> None:
     values = np.array([0.01, -0.02, 0.015, 0.0, -0.01])
     spread = seed_spread(values)

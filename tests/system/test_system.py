@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,24 @@ def test_a_reading_does_not_depend_on_its_batch(system: System) -> None:
     alone = [system.understand([image])[0] for image in images]
     for a, b in zip(together, alone, strict=True):
         assert list(a.probabilities.values()) == pytest.approx(list(b.probabilities.values()), abs=1e-4)
+
+
+def test_while_a_batch_is_read_the_next_is_prepared(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = [Sample.of(Image.new("RGB", (64, 64), (40 * i, 0, 90)), i) for i in range(5)]
+    prepared: list[list[str]] = []
+    plain = system.backbone.prepare
+
+    def prepare(batch: Sequence[Sample]) -> None:
+        prepared.append([one.id for one in batch])
+        plain(batch)
+
+    monkeypatch.setattr(system.backbone, "prepare", prepare)
+    together, _ = system.read(samples)
+    assert prepared == []
+    apart, _ = system.read(samples, batch_size=2)
+    assert prepared == [["image-2", "image-3"], ["image-4"]]
+    torch.testing.assert_close(apart.context, together.context, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(apart.emotion, together.emotion, atol=1e-4, rtol=1e-4)
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(system: System) -> None:

@@ -53,6 +53,18 @@ def recall(
     return asked
 
 
+def test_what_would_have_to_be_made_is_known_without_making_it() -> None:
+    store, keys = Store("test", ABOUT_A, 4), [key_of(number) for number in (3, 1, 3, 2)]
+    assert store.missing(keys) == [0, 1, 3]
+    recall(store, [1, 4])
+    assert store.missing(keys) == [0, 3]
+    assert recall(store, [3, 1, 3, 2]) == [[3, 2]]
+    assert store.missing(keys) == []
+    assert Store("test", ABOUT_A, 4).missing(keys) == [0, 1, 3]  # not opened yet
+    store.forget()
+    assert store.missing(keys) == [0, 1, 3]
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_a_value_is_made_once_and_found_bit_for_bit(dtype: torch.dtype) -> None:
     assert recall(Store("test", ABOUT_A, 4), [1, 2, 1], dtype=dtype) == [[1, 2]]

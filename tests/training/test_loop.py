@@ -1,14 +1,20 @@
 import itertools
 import math
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
 from emosym_registry import EmosymError
+from PIL import Image
 from torch import nn
 
+from emosym.contracts import Sample
+from emosym.contracts.sample import DecodedFile
 from emosym.spec.layers import stage_preset
 from emosym.spec.model import CompressStage, Optim
 from emosym.training.loop import schedule
+from emosym.training.prefetch import Prefetch
 from emosym.training.reachability import Reachability
 from emosym.training.stage import Shuffle, optimiser_steps
 
@@ -60,3 +66,34 @@ def test_a_tensor_without_gradient_is_reported_by_name(tmp_path) -> None:
         reach.report(tmp_path / "gradients.json")
     assert error.value.id == "training.dead-parameters"
     assert "tokens/live" not in error.value.message
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_what_is_announced_is_decoded_and_prepared_before_it_is_taken(workers: int, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.png" for number in range(3)]
+    for path in paths:
+        Image.new("RGB", (4, 4)).save(path)
+    batches = [[Sample(path.name, (path,))] for path in paths]
+    prepared: list[Sample] = []
+    prefetch = Prefetch(workers, prepared.extend)
+    assert prefetch.take(batches[0]) == batches[0]
+    for batch in batches[1:]:
+        prefetch.announce(batch)
+        (taken,) = prefetch.take(batch)
+        assert isinstance(taken.images[0], DecodedFile) == bool(workers)
+        assert [one for one in prepared if one is taken] == [taken] * bool(workers)
+    prefetch.close()
+
+
+def test_what_goes_wrong_while_preparing_is_left_to_whoever_reads(tmp_path: Path) -> None:
+    def prepare(_: Sequence[Sample]) -> None:
+        raise ValueError("the processor refuses")
+
+    Image.new("RGB", (4, 4)).save(tmp_path / "one.png")
+    prefetch, batch = Prefetch(1, prepare), [Sample("one", (tmp_path / "one.png",))]
+    prefetch.announce(batch)
+    assert prefetch.take(batch)[0].id == "one"
+    prefetch.announce([Sample("gone", (tmp_path / "gone.png",))])
+    with pytest.raises(EmosymError, match="sample gone"):
+        prefetch.take([Sample("gone", (tmp_path / "gone.png",))])
+    prefetch.close()

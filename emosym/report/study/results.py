@@ -11,6 +11,9 @@ from emosym.contracts import Figure
 from emosym.report.numbers import Style
 
 ALPHA = 0.05
+POCOCK = {1: 0.05, 2: 0.0294, 3: 0.0221, 4: 0.0182, 5: 0.0158}
+"""Below what p has to be at each look, by how many looks there are in all, so that together they are wrong once in twenty
+(Pocock 1977, two-sided, equal steps)."""
 """The level of every test."""
 Question = Literal["above", "within", "not below", "times"]
 
@@ -140,6 +143,8 @@ class Results:
     """What the metrics say of their figures, by name."""
     claims: tuple[Claim, ...] = ()
     """What the study was to show, with what came out."""
+    looks: int = 1
+    """How often its figures have been looked at by now, seeds being added after each but the last."""
     main: tuple[str, ...] = ()
     """Figures of the first table, in their order."""
     split: str = ""

@@ -8,7 +8,7 @@ from statistics import fmean
 from string import ascii_lowercase
 
 from emosym.report.numbers import NOTHING
-from emosym.report.study.results import ALPHA, Difference, Results, Row, RunFacts
+from emosym.report.study.results import ALPHA, POCOCK, Difference, Results, Row, RunFacts
 from emosym.report.study.words import (
     asked_text,
     count,
@@ -98,10 +98,20 @@ def claims(results: Results) -> StudyTable:
     caption = (
         "These claims were written before the study was run. A difference is positive where the row is better; in brackets its 95 % interval. Every "
         f"test is one-sided at {100 * ALPHA:.0f} % and corrected by Holm's method over all of this table, intervals are not, so one may "
-        "leave a bound out where the test does not hold; a claim is supported where each of its tests holds."
+        f"leave a bound out where the test does not hold; a claim is supported where each of its tests holds.{looked(results)}"
     )
     header = ("claim", "rows", "figure", "asked", "measured", "p (Holm)", "verdict")
     return StudyTable("claims", "Claims", caption, header, rows)
+
+
+def looked(results: Results) -> str:
+    """What has to be said where seeds were added after a look at the results; begins with a space."""
+    if results.looks == 1:
+        return ""
+    return (
+        f" Seeds were added after a look at the results; this is look {results.looks}, and every corrected p is raised by "
+        f"{ALPHA / POCOCK[results.looks]:.2f} for it (Pocock 1977), so that below {ALPHA} is wrong once in twenty over all looks."
+    )
 
 
 def figures(results: Results) -> StudyTable:
@@ -146,7 +156,10 @@ def differences(results: Results) -> StudyTable:
         f"Paired by seed and image; in brackets the 95 % interval of each difference alone, as p and the smallest visible "
         f"difference are. p (Holm) is corrected over the {count(tests, 'test')} of this table"
     )
-    caption += f", of which the first must be below {ALPHA / tests:.2g}." if tests > 1 else "."
+    caption += (
+        f", of which the first must be below {POCOCK[results.looks] / tests:.2g}." if tests > 1 else "."
+    )
+    caption += looked(results)
     if margins:
         caption += f" Equivalence is tested against a margin that was given beforehand, and corrected over {count(margins, 'margin')}."
     header = (

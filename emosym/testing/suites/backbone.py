@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from threading import Thread
 from typing import ClassVar
 
 import torch
@@ -109,6 +110,20 @@ class BackboneSuite(PrefixChecks, AdapterChecks, TextChecks):
         require(
             difference <= self.tolerance, f"states of sample 1 with its text that differ by {difference:.3g}"
         )
+
+    @check(
+        "backbone.prepare", "the same states after `prepare` in another thread, of these samples or of others"
+    )
+    def test_prepare(self) -> None:
+        """Training prepares the next batch beside a step; a batch that gets what was made of another learns from the wrong
+        pictures."""
+        batch, plain = self.samples(), self.states()
+        for others in (batch, [self.other(sample) for sample in batch]):
+            thread = Thread(target=self.subject.prepare, args=(others,))
+            thread.start()
+            thread.join()
+            difference = self.apart(plain, self.states(batch))
+            require(difference <= self.tolerance, f"states that differ by {difference:.3g} from those before")
 
     @check("backbone.image-matters", "other states for another picture, for every sample")
     def test_image_matters(self) -> None:

@@ -184,6 +184,15 @@ class VisionLanguageBackbone(Backbone[BackboneConfigT]):
         layers, image = self._text_config.num_hidden_layers, self.model.config.image_token_id
         return over_picture(weights, layers, prompt, image, width == height)
 
+    def prepare(self, samples: Sequence[Sample], question: str | None = None) -> None:
+        """Of samples of which nothing is kept, what the processor makes."""
+        question = question or self.config.question or QUESTION
+        _, store = self._stores.get("prefixes" if self._keeps_prefixes else "features", ("", None))
+        keys = [prompt_key(sample, question) for sample in samples]
+        self._reader.prepare(
+            [samples[i] for i in (store.missing(keys) if store else range(len(samples)))], question
+        )
+
     def encode(self, samples: Sequence[Sample], question: str | None = None) -> Prefix:
         """The fingerprint is that of the frozen model where no adapter acts on the prompt: a prefix then outlives the steps
         that the adapters learn."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from copy import deepcopy
+from threading import Lock
+from typing import Any, NamedTuple, cast
 
 import torch
 from emosym_registry import EmosymError
@@ -21,6 +23,21 @@ _KEPT = 4096
 """Positions, and texts of prompts, that are kept."""
 
 
+MOST_AHEAD = 2
+"""Batches that are kept processed ahead; one of them may never be asked for."""
+
+
+_PREPARING = Lock()
+
+
+class Ahead(NamedTuple):
+    """What was processed of samples ahead. It holds them, so that none of their ids becomes another's."""
+
+    samples: Sequence[Sample]
+    question: str
+    inputs: Mapping[str, Any]
+
+
 class PromptReader:
     """Makes prompts for one model. It has no weights of its own and no state but memos of pure functions."""
 
@@ -32,6 +49,8 @@ class PromptReader:
         self._positions: dict[tuple[bytes, bytes], Tensor] = {}
         self._warned = False
         self.pools_lists = True
+        self._ahead: dict[tuple[int, ...], Ahead] = {}
+        self._other_processor: Any = None
 
     def __call__(self, samples: Sequence[Sample], questions: Sequence[str]) -> list[Prompt]:
         """Prompts of ``samples`` with a question each and image features, with a graph where grad is enabled."""
@@ -45,9 +64,28 @@ class PromptReader:
                     prompts[i] = prompt
         return [prompt for prompt in prompts if prompt is not None]
 
+    def prepare(self, samples: Sequence[Sample], question: str) -> None:
+        """Process in another thread what will probably be read next: these very samples, asked the same ``question``."""
+        chosen = [sample for sample in samples if sample.images]
+        if not chosen:
+            return
+        with _PREPARING:
+            if self._other_processor is None:
+                # A tokenizer may not be used by two threads at once.
+                self._other_processor = deepcopy(self.processor)
+            inputs = self._process(chosen, [question] * len(chosen), self._other_processor)
+            for old in [*self._ahead][: 1 - MOST_AHEAD]:
+                self._ahead.pop(old, None)
+            self._ahead[tuple(map(id, chosen))] = Ahead(chosen, question, inputs)
+
+    def _prepared(self, samples: Sequence[Sample], questions: Sequence[str]) -> Mapping[str, Any] | None:
+        """What was processed ahead of just this, once."""
+        ahead = self._ahead.pop(tuple(map(id, samples)), None)
+        return ahead.inputs if ahead is not None and {*questions} == {ahead.question} else None
+
     def _read(self, samples: Sequence[Sample], questions: Sequence[str]) -> list[Prompt]:
         """Samples that all have images, or all have none."""
-        inputs = self._process(samples, [sample.open() for sample in samples], questions)
+        inputs = self._prepared(samples, questions) or self._process(samples, questions, self.processor)
         ids, mask = inputs["input_ids"], inputs["attention_mask"].bool()
         # Whatever else there is one of per token (mm_token_type_ids, token_type_ids) goes along with the ids.
         marks = {
@@ -92,20 +130,24 @@ class PromptReader:
         return self._texts[key]
 
     def _process(
-        self, samples: Sequence[Sample], images: list[list[Image.Image]], questions: Sequence[str]
+        self, samples: Sequence[Sample], questions: Sequence[str], processor: Any
     ) -> Mapping[str, Any]:
         """The processor's output, with a word in the log the first time that it scales a picture down."""
-        image_processor = self.processor.image_processor
-        images = [[whole(picture, image_processor) for picture in pictures] for pictures in images]
+        image_processor = processor.image_processor
+        images = [[whole(picture, image_processor) for picture in sample.open()] for sample in samples]
         if self._warned:
-            return self._inputs(samples, images, questions)
+            return self._inputs(samples, images, questions, processor)
         with sizes_made(image_processor) as made:
-            inputs = self._inputs(samples, images, questions)
+            inputs = self._inputs(samples, images, questions, processor)
         self._warned = warn_scaled(samples, images, made, area_limit(image_processor))
         return inputs
 
     def _inputs(
-        self, samples: Sequence[Sample], images: list[list[Image.Image]], questions: Sequence[str]
+        self,
+        samples: Sequence[Sample],
+        images: list[list[Image.Image]],
+        questions: Sequence[str],
+        processor: Any,
     ) -> Mapping[str, Any]:
         texts = [
             self.text(question, len(sample.images))
@@ -113,7 +155,7 @@ class PromptReader:
         ]
         bos = self.processor.tokenizer.bos_token
         try:
-            inputs: Mapping[str, Any] = self.processor(
+            inputs: Mapping[str, Any] = processor(
                 text=texts,
                 images=images if images[0] else None,
                 return_tensors="pt",
@@ -124,7 +166,7 @@ class PromptReader:
         except ValueError as error:
             if len(samples) > 1:  # the sample at fault by its name, not all that share its batch
                 for sample, pictures, question in zip(samples, images, questions, strict=True):
-                    self._inputs([sample], [pictures], [question])
+                    self._inputs([sample], [pictures], [question], processor)
             raise EmosymError(
                 "backbone.bad-prompt",
                 f"{_named(samples)}: the processor refuses the prompt: {error}",

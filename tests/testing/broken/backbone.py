@@ -127,6 +127,16 @@ class StaysCalm(QwenVL):
         return super().encode(samples, question)
 
 
+class Hasty(QwenVL):
+    """Gives what it prepared to whoever reads next."""
+
+    def prepare(self, samples: Sequence[Sample], question: str = QUESTION) -> None:
+        self.waiting = samples
+
+    def forward(self, samples: Sequence[Sample], tokens: Tensor, question: str = QUESTION) -> Tensor:
+        return super().forward(self.__dict__.pop("waiting", samples), tokens, question)
+
+
 class FlatPositions(QwenVL):
     """Counts positions as tokens, which multimodal rotary positions are not."""
 
@@ -286,6 +296,7 @@ BROKEN = {
     "backbone.causal": suite(LooksAhead),
     "backbone.image-matters": suite(Blind),
     "backbone.layer-states": suite(Deaf),
+    "backbone.prepare": suite(Hasty),
     "backbone.question-matters": suite(OneQuestion),
     "backbone.batch": suite(Leaking),
     "backbone.several-images": suite(FirstPicture),

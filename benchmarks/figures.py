@@ -15,7 +15,7 @@ from torch import Tensor
 from benchmarks.banks import OFFERED, FullBank
 from benchmarks.gpu.plain import steps_of as inversion_steps
 from benchmarks.models import MID_SIDE, embedded, mid, pictures
-from benchmarks.pairs import Figure, Measure, Work, of_children, ratio, repeated
+from benchmarks.pairs import Figure, Measure, Work, elapsed, of_children, ratio, repeated
 from emosym.contracts import QUESTION, Sample, States
 from emosym.precision import autocast
 from emosym.spec import load_spec
@@ -205,6 +205,16 @@ def processing(root: Path) -> Iterator[Measurement]:
 
     about = "a model reading 1024² JPEGs that are decoded, over decoding and scaling them"
     yield Figure("decoding", about, True, 3.0), ratio(_plain(lambda: system.states(opened)), process)
+
+    one_after_the_other, ahead = (
+        mid(root, "compressor.params.tokens=4", f"compute.workers={workers}") for workers in (0, 2)
+    )
+    about = "reading 1024² JPEGs in batches of two without preparing the next meanwhile over with it, on the clock"
+    many = [sample for sample in samples for _ in range(2)]
+    yield (
+        Figure("ahead", about, True, 1.0),
+        ratio(lambda: one_after_the_other.read(many, 2), lambda: ahead.read(many, 2), elapsed),
+    )
 
 
 # ---- painting

@@ -15,13 +15,18 @@ from emosym_registry import EmosymError
 from emosym_registry.errors import first_line
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from emosym.contracts.unreadable import why_unreadable
+from emosym.contracts.heic import reads_heic
+from emosym.contracts.unreadable import is_heic, why_unreadable
 
 ImageSource = Path | bytes | Image.Image
 """A picture: its file, the bytes of one, or what Pillow has opened."""
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-"""What pictures may be, whatever their files are called: no format that starts another program, such as EPS."""
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
+"""What pictures may be, whatever their files are called, and HEIC where it can be read: no format that starts another
+program, such as EPS."""
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"),
+    *(".heic", ".heif"),  # told what to install where it cannot be read, and not passed over in silence
+)
 """How files of these formats are called, by which the pictures in a folder are known; compared without case."""
 MOST_PIXELS = 100_000_000
 """Pixels of the largest picture that is decoded: 300 MB as RGB."""
@@ -72,9 +77,7 @@ def _opened(source: Path | bytes) -> Iterator[tuple[Image.Image, str]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # our own limit is an error
-            with Image.open(
-                BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS
-            ) as image:
+            with _pillows(source) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise EmosymError(
                         "data.large-image",
@@ -93,6 +96,17 @@ def _opened(source: Path | bytes) -> Iterator[tuple[Image.Image, str]]:
         if (known := why_unreadable(source)) is not None:
             why, hint = known
         raise EmosymError("data.bad-image", f"{name}: not a readable image ({why})", hint=hint) from error
+
+
+def _pillows(source: Path | bytes) -> Image.Image:
+    """The picture as Pillow opens it; what reads HEIC is loaded for the first picture that is one."""
+    file = BytesIO(source) if isinstance(source, bytes) else source
+    try:
+        return Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError:
+        if not (is_heic(source) and reads_heic()):
+            raise
+    return Image.open(file, formats=("HEIF",))
 
 
 def _rgb(image: Image.Image, name: str) -> Image.Image:

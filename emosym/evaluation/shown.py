@@ -13,10 +13,9 @@ from emosym_registry import EmosymError, did_you_mean
 from emosym_registry.errors import capped, plural, some
 from PIL import Image
 
-from emosym.contracts import Generated, LabelSet, Sample, open_image
+from emosym.contracts import SUFFIXES, Generated, LabelSet, Sample, open_image
 from emosym.toolkit import file_name
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 LAYOUTS = ("emotion-folders", "emotion-names")
 """``awe/anything.png``, or ``awe-017.png`` as a run writes its pictures."""
 

@@ -19,7 +19,6 @@ from .conftest import PROJECTS, ROOT
 EXPLAINED: Mapping[str, Mapping[str, str]] = {
     "emosym": {
         "pytest": "only pytest loads the plugin for it",
-        "gradio": "extra web: the page in the browser",
         "ray": "extra ray: an executor of studies imports it by its name",
         "submitit": "extra slurm: an executor of studies imports it by its name",
     },
@@ -99,7 +98,7 @@ def test_what_is_declared_is_imported(folder: Path) -> None:
 
 def test_an_extra_of_a_plugin_is_its_own() -> None:
     extras = project(ROOT)["project"]["optional-dependencies"]
-    assert sorted(extras) == ["dev", "ray", "slurm", "standard", "web"]
+    assert sorted(extras) == ["dev", "heic", "ray", "slurm", "standard", "web"]
 
 
 def test_the_lock_holds_all_that_is_declared() -> None:

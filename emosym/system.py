@@ -18,6 +18,7 @@ from emosym_registry.errors import capped
 
 from emosym.contracts import Generated, Reading, Reason, Sample, States
 from emosym.contracts.notebook import table
+from emosym.contracts.reading import EMBEDDED
 from emosym.generation import Generation, OnStep
 from emosym.hub import fetched, pushed, require_public, write_portable
 from emosym.inputs import OnePicture, Picture, as_source, given, is_one, outcomes
@@ -127,7 +128,14 @@ class System(Parts):
         named = dict(zip(self.labels.names, probabilities, strict=True))
         signed = self.labels.signed
         positive = sum(p for i, p in enumerate(probabilities) if self.labels.positive(i)) if signed else None
-        return Reading(id, max(named, key=named.__getitem__), named, positive, text)
+        return Reading(
+            id,
+            max(named, key=named.__getitem__),
+            named,
+            positive,
+            text,
+            embedded=self.resolved.embedded("backbone"),
+        )
 
     # ---- generation
 
@@ -269,6 +277,7 @@ class System(Parts):
             [
                 f"{len(self.labels)} emotions: {', '.join(self.labels.names)}",
                 f"{self.device}, {self.precision}",
+                *([EMBEDDED] if self.resolved.embedded("backbone", "diffusion") else []),
             ],
         )
 

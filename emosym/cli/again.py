@@ -9,7 +9,7 @@ import typer
 from emosym_registry import EmosymError
 
 from emosym.cli.common import load_system
-from emosym.cli.painting import save_png, stem, steps_shown
+from emosym.cli.painting import steps_shown, write
 
 SAID = ("emotion", "mixture", "valence", "number", "prompt", "seed", "strength", "steps", "guidance")
 """Options whose values a recipe has."""
@@ -26,7 +26,9 @@ def again(
     device: str | None,
     precision: str | None,
     trust_remote_code: bool,
+    *,
     anyway: bool,
+    as_json: bool,
 ) -> None:
     """Make the picture of a recipe again, and write it where its bytes are the same.
 
@@ -67,8 +69,7 @@ def again(
         picture = replace(
             picture, recipe=recipe.model_dump(exclude_none=True)
         )  # pictures by the names of then
-    name = stem(request, loaded.labels.names[picture.label], picture.seed)
-    print(save_png(out, name, picture.png()))
+    write([picture], request, loaded.labels.names, out, as_json=as_json)
 
 
 def _was_given(context: typer.Context, name: str) -> bool:

@@ -175,6 +175,14 @@ def load_system(
     return system
 
 
+def say_what_it_knows(system: System, *paths: str) -> None:
+    """A word, unless ``--quiet``, before a system with embedded models at one of these paths is shown a photograph."""
+    if system.resolved.embedded(*paths):
+        from emosym.contracts.reading import EMBEDDED
+
+        say(f"note: {EMBEDDED}")
+
+
 def saved_runs(*, smoke: bool = False) -> list[Path]:
     """Run folders under ``runs/`` that hold a system that was trained, the newest last; those of smoke runs instead."""
     systems = sorted(RUNS.glob("*/system")) if RUNS.is_dir() else []

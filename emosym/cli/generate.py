@@ -18,8 +18,9 @@ from emosym.cli.common import (
     SystemOption,
     TrustOption,
     load_system,
+    say_what_it_knows,
 )
-from emosym.cli.painting import save_png, stem, steps_shown
+from emosym.cli.painting import steps_shown, write
 from emosym.cli.saying import say
 
 
@@ -94,6 +95,9 @@ def generate(
             "--anyway", help="With --recipe: also where system or versions differ, or the bytes will."
         ),
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: one object a picture, with its recipe.")
+    ] = False,
     system: SystemOption = None,
     sets: SetOption = None,
     device: DeviceOption = None,
@@ -102,7 +106,20 @@ def generate(
 ) -> None:
     """Generate pictures that evoke an emotion, or a mixture of several; or with --recipe the same picture again."""
     if recipe is not None:
-        again(context, recipe, out, image, onto, system, sets, device, precision, trust_remote_code, anyway)
+        again(
+            context,
+            recipe,
+            out,
+            image,
+            onto,
+            system,
+            sets,
+            device,
+            precision,
+            trust_remote_code,
+            anyway=anyway,
+            as_json=as_json,
+        )
         return
     weights = parse_mixture(mixture) if mixture is not None else None
     from emosym.request import PROMPT, Request
@@ -113,11 +130,12 @@ def generate(
     )
     make_folder(out)
     loaded = load_system(context, system, sets, device, precision, trust_remote_code, generate=True)
+    if image is not None or onto is not None:
+        say_what_it_knows(loaded, "backbone", "diffusion")
     say(f"painting {plural(number, 'picture')}")
     with steps_shown() as on_step:
         pictures = loaded.paint(request, on_step=on_step)
-    for picture in pictures:
-        print(save_png(out, stem(request, loaded.labels.names[picture.label], picture.seed), picture.png()))
+    write(pictures, request, loaded.labels.names, out, as_json=as_json)
 
 
 def parse_mixture(text: str) -> dict[str, float]:

@@ -1,15 +1,17 @@
-"""What verbs that paint have in common: the bar over the steps, the names of the files, the files."""
+"""What verbs that paint have in common: the bar over the steps, the names of the files, the files, what is said of them."""
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emosym.cli.saying import quiet
 
 if TYPE_CHECKING:
+    from emosym.contracts import Generated
     from emosym.request import Request
 
 
@@ -44,6 +46,23 @@ class steps_shown:  # noqa: N801  a context manager that reads as a phrase
     def __exit__(self, *_: object) -> None:
         if self._progress is not None:
             self._progress.stop()
+
+
+def write(
+    pictures: Sequence[Generated], request: Request, names: Sequence[str], folder: Path, *, as_json: bool
+) -> None:
+    """Save pictures of a request and print where they are, or all that is known of them as JSON; ``names`` are the emotions."""
+    made = []
+    for picture in pictures:
+        emotion = names[picture.label]
+        file = save_png(folder, stem(request, emotion, picture.seed), picture.png())
+        made.append(
+            {"file": str(file), "emotion": emotion, "seed": picture.seed, "recipe": dict(picture.recipe)}
+        )
+        if not as_json:
+            print(file)
+    if as_json:
+        print(json.dumps(made, indent=2, default=str))  # as the recipe in the PNG is written
 
 
 def save_png(folder: Path, stem: str, content: bytes) -> Path:

@@ -20,6 +20,7 @@ from emosym.cli.common import (
     SystemOption,
     TrustOption,
     load_system,
+    say_what_it_knows,
 )
 from emosym.cli.pictures import find, read
 from emosym.cli.readings import as_dict, as_table, require_writable, writing
@@ -32,7 +33,9 @@ def understand(
     context: typer.Context,
     images: Annotated[
         list[Path],
-        typer.Argument(metavar="IMAGE|DIR", help="JPEG, PNG, WebP … files, and folders to look through."),
+        typer.Argument(
+            metavar="IMAGE|DIR", help="JPEG, PNG, WebP, HEIC … files, and folders to look through."
+        ),
     ],
     system: SystemOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: one object a picture.")] = False,
@@ -69,6 +72,7 @@ def understand(
     loaded = load_system(context, system, sets, device, precision, trust_remote_code, generate=False)
     if count:
         loaded.require_knowledge()
+    say_what_it_knows(loaded, "backbone")
     from emosym.experiment.progress import steps
 
     shown, number, skipped = [], 0, list(found.closed)

@@ -19,6 +19,11 @@ RECIPE = "emosym"
 """The text chunk of a PNG that says how it was made, as JSON."""
 SHOWN = 3
 """Emotions of a reading's ``repr``."""
+EMBEDDED = (
+    "The embedded models have only ever seen small rendered pictures. What they say of a photograph, or paint, shows that "
+    "the machinery works, not what the photograph evokes."
+)
+"""What everybody should know who shows a photograph to a system of embedded models."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +48,21 @@ class Reading:
     """The reason that the system wrote before it answered; None where it reads through reasoning tokens."""
     reasons: tuple[Reason, ...] = ()
     """The knowledge nearest to the states at [CTX], the nearest first; empty where nobody asked why."""
+    embedded: bool = False
+    """Whether embedded models say it, which know no photographs."""
 
     def __repr__(self) -> str:
         first = ", ".join(f"{name} {value:.2f}" for name, value in self._ranked()[:SHOWN])
         more = ", …" if len(self.probabilities) > SHOWN else ""
-        return f"Reading({self.id!r}: {first}{more})"
+        by = "; by embedded models" if self.embedded else ""
+        return f"Reading({self.id!r}: {first}{more}{by})"
 
     def _repr_html_(self) -> str:
         rows = [Row(name, value, f"{100 * value:.1f} %") for name, value in self._ranked()]
         notes = [] if self.positive is None else [f"positive {100 * self.positive:.1f} %"]
         notes += [] if self.text is None else [self.text]
         notes += [f"{reason.text} ({reason.similarity:.2f})" for reason in self.reasons]
+        notes += [EMBEDDED] if self.embedded else []
         return bars(f"{Path(self.id).name}: {self.emotion}", rows, notes)
 
     def _ranked(self) -> list[tuple[str, float]]:

@@ -30,6 +30,9 @@ from emosym.spec.text import block
 from emosym.spec.validate import Used, validate
 from emosym.toolkit.files import json_text, written_whole
 
+TINY = "tiny"
+"""By which alias every component with small weights inside a plugin has them."""
+
 
 @dataclass
 class Resolved:
@@ -63,6 +66,10 @@ class Resolved:
     def component(self, path: str) -> str:
         """The bare name of the component at a path, as people read it; the spec may name its plugin too."""
         return self.offers[path].spec.name
+
+    def embedded(self, *paths: str) -> bool:
+        """Whether a component at one of these paths has the small weights inside a plugin (``model: tiny``)."""
+        return any(path in self.aliases and self.aliases[path][1].name == TINY for path in paths)
 
     def needs(self, path: str) -> tuple[str, ...]:
         """What the component at a path needs with its parameters."""

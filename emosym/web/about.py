@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import gradio as gr
 
+from emosym.contracts.reading import EMBEDDED
 from emosym.spec.explain import Use, uses
 from emosym.web.markup import listed, table
 from emosym.web.room import Room
 from emosym.web.understand import can_say_why
-
-EMBEDDED = (
-    "The embedded models have only ever seen small rendered pictures. What they say of a photograph, or paint, shows that "
-    "the machinery works, not what the photograph evokes."
-)
 
 
 def tab(room: Room) -> None:
@@ -27,11 +23,7 @@ def parts(room: Room) -> list[Use]:
 
 def embedded(room: Room) -> bool:
     """Whether the weights that read or paint are the small ones inside a plugin (``model: tiny``)."""
-    return any(
-        use.weights.rpartition("/")[2] == "tiny"
-        for use in parts(room)
-        if use.path in ("backbone", "diffusion")
-    )
+    return room.system.resolved.embedded("backbone", "diffusion")
 
 
 def about(room: Room) -> str:

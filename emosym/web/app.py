@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 from emosym_registry import EmosymError
 
+from emosym.contracts.reading import EMBEDDED
 from emosym.web import about, bank, create, runs, transfer, understand
 from emosym.web.markup import note
 from emosym.web.room import Room
@@ -71,7 +72,7 @@ def build(room: Room) -> gr.Blocks:
 def head(room: Room) -> str:
     """Title, and a word of warning where the models cannot know photographs."""
     banner = (
-        f'<div class="es-banner" role="note" aria-label="Limits">{about.EMBEDDED}</div>'
+        f'<div class="es-banner" role="note" aria-label="Limits">{EMBEDDED}</div>'
         if about.embedded(room)
         else ""
     )

@@ -18,6 +18,7 @@ from emosym.assembly import Builder
 from emosym.cli import pictures
 from emosym.cli.pictures import find, read
 from emosym.contracts import sample as samples
+from emosym.contracts.reading import EMBEDDED
 from emosym.reasons import KnowledgeIndex
 from emosym.spec import load_spec
 from emosym.system import System
@@ -310,6 +311,18 @@ def test_pictures_are_opened_once_and_never_all_together(
     assert [picture.image is not None for picture in kept] == [True, True, False, False, False]
     assert len(list(read(loaded, kept, 2))) == 5
     assert len(opened) == 5 + 3
+
+
+def test_embedded_models_are_no_judges_of_photographs_which_is_said_once(
+    folder: Path, system: Path, emosym: Command
+) -> None:
+    words = ("understand", folder, "--system", system, "--device", "cpu", "--batch-size", "1")
+    for more in ((), ("--json",), ("--out", folder.parent / "readings.csv")):
+        done = emosym(*words, *more)
+        assert done.status == 0
+        assert done.err.count(EMBEDDED) == 1
+        assert EMBEDDED not in done.out
+        assert emosym(*words, *more, "--quiet").err == ""
 
 
 def test_a_name_that_is_no_text_is_still_read(folder: Path, system: Path, emosym: Command) -> None:

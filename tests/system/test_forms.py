@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from PIL import Image
 
 import emosym
 from emosym.contracts import Sample
+from emosym.contracts.reading import EMBEDDED
+from emosym.spec import load_spec
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +49,17 @@ def test_one_picture_gives_one_reading_and_several_give_a_list(system: emosym.Sy
         system.understand(path, batch_size=0)
 
 
+def test_embedded_are_the_weights_inside_a_plugin_and_no_folder_of_that_name(
+    registry: Registry, tmp_path: Path
+) -> None:
+    (tmp_path / "tiny").mkdir()
+    assert load_spec("preset:tiny", registry=registry).embedded("backbone")
+    folder = f"backbone.params.model={tmp_path / 'tiny'}"
+    elsewhere = load_spec("preset:tiny", registry=registry, sets=[folder])
+    assert not elsewhere.embedded("backbone")
+    assert elsewhere.embedded("backbone", "diffusion")
+
+
 def test_what_shows_in_a_notebook_is_escaped_and_whole_in_itself(system: emosym.System) -> None:
     reading = system.understand(Sample("<b>.jpg", (Image.new("RGB", (40, 30)),)))
     html = reading._repr_html_()
@@ -53,8 +67,13 @@ def test_what_shows_in_a_notebook_is_escaped_and_whole_in_itself(system: emosym.
     assert "&lt;b&gt;.jpg" in html
     assert all(name in html for name in system.labels.names)
     assert repr(reading).startswith(f"Reading('<b>.jpg': {reading.emotion} ")
+    assert repr(reading).endswith(", …; by embedded models)")
     shown = system._repr_html_()
     assert "emosym-diffusion" in shown
+    assert EMBEDDED in html
+    assert EMBEDDED in shown
+    of_others = replace(reading, embedded=False)
+    assert "embedded" not in repr(of_others) + of_others._repr_html_()
     for page in (html, shown):
         assert "http" not in page
         assert "<script" not in page

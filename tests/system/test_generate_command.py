@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from emosym.cli import main
+from emosym.contracts import MIKELS_8
+from emosym.contracts.reading import EMBEDDED
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,7 @@ def test_a_picture_holds_the_recipe_that_made_it(
     words: tuple[str, ...],
     name: str | None,
     recipe: dict,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (80, 50), "teal").save("my photo.png")
@@ -48,12 +51,16 @@ def test_a_picture_holds_the_recipe_that_made_it(
         "cpu",
     )
     assert main([*base, *words]) == 0
-    assert main([*base, *words]) == 0  # the same picture again is no other file
+    assert capfd.readouterr().err.count(EMBEDDED) == ("my photo.png" in words)
+    assert main([*base, *words, "--json"]) == 0  # the same picture again is no other file
+    (told,) = json.loads(capfd.readouterr().out)
     (made,) = Path("made").iterdir()
     assert name in (None, made.name)
     said = json.loads(Image.open(made).text["emosym"])
     assert {key: said[key] for key in recipe} == recipe
     assert {key for key in ("emotion", "mixture", "valence", "image") if key in said} == set(recipe)
     assert said["settings"]["onto"] == ("my photo.png" if "--onto" in words else None)
+    assert (told["file"], told["seed"], told["recipe"]) == (str(made), 4, said)
+    assert told["emotion"] in MIKELS_8
     assert said["settings"]["strength"] == (0.6 if "--strength" in words else None)
     assert str(tmp_path) not in json.dumps(said)

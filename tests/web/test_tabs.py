@@ -12,8 +12,10 @@ from emosym_registry import EmosymError
 from PIL import Image
 
 from emosym.contracts import Generated
+from emosym.contracts.reading import EMBEDDED
 from emosym.request import Request
 from emosym.web import about, bank, runs as runs_tab
+from emosym.web.app import head
 from emosym.web.create import mixed
 from emosym.web.gaze import lit, spot
 from emosym.web.markup import table
@@ -152,6 +154,7 @@ def test_two_folders_of_one_name_are_told_apart(tmp_path: Path) -> None:
 
 def test_the_system_tells_its_parts_their_licences_and_its_limits(room: Room) -> None:
     assert about.embedded(room)
+    assert EMBEDDED in head(room)
     page = about.about(room)
     for part in ("qwen-vl", "Apache-2.0", "small rendered pictures", "no safety filter"):
         assert part in page

@@ -54,9 +54,13 @@ print(system.understand("photo.jpg").emotion)
 | {{ row | join(" | ") }} |
 {% endfor %}
 The files hold what training has changed; the models that it starts from are fetched from where `spec.yaml` says.
-{% if knowledge %}
+
+{% if knowledge -%}
 `knowledge.parquet` holds texts about the training images, which it gives as reasons.
-{% endif %}
+{%- else -%}
+No text of the training data is inside, so it gives no reasons.
+{%- endif %}
+
 What it says of an image is what the people who labelled its training data would say of it on average. It knows
 nothing of whoever looks at the image or is shown in it, and is no basis for a decision about anybody.
 """

@@ -283,8 +283,11 @@ class System(Parts):
 
     # ---- saving
 
-    def save(self, folder: Path | str) -> Path:
-        """Save spec, weights (not the frozen bases) and kept knowledge to a folder, whole or not at all."""
+    def save(self, folder: Path | str, *, knowledge: bool = True) -> Path:
+        """Save spec, weights (not the frozen bases) and kept knowledge to a folder, whole or not at all.
+
+        Without ``knowledge`` the texts of the training data stay out, and what is loaded from there gives no reasons.
+        """
         folder = Path(folder)
         parts = self.state()
         facts = {
@@ -297,17 +300,17 @@ class System(Parts):
             partial.mkdir(parents=True)
             self.resolved.save(partial, qualified=True)
             files = write_state(partial, parts)
-            if self.knowledge is not None:
+            if knowledge and self.knowledge is not None:
                 files |= self.knowledge.write(partial)
             (partial / "system.json").write_text(json_text({**facts, "files": files}), encoding="utf-8")
         return folder
 
-    def save_pretrained(self, folder: Path | str) -> Path:
+    def save_pretrained(self, folder: Path | str, *, knowledge: bool = True) -> Path:
         """Save to a folder that may leave this machine: as :meth:`save`, without paths of data, and with a model card.
 
         Errors: those of :meth:`save`.
         """
-        folder = self.save(folder)
+        folder = self.save(folder, knowledge=knowledge)
         write_portable(folder, self.resolved)
         return folder
 
@@ -320,16 +323,18 @@ class System(Parts):
         token: str | bool | None = None,
         branch: str | None = None,
         create_pr: bool = False,
+        knowledge: bool = True,
     ) -> str:
         """Upload the system to the Hugging Face hub as ``OWNER/NAME``, which is made where it is not there; the address of
         the commit. A card that is there already stays.
 
-        ``knowledge.parquet``, where there is one, holds texts of the training data: they are uploaded too. Errors:
-        ``hub.bad-id``, ``hub.local-model``, ``hub.no-access``, ``hub.no-such-revision``, ``hub.unreachable``.
+        Without ``knowledge`` the texts of the training data that :meth:`reasons` gives stay here; those that an earlier
+        push has uploaded are taken out of the repository, but not out of its history. Errors: ``hub.bad-id``,
+        ``hub.local-model``, ``hub.no-access``, ``hub.no-such-revision``, ``hub.unreachable``.
         """
         require_public(self.resolved)
         with TemporaryDirectory() as temporary:
-            folder = self.save(Path(temporary) / "system")
+            folder = self.save(Path(temporary) / "system", knowledge=knowledge)
             write_portable(folder, self.resolved, repo_id)
             return pushed(
                 folder,

@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from emosym_registry import EmosymError
 from huggingface_hub import constants
 from PIL import Image
 
 from emosym.hub import CARD, FILES, fetched, pushed, require_public, write_portable
+from emosym.reasons import FILE, KnowledgeIndex
 from emosym.system import System
 
 from .server import COMMIT, Hub
@@ -34,6 +36,27 @@ def test_a_pushed_system_comes_back_the_same_by_its_id(hub: Hub, system: System)
     again = System.from_pretrained("me/tiny", device="cpu", precision="fp32")
     assert again.fingerprint() == system.fingerprint()
     assert again.understand(PHOTO) == system.understand(PHOTO)
+
+
+def test_texts_of_the_training_data_go_along_unless_they_are_to_stay(
+    hub: Hub, system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = "Ann, who lives in the house by the sea"
+    index = KnowledgeIndex((private,), torch.zeros(1, 8, dtype=torch.float16))
+    monkeypatch.setattr(system, "knowledge", index)
+    system.push_to_hub("me/told")
+    system.push_to_hub("me/silent", knowledge=False)
+    told, silent = hub.repositories["me/told"], hub.repositories["me/silent"]
+    assert set(told) - set(silent) == {FILE}
+    assert f"`{FILE}` holds texts" in told[CARD].decode()
+    assert "No text of the training data is inside" in silent[CARD].decode()
+    assert private.encode() not in b"".join(silent.values())
+    again = System.from_pretrained("me/told", device="cpu").knowledge
+    assert again is not None
+    assert list(again.texts) == [private]
+    assert System.from_pretrained("me/silent", device="cpu").knowledge is None
+    system.push_to_hub("me/told", knowledge=False)
+    assert FILE not in hub.repositories["me/told"]
 
 
 def test_a_card_that_somebody_wrote_stays_and_parts_that_are_gone_go(hub: Hub, system: System) -> None:

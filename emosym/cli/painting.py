@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emosym.cli.saying import quiet
-
 if TYPE_CHECKING:
     from emosym.contracts import Generated
     from emosym.request import Request
@@ -31,6 +29,8 @@ class steps_shown:  # noqa: N801  a context manager that reads as a phrase
     """A progress bar over denoising steps on a terminal, nothing elsewhere."""
 
     def __enter__(self) -> Callable[[int, int], None] | None:
+        from emosym.experiment.progress import quiet
+
         self._progress: Any = None
         if not sys.stderr.isatty() or quiet():
             return None

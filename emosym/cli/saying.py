@@ -35,11 +35,6 @@ def say(line: str) -> None:
     _log.info(line)
 
 
-def quiet() -> bool:
-    """Whether nobody wants to know how far a command is."""
-    return logging.getLogger(OURS).level > logging.INFO
-
-
 @contextmanager
 def speaking(settings: Globals) -> Iterator[None]:
     """Lines of loggers go to stderr inside the block: those of emosym and its plugins, under ``--debug`` those of all."""

@@ -123,7 +123,7 @@ class BarProgress:
 def show_progress(stream: TextIO | None = None) -> Iterator[Any]:
     """A hook implementation that shows a run on stderr, in the form that suits where stderr goes."""
     stream = sys.stderr if stream is None else stream
-    if _quiet():
+    if quiet():
         yield object()
         return
     if not stream.isatty():
@@ -145,7 +145,7 @@ def show_progress(stream: TextIO | None = None) -> Iterator[Any]:
 def steps(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
     """The items, each as it comes, with their number shown on stderr: a bar on a terminal, a line every ten seconds
     elsewhere."""
-    if _quiet():
+    if quiet():
         yield from items
         return
     if sys.stderr.isatty():
@@ -183,6 +183,6 @@ def _loss(values: Mapping[str, float]) -> str:
     return f", loss {values['loss']:.3f}" if "loss" in values else ""
 
 
-def _quiet() -> bool:
+def quiet() -> bool:
     """Whether whoever runs this wants warnings and errors alone, as ``--quiet`` says by the level of our logger."""
     return logging.getLogger("emosym").level > logging.INFO

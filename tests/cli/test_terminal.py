@@ -14,13 +14,12 @@ import pytest
 import typer
 from emosym_registry import load_registry
 
-from emosym.cli import saying
 from emosym.cli.app import app
 from emosym.cli.columns import columns
 from emosym.cli.globals import Globals
 from emosym.cli.plain import first_sentence
 from emosym.cli.saying import SILENT, say, speaking
-from emosym.experiment.progress import PlainProgress, show_progress, steps
+from emosym.experiment.progress import PlainProgress, quiet, show_progress, steps
 
 from .conftest import Command
 
@@ -82,12 +81,12 @@ def test_colours_can_be_refused(variable: tuple[str, str], monkeypatch: pytest.M
 def test_quiet_leaves_results_warnings_and_errors(
     capfd: pytest.CaptureFixture[str], emosym: Command, tmp_path: Path
 ) -> None:
-    for quiet, said in ((False, "doing\nwarning: bad\n"), (True, "warning: bad\n")):
-        with speaking(Globals(quiet=quiet)):
+    for silent, said in ((False, "doing\nwarning: bad\n"), (True, "warning: bad\n")):
+        with speaking(Globals(quiet=silent)):
             say("doing")
             logging.getLogger("emosym_somewhere").warning("bad")
             with show_progress() as shown:
-                assert isinstance(shown, PlainProgress) is not quiet
+                assert isinstance(shown, PlainProgress) is not silent
             assert list(steps([1, 2], 2, "read")) == [1, 2]
         assert capfd.readouterr().err == said
     spec = tmp_path / "own.yaml"
@@ -127,7 +126,7 @@ def test_of_several_processes_one_says_how_far_they_are(
     with speaking(Globals()):
         say("doing")
     assert capsys.readouterr().err == ""
-    assert not saying.quiet()
+    assert not quiet()
 
 
 @pytest.mark.parametrize(

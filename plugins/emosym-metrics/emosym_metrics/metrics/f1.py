@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-from sklearn.metrics import f1_score
 
 from emosym.contracts import Evidence, Figure, Metric
 from emosym_metrics.config import BootstrapConfig
@@ -28,11 +27,11 @@ class MacroF1(Metric[BootstrapConfig]):
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
         probabilities, labels = readings(evidence), evidence.labels
         classes, read = probabilities.shape[1], probabilities.argmax(1)
-        value = float(f1_score(labels, read, average="macro", zero_division=0.0))
-        pairs = np.bincount(labels * classes + read, minlength=classes**2) / len(labels)
+        pairs = np.bincount(labels * classes + read, minlength=classes**2)
         rng = np.random.default_rng(evidence.seed)
-        drawn = rng.multinomial(len(labels), pairs, size=self.config.resamples).reshape(-1, classes, classes)
-        return percentiles("macro_f1", value, macro_f1(drawn.astype(np.float64)))
+        drawn = rng.multinomial(len(labels), pairs / len(labels), size=self.config.resamples)
+        scores = macro_f1(np.vstack([pairs, drawn]).reshape(-1, classes, classes).astype(np.float64))
+        return percentiles("macro_f1", float(scores[0]), scores[1:])
 
 
 def macro_f1(counts: Floats) -> Floats:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from accelerate.utils import LoggerType
 from emosym_registry import EmosymError, InstalledPlugin, hookimpl, load_registry
 
 from emosym.experiment.folder import RunFolder
@@ -87,7 +90,10 @@ def scalars(run: Path, name: str) -> list[tuple[int, float]]:
 
 
 def tracked_by_tensorboard(run: Path, stage: str, first: int, last: int) -> None:
-    tracker = Tracker("tensorboard")
+    tracked_by(Tracker("tensorboard"), run, stage, first, last)
+
+
+def tracked_by(tracker: Tracker, run: Path, stage: str, first: int, last: int) -> None:
     tracker.emosym_run_started(run, {"seed": 7, "labels": ["joy", "fear"], "optim": {"lr": 0.1}})
     tracker.emosym_stage_started(run, stage, last, first)
     for step in range(first + 1, last + 1):
@@ -108,6 +114,71 @@ def test_steps_of_a_tracker_count_on_over_stages_and_resumes(tmp_path: Path) -> 
     tracked_by_tensorboard(tmp_path, "reinforce", 0, 2)
     tracked_by_tensorboard(tmp_path, "reinforce", 1, 2)
     assert [step for step, _ in scalars(tmp_path, "reinforce/loss")] == [3, 4]
+
+
+class Elsewhere:
+    """Stands in for the library of a tracker, whose other end is the network, and keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.began: dict[str, Any] = {}
+        self.spec: dict[str, Any] = {}
+        self.scalars: list[tuple[int, dict[str, float]]] = []
+        self.ended = False
+        self.config = self
+        limits = SimpleNamespace(MAX_PARAM_VAL_LENGTH=6000, MAX_PARAMS_TAGS_PER_BATCH=100)
+        self.utils = SimpleNamespace(validation=limits)
+
+    # As W&B and Trackio are told it.
+
+    def init(self, **params: Any) -> Elsewhere:
+        self.began = params
+        return self
+
+    def update(self, values: dict[str, Any], allow_val_change: bool) -> None:
+        self.spec |= values
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        self.scalars.append((step, values))
+
+    def finish(self) -> None:
+        self.ended = True
+
+    # As MLflow is.
+
+    def search_experiments(self, filter_string: str) -> list[Any]:
+        return []
+
+    def create_experiment(self, name: str, **_: Any) -> str:
+        return name
+
+    def start_run(self, experiment_id: str, **params: Any) -> Elsewhere:
+        return self.init(project=experiment_id, **params)
+
+    def log_params(self, values: dict[str, Any]) -> None:
+        self.spec |= values
+
+    log_metrics, end_run = log, finish
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [("wandb", {"entity": "my-team"}), ("mlflow", {"run_name": "mine"}), ("trackio", {"group": "ablation"})],
+)
+def test_other_trackers_get_params_spec_scalars_and_figures(
+    name: str, params: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = Elsewhere()
+    monkeypatch.setitem(sys.modules, name, there)  # type: ignore[arg-type]
+    monkeypatch.setattr("accelerate.tracking._available_trackers", [LoggerType(name)])
+    tracked_by(Tracker(name, params), tmp_path, "compress", 0, 2)
+    assert there.began.items() >= {"project": "emosym", **params}.items()
+    assert there.spec == {"seed": 7, "labels": "['joy', 'fear']", "optim.lr": 0.1}
+    assert there.scalars == [
+        (1, {"compress/loss": 0.5}),
+        (2, {"compress/loss": 0.25}),
+        (2, {"understanding.accuracy": 0.75}),
+    ]
+    assert there.ended
 
 
 def test_a_tracker_that_is_not_installed_is_refused_with_what_to_install() -> None:

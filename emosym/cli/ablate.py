@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -98,7 +99,7 @@ def ablate(
     say("looking at the study's folder")
     from emosym.ablation.ablate import ablate as run_study, compared, estimate, failures, undeclared
     from emosym.ablation.folder import StudyFolder
-    from emosym.ablation.study import Budget
+    from emosym.ablation.study import Budget, plan
     from emosym.ablation.worker import Options
     from emosym.training.stopping import Terminated, listening_to_signals
 
@@ -108,7 +109,11 @@ def ablate(
             one.parent
             for one in (*Path("runs").glob("*/summary.json"), *STUDIES.glob("*/cells/*/summary.json"))
         ]
-        print("\n".join([*listing(study), *estimate(study, folder, registry, processes, others)]))
+        foreseen = estimate(study, folder, registry, processes, others)
+        if as_json:
+            print(json.dumps({**plan(study), "estimate": list(foreseen)}, indent=2, default=str))
+        else:
+            print("\n".join([*listing(study), *foreseen]))
         return
     options = Options(
         device=device or "",

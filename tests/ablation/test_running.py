@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -129,3 +130,5 @@ def test_the_command_runs_a_study_in_two_processes(write: Callable[[str], Path],
     assert "2 of 2 cells: whole, seed" in done.stderr
     study = read_json(folder.run(folder.cells()[0]) / "provenance.json")["study"]
     assert study == {"study": "out", "cell": folder.cells()[0].name, "rows": ["whole"], "seed": 7}
+    again = subprocess.run([*words, "--json"], capture_output=True, text=True, check=True)
+    assert json.loads(again.stdout) == read_json(out / "study.json")

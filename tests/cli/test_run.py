@@ -77,6 +77,21 @@ def test_the_summary_has_its_promised_shape(smoke: tuple[Path, Outcome]) -> None
     assert summary["peak_memory_bytes"] > 0
 
 
+def test_what_a_run_and_a_stage_find_is_json_alone(
+    emosym: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EMOSYM_CACHE", str(tmp_path / "cache"))
+    words = ("preset:tiny", "--smoke", "--device", "cpu", *CHEAP, "--set", "stages.reinforce=null")
+    for verb, stages in (
+        (("run", *words, "--set", "stages.unify=null", "--json"), {"compress", "evaluate", "total"}),
+        (("train", *words, "--stage", "compress", "--json"), {"compress"}),
+    ):
+        found = json.loads(emosym(*verb).out)
+        assert found["folder"] == "runs/tiny-smoke"
+        assert stages <= set(found["seconds"])
+
+
 def test_a_run_that_is_there_is_refused_without_resume(smoke: tuple[Path, Outcome], emosym: Command) -> None:
     before = {path: path.read_bytes() for path in smoke[0].rglob("*.json*")}
     refused = emosym("run", "preset:tiny", *CHEAP, "--out", smoke[0])

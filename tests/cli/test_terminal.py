@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import typer
 from emosym_registry import load_registry
+from PIL import Image
 
 from emosym.cli.app import app
 from emosym.cli.columns import columns
@@ -129,22 +130,79 @@ def test_of_several_processes_one_says_how_far_they_are(
     assert not quiet()
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("spec", "check", "preset:tiny"),
-        ("cache", "show"),
-        ("cache", "clear", "--force"),
-        ("plugins", "list"),
-        ("env",),
-    ],
-    ids=" ".join,
+STUDY = "study: 1\nname: mine\nbase: preset:tiny\nseeds: 2\nrows: {whole: {}}\n"
+SAYS_JSON = (
+    "spec check preset:tiny",
+    "spec show preset:tiny",
+    "spec explain preset:tiny",
+    "data check --folder pictures --labels awe,fear",
+    "study check study.yaml",
+    "study show study.yaml",
+    "ablate study.yaml --dry-run",
+    "score --predictions predictions.csv",
+    "cache show",
+    "cache clear --force",
+    "plugins list",
+    "plugins show open-clip",
+    "plugins search sdxl",
+    "plugins check --list",
+    "env",
 )
-def test_json_is_json(
-    words: tuple[str, ...], emosym: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("EMOSYM_CACHE", str(tmp_path))
-    json.loads(emosym(*words, "--json").out)
+"""What says JSON without a system or a run."""
+SAYS_JSON_ELSEWHERE = {
+    "run": "cli/test_run.py",
+    "train": "cli/test_run.py",
+    "evaluate": "cli/test_run.py",
+    "understand": "cli/test_understand.py",
+    "generate": "system/test_generate_command.py",
+    "compare": "ablation/test_compare.py",
+    "bank show": "cli/test_bank.py",
+    "bank ledger": "cli/test_bank.py",
+    "bank replay": "cli/test_bank.py",
+    "plugins doctor": "cli/test_plugins_broken.py",
+}
+"""Other verbs with --json, and the tests that read what they print."""
+SAYS_NO_JSON = {
+    *(
+        "web",
+        "bank rollback",
+        "bank mask",
+        "bank restore",
+        "bank export",
+        "data knowledge",
+    ),  # they do something
+    *("spec new", "study new", "plugins new", "plugins add"),  # they write a file to begin with
+    *("spec schema", "study schema"),  # they print nothing but JSON
+}
+
+
+def test_every_verb_that_finds_something_says_it_as_json() -> None:
+    verbs = {
+        " ".join(words): any("--json" in one.opts for one in command.params)
+        for words, command in commands(typer.main.get_command(app))
+        if not hasattr(command, "list_commands")
+    }
+    assert {verb for verb, says in verbs.items() if not says} == SAYS_NO_JSON
+    shown = {verb for verb in verbs for line in SAYS_JSON if f"{line} ".startswith(f"{verb} ")}
+    assert {verb for verb, says in verbs.items() if says} == shown | set(SAYS_JSON_ELSEWHERE)
+    for verb, file in SAYS_JSON_ELSEWHERE.items():
+        text = (Path(__file__).parents[1] / file).read_text(encoding="utf-8")
+        assert re.search(rf'"{verb.split()[-1]}".*"--json"', text, re.DOTALL), (verb, file)
+
+
+@pytest.mark.parametrize("line", SAYS_JSON)
+def test_json_is_json(line: str, emosym: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EMOSYM_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "study.yaml").write_text(STUDY)
+    (tmp_path / "predictions.csv").write_text("id,label,prediction\n1,awe,awe\n2,fear,awe\n3,fear,fear\n")
+    for emotion in ("awe", "fear"):
+        (tmp_path / "pictures" / emotion).mkdir(parents=True)
+        for number in range(3):
+            Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / "pictures" / emotion / f"{number}.png")
+    done = emosym(*line.split(), "--json")
+    json.loads(done.out)
+    assert done.status == 0
 
 
 def test_problems_of_a_spec_are_json_too(emosym: Command, tmp_path: Path) -> None:

@@ -69,6 +69,20 @@ def test_a_smoke_run_leaves_a_whole_run_folder(smoke: tuple[Path, Outcome]) -> N
     assert "compress: done in" in done.err
 
 
+def test_whatever_takes_longer_is_said_first(smoke: tuple[Path, Outcome]) -> None:
+    _, done = smoke
+    for said in (
+        "loading torch and the models' libraries",
+        "loading the models and the data",
+        "compress: preparing",
+        ", and measuring\n",
+        "painting ",
+        "saving the system",
+        "writing the report",
+    ):
+        assert said in done.err, said
+
+
 def test_the_summary_has_its_promised_shape(smoke: tuple[Path, Outcome]) -> None:
     summary = json.loads((smoke[0] / "summary.json").read_text())
     assert {"accuracy", "macro_f1", "bayes", "stages"} <= set(summary["understanding"])

@@ -100,7 +100,7 @@ def _opened(source: Path | bytes) -> Iterator[tuple[Image.Image, str]]:
 
 def _pillows(source: Path | bytes) -> Image.Image:
     """The picture as Pillow opens it; what reads HEIC is loaded for the first picture that is one."""
-    file = BytesIO(source) if isinstance(source, bytes) else source
+    file: BytesIO | Path = BytesIO(source) if isinstance(source, bytes) else source
     try:
         return Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:

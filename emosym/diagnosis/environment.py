@@ -29,12 +29,14 @@ LIBRARIES = (
     "safetensors",
     "numpy",
     "pillow",
+    "pillow-heif",
     "pydantic",
     "sqlalchemy",
     "bitsandbytes",
     "xformers",
     "ray",
     "submitit",
+    "gradio",
 )
 PREFIXES = (
     "ACCELERATE_", "CUDA_", "DIFFUSERS_", "EMOSYM_", "HF_", "HIP_", "HUGGING", "KMP_", "MALLOC_", "MKL_", "NCCL_",

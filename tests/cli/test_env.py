@@ -23,7 +23,7 @@ def test_it_names_versions_hardware_and_caches(emosym: Command, tmp_path: Path) 
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "kept").write_bytes(bytes(3_000_000))
     found = json.loads(emosym("env", "--json").out)
-    assert {"torch", "transformers", "diffusers"} <= set(found["libraries"])
+    assert {"torch", "transformers", "diffusers", "gradio", "pillow-heif"} <= set(found["libraries"])
     assert found["plugins"]["emosym-tiny"] == found["emosym"]["emosym"]
     assert found["system"]["python"].startswith("CPython 3.")
     assert found["caches"]["emosym"] == "3.0 MB"

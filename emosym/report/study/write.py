@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from emosym.report.glossary import words
 from emosym.report.study.latex import latex
 from emosym.report.study.pictures import band_curves, contact_sheets, forest
 from emosym.report.study.results import Results
@@ -13,57 +14,6 @@ from emosym.report.study.words import BETWEEN, count
 from emosym.toolkit import make_folder, write_json, written_whole
 
 NAME = "study"
-GLOSSARY = (
-    (
-        "row",
-        "One variant of the system with each seed; rows that differ in their evaluation alone share their weights.",
-    ),
-    (
-        "95 % interval",
-        "Where the true mean is, in 95 of 100 such studies. Seeds and images both count as drawn: the variance is that of two "
-        "crossed random effects, and the t quantile's degrees of freedom are the harmonic mean of both parts', weighted by "
-        "their shares. A share of right answers has Wilson's interval, of as many independent images as would vary like that.",
-    ),
-    (
-        "over seeds alone",
-        "The figure is one number a run (macro-F1, diversity), so only its spread over seeds is known: Student's t.",
-    ),
-    (
-        "over images alone",
-        "With fewer than three seeds nobody knows how much another seed would change: such an interval says how other images "
-        "would, and is too narrow for a claim about the method.",
-    ),
-    (
-        "difference",
-        "The second row minus the first, taken image by image and seed by seed before anything is averaged. Shares differ by "
-        "points: from 80 % to 81 % is +1 point.",
-    ),
-    (
-        "effect",
-        "The difference in standard deviations of the value of a single image with one seed: 0.2 is small, 0.8 large. A figure "
-        "that is one number a run has none.",
-    ),
-    (
-        "p (Holm)",
-        "How often a study of rows that do not differ would show at least this much, corrected by Holm's method over every test "
-        "of the table: below 0.05, at most one study in twenty names any difference that is not there.",
-    ),
-    (
-        "equivalent",
-        "Two one-sided tests at 5 %, corrected over all margins, say that the difference is within the margin that the study gave "
-        "beforehand, which is to say that its 90 % interval is. No difference shown is not the same as equivalent.",
-    ),
-    (
-        "on its own, not after correction",
-        "Alone, p is below 0.05 and the interval excludes no difference; among so many tests one such is expected by chance. "
-        "Name fewer comparisons beforehand, or add seeds.",
-    ),
-    (
-        "smallest visible",
-        "The true difference that four of five studies with this many seeds and images would show, at 5 % and without "
-        "correction. What is smaller may well be there.",
-    ),
-)
 
 
 def write_study(results: Results, folder: Path) -> list[Path]:
@@ -72,7 +22,7 @@ def write_study(results: Results, folder: Path) -> list[Path]:
     tables = list(study_tables(results))
     texts = {
         "html": html(results, tables),
-        "md": markdown(results, lead(results), tables, measures(results), GLOSSARY),
+        "md": markdown(results, lead(results), tables, measures(results), words(studies=True)),
         "csv": comma_separated(results),
         "tex": latex(results.title, tables),
     }
@@ -102,7 +52,7 @@ def html(results: Results, tables: list[StudyTable]) -> str:
         forest=None if drawn is None else Markup(drawn),  # noqa: S704 - a drawing of ours
         curves=[(stage, Markup(svg)) for stage, svg in band_curves(results)],  # noqa: S704 - curves of ours
         sheets=contact_sheets(results),
-        glossary=GLOSSARY,
+        glossary=words(studies=True),
         measures=measures(results),
         again=AGAIN,
         between=BETWEEN,

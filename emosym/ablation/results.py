@@ -15,7 +15,7 @@ from emosym_registry.errors import first_line
 from emosym.ablation.statistics import Images, Series
 from emosym.ablation.study import Claim
 from emosym.contracts import Figure
-from emosym.evaluation.predictions import read_predictions
+from emosym.predictions import read_predictions
 from emosym.report.numbers import RESERVED, Style
 from emosym.report.study.results import RunFacts
 from emosym.toolkit import read_json

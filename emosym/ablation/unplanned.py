@@ -162,4 +162,4 @@ def _notes(runs: Sequence[_Run]) -> Iterator[str]:
     bare = [run.path for run in runs if not run.results.images]
     if bare:
         listed = ", ".join(map(str, bare))
-        yield f"no predictions of each image in {listed}, so nothing there is paired by image; measure again: emosym evaluate RUN"
+        yield f"no predictions of each image in {listed}, so nothing there is paired by image: an older emosym ran them"

@@ -16,6 +16,7 @@ from emosym.cli import (
     evaluate,
     generate,
     plugins,
+    report,
     run,
     score,
     spec,
@@ -64,6 +65,7 @@ def _globals(
 app.command("run")(run.run)
 app.command("train")(run.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("report")(report.report)
 app.command("score")(score.score)
 app.command("compare")(compare.compare)
 app.command("understand")(understand.understand)

@@ -32,7 +32,11 @@ def evaluate(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Where figures and images go; the run folder by default."),
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="A new folder for the result; RUN/evaluations/SPLIT-NUMBER by default.",
+        ),
     ] = None,
     as_json: JsonOption = False,
     sets: SetOption = None,
@@ -40,7 +44,7 @@ def evaluate(
     precision: PrecisionOption = None,
     trust_remote_code: TrustOption = False,
 ) -> None:
-    """Measure the saved system of a run folder again."""
+    """Measure the saved system of a run folder again. The result is a folder of its own, with a report; the run stays as it is."""
     existing_run(run)
     from emosym.spec import plugins_only
 
@@ -48,7 +52,7 @@ def evaluate(
     say("loading the system")
     from emosym.experiment.summary import evaluate_run
 
-    figures = evaluate_run(
+    measured = evaluate_run(
         run,
         sets=sets or (),
         registry=registry,
@@ -59,11 +63,13 @@ def evaluate(
         trust_remote_code=trust_remote_code,
     )
     if as_json:
-        print(json.dumps(figures, indent=2))
+        print(json.dumps(measured, indent=2))
         return
     from emosym.cli.columns import columns
     from emosym.report.numbers import number
     from emosym.report.tables import flat
 
-    rows = [(name, number(value)) for name, value in flat(figures) if not name.startswith("figures.")]
+    figures = {name: value for name, value in measured.items() if name not in ("folder", "figures")}
+    rows = [(name, number(value)) for name, value in flat(figures)]
     print(columns(("figure", "value"), rows, numbers=(1,)))
+    print(f"\nfolder: {measured['folder']}\nreport: {Path(measured['folder']) / 'report.html'}")

@@ -19,13 +19,14 @@ from PIL import Image
 
 from emosym.assembly import ExperimentParts, WeightedReward, attributed
 from emosym.contracts import Evidence, Metric, Sample
-from emosym.evaluation.predictions import Predictions, write_predictions
+from emosym.evaluation.kept import ERRORS, SPACE, space_on_a_plane, worst_errors
 from emosym.evaluation.probe import SystemProbe
+from emosym.predictions import Predictions, write_predictions
 from emosym.report.numbers import RESERVED
 from emosym.report.sheet import by_label, contact_sheet
 from emosym.rewards import scored
 from emosym.system import System
-from emosym.toolkit import file_name, make_folder, read_json, write_json
+from emosym.toolkit import file_name, make_folder, write_json
 
 _log = logging.getLogger(__name__)
 Metrics = Sequence[tuple[RegisteredComponent, Metric]]
@@ -288,16 +289,15 @@ def evaluate_system(
     samples: Sequence[Sample] | None = None,
     understood: Understanding | None = None,
 ) -> dict[str, Any]:
-    """Understanding on a split and, where the system can, generation; written to ``out/evaluation/final.json``, for
-    another split than that of the run's own evaluation to ``final-SPLIT.json``, with pictures in ``out/evaluation/SPLIT``.
-    What was read in each image is beside it, in ``final-readings.parquet`` and ``final-generated.parquet``
-    (``final-SPLIT-…``); see :mod:`emosym.evaluation.predictions`.
+    """Understanding on a split and, where the system can, generation; written to ``out/evaluation/final.json``, with pictures
+    in ``out/images``. What was read in each image is beside it, in ``final-readings.parquet`` and
+    ``final-generated.parquet`` (see :mod:`emosym.predictions`), and for the report the worst errors and the emotion space
+    (:mod:`emosym.evaluation.kept`).
 
     ``understood`` is what was just measured on these samples with these weights.
     """
     settings = system.resolved.spec.evaluation
     split = split or settings.split
-    usual = split == (usual_split(out) or settings.split)
     samples = parts.dataset.split(split) if samples is None else samples
     started, judge = time.perf_counter(), parts.judges.get("evaluate")
     if understood is None:
@@ -310,38 +310,35 @@ def evaluate_system(
             batch_size=settings.batch_size,
             rewards=parts.rewards,
         )
-    name = "final" if usual else f"final-{split}"
-    write_predictions(out / "evaluation" / f"{name}-readings.parquet", understood.predictions)
+    folder, seed = out / "evaluation", system.resolved.spec.seed
+    write_predictions(folder / "final-readings.parquet", understood.predictions)
+    labelled = [sample for sample in samples if sample.label is not None]
+    errors = worst_errors(system, labelled, understood.predictions, settings.batch_size)
+    write_json(folder / ERRORS, errors)
     result: dict[str, Any] = {"split": split, "understanding": dict(understood.figures)}
     facts = parts.dataset.facts()
     if "bayes_accuracy" in facts:
         result["understanding"]["bayes"] = facts["bayes_accuracy"]
     can = system.generation is not None and system.resolved.spec.stages.unify is not None
     if can if generate is None else generate:
-        pictures = out if usual else out / "evaluation" / split
         result["generation"], seen = generation(
             system,
             samples,
             parts.metrics,
             judge,
-            pictures,
+            out,
             split=split,
             training=parts.dataset.split("train"),
         )
-        write_predictions(out / "evaluation" / f"{name}-generated.parquet", seen)
+        write_predictions(folder / "final-generated.parquet", seen)
+        plane = space_on_a_plane(system, labelled, GENERATION_SEED + seed, settings.batch_size)
+        if plane is not None:
+            write_json(folder / SPACE, plane)
     result["figures"] = {
         name: dataclasses.asdict(figure) | {"about": figure.about or offer.spec.summary}
         for offer, metric in parts.metrics
         for name, figure in metric.figures.items()
     }
     result["seconds"] = time.perf_counter() - started
-    write_json(out / "evaluation" / f"{name}.json", result)
+    write_json(folder / "final.json", result)
     return result
-
-
-def usual_split(run: Path) -> str:
-    """The split that the run's own evaluation is on; empty before there is one."""
-    try:
-        return str(read_json(run / "evaluation" / "final.json")["split"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""

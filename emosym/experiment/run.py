@@ -18,7 +18,6 @@ from emosym_registry import EmosymError, Lifecycle, Registry
 from emosym.assembly import Builder, ExperimentParts, build_parts
 from emosym.contracts import Knowledge, Sample
 from emosym.evaluation.evaluate import Understanding, understanding
-from emosym.evaluation.predictions import read_predictions, write_predictions
 from emosym.experiment.folder import RunFolder, fingerprint, forget_peak, provenance
 from emosym.experiment.knowledge import (
     FILE,
@@ -41,6 +40,7 @@ from emosym.experiment.store import SharedStage, keys_of
 from emosym.experiment.summary import finish, write_bank
 from emosym.experiment.trackers import JsonLines, Tracker, listening
 from emosym.precision import choose_device, choose_precision
+from emosym.predictions import read_predictions, write_predictions
 from emosym.processes import from_first, is_first, meet, world
 from emosym.reasons import KnowledgeIndex
 from emosym.report.report import write_report

@@ -29,7 +29,7 @@ POLL = 0.5
 """Seconds between looks at a stage that somebody else is training."""
 LEFT: Mapping[str, tuple[str, ...]] = {
     "reinforce": (ROLLOUTS,),
-    "unify": ("ledger.jsonl", "sheets/bank.png"),
+    "unify": ("ledger.jsonl", "sheets/bank.png", "sheets/bank.json"),
 }
 """What a stage leaves in a run folder for people, beside its figures."""
 

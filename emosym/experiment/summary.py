@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from emosym_registry import Registry, load_registry
+from emosym_registry import EmosymError, Registry, load_registry
 
+from emosym import __version__
 from emosym.assembly import ExperimentParts, build_parts
 from emosym.contracts import MemoryBank, Sample
-from emosym.evaluation.evaluate import Understanding, evaluate_system, usual_split
+from emosym.evaluation.evaluate import Understanding, evaluate_system
 from emosym.experiment.bank import write_ledger
 from emosym.experiment.folder import RunFolder, peak_memory_bytes
 from emosym.experiment.smoke import limited
+from emosym.report.pictures import as_url
 from emosym.report.report import write_report
 from emosym.report.sheet import by_label, contact_sheet
 from emosym.rewards import bind
@@ -23,8 +27,12 @@ from emosym.spec.model import STAGES
 from emosym.spec.reads import measures_rewards
 from emosym.storage import find_saved
 from emosym.system import System
-from emosym.toolkit import kept_statistics, make_folder, read_json, write_json
+from emosym.toolkit import kept_statistics, make_folder, read_json, write_json, written_whole
 
+EVALUATIONS = "evaluations"
+"""The folder in a run folder of what was measured after it."""
+SHOWN_A_REFRESH = 16
+"""Pictures of each refresh that the report can show, of those that the bank still has."""
 MEASURING = ("data", "judges.evaluate", "metrics")
 """Sections of a spec that every evaluation uses."""
 REWARDING = {"judge": "judges.reward", "knowledge": "knowledge", "text_encoder": "text_encoder"}
@@ -96,10 +104,15 @@ def evaluate_run(
 ) -> Mapping[str, Any]:
     """Evaluate the saved system of a run again, on the same or another split; ``sets`` override its spec.
 
-    Figures and pictures go to ``out``; without one into the run, whose summary and report are renewed where the split is
-    that of its own evaluation. A smoke run is measured on a few images again.
+    The result is a folder of its own, ``out`` or else ``RUN/evaluations/SPLIT-NUMBER``, written whole or not at all:
+    what the run's own evaluation leaves, with a ``summary.json`` and a ``report.html``. Nothing of the run changes. A
+    smoke run is measured on a few images again. Returns the figures, with the ``folder``.
+
+    Errors: ``evaluate.exists`` where something is in ``out``, and those of loading and measuring the system.
     """
-    make_folder(out or run)
+    started = time.perf_counter()
+    require_empty(out)
+    make_folder((run / EVALUATIONS if out is None else out).parent)
     registry = registry or load_registry()
     system = System.load(
         run,
@@ -110,18 +123,65 @@ def evaluate_run(
         precision=precision,
         trust_remote_code=trust_remote_code,
     )
-    folder = RunFolder(run)
-    with system.builder.naming():
+    smoke, split = RunFolder(run).smoke, split or system.resolved.spec.evaluation.split
+    folder = next_evaluation(run, split) if out is None else out
+    with written_whole(folder) as partial, system.builder.naming():
+        partial.mkdir()
         parts = build_parts(system.builder, training=False)
         if parts.rewards:
-            bind(parts, system, limited(parts.dataset.split("train"), folder.smoke))
-        samples = parts.dataset.split(split or system.resolved.spec.evaluation.split)
-        final = evaluate_system(
-            system, parts, out or run, split=split, samples=limited(samples, folder.smoke)
+            bind(parts, system, limited(parts.dataset.split("train"), smoke))
+        samples = limited(parts.dataset.split(split), smoke)
+        final = evaluate_system(system, parts, partial, split=split, samples=samples)
+        write_json(partial / "summary.json", _measured(system, run, final, sets, smoke, started))
+        (partial / "spec.yaml").write_text(system.resolved.to_yaml(), encoding="utf-8")
+        write_report(partial)
+    return {"folder": str(folder), **final}
+
+
+def require_empty(out: Path | None) -> None:
+    """Refuse to write an evaluation over anything that is there: ``evaluate.exists``."""
+    if out is not None and (out.exists() or out.is_symlink()) and (not out.is_dir() or any(out.iterdir())):
+        raise EmosymError(
+            "evaluate.exists",
+            f"{out} is there already, and an evaluation writes over nothing",
+            hint="name a new folder with --out, or leave it out for RUN/evaluations/SPLIT-NUMBER",
         )
-    if out is None and final["split"] == usual_split(run) and folder.summary.exists():
-        _renew(folder, final)
-    return final
+
+
+def next_evaluation(run: Path, split: str) -> Path:
+    """The first ``RUN/evaluations/SPLIT-NUMBER`` that is not there, counted from 1."""
+    return next(
+        place for number in count(1) if not (place := run / EVALUATIONS / f"{split}-{number}").exists()
+    )
+
+
+def _measured(
+    system: System, run: Path, final: Mapping[str, Any], sets: Sequence[str], smoke: bool, started: float
+) -> dict[str, Any]:
+    """``summary.json`` of an evaluation: that of a run, without stages."""
+    return {
+        "name": system.resolved.spec.name,
+        "evaluation": {
+            "run": run.resolve().name,
+            "run_id": RunFolder(run).id,
+            "split": final["split"],
+            "sets": list(sets),
+            "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "emosym": __version__,
+        },
+        "seed": system.resolved.spec.seed,
+        "device": str(system.device),
+        "precision": system.precision,
+        "smoke": smoke,
+        "understanding": scalars(final["understanding"]),
+        "generation": final.get("generation", {}),
+        "figures": final["figures"],
+        "seconds": {
+            "evaluate": round(final["seconds"], 1),
+            "total": round(time.perf_counter() - started, 1),
+        },
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
 
 
 def measuring(run: Path, sets: Sequence[str], registry: Registry) -> tuple[str, ...]:
@@ -132,16 +192,6 @@ def measuring(run: Path, sets: Sequence[str], registry: Registry) -> tuple[str, 
     rewards = load_spec(spec, registry=registry, sets=sets, use=("rewards",))
     needs = {need for path in rewards.offers for need in rewards.needs(path)}
     return (*MEASURING, "rewards", *(section for need, section in REWARDING.items() if need in needs))
-
-
-def _renew(folder: RunFolder, final: Mapping[str, Any]) -> None:
-    """Put the figures of a new evaluation on the spec's split into ``summary.json`` and the report of a run."""
-    summary = read_json(folder.summary)
-    stages = summary.get("understanding", {}).get("stages", {})
-    summary["understanding"] = {**scalars(final["understanding"]), "stages": stages}
-    summary["generation"], summary["figures"] = final.get("generation", {}), final["figures"]
-    write_json(folder.summary, summary)
-    write_report(folder.path)
 
 
 def scalars(figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,10 +213,19 @@ def write_sheet(samples: Sequence[Sample], names: Sequence[str], path: Path) -> 
 def write_bank(
     memory: MemoryBank | None, originals: Sequence[Sample], names: Sequence[str], run: Path
 ) -> None:
-    """What became of the bank, where there is one: its history in ``ledger.jsonl``, what it has in ``sheets/bank.png``.
-    ``originals`` are those that the stage showed it."""
+    """What became of the bank, where there is one: its history in ``ledger.jsonl``, what it has in ``sheets/bank.png``, and
+    in ``sheets/bank.json`` some of it by id, for the report. ``originals`` are those that the stage showed it."""
     if memory is None:
         return
     admitted = [sample for sample in memory.view(originals) if sample.generated]
     write_sheet(admitted, names, run / "sheets" / "bank.png")
     write_ledger(memory, run)
+    steps: Counter[int] = Counter()
+    pictures: dict[str, str] = {}
+    admitted_at = {line.image: line.step for line in memory.ledger() if line.action == "admit"}
+    for sample in admitted:
+        step = admitted_at.get(sample.id, -1)
+        steps[step] += 1
+        if steps[step] <= SHOWN_A_REFRESH:
+            pictures[sample.id] = as_url(sample.open_target())
+    write_json(run / "sheets" / "bank.json", pictures)

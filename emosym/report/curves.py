@@ -1,56 +1,100 @@
-"""Curves of a run as SVG that takes the page's own ink, so that they read on light and on dark."""
+"""Curves of a run as SVG that takes the page's own ink: one unit a panel, so that no curve hides another."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from emosym.report.svg import INK, PALETTE, drawing, svg_of
+from emosym.report.svg import PALETTE, drawing, svg_of
 
-PANELS = (
-    "loss",
-    "accuracy",
-    "reward",
-    "reward spread",
-    "bank",
-    "bank decisions",
-    "gradient norm",
-    "learning rate",
-)
-FROM_ZERO = frozenset({"accuracy", "bank", "bank decisions", "gradient norm", "learning rate"})
 IGNORED = frozenset({"stage", "step", "time"})
+POINTS = 150
+"""Most points of a curve on the page."""
+MOST = len(PALETTE)
+"""Most curves in a panel; what is more has the next one."""
 
 
-def panel_of(name: str) -> str:
+class Panel(NamedTuple):
+    """What curves that share a panel have in common."""
+
+    title: str
+    unit: str
+    """What stands beside the vertical axis."""
+    from_zero: bool = False
+    percent: bool = False
+    tells: bool = True
+    """Whether it says how well training went, and not how it was steered: studies draw it for each row."""
+
+
+PANELS: tuple[tuple[str, Panel], ...] = (
+    (r"loss", Panel("Loss", "sum of all terms")),
+    (r"ce|teacher_ce", Panel("Cross entropy", "nats", from_zero=True)),
+    (r"(.*_)?accuracy", Panel("Accuracy", "% of pictures", from_zero=True, percent=True)),
+    (r"retrieval", Panel("Text found for its picture", "% of pictures", from_zero=True, percent=True)),
+    (r"reward/.*/mean|held_out/reward", Panel("Reward", "mean reward")),
+    (
+        r"reward/.*/std",
+        Panel("Spread of rewards", "standard deviation", from_zero=True, tells=False),
+    ),
+    (
+        r"reward/.*/flat",
+        Panel("Nothing to learn from", "% of pictures with equal tries", True, True, tells=False),
+    ),
+    (r"kl", Panel("Divergence from before the stage", "KL, nats", from_zero=True)),
+    (r"(.*/)?entropy", Panel("Entropy of readings", "nats", from_zero=True)),
+    (r"denoising", Panel("Denoising", "mean squared error", from_zero=True)),
+    (
+        r"generated_share|bank/fraction",
+        Panel("Painted pictures in training", "% of pictures", True, True, tells=False),
+    ),
+    (r"bank/.*", Panel("Decisions of the bank", "pictures a refresh", from_zero=True, tells=False)),
+    (r".*norm.*", Panel("Gradient norm", "length", from_zero=True, tells=False)),
+    (r"lr(/.*)?", Panel("Learning rate", "step size", from_zero=True, tells=False)),
+)
+"""Names of scalars as patterns, each with its panel, in the order of the page. Any other scalar has its own unit."""
+
+Curves = Mapping[str, Sequence[tuple[int, float]]]
+"""(step, value) by scalar."""
+
+
+class Drawn(NamedTuple):
+    """A panel as it stands on the page."""
+
+    title: str
+    key: Sequence[tuple[str, str]]
+    """Names of the curves with their colours."""
+    last: str
+    """Where the curves end, in words, for those who do not see them."""
+    svg: str
+
+
+def panel_of(name: str) -> Panel:
     """The panel that a logged scalar belongs to."""
-    if name in ("generated_share", "bank/fraction"):
-        return "bank"
-    if name.startswith("bank/"):
-        return "bank decisions"
-    if name == "lr" or name.startswith("lr/"):
-        return "learning rate"
-    if "norm" in name:
-        return "gradient norm"
-    if "accuracy" in name:
-        return "accuracy"
-    if name.startswith("reward") or name == "held_out/reward":
-        return "reward spread" if name.endswith(("/std", "/flat")) else "reward"
-    return "loss"
+    known = (panel for pattern, panel in PANELS if re.fullmatch(pattern, name))
+    return next(known, Panel(name, name.replace("_", " ")))
 
 
-def stage_curves(lines: Sequence[Mapping[str, Any]], stage: str) -> str | None:
-    """One SVG with a panel for each kind of scalar that a stage logged; None where it logged nothing."""
-    series: dict[str, dict[str, list[tuple[int, float]]]] = {}
+def stage_curves(lines: Sequence[Mapping[str, Any]], stage: str) -> list[Drawn]:
+    """A panel for each unit that a stage logged in; none where it logged nothing."""
+    curves: dict[str, list[tuple[int, float]]] = {}
     for line in lines:
-        if line.get("stage") != stage:
-            continue
-        for name, value in line.items():
-            if name not in IGNORED and isinstance(value, (int, float)):
-                series.setdefault(panel_of(name), {}).setdefault(name, []).append((line["step"], value))
-    panels = [panel for panel in PANELS if panel in series]
-    return _draw(stage, panels, series) if panels else None
+        if line.get("stage") == stage:
+            for name, value in line.items():
+                if name not in IGNORED and isinstance(value, (int, float)):
+                    curves.setdefault(name, []).append((line["step"], value))
+    grouped: dict[Panel, list[str]] = {}
+    for name in sorted(curves):
+        grouped.setdefault(panel_of(name), []).append(name)
+    order = [panel for _, panel in PANELS]
+    shown = sorted(grouped, key=lambda panel: order.index(panel) if panel in order else len(order))
+    return [
+        _drawn(stage, panel, {name: curves[name] for name in grouped[panel][start : start + MOST]})
+        for panel in shown
+        for start in range(0, len(grouped[panel]), MOST)
+    ]
 
 
 def smoothed(values: Sequence[float]) -> np.ndarray[Any, Any]:
@@ -63,45 +107,36 @@ def smoothed(values: Sequence[float]) -> np.ndarray[Any, Any]:
     return np.asarray((sums[high] - sums[low]) / (high - low))
 
 
-def _draw(
-    stage: str, panels: Sequence[str], series: Mapping[str, Mapping[str, list[tuple[int, float]]]]
-) -> str:
-    columns = min(3, len(panels))
-    rows = -(-len(panels) // columns)
-    with drawing(stage):
+def thinned(count: int, most: int) -> np.ndarray[Any, Any]:
+    """Places of at most ``most`` of ``count`` points, evenly spread, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int))
+
+
+def _drawn(stage: str, panel: Panel, curves: Curves) -> Drawn:
+    scale = 100 if panel.percent else 1
+    ends = []
+    with drawing(f"{stage}-{panel.title}-{next(iter(curves))}"):
         from matplotlib.figure import Figure
 
-        width, height = 3.7 * columns, 2.5 * rows
-        figure = Figure(figsize=(width, height))
-        # Margins in inches, whatever the number of panels; a layout engine would double the time of a report.
-        figure.subplots_adjust(
-            left=0.5 / width,
-            right=1 - 0.1 / width,
-            bottom=0.3 / height,
-            top=1 - 0.3 / height,
-            wspace=0.22,
-            hspace=0.4,
-        )
-        for number, panel in enumerate(panels):
-            axes = figure.add_subplot(rows, columns, number + 1)
-            _panel(axes, panel, series[panel])
-        return svg_of(figure)
-
-
-def _panel(axes: Any, panel: str, curves: Mapping[str, list[tuple[int, float]]]) -> None:
-    for name, colour in zip(sorted(curves), [*PALETTE] * (len(curves) // len(PALETTE) + 1), strict=False):
-        steps, values = zip(*curves[name], strict=True)
-        if len(values) > 80:
-            axes.plot(steps, values, color=colour, alpha=0.22, linewidth=0.7)
-        marker = "o" if len(values) < 3 else None
-        axes.plot(
-            steps, smoothed(values), color=colour, linewidth=1.5, marker=marker, markersize=3, label=name
-        )
-    axes.set_title(panel, loc="left")
-    axes.ticklabel_format(useOffset=False)
-    if panel in FROM_ZERO:
-        axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.18, linewidth=0.6)
-    axes.locator_params(axis="x", nbins=5, integer=True)
-    if len(curves) > 1 or panel not in curves:
-        axes.legend(fontsize=7, labelcolor=INK, handlelength=1.2)
+        figure = Figure(figsize=(3.6, 2.2))
+        # Margins by hand: a layout engine would double the time of a report.
+        axes = figure.add_axes((0.17, 0.21, 0.80, 0.74))
+        for (name, curve), colour in zip(curves.items(), PALETTE, strict=False):
+            steps, values = (np.asarray(part, dtype=float) for part in zip(*curve, strict=True))
+            line, kept = scale * smoothed(values), thinned(len(values), POINTS)
+            if len(values) > 80:
+                axes.plot(steps[kept], scale * values[kept], color=colour, alpha=0.22, linewidth=0.7)
+            marker = "o" if len(values) < 3 else None
+            axes.plot(steps[kept], line[kept], color=colour, linewidth=1.6, marker=marker, markersize=3)
+            ends.append(f"{name} ends at {line[-1]:.3g}")
+        axes.set_xlabel("optimiser step")
+        axes.set_ylabel(panel.unit)
+        axes.ticklabel_format(useOffset=False)
+        if panel.from_zero and min(value for curve in curves.values() for _, value in curve) >= 0:
+            axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.18, linewidth=0.6)
+        axes.locator_params(axis="x", nbins=5, integer=True)
+        axes.locator_params(axis="y", nbins=5)
+        svg = svg_of(figure)
+    said = f"{panel.title} in {panel.unit}, by optimiser step of {stage}: {'; '.join(ends)}"
+    return Drawn(panel.title, list(zip(curves, PALETTE, strict=False)), said, svg)

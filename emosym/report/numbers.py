@@ -53,6 +53,17 @@ def clock(seconds: Any) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def duration(seconds: Any) -> str:
+    """``178`` as ``2 min 58 s``, ``7`` as ``7 s``, an hour and a half as ``1 h 30 min``."""
+    if not isinstance(seconds, (int, float)):
+        return NOTHING
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 @dataclass(frozen=True)
 class Style:
     """How figures are shown: ``declared`` is what their metrics say of them, by name, as ``summary.json`` keeps it."""
@@ -78,10 +89,13 @@ class Style:
 
     def with_interval(self, figures: Mapping[str, Any], name: str) -> str:
         """The same with its 95 % interval where it has one: ``81.2 % (78.9–83.5)``, ``0.0532 (0.04–0.07)``."""
+        interval = self.interval(figures, name)
+        return f"{self.value(figures, name)} ({interval})" if interval else self.value(figures, name)
+
+    def interval(self, figures: Mapping[str, Any], name: str) -> str:
+        """The 95 % interval alone, ``78.9–83.5``; empty where there is none."""
         low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
-        if low is None or high is None:
-            return self.value(figures, name)
-        return f"{self.value(figures, name)} ({ends(low, high, percent=self.about(name).percent)})"
+        return "" if low is None or high is None else ends(low, high, percent=self.about(name).percent)
 
     def beside(self, name: str) -> str:
         """The figure that this one is compared with, empty where there is none."""

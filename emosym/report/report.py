@@ -1,152 +1,207 @@
-"""``report.html``: a run on one page, with everything inside the file."""
+"""``report.html``: a run or an evaluation on one page, with everything inside the file."""
 
 from __future__ import annotations
 
-import base64
-import json
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from emosym.report import METRICS, ROLLOUTS
-from emosym.report.curves import stage_curves
-from emosym.report.numbers import NOTHING, Style, clock, number, signed
-from emosym.report.tables import tables
+from emosym_registry import EmosymError
+
+from emosym.report.bank import bank_history
+from emosym.report.files import read_json, read_seen
+from emosym.report.glossary import words
+from emosym.report.numbers import Style, duration
+from emosym.report.painting import sheets, space, verdicts
+from emosym.report.reading import (
+    TOKENS,
+    by_emotion,
+    confusions,
+    errors,
+    figure_tables,
+    judged,
+    reliability_of,
+)
+from emosym.report.tables import Table, tables
+from emosym.report.training import last_tries, reachability, reward_terms, stages
 from emosym.spec.model import STAGES
-from emosym.toolkit import read_json_lines, written_whole
-from emosym.toolkit.files import read_json as read_file
+from emosym.toolkit import written_whole
 
-SHEETS = {"generated": "Generated", "real": "Real", "bank": "In the memory bank"}
+NAME = "report.html"
 
 
-def write_report(run: Path) -> Path:
-    """Write ``report.html`` from what lies in a run folder, whole or not at all; parts that are missing are left out."""
+class Tile(NamedTuple):
+    """A figure at the top."""
+
+    title: str
+    value: str
+    interval: str
+    """Its 95 % interval; empty where it has none."""
+    beside: str
+    """What to compare it with; empty where there is nothing."""
+
+
+def write_report(folder: Path, out: Path | None = None) -> Path:
+    """Write the page of a run or of an evaluation from what lies in its folder, whole or not at all, to ``out`` or else to
+    ``report.html`` in it. Parts that are missing are left out.
+
+    Errors: ``report.nothing`` where the folder holds neither, ``report.damaged`` and ``predictions.unreadable`` where a
+    file cannot be read.
+    """
     import jinja2
 
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True)
-    environment.filters["clock"] = clock
-    page = environment.get_template("report.html.jinja").render(**facts(Path(run)))
-    path = Path(run) / "report.html"
+    folder = Path(folder)
+    if not any((folder / name).exists() for name in ("spec.yaml", "summary.json", "metrics.jsonl")):
+        what = "neither a run nor an evaluation is in it" if folder.is_dir() else "no such folder"
+        hint = "give a run folder, such as runs/tiny, or one below its evaluations/"
+        raise EmosymError("report.nothing", f"{folder}: {what}", hint=hint)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html.jinja").render(**facts(folder))
+    path = folder / NAME if out is None else out
     with written_whole(path) as partial:
         partial.write_text(page, encoding="utf-8")
     return path
 
 
-def facts(run: Path) -> dict[str, Any]:
+def facts(folder: Path) -> dict[str, Any]:
     """What the page shows."""
-    from markupsafe import Markup
-
-    summary = read_json(run / "summary.json") or {}
-    final = read_json(run / "evaluation" / "final.json") or {}
-    lines = read_json_lines(run / METRICS)
-    drawn = {stage: stage_curves(lines, stage) for stage in STAGES}
+    summary = read_json(folder / "summary.json") or {}
+    final = read_json(folder / "evaluation" / "final.json") or {}
+    seen = read_seen(folder / "evaluation" / "final-readings.parquet")
+    made = read_seen(folder / "evaluation" / "final-generated.parquet")
+    provenance = read_json(folder / "provenance.json") or {}
+    spec = folder / "spec.yaml"
+    read, painted = confusions(folder, final), judged(made)
+    walls = verdicts(folder, made)
+    names = read[0].names if read else made.names if made else ()
+    bank = bank_history(folder, names)
+    shown = [name for name, used in (("generated", not walls), ("real", True)) if used]
     return {
-        "name": summary.get("name", run.name),
-        "summary": summary,
+        "name": summary.get("name", folder.name),
+        "lead": lead(folder, summary, final, provenance),
+        "notes": notes(folder, summary),
         "tiles": tiles(summary),
-        "tables": list(tables(summary)),
-        "confusions": confusions(run, final),
-        "curves": {stage: Markup(svg) for stage, svg in drawn.items() if svg is not None},  # noqa: S704 - a curve that we draw
-        "sheets": {title: inlined(run / "sheets" / f"{name}.png") for name, title in SHEETS.items()},
-        "rollouts": last_rollouts(run / ROLLOUTS),
-        "bank": bank_history(run / "ledger.jsonl"),
-        "spec": (run / "spec.yaml").read_text(encoding="utf-8") if (run / "spec.yaml").exists() else "",
-        "provenance": read_json(run / "provenance.json") or {},
+        "after_stages": next(
+            (table for table in tables(summary) if table.header[0] == "understanding"), None
+        ),
+        "tokens": token_figures(summary),
+        "reading": other_figures(summary),
+        "painting": painted_figures(summary),
+        "confusions": read,
+        "painted": painted,
+        "by_emotion": by_emotion(read[0] if read else None, painted),
+        "reliability": reliability_of(seen),
+        "errors": errors(folder),
+        "walls": walls,
+        "sheets": sheets(folder, shown),
+        "space": space(folder),
+        "stages": stages(folder, summary.get("stopped") or {}),
+        "rewards": reward_terms(folder),
+        "tries": last_tries(folder),
+        "reachability": reachability(folder),
+        "bank": bank,
+        "bank_sheet": [] if bank and bank.pictures else sheets(folder, ["bank"]),
+        "spec": spec.read_text(encoding="utf-8") if spec.exists() else "",
+        "versions": versions(provenance),
+        "provenance": provenance,
+        "summary": summary,
+        "words": words(studies=False),
     }
 
 
-def confusions(run: Path, final: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Confusion matrices of every stage and of the final system: rows are the truth, cells counts and shares of a row."""
-    found = [(f"after {stage}", read_json(run / "evaluation" / f"{stage}.json")) for stage in STAGES]
-    if found[-1][1] is None:
-        found.append(("final", final.get("understanding")))
-    matrices = []
-    for title, figures in found:
-        if not figures or "confusion" not in figures:
-            continue
-        rows = [
-            {
-                "name": name,
-                "cells": [{"count": count, "share": count / max(1, sum(counts))} for count in counts],
-            }
-            for name, counts in zip(figures["names"], figures["confusion"], strict=True)
-        ]
-        matrices.append({"title": title, "names": figures["names"], "rows": rows})
-    return matrices
-
-
-def last_rollouts(path: Path) -> dict[str, Any] | None:
-    """The tries that were written down last in the stage reinforce: their step, the rewards' names, and a row for each."""
-    lines = read_json_lines(path)
-    if not lines:
-        return None
-    step = lines[-1]["step"]
-    shown = [line for line in lines if line["step"] == step]
-    names = list(shown[0]["tries"][0]["rewards"])
-    rows = [
-        (
-            line["id"],
-            line["label"] or NOTHING,
-            one["action"],
-            number(one["probability"]),
-            *(number(one["rewards"][name]) for name in names),
-            number(one["total"]),
-            signed(one["advantage"], percent=False),
-        )
-        for line in shown
-        for one in line["tries"]
-    ]
-    return {"step": step, "names": names, "rows": rows}
-
-
-def bank_history(path: Path) -> dict[str, Any] | None:
-    """What the bank's ledger says: counts of each action at each step, and the reasons of refusals."""
-    if not path.exists():
-        return None
-    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    if not entries:
-        return None
-    steps: dict[int, Counter[str]] = {}
-    for entry in entries:
-        steps.setdefault(entry["step"], Counter())[entry["action"]] += 1
-    actions = sorted({entry["action"] for entry in entries} - {"refresh"})
-    refusals = Counter(_general(entry["reason"]) for entry in entries if entry["action"] == "refuse")
-    return {
-        "actions": actions,
-        "steps": [
-            {"step": step, "counts": [counts[action] for action in actions]}
-            for step, counts in sorted(steps.items())
-        ],
-        "refusals": refusals.most_common(8),
-        "undone": [entry["reason"] for entry in entries if entry["action"] in ("rollback", "restore")],
+def lead(
+    folder: Path, summary: Mapping[str, Any], final: Mapping[str, Any], provenance: Mapping[str, Any]
+) -> list[tuple[str, str]]:
+    """What was measured, when and where, as pairs of a word and what it is."""
+    again = summary.get("evaluation") or {}
+    seconds = summary.get("seconds") or {}
+    peak = summary.get("peak_memory_bytes")
+    images = (final.get("understanding") or {}).get("images")
+    split = f"{images:,} pictures of the split {final.get('split', '?')}" if images else ""
+    pairs = {
+        "run": again.get("run", ""),
+        "begun": provenance.get("started", ""),
+        "measured": again.get("made", ""),
+        "on": split,
+        "changed by": ", ".join(again.get("sets", ())),
+        "device": " ".join(str(summary[key]) for key in ("device", "precision") if summary.get(key)),
+        "seed": str(summary.get("seed", "")),
+        "took": duration(seconds["total"]) if "total" in seconds else "",
+        "peak memory": f"{peak / 2**30:.1f} GiB" if peak else "",
     }
+    return [(word, said) for word, said in pairs.items() if said]
 
 
-def _general(reason: str) -> str:
-    """A reason without its numbers, so that equal reasons count together."""
-    return " ".join("…" if any(c.isdigit() for c in word) else word for word in reason.split())
+def notes(folder: Path, summary: Mapping[str, Any]) -> list[str]:
+    """What has to be known before any figure is believed."""
+    found = []
+    if summary.get("smoke"):
+        found.append("This is a smoke run of two steps a stage: its figures mean nothing.")
+    if not summary:
+        done = read_json(folder / "checkpoints" / "progress.json") or {}
+        reached = [stage for stage in STAGES if stage in done]
+        after = f"It has finished {' and '.join(reached)}" if reached else "No stage is finished"
+        found.append(f"This run has not come to its end. {after}; the page shows what there is so far.")
+    return found
 
 
-def inlined(path: Path) -> str | None:
-    """A picture as a data URL, None where there is none."""
-    if not path.exists():
-        return None
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
-
-
-def read_json(path: Path) -> Any:
-    """What a JSON file holds, None where there is no file."""
-    return read_file(path) if path.exists() else None
-
-
-def tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """The figures at the top: title, value, what to compare it with."""
+def tiles(summary: Mapping[str, Any]) -> list[Tile]:
+    """The headline figures, each with its interval and what it is compared with."""
     style, shown = Style.of(summary), []
     for group in ("understanding", "generation"):
         figures = summary.get(group) or {}
         for name in style.headlines(figures):
             beside = style.beside(name)
             compared = f"{style.title(beside)} {style.value(figures, beside)}" if beside in figures else ""
-            shown.append((style.title(name), style.value(figures, name), compared))
+            interval = style.interval(figures, name)
+            shown.append(Tile(style.title(name), style.value(figures, name), interval, compared))
     return shown
+
+
+def _columns(summary: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    understanding = summary.get("understanding") or {}
+    after = understanding.get("stages") or {}
+    found = {f"after {stage}": after[stage] for stage in STAGES if stage in after}
+    return found or ({"held out": understanding} if understanding else {})
+
+
+def token_figures(summary: Mapping[str, Any]) -> list[Table]:
+    """What noise in place of the reasoning tokens costs, where it was measured."""
+    style, columns = Style.of(summary), _columns(summary)
+    names = [name for name in style.others(list(columns.values())) if name.startswith(TOKENS)]
+    return figure_tables(style, columns, names)
+
+
+def other_figures(summary: Mapping[str, Any]) -> list[Table]:
+    """The figures of reading that are neither headlines nor of the tokens."""
+    style, columns = Style.of(summary), _columns(summary)
+    names = [name for name in style.others(list(columns.values())) if not name.startswith(TOKENS)]
+    return figure_tables(style, columns, names)
+
+
+def painted_figures(summary: Mapping[str, Any]) -> list[Table]:
+    """The figures of painted pictures beside those of real ones."""
+    style, figures = Style.of(summary), summary.get("generation") or {}
+    names = [*style.headlines(figures), *style.others([figures])]
+    real = {
+        f"{name}{end}": figures[f"{style.beside(name)}{end}"]
+        for name in names
+        for end in ("", "_low", "_high")
+        if style.beside(name) and f"{style.beside(name)}{end}" in figures
+    }
+    besides = {style.beside(name) for name in names}
+    shown = [name for name in names if name not in besides]
+    return figure_tables(style, {"painted": figures, "real pictures": real}, shown)
+
+
+def versions(provenance: Mapping[str, Any]) -> Table | None:
+    """Packages, plugins and the machine of the run."""
+    machine = {key: value for key, value in (provenance.get("machine") or {}).items() if value}
+    parts = {**(provenance.get("versions") or {}), **(provenance.get("plugins") or {}), **machine}
+    rows = [(str(name), str(value)) for name, value in parts.items() if value is not None]
+    return Table(("what", "version"), rows) if rows else None

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from ruamel.yaml import YAML
 
-from emosym.evaluation.predictions import Predictions, write_predictions
+from emosym.predictions import Predictions, write_predictions
 from emosym.report.sheet import contact_sheet
 
 NAMES = ("awe", "fear", "sadness")

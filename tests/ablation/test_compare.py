@@ -42,7 +42,7 @@ def test_a_run_is_read_with_each_images_own_values(tmp_path: Path) -> None:
 
 
 def test_images_with_one_id_are_told_apart(tmp_path: Path) -> None:
-    from emosym.evaluation.predictions import Predictions, write_predictions
+    from emosym.predictions import Predictions, write_predictions
 
     folder = make_run(tmp_path / "a", images=3)
     kept = Predictions(

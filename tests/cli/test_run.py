@@ -17,7 +17,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from emosym.evaluation.evaluate import save_images
-from emosym.evaluation.predictions import read_predictions
+from emosym.predictions import read_predictions
 from emosym.spec.text import block
 
 from .conftest import Command, Outcome, install

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emosym.report.curves import INK, panel_of, smoothed, stage_curves
+from emosym.report.curves import MOST, panel_of, smoothed, stage_curves, thinned
+from emosym.report.svg import INK
 
 
 def test_smoothing_leaves_a_straight_line_alone_away_from_its_ends() -> None:
@@ -20,26 +21,51 @@ def test_smoothing_is_the_mean_of_a_slow_reference() -> None:
 @pytest.mark.parametrize(
     ("name", "panel"),
     [
-        ("loss", "loss"),
-        ("denoising", "loss"),
-        ("validation_accuracy", "accuracy"),
-        ("reward/label/mean", "reward"),
-        ("reward/label/flat", "reward spread"),
-        ("diffusion_gradient_norm", "gradient norm"),
-        ("bank/admitted", "bank decisions"),
-        ("bank/fraction", "bank"),
-        ("lr", "learning rate"),
+        ("loss", "Loss"),
+        ("denoising", "Denoising"),
+        ("teacher_ce", "Cross entropy"),
+        ("validation_accuracy", "Accuracy"),
+        ("reward/label/mean", "Reward"),
+        ("reward/label/std", "Spread of rewards"),
+        ("reward/label/flat", "Nothing to learn from"),
+        ("held_out/entropy", "Entropy of readings"),
+        ("diffusion_gradient_norm", "Gradient norm"),
+        ("bank/admitted", "Decisions of the bank"),
+        ("bank/fraction", "Painted pictures in training"),
+        ("lr", "Learning rate"),
+        ("sigma", "sigma"),
     ],
 )
-def test_a_scalar_is_drawn_with_its_like(name: str, panel: str) -> None:
-    assert panel_of(name) == panel
+def test_a_scalar_is_drawn_with_those_of_its_unit(name: str, panel: str) -> None:
+    assert panel_of(name).title == panel
 
 
 def test_curves_take_the_page_s_ink_and_skip_other_stages() -> None:
     lines = [{"stage": "compress", "step": s, "time": 0.0, "loss": 1.0 / s, "lr": None} for s in range(1, 9)]
-    svg = stage_curves(lines, "compress")
-    assert svg is not None
-    assert "currentColor" in svg
-    assert INK not in svg
-    assert "learning rate" not in svg
-    assert stage_curves(lines, "unify") is None
+    (panel,) = stage_curves(lines, "compress")
+    assert "currentColor" in panel.svg
+    assert INK not in panel.svg
+    assert stage_curves(lines, "unify") == []
+
+
+def test_every_panel_has_one_unit_beside_its_axes_and_says_its_end_in_words() -> None:
+    lines = [{"stage": "compress", "step": s, "loss": 0.5, "accuracy": 0.25, "sigma": 3.0} for s in range(4)]
+    panels = stage_curves(lines, "compress")
+    assert [panel.title for panel in panels] == ["Loss", "Accuracy", "sigma"]
+    for panel, unit in zip(panels, ("sum of all terms", "% of pictures", "sigma"), strict=True):
+        assert f">{unit}<" in panel.svg
+        assert ">optimiser step<" in panel.svg
+    assert "accuracy ends at 25" in panels[1].last
+
+
+def test_no_panel_has_more_curves_than_there_are_colours() -> None:
+    many = {f"lr/{place:02d}": 1.0 for place in range(MOST + 3)}
+    panels = stage_curves([{"stage": "unify", "step": step, **many} for step in (1, 2)], "unify")
+    assert [len(panel.key) for panel in panels] == [MOST, 3]
+    assert len({colour for _, colour in panels[0].key}) == MOST
+
+
+def test_a_thinned_curve_keeps_its_ends() -> None:
+    kept = thinned(1000, 50)
+    assert (len(kept), kept[0], kept[-1]) == (50, 0, 999)
+    assert thinned(3, 50).tolist() == [0, 1, 2]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from emosym.contracts import Figure
-from emosym.report.numbers import Style, clock, number, share
+from emosym.report.numbers import Style, clock, duration, number, share
 
 STYLE = Style({"accuracy": Figure("accuracy", percent=True)})
 
@@ -31,3 +31,11 @@ def test_headline_figures_come_in_the_order_of_their_metrics_and_others_after_th
     figures = {"a": 1, "b": 2.0, "b_low": 1.0, "b_high": 3.0, "b_real": 2.5, "c": 3, "images": 8, "names": []}
     assert style.headlines(figures) == ["b", "a"]
     assert style.others([figures]) == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(7.4, "7 s"), (178, "2 min 58 s"), (119.6, "2 min 0 s"), (5400, "1 h 30 min"), (None, "–")],
+)
+def test_a_duration_has_its_units(seconds: float | None, said: str) -> None:
+    assert duration(seconds) == said

@@ -4,11 +4,13 @@ import json
 import re
 import shutil
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from emosym_registry import EmosymError
 
-from emosym.report.report import write_report
+from emosym.report.report import facts, write_report
 
 VOID = {"meta", "img", "link", "br", "path", "use", "rect", "line"}
 
@@ -21,9 +23,15 @@ class Checker(HTMLParser):
         self.open: list[str] = []
         self.addresses: list[str] = []
         self.text: list[str] = []
+        self.headings: list[int] = []
+        self.images: list[dict[str, str | None]] = []
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.addresses += [value or "" for name, value in attributes if name in ("src", "href", "xlink:href")]
+        if tag == "img":
+            self.images.append(dict(attributes))
+        if tag[0] == "h" and tag[1:].isdigit():
+            self.headings.append(int(tag[1:]))
         if tag not in VOID:
             self.open.append(tag)
 
@@ -64,14 +72,85 @@ def test_the_report_shows_figures_beside_what_they_compare_with(parsed: Checker)
         assert expected in text
 
 
+def test_headings_descend_one_level_at_a_time_and_every_picture_is_said_in_words(parsed: Checker) -> None:
+    assert parsed.headings[0] == 1
+    assert parsed.headings.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(parsed.headings))
+    assert parsed.images
+    assert all(image.get("alt") for image in parsed.images)
+
+
+def test_every_part_of_a_whole_run_is_on_the_page(parsed: Checker) -> None:
+    text = " ".join(parsed.text)
+    for expected in (
+        "Emotion by emotion", "Which emotions are taken for which", "How far its probabilities can be believed",
+        "Worst errors", "What the judge reads in them", "the judge's verdict", "The emotion space", "Memory bank",
+        "Reward terms", "What the losses reach", "Spec", "Words",
+    ):  # fmt: skip
+        assert expected in text, expected
+
+
 def test_every_stage_has_curves_and_a_confusion_matrix(page: str) -> None:
-    assert page.count("<svg") == 3
-    assert page.count('class="confusion"') == 3
+    assert page.count('class="confusion"') == 4, "three stages, of which the last is the final system's, and what was painted"
+    for panel in ("Loss", "Accuracy", "Learning rate"):
+        assert page.count(f"<h4>{panel}</h4>") == 3
     assert "reward/label/mean" in page
 
 
-def test_equal_refusals_are_counted_together(page: str) -> None:
-    assert "2 × score … below …" in page
+def test_a_figure_of_each_emotion_is_that_of_its_row_and_column(finished: Path) -> None:
+    table = facts(finished)["by_emotion"]
+    assert table.header == ("emotion", "pictures", "recall", "precision", "F1", "Emo-A", "painted")
+    assert table.rows[0] == ("amusement", "74", "81.1 %", "81.1 %", "81.1 %", "66.7 %", "3")
+
+
+def test_the_reliability_diagram_counts_every_answer(finished: Path) -> None:
+    shown = facts(finished)["reliability"]
+    assert sum(int(count) for *_, count in shown.table.rows) == 128
+    assert shown.said.endswith("points too unsure.")
+
+
+def test_a_painted_picture_has_the_judge_s_verdict(finished: Path, parsed: Checker) -> None:
+    first = facts(finished)["walls"][0]
+    assert [one.right for one in first.pictures] == [True, True, False]
+    assert first.pictures[2].verdict.startswith("awe ")
+    assert first.agreed == "the judge agrees with 2 of 3"
+    said = [image["alt"] or "" for image in parsed.images]
+    assert sum(alt.startswith("painted for amusement; the judge reads") for alt in said) == 3
+
+
+def test_an_error_has_its_picture_and_its_reason(parsed: Checker) -> None:
+    text = " ".join(parsed.text)
+    for expected in (
+        "read as fear, 97.0 %",
+        "annotated awe, to which it gave 1.2 %",
+        "a dark sky over <nobody>",
+    ):
+        assert expected in text
+
+
+def test_the_bank_grows_by_what_each_refresh_admitted(finished: Path) -> None:
+    bank = facts(finished)["bank"]
+    assert bank.table.rows == [("40", "1", "2", "1"), ("80", "1", "2", "2")]
+    assert [step for step, _ in bank.pictures] == [40, 80]
+
+
+def test_equal_refusals_are_counted_together_and_say_their_numbers(page: str) -> None:
+    assert "<b>4</b> pictures: the score 0.21 to 0.3 is below the 0.5 that is asked for" in page
+
+
+def test_the_terms_of_the_reward_and_what_the_losses_reach_are_tables(finished: Path) -> None:
+    shown = facts(finished)
+    rows = {row[0]: row[1:] for row in shown["rewards"].rows}
+    assert rows["label"] == ("0.0542", "0.954", "+0.9", "0.1", "20.0 %")
+    assert rows["wheel"] == ("0.5", "0.5", "0", "0.2", "–")
+    assert shown["reachability"].rows == [
+        ("compress", "tokens", "1", "1", "0.5", "0.5"),
+        ("compress", "head", "2", "2", "0.125", "0.25"),
+    ]
+
+
+def test_a_page_with_many_pictures_stays_small(page: str) -> None:
+    assert len(page.encode()) < 800_000
 
 
 def test_the_spec_is_shown_as_text_and_never_as_markup(page: str) -> None:
@@ -101,7 +180,8 @@ def test_figures_of_anybodys_metrics_have_a_table(short_run: Path) -> None:
     summary["understanding"]["stages"]["unify"] |= {"ece": 0.0532, "ece_low": 0.04, "ece_high": 0.07}
     path.write_text(json.dumps(summary))
     page = write_report(short_run).read_text()
-    assert '<td>ece</td><td class="n">–</td><td class="n">–</td><td class="n">0.0532 (0.04–0.07)</td>' in page
+    row = '<th scope="row">ece</th><td class="n">–</td><td class="n">–</td><td class="n">0.0532 (0.04–0.07)</td>'
+    assert row in page
 
 
 def test_the_last_tries_and_why_a_stage_ended_early_are_shown(short_run: Path) -> None:
@@ -118,7 +198,53 @@ def test_the_last_tries_and_why_a_stage_ended_early_are_shown(short_run: Path) -
     check(page)
     assert "Some tries of step 50 of reinforce" in page
     cells = ("0.25", "–", "0.5", "0.5", "−0.125")
-    row = "<tr><td>picture-50</td><td>–</td><td>awe</td>" + "".join(f'<td class="n">{c}</td>' for c in cells)
+    row = '<tr><th scope="row">picture-50</th><td class="text">–</td><td class="text">awe</td>'
+    row += "".join(f'<td class="n">{c}</td>' for c in cells)
     assert row in page
     assert "picture-1<" not in page
     assert f"Ended before its last step: {why}." in page
+
+
+@pytest.mark.parametrize("name", ["final-readings.parquet", "final-generated.parquet"])
+def test_a_run_without_predictions_still_has_a_page(short_run: Path, name: str) -> None:
+    (short_run / "evaluation" / name).unlink()
+    check(write_report(short_run).read_text())
+
+
+def test_a_run_without_verdicts_shows_its_contact_sheet(short_run: Path) -> None:
+    (short_run / "evaluation" / "final-generated.parquet").unlink()
+    assert [title for title, _ in facts(short_run)["sheets"]] == ["Painted", "Real pictures, for comparison"]
+
+
+def test_a_run_that_is_under_way_says_so(short_run: Path) -> None:
+    (short_run / "summary.json").unlink()
+    (short_run / "checkpoints").mkdir()
+    (short_run / "checkpoints" / "progress.json").write_text('{"compress": {"steps": 2, "seconds": 61.0}}')
+    text = " ".join(check(write_report(short_run).read_text()).text)
+    assert "This run has not come to its end. It has finished compress" in text
+    assert "2 steps, 1 min 1 s" in text
+
+
+def test_the_page_goes_where_it_is_told(short_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "elsewhere" / "page.html"
+    assert write_report(short_run, out) == out
+    assert not (short_run / "report.html").exists()
+    assert out.read_text().startswith("<!doctype html>")
+
+
+def test_a_folder_that_is_no_run_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    for folder, what in (
+        (tmp_path, "neither a run nor an evaluation"),
+        (tmp_path / "nowhere", "no such folder"),
+    ):
+        with pytest.raises(EmosymError, match=what) as caught:
+            write_report(folder)
+        assert caught.value.id == "report.nothing"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_file_is_named(short_run: Path) -> None:
+    (short_run / "summary.json").write_text("{")
+    with pytest.raises(EmosymError, match=r"summary\.json cannot be read") as caught:
+        write_report(short_run)
+    assert caught.value.id == "report.damaged"

@@ -10,8 +10,8 @@ import torch
 from emosym_registry import Registry
 
 from emosym.contracts import Sample
-from emosym.evaluation.predictions import read_predictions
 from emosym.evaluation.probe import SystemProbe
+from emosym.predictions import read_predictions
 from emosym.system import System
 from emosym.testing.pictures import picture
 from emosym.toolkit import read_json

@@ -13,10 +13,10 @@ import torch
 from emosym_registry import Registry
 
 from emosym.contracts import Sample
-from emosym.evaluation.predictions import read_predictions
 from emosym.experiment.run import run_experiment
 from emosym.experiment.summary import evaluate_run
 from emosym.head import EmotionHead, fitting_temperature
+from emosym.predictions import read_predictions
 from emosym.spec import Resolved, load_spec
 from emosym.storage import read_state
 from emosym.toolkit import read_json, read_json_lines

@@ -12,9 +12,9 @@ import pytest
 import torch
 from emosym_registry import EmosymError, Registry
 
-from emosym.evaluation.predictions import read_predictions
 from emosym.experiment.run import run_experiment
 from emosym.experiment.summary import evaluate_run
+from emosym.predictions import read_predictions
 from emosym.spec import Resolved, load_spec
 from emosym.storage import read_state
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from emosym.report import METRICS
-from emosym.report.curves import IGNORED, panel_of, smoothed
+from emosym.report.curves import IGNORED, panel_of, smoothed, thinned
+from emosym.report.pictures import file_as_url
 from emosym.report.study.results import Difference, Results, Row
 from emosym.report.study.words import pair_text, verdict
 from emosym.report.svg import INK, PALETTE, drawing, svg_of
@@ -28,8 +27,6 @@ CURVE_BYTES = 700_000
 """What all curves of a page may take, about."""
 POINT_BYTES = 60
 """What a point of a curve with its band takes."""
-SHOWN = ("loss", "accuracy", "reward")
-"""Panels of :mod:`emosym.report.curves` that tell rows apart."""
 SHEET_BYTES = 1_500_000
 """What all contact sheets of a page may take."""
 SHEET_WIDTHS = (640, 480, 360, 240, 160)
@@ -142,7 +139,7 @@ def _curves(lines: Sequence[Mapping[str, Any]], stage: str) -> dict[str, list[tu
         if line.get("stage") != stage:
             continue
         for name, value in line.items():
-            if name not in IGNORED and isinstance(value, (int, float)) and panel_of(name) in SHOWN:
+            if name not in IGNORED and isinstance(value, (int, float)) and panel_of(name).tells:
                 curves.setdefault(name, []).append((line["step"], value))
     return curves
 
@@ -191,7 +188,7 @@ def _band(axes: Any, curves: Sequence[Sequence[tuple[int, float]]], number: int,
     if not steps:
         return
     values = np.array([smoothed([curve[step] for step in steps]) for curve in by_step])
-    kept = np.unique(np.linspace(0, len(steps) - 1, min(points, len(steps))).round().astype(int))
+    kept = thinned(len(steps), points)
     at, values = np.asarray(steps)[kept], values[:, kept]
     marker = "o" if len(at) < 3 else None
     colour, style = PALETTE[number % len(PALETTE)], STYLES[number // len(PALETTE) % len(STYLES)]
@@ -222,22 +219,12 @@ def contact_sheets(results: Results) -> list[Sheets]:
     common = sorted(set.intersection(*(set(seeds) for seeds in painting.values())))
     for count in range(min(MOST_SEEDS, len(common)), 0, -1):
         for width in SHEET_WIDTHS:
-            made = [
-                Sheets(seed, {name: _small(painting[name][seed], width) for name in painting})
-                for seed in common[:count]
-            ]
+            made = [_sheets(painting, seed, width) for seed in common[:count]]
             if sum(len(url) for one in made for url in one.pictures.values()) <= SHEET_BYTES:
                 return made
     return []
 
 
-def _small(path: Path, width: int) -> str:
-    """A picture as a JPEG of at most this width, as a data URL."""
-    from PIL import Image
-
-    with Image.open(path) as opened:
-        picture = opened.convert("RGB")
-    picture.thumbnail((width, 100 * width))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=72, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+def _sheets(painting: Mapping[str, Mapping[int, Path]], seed: int, width: int) -> Sheets:
+    made = {name: file_as_url(seeds[seed], width, 100 * width) for name, seeds in painting.items()}
+    return Sheets(seed, {name: url for name, url in made.items() if url is not None})

@@ -192,7 +192,8 @@ class _Class:
 
     def _one(self, candidate: ScoredCandidate, score: float) -> Decision:
         if score < self.config.min_score:
-            return Decision(candidate, f"score {score:.4f} is below {self.config.min_score:g}", score)
+            low = f"the score {score:.4f} is below the {self.config.min_score:g} that is asked for"
+            return Decision(candidate, low, score)
         victim, why = None, ""
         if self.count >= self.quota:
             victim, why = self._victim(score)
@@ -251,7 +252,8 @@ class _Class:
         if distance >= self.config.min_distance:
             return None
         return (
-            f"too near to {nearest}: {distance:.3f} of the mean distance, below {self.config.min_distance:g}"
+            f"too near to {nearest}: {distance:.3f} of the mean distance between pictures of {self.name}, "
+            f"where {self.config.min_distance:g} is asked for"
         )
 
 

@@ -51,7 +51,7 @@ def test_emosym_policy_wants_model_and_judge_to_agree(make: Make) -> None:
     bank = make(fraction=0.2, min_score=0.5)
     done = bank.refresh(1, [candidate(1, 0, 1.0, 0.4), candidate(2, 0, 0.6, 0.6)], CONFIDENCES)
     assert [held.detail["seed"] for held in bank.state().held] == [2]
-    assert [reason for _, reason in done.refused] == ["score 0.4000 is below 0.5"]
+    assert [reason for _, reason in done.refused] == ["the score 0.4000 is below the 0.5 that is asked for"]
     geometric = (
         make(fraction=0.2, min_score=0.5, combine="geometric") if isinstance(bank, InMemoryBank) else None
     )

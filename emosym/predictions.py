@@ -72,7 +72,7 @@ def read_predictions(path: Path | str) -> Predictions:
         raise EmosymError(
             "predictions.unreadable",
             f"{path}: not a whole file of predictions: {_why(error)}",
-            hint="emosym writes them under RUN/evaluation; write a run's again with: emosym evaluate RUN",
+            hint="emosym writes them under RUN/evaluation; measure again with: emosym evaluate RUN",
         ) from error
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet
 import pytest
 from emosym_registry import EmosymError
 
-from emosym.evaluation.predictions import Predictions, read_predictions, write_predictions
+from emosym.predictions import Predictions, read_predictions, write_predictions
 
 READINGS = Predictions(
     names=("awe", "a/b = Größe"),
@@ -103,7 +103,7 @@ def test_what_is_no_file_of_predictions_is_one_error(tmp_path: Path) -> None:
 def test_reading_needs_no_torch(tmp_path: Path) -> None:
     write_predictions(tmp_path / "a", READINGS)
     code = (
-        "import sys; from emosym.evaluation.predictions import read_predictions; "
+        "import sys; from emosym.predictions import read_predictions; "
         f"read_predictions({str(tmp_path / 'a')!r}); assert not {{'torch', 'scipy', 'matplotlib'}} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

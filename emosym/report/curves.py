@@ -33,6 +33,9 @@ PANELS: tuple[tuple[str, Panel], ...] = (
     (r"loss", Panel("Loss", "sum of all terms")),
     (r"ce|teacher_ce", Panel("Cross entropy", "nats", from_zero=True)),
     (r"(.*_)?accuracy", Panel("Accuracy", "% of pictures", from_zero=True, percent=True)),
+    (r"infonce", Panel("InfoNCE", "nats", from_zero=True)),
+    (r"alignment", Panel("Alignment with the text", "cosine")),
+    (r"knowledge_present", Panel("Pictures that have a text", "% of pictures", True, True, tells=False)),
     (r"retrieval", Panel("Text found for its picture", "% of pictures", from_zero=True, percent=True)),
     (r"reward/.*/mean|held_out/reward", Panel("Reward", "mean reward")),
     (
@@ -41,9 +44,10 @@ PANELS: tuple[tuple[str, Panel], ...] = (
     ),
     (
         r"reward/.*/flat",
-        Panel("Nothing to learn from", "% of pictures with equal tries", True, True, tells=False),
+        Panel("Nothing to learn from: equal tries", "% of pictures", True, True, tells=False),
     ),
-    (r"kl", Panel("Divergence from before the stage", "KL, nats", from_zero=True)),
+    (r"ratio_clipped", Panel("Tries beyond the clip", "% of tries", True, True, tells=False)),
+    (r"kl|teacher_kl", Panel("KL divergence", "nats", from_zero=True)),
     (r"(.*/)?entropy", Panel("Entropy of readings", "nats", from_zero=True)),
     (r"denoising", Panel("Denoising", "mean squared error", from_zero=True)),
     (
@@ -120,7 +124,7 @@ def _drawn(stage: str, panel: Panel, curves: Curves) -> Drawn:
 
         figure = Figure(figsize=(3.6, 2.2))
         # Margins by hand: a layout engine would double the time of a report.
-        axes = figure.add_axes((0.17, 0.21, 0.80, 0.74))
+        axes = figure.add_axes((0.2, 0.21, 0.77, 0.69))
         for (name, curve), colour in zip(curves.items(), PALETTE, strict=False):
             steps, values = (np.asarray(part, dtype=float) for part in zip(*curve, strict=True))
             line, kept = scale * smoothed(values), thinned(len(values), POINTS)
@@ -131,7 +135,7 @@ def _drawn(stage: str, panel: Panel, curves: Curves) -> Drawn:
             ends.append(f"{name} ends at {line[-1]:.3g}")
         axes.set_xlabel("optimiser step")
         axes.set_ylabel(panel.unit)
-        axes.ticklabel_format(useOffset=False)
+        axes.ticklabel_format(axis="y", useOffset=False, scilimits=(-3, 5))
         if panel.from_zero and min(value for curve in curves.values() for _, value in curve) >= 0:
             axes.set_ylim(bottom=0)
         axes.grid(alpha=0.18, linewidth=0.6)

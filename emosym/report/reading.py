@@ -124,18 +124,16 @@ def errors(folder: Path) -> list[dict[str, Any]]:
 def figure_tables(
     style: Style, columns: Mapping[str, Mapping[str, Any]], names: Sequence[str]
 ) -> list[Table]:
-    """Figures by their unit, first those in per cent, each with what it says and which way is better."""
+    """Figures by their unit, first those in per cent, each with which way is better and, where the row above does not say
+    it already, what it says."""
     tables = []
     for percent, unit in ((True, "in per cent"), (False, "in units of their own")):
-        rows = [
-            (
-                titled(style, name),
-                *(style.with_interval(figures, name) for figures in columns.values()),
-                style.about(name).about,
-            )
-            for name in names
-            if style.about(name).percent is percent
-        ]
+        rows, said = [], ""
+        for name in (name for name in names if style.about(name).percent is percent):
+            about = style.about(name).about
+            cells = (style.with_interval(figures, name) for figures in columns.values())
+            rows.append((titled(style, name), *cells, about if about != said else ""))
+            said = about
         if rows:
             tables.append(Table((unit, *columns, "what it says"), rows))
     return tables

@@ -125,8 +125,8 @@ def lead(
     split = f"{images:,} pictures of the split {final.get('split', '?')}" if images else ""
     pairs = {
         "run": again.get("run", ""),
-        "begun": provenance.get("started", ""),
-        "measured": again.get("made", ""),
+        "begun": _moment(provenance.get("started", "")),
+        "measured": _moment(again.get("made", "")),
         "on": split,
         "changed by": ", ".join(again.get("sets", ())),
         "device": " ".join(str(summary[key]) for key in ("device", "precision") if summary.get(key)),
@@ -135,6 +135,12 @@ def lead(
         "peak memory": f"{peak / 2**30:.1f} GiB" if peak else "",
     }
     return [(word, said) for word, said in pairs.items() if said]
+
+
+def _moment(stamp: str) -> str:
+    """``2026-01-31T09:30:00+0000`` as ``2026-01-31 09:30 +0000``."""
+    day, _, rest = stamp.partition("T")
+    return f"{day} {rest[:5]} {rest[8:]}" if rest else stamp
 
 
 def notes(folder: Path, summary: Mapping[str, Any]) -> list[str]:
@@ -173,7 +179,8 @@ def _columns(summary: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def token_figures(summary: Mapping[str, Any]) -> list[Table]:
     """What noise in place of the reasoning tokens costs, where it was measured."""
     style, columns = Style.of(summary), _columns(summary)
-    names = [name for name in style.others(list(columns.values())) if name.startswith(TOKENS)]
+    there = [name for name in style.declared if any(name in figures for figures in columns.values())]
+    names = [name for name in there if name.startswith(TOKENS)]
     return figure_tables(style, columns, names)
 
 

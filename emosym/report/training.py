@@ -100,7 +100,7 @@ def last_tries(folder: Path) -> Tries | None:
         for line in shown
         for one in line["tries"]
     ]
-    header = ("image", "label", "answer", "probability", *names, "total", "advantage")
+    header = ("image", "annotated", "answer", "probability", *names, "total", "advantage")
     return Tries(step, Table(header, rows[:TRIES]))
 
 

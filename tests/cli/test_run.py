@@ -303,27 +303,46 @@ def test_ctrl_c_prints_the_command_that_finishes_the_run(process: Command, tmp_p
     assert (run / "report.html").is_file()
 
 
-def test_another_split_is_a_result_of_its_own_and_the_same_one_renews_the_report(
+def test_every_evaluation_is_a_result_of_its_own_and_the_run_stays_as_it_is(
     smoke: tuple[Path, Outcome], emosym: Command, tmp_path: Path
 ) -> None:
     run = Path(shutil.copytree(smoke[0], tmp_path / "copy"))
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    for words in (("--split", "val"), ("--set", "evaluation.split=val")):
+    for words, name in (
+        (("--split", "val"), "val-1"),
+        (("--set", "evaluation.split=val"), "val-2"),
+        ((), "test-1"),
+    ):
         other = emosym("evaluate", run, *words, "--device", "cpu")
         assert other.status == 0, other.err
         assert {path: path.read_bytes() for path in before} == before
-        assert json.loads((run / "evaluation" / "final-val.json").read_text())["split"] == "val"
-        (run / "evaluation" / "final-val.json").unlink()
-        assert read_predictions(run / "evaluation" / "final-val-readings.parquet").split == "val"
-        assert len(read_predictions(run / "evaluation" / "final-val-generated.parquet").ids) > 0
-    summary = json.loads((run / "summary.json").read_text())
-    accuracy = summary["understanding"]["accuracy"]
-    summary["understanding"]["accuracy"] = 2.0
-    (run / "summary.json").write_text(json.dumps(summary))
-    assert emosym("evaluate", run, "--device", "cpu").status == 0
-    renewed = json.loads((run / "summary.json").read_text())
-    assert renewed["understanding"]["accuracy"] == accuracy, "a smoke run is measured on its few images again"
-    assert renewed["understanding"]["stages"] == summary["understanding"]["stages"]
+        folder = run / "evaluations" / name
+        assert f"report: {folder / 'report.html'}" in other.out
+        split = name.partition("-")[0]
+        assert json.loads((folder / "evaluation" / "final.json").read_text())["split"] == split
+        assert read_predictions(folder / "evaluation" / "final-readings.parquet").split == split
+        made = read_predictions(folder / "evaluation" / "final-generated.parquet")
+        assert {path.name for path in (folder / "images").iterdir()} == set(made.ids)
+        assert "measured" in (folder / "report.html").read_text()
+    summaries = [json.loads((place / "summary.json").read_text()) for place in (run, folder)]
+    accuracies = [summary["understanding"]["accuracy"] for summary in summaries]
+    assert accuracies[0] == accuracies[1], "a smoke run is measured on its few images again"
+    assert (
+        emosym("report", folder, "--out", tmp_path / "again.html").out
+        == f"report: {tmp_path / 'again.html'}\n"
+    )
+    assert (tmp_path / "again.html").read_bytes() == (folder / "report.html").read_bytes()
+
+
+def test_an_evaluation_writes_over_nothing(
+    smoke: tuple[Path, Outcome], emosym: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    for out in (smoke[0], tmp_path, tmp_path / "mine.txt"):
+        refused = emosym("evaluate", smoke[0], "--out", out)
+        assert refused.status == 2
+        assert f"{out} is there already, and an evaluation writes over nothing" in refused.err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_a_run_that_was_stopped_says_how_to_go_on_where_its_system_is_asked_for(

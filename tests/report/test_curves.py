@@ -27,7 +27,7 @@ def test_smoothing_is_the_mean_of_a_slow_reference() -> None:
         ("validation_accuracy", "Accuracy"),
         ("reward/label/mean", "Reward"),
         ("reward/label/std", "Spread of rewards"),
-        ("reward/label/flat", "Nothing to learn from"),
+        ("reward/label/flat", "Nothing to learn from: equal tries"),
         ("held_out/entropy", "Entropy of readings"),
         ("diffusion_gradient_norm", "Gradient norm"),
         ("bank/admitted", "Decisions of the bank"),

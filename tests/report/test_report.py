@@ -91,7 +91,9 @@ def test_every_part_of_a_whole_run_is_on_the_page(parsed: Checker) -> None:
 
 
 def test_every_stage_has_curves_and_a_confusion_matrix(page: str) -> None:
-    assert page.count('class="confusion"') == 4, "three stages, of which the last is the final system's, and what was painted"
+    assert page.count('class="confusion"') == 4, (
+        "three stages, of which the last is the final system's, and what was painted"
+    )
     for panel in ("Loss", "Accuracy", "Learning rate"):
         assert page.count(f"<h4>{panel}</h4>") == 3
     assert "reward/label/mean" in page
@@ -106,7 +108,7 @@ def test_a_figure_of_each_emotion_is_that_of_its_row_and_column(finished: Path) 
 def test_the_reliability_diagram_counts_every_answer(finished: Path) -> None:
     shown = facts(finished)["reliability"]
     assert sum(int(count) for *_, count in shown.table.rows) == 128
-    assert shown.said.endswith("points too unsure.")
+    assert shown.said == "On average the answers are 6.6 points too sure."
 
 
 def test_a_painted_picture_has_the_judge_s_verdict(finished: Path, parsed: Checker) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from emosym_registry import EmosymError, Registry
 
+from emosym.contracts import MIKELS_8
 from emosym.experiment.run import run_experiment
 from emosym.experiment.summary import evaluate_run
 from emosym.predictions import read_predictions
@@ -26,7 +27,8 @@ def test_a_run_folder_holds_what_the_docs_say(run: Path) -> None:
         "spec.yaml", "provenance.json", "metrics.jsonl", "summary.json", "report.html", "ledger.jsonl", "bank.db",
         "system/system.json", "checkpoints/compress/system.json", "evaluation/unify.json", "evaluation/final.json",
         "evaluation/unify-readings.parquet", "evaluation/final-readings.parquet", "evaluation/final-generated.parquet",
-        "sheets/generated.png", "sheets/real.png", "images/awe-000.png",
+        "sheets/generated.png", "sheets/real.png", "sheets/bank.json", "images/awe-000.png",
+        "evaluation/final-errors.json", "evaluation/final-space.json",
     ):  # fmt: skip
         assert (run / name).exists(), name
 
@@ -54,6 +56,33 @@ def test_measuring_the_saved_system_again_gives_the_figures_of_the_run(
         one, other = (read_predictions(out / "evaluation" / f"{name}.parquet") for out in (run, tmp_path))
         assert (one.ids, one.labels.tolist()) == (other.ids, other.labels.tolist())
         np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-4)
+
+
+def test_the_worst_errors_are_the_surest_wrong_answers_with_picture_and_reason(run: Path) -> None:
+    seen = read_predictions(run / "evaluation" / "final-readings.parquet")
+    assert seen.probabilities is not None
+    wrong = seen.probabilities.argmax(1) != seen.labels
+    surest = np.sort(seen.probabilities.max(1)[wrong])[::-1]
+    kept = json.loads((run / "evaluation" / "final-errors.json").read_text())
+    assert kept
+    assert [one["probability"] for one in kept] == pytest.approx(surest[: len(kept)].tolist())
+    for one in kept:
+        assert one["picture"].startswith("data:image/webp;base64,")
+        assert seen.names[seen.labels[seen.ids.index(one["id"])]] == one["label"] != one["read"]
+        assert all(one["reasons"])
+
+
+def test_the_emotion_space_has_points_of_every_emotion(run: Path) -> None:
+    space = json.loads((run / "evaluation" / "final-space.json").read_text())
+    assert list(space["read"]) == list(space["drawn"]) == list(MIKELS_8)
+    assert all(len(points) for points in space["drawn"].values())
+    assert 0 < sum(space["spread"]) <= 1
+
+
+def test_the_pictures_of_the_bank_are_those_that_it_admitted(run: Path) -> None:
+    ledger = [json.loads(line) for line in (run / "ledger.jsonl").read_text().splitlines()]
+    kept = json.loads((run / "sheets" / "bank.json").read_text())
+    assert set(kept) <= {line["image"] for line in ledger if line["action"] == "admit"}
 
 
 def test_the_predictions_are_those_that_the_figures_are_of(run: Path) -> None:

@@ -17,7 +17,7 @@ BINS = 10
 class Bin(NamedTuple):
     """Answers whose probability lies in one part of the range."""
 
-    count: int
+    answers: int
     sure: float
     """Their mean probability."""
     right: float
@@ -47,12 +47,12 @@ def reliability_diagram(bins: Sequence[Bin]) -> str:
         sure, right = (
             [100 * value for value in values] for values in ([b.sure for b in bins], [b.right for b in bins])
         )
-        most = max(one.count for one in bins)
+        most = max(one.answers for one in bins)
         axes.plot(sure, right, color=PALETTE[0], linewidth=1.2)
         axes.scatter(
             sure,
             right,
-            s=[12 + 180 * b.count / most for b in bins],
+            s=[12 + 180 * b.answers / most for b in bins],
             color=PALETTE[0],
             alpha=0.75,
             linewidth=0,
@@ -75,17 +75,21 @@ def space_diagram(space: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]]]
         figure = Figure(figsize=(4.6, 3.8))
         axes = figure.add_axes((0.13, 0.13, 0.84, 0.84))
         for name, colour in key:
-            for points, look in (
-                (space["read"][name], {"color": colour, "linewidth": 0, "alpha": 0.8}),
-                (space["drawn"].get(name, []), {"facecolor": "none", "edgecolor": colour, "linewidth": 0.8}),
-            ):
+            for points, filled in ((space["read"][name], True), (space["drawn"].get(name, []), False)):
                 if points:
                     across, up = zip(*points, strict=True)
-                    axes.scatter(across, up, s=16, **look)
-        for axis, place, share in zip(
-            (axes.set_xlabel, axes.set_ylabel), ("first", "second"), space["spread"], strict=True
-        ):
-            axis(f"{place} direction, {100 * share:.0f} % of the spread")
+                    axes.scatter(
+                        across,
+                        up,
+                        s=16,
+                        facecolors=colour if filled else "none",
+                        edgecolors=colour,
+                        linewidths=0.0 if filled else 0.8,
+                        alpha=0.8,
+                    )
+        across_share, up_share = (f"{100 * share:.0f} % of the spread" for share in space["spread"])
+        axes.set_xlabel(f"first direction, {across_share}")
+        axes.set_ylabel(f"second direction, {up_share}")
         axes.grid(alpha=0.18, linewidth=0.6)
         axes.tick_params(labelbottom=False, labelleft=False)
         return svg_of(figure), key

@@ -101,7 +101,7 @@ def stage_curves(lines: Sequence[Mapping[str, Any]], stage: str) -> list[Drawn]:
     ]
 
 
-def smoothed(values: Sequence[float]) -> np.ndarray[Any, Any]:
+def smoothed(values: Sequence[float] | np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """A centred running mean over a fortieth of the curve; near the ends, over what is there."""
     array = np.asarray(values, dtype=float)
     half = max(0, len(array) // 80)

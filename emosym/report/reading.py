@@ -101,8 +101,8 @@ def reliability_of(seen: Predictions | None) -> Reliability | None:
     if seen is None or seen.probabilities is None or not len(seen.ids):
         return None
     bins: list[Bin] = reliability(seen.probabilities, seen.labels)
-    rows = [(share(one.sure), share(one.right), f"{one.count:,}") for one in bins]
-    gap = sum(one.count * (one.sure - one.right) for one in bins) / sum(one.count for one in bins)
+    rows = [(share(one.sure), share(one.right), f"{one.answers:,}") for one in bins]
+    gap = sum(one.answers * (one.sure - one.right) for one in bins) / sum(one.answers for one in bins)
     word = "too sure" if gap > 0 else "too unsure"
     said = f"On average the answers are {abs(100 * gap):.1f} points {word}."
     return Reliability(reliability_diagram(bins), Table(("says", "is right", "answers"), rows), said)

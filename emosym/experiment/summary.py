@@ -108,11 +108,16 @@ def evaluate_run(
     what the run's own evaluation leaves, with a ``summary.json`` and a ``report.html``. Nothing of the run changes. A
     smoke run is measured on a few images again. Returns the figures, with the ``folder``.
 
-    Errors: ``evaluate.exists`` where something is in ``out``, and those of loading and measuring the system.
+    Errors: ``evaluate.exists`` where something is in ``out``, those of :func:`emosym.toolkit.make_folder`, and those of loading and measuring the system.
     """
     started = time.perf_counter()
-    require_empty(out)
-    make_folder((run / EVALUATIONS if out is None else out).parent)
+    make_folder(run if out is None else out)
+    if out is not None and any(out.iterdir()):
+        raise EmosymError(
+            "evaluate.exists",
+            f"{out} is not empty, and an evaluation writes over nothing",
+            hint="name a new folder with --out, or leave it out for RUN/evaluations/SPLIT-NUMBER",
+        )
     registry = registry or load_registry()
     system = System.load(
         run,
@@ -125,7 +130,10 @@ def evaluate_run(
     )
     smoke, split = RunFolder(run).smoke, split or system.resolved.spec.evaluation.split
     folder = next_evaluation(run, split) if out is None else out
-    with written_whole(folder) as partial, system.builder.naming():
+    with (
+        written_whole(folder.resolve() if folder.is_symlink() else folder) as partial,
+        system.builder.naming(),
+    ):
         partial.mkdir()
         parts = build_parts(system.builder, training=False)
         if parts.rewards:
@@ -136,16 +144,6 @@ def evaluate_run(
         (partial / "spec.yaml").write_text(system.resolved.to_yaml(), encoding="utf-8")
         write_report(partial)
     return {"folder": str(folder), **final}
-
-
-def require_empty(out: Path | None) -> None:
-    """Refuse to write an evaluation over anything that is there: ``evaluate.exists``."""
-    if out is not None and (out.exists() or out.is_symlink()) and (not out.is_dir() or any(out.iterdir())):
-        raise EmosymError(
-            "evaluate.exists",
-            f"{out} is there already, and an evaluation writes over nothing",
-            hint="name a new folder with --out, or leave it out for RUN/evaluations/SPLIT-NUMBER",
-        )
 
 
 def next_evaluation(run: Path, split: str) -> Path:

@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -91,6 +92,12 @@ def test_top_level_help_does_not_even_discover_plugins() -> None:
 )
 def test_looking_closer_imports_no_model_library(words: tuple[str, ...]) -> None:
     assert imported(*words) & MODELS == set()
+
+
+def test_a_report_needs_no_model_library(tmp_path: Path) -> None:
+    (tmp_path / "summary.json").write_text("{}")
+    assert not imported("report", str(tmp_path)) & (MODELS - {"matplotlib", "pyarrow"})
+    assert (tmp_path / "report.html").is_file()
 
 
 def test_importing_the_package_names_what_it_has_and_imports_nothing_heavy() -> None:

@@ -338,10 +338,10 @@ def test_an_evaluation_writes_over_nothing(
     smoke: tuple[Path, Outcome], emosym: Command, tmp_path: Path
 ) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    for out in (smoke[0], tmp_path, tmp_path / "mine.txt"):
+    for out in (smoke[0], tmp_path):
         refused = emosym("evaluate", smoke[0], "--out", out)
         assert refused.status == 2
-        assert f"{out} is there already, and an evaluation writes over nothing" in refused.err
+        assert f"{out} is not empty, and an evaluation writes over nothing" in refused.err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 

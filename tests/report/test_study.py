@@ -152,7 +152,7 @@ def test_small_numbers_are_written_with_care() -> None:
 def test_the_page_is_well_formed_needs_nothing_and_runs_nothing(folder: Path) -> None:
     page = text(folder, "html")
     parsed = check(page)
-    assert all(address.startswith(("data:image/jpeg", "#")) for address in parsed.addresses)
+    assert all(address.startswith(("data:image/webp", "#")) for address in parsed.addresses)
     assert not re.search(r"@import|url\((?!#)", page)
     assert "<script" not in page
     assert len(page) < 3_000_000
@@ -164,7 +164,7 @@ def test_the_page_has_pictures_curves_hashes_and_the_way_to_make_it_again(
     page = text(folder, "html")
     shown = " ".join(check(page).text)
     assert page.count("<svg") == 2
-    assert page.count("data:image/jpeg") == 9
+    assert page.count("data:image/webp") == 9
     assert "emosym ablate study.yaml" in shown
     assert "fusion.name=gated" in shown
     assert "the paper's own" in shown

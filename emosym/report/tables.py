@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from emosym.report.numbers import Style, clock
@@ -15,7 +15,7 @@ class Table(NamedTuple):
     """Text in rows, all as long as the header."""
 
     header: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
 
 
 def tables(summary: Figures) -> Iterator[Table]:

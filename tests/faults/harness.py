@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -27,7 +28,7 @@ import torch
 from emosym_registry import EmosymError, Registry
 
 from emosym.experiment.run import run_experiment
-from emosym.experiment.summary import evaluate_run
+from emosym.experiment.summary import EVALUATIONS, evaluate_run
 from emosym.report.report import write_report
 from emosym.spec import Resolved, load_spec
 
@@ -337,8 +338,6 @@ class Campaign:
         self, name: str, work: Callable[[Path], object], faults: Callable[[], Fault], times: int
     ) -> Counts:
         """A verb over a finished run that is disturbed again and again, and at last done."""
-        import shutil
-
         run, counts, story = self.folder / name, Counts(chains=1), list[str]()
         shutil.copytree(self.folder / "undisturbed", run)
         for _ in range(times):
@@ -355,8 +354,17 @@ class Campaign:
 
 
 def evaluated(registry: Registry) -> Callable[[Path], object]:
-    """`emosym evaluate` over a run."""
-    return lambda run: evaluate_run(run, registry=registry, device="cpu", precision="fp32")
+    """`emosym evaluate` over a run: every result that lies there then is whole, says what the run says, and goes."""
+
+    def work(run: Path) -> None:
+        evaluate_run(run, registry=registry, device="cpu", precision="fp32")
+        said = timeless(json.loads((run / "evaluation" / "final.json").read_text()))
+        for folder in (one for one in (run / EVALUATIONS).iterdir() if not one.name.startswith(".")):
+            assert timeless(json.loads((folder / "evaluation" / "final.json").read_text())) == said
+            assert (folder / "report.html").is_file()
+        shutil.rmtree(run / EVALUATIONS)
+
+    return work
 
 
 def reported(run: Path) -> object:

@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Test files run side by side, each process on one thread: small tensors gain nothing from a second.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help setup demo test test-all lint audit bench faults docs
+.PHONY: help setup demo test test-all lint audit bench faults docs wheels
 
 help:
 	@echo "make demo      train, evaluate and report the embedded example (a few minutes, no GPU; no model or data is downloaded)"
@@ -30,6 +30,7 @@ help:
 	@echo "make bench     what emosym costs beside what would be used instead, and what grows with the data"
 	@echo "make faults    kill, starve and fuzz runs for a quarter of an hour, and write docs/reliability.md"
 	@echo "make docs      build the documentation into site/"
+	@echo "make wheels    build the wheels of all packages into dist/"
 
 setup: $(INSTALLED)
 
@@ -73,3 +74,10 @@ faults: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/mkdocs build --strict --quiet
 	@echo "site/index.html"
+
+# A build that fails leaves dist/ as it was.
+wheels: $(INSTALLED)
+	@rm -rf dist.new && mkdir dist.new
+	@for project in $(dir $(PROJECTS)); do \
+		(cd $$project && $(CURDIR)/$(BIN)/python -m hatchling build -t wheel -d $(CURDIR)/dist.new) || exit 1; done
+	@rm -rf dist && mv dist.new dist && ls dist

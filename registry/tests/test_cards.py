@@ -47,7 +47,9 @@ def test_a_component_of_a_package_that_is_not_installed_is_named_with_its_comman
     registry = load_registry(installed=[])
     with pytest.raises(EmosymError, match="unknown backbone 'qwen-vl'") as caught:
         registry.find("backbone", "qwen-vl")
-    assert caught.value.hint == "package emosym-vlm provides 'qwen-vl': pip install emosym-vlm"
+    assert (
+        caught.value.hint == "package emosym-vlm provides 'qwen-vl': pip install emosym-vlm --find-links dist"
+    )
     with pytest.raises(EmosymError, match='did you mean "qwen-vl"') as caught:
         registry.find("backbone", "qwen-v")
     assert "pip install emosym-vlm" in caught.value.hint

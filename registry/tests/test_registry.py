@@ -251,7 +251,7 @@ def test_a_plugin_of_aliases_that_is_not_there_is_named_with_what_to_do(plugin: 
     absent = load_registry(installed=[])
     blocked = load_registry(installed=[plugin("emosym-tiny", ALIAS)], disabled=["emosym-tiny"])
     for registry, hint in (
-        (absent, "package emosym-tiny is not installed: pip install emosym-tiny"),
+        (absent, "package emosym-tiny is not installed: pip install emosym-tiny --find-links dist"),
         (blocked, "plugin emosym-tiny is blocked by --no-plugin"),
     ):
         with pytest.raises(EmosymError, match="unknown alias 'emosym-tiny/tiny'") as caught:

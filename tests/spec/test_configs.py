@@ -1,4 +1,4 @@
-"""Every spec we ship is sound, offline, and each preset does what its name says (METHOD.md)."""
+"""Every spec we ship is sound, offline, and each preset does what its name says (docs/explanation/method.md)."""
 
 from __future__ import annotations
 

@@ -32,6 +32,7 @@ def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
     for source, target in places.items():
         text = (ROOT / source).read_text(encoding="utf-8")
         files.append(File.generated(config, target, content=moved(text, source, target, places)))
+    files.append(File.generated(config, "LICENSE", abs_src_path=str(ROOT / "LICENSE")))
     return files
 
 
@@ -40,6 +41,8 @@ def moved(text: str, source: str, target: str, places: dict[str, str]) -> str:
 
     def link(match: re.Match[str]) -> str:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(source), match[1]))
+        if (ROOT / path / "README.md").is_file():
+            path += "/README.md"
         there = HOME.get(path) or places.get(path) or path.removeprefix("docs/")
         return posixpath.relpath(there, posixpath.dirname(target) or ".")
 

@@ -56,8 +56,6 @@ class Fetches(HTMLParser):
             self.foreign.append(address)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
 def test_no_page_and_no_style_asks_another_machine(site: Path) -> None:
     foreign: list[str] = []
     for page in site.rglob("*.html"):
@@ -71,8 +69,6 @@ def test_no_page_and_no_style_asks_another_machine(site: Path) -> None:
     assert foreign == []
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
 def test_each_kind_of_contract_and_each_document_is_found_from_the_pages(site: Path) -> None:
     contracts = (site / "reference" / "contracts.html").read_text(encoding="utf-8")
     listed = contracts[contracts.index("md-sidebar--secondary") :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,8 +38,11 @@ class Bank(NamedTuple):
 
 
 def bank_history(folder: Path, names: Sequence[str]) -> Bank | None:
-    """The history in a run folder whose emotions are ``names``; None where there is no ledger, or nothing in it."""
-    lines = [LedgerEntry(**line) for line in read_json_lines(folder / "ledger.jsonl")]
+    """The history in a run folder whose emotions are ``names``; None where there is no ledger, or nothing in it.
+
+    Errors: ``report.damaged``.
+    """
+    lines = _ledger(folder / "ledger.jsonl")
     if not lines:
         return None
     kept: Mapping[str, str] = read_json(folder / "sheets" / "bank.json") or {}
@@ -57,6 +61,22 @@ def bank_history(folder: Path, names: Sequence[str]) -> Bank | None:
             if line.action in ("rollback", "restore", "mask", "unmask")
         ],
     )
+
+
+def _ledger(path: Path) -> list[LedgerEntry]:
+    """The lines of a ledger; what another version of emosym has in them beside is left out."""
+    known = [field.name for field in dataclasses.fields(LedgerEntry)]
+    try:
+        return [
+            LedgerEntry(**{name: line[name] for name in known if name in line})
+            for line in read_json_lines(path)
+        ]
+    except TypeError as error:
+        raise EmosymError(
+            "report.damaged",
+            f"{path}: a line in it is none of a ledger: {error}",
+            hint="restore it, or put it aside: the report leaves out what is not there",
+        ) from error
 
 
 def _growth(lines: Sequence[LedgerEntry]) -> Table:

@@ -245,8 +245,9 @@ def test_a_folder_that_is_no_run_is_refused_in_one_sentence(tmp_path: Path) -> N
     assert not list(tmp_path.iterdir())
 
 
-def test_a_damaged_file_is_named(short_run: Path) -> None:
-    (short_run / "summary.json").write_text("{")
-    with pytest.raises(EmosymError, match=r"summary\.json cannot be read") as caught:
+@pytest.mark.parametrize(("name", "text"), [("summary.json", "{"), ("ledger.jsonl", '{"step": 4}\n')])
+def test_a_damaged_file_is_named(short_run: Path, name: str, text: str) -> None:
+    (short_run / name).write_text(text)
+    with pytest.raises(EmosymError, match=re.escape(name)) as caught:
         write_report(short_run)
     assert caught.value.id == "report.damaged"

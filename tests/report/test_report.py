@@ -61,9 +61,12 @@ def parsed(page: str) -> Checker:
     return check(page)
 
 
-def test_the_report_is_well_formed_and_needs_nothing_outside_itself(page: str, parsed: Checker) -> None:
+def test_the_report_is_well_formed_and_needs_nothing_outside_itself_and_runs_nothing(
+    page: str, parsed: Checker
+) -> None:
     assert all(address.startswith(("data:", "#")) for address in parsed.addresses)
     assert not re.search(r"@import|url\((?!#)", page)
+    assert "<script" not in page
 
 
 def test_the_report_shows_figures_beside_what_they_compare_with(parsed: Checker) -> None:

@@ -46,6 +46,12 @@ def install(
     return folder
 
 
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`emosym score` sets it; set here, it is taken back."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
 @pytest.fixture
 def emosym(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     """Run ``emosym`` in this process, so that a test costs no start-up."""

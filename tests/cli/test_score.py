@@ -10,12 +10,6 @@ import pytest
 from .conftest import Command
 
 
-@pytest.fixture(autouse=True)
-def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The verb sets it; set here, it is taken back."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-
-
 def test_predictions_come_out_as_a_table_as_json_and_as_a_file(emosym: Command, tmp_path: Path) -> None:
     file = tmp_path / "p.csv"
     file.write_text("id,label,prediction\n1,awe,awe\n2,fear,anger\n3,anger,anger\n")

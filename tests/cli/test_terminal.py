@@ -171,7 +171,7 @@ SAYS_NO_JSON = {
         "bank export",
         "data knowledge",
     ),  # they do something
-    *("spec new", "study new", "plugins new", "plugins add"),  # they write a file to begin with
+    *("report", "spec new", "study new", "plugins new", "plugins add"),  # they write a file
     *("spec schema", "study schema"),  # they print nothing but JSON
 }
 

@@ -206,14 +206,12 @@ def processing(root: Path) -> Iterator[Measurement]:
     about = "a model reading 1024² JPEGs that are decoded, over decoding and scaling them"
     yield Figure("decoding", about, True, 3.0), ratio(_plain(lambda: system.states(opened)), process)
 
-    one_after_the_other, ahead = (
-        mid(root, "compressor.params.tokens=4", f"compute.workers={workers}") for workers in (0, 2)
-    )
-    about = "reading 1024² JPEGs in batches of two without preparing the next meanwhile over with it, on the clock"
-    many = [sample for sample in samples for _ in range(2)]
+    one_after_the_other, ahead = (embedded(f"compute.workers={workers}") for workers in (0, 2))
+    many = samples * 8
+    about = "the embedded model reading 1024² JPEGs, 16 at a time, over it while the next are prepared, by the clock"
     yield (
         Figure("ahead", about, True, 1.0),
-        ratio(lambda: one_after_the_other.read(many, 2), lambda: ahead.read(many, 2), elapsed),
+        ratio(lambda: one_after_the_other.read(many, 16), lambda: ahead.read(many, 16), elapsed),
     )
 
 

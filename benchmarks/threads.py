@@ -18,6 +18,7 @@ from emosym.toolkit import read_json_lines
 STEPS = {"compress": 60, "reinforce": 40, "unify": 40}
 SETS = (
     *(f"stages.{stage}.steps={steps}" for stage, steps in STEPS.items()),
+    "data.params.train=2000", "data.params.val=64", "data.params.test=64",
     "stages.unify.refresh=null", "memory=null", "judges.bank=null", "stages.reinforce.calibrate=false",
     "compute.cache_megabytes=0", "evaluation.per_class=2", "evaluation.sampling_steps=1", "metrics=[accuracy]",
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from emosym.contracts import (
     Sample,
     States,
     Vectors,
+    Watcher,
 )
 from emosym.precision import autocast
 from emosym.request import Request
@@ -24,6 +26,7 @@ from emosym.toolkit import Store, evaluating, hash_tensors, to_image, to_pixels
 STRENGTH = 0.8
 """How far a given picture is left where nobody says; 0 keeps it, 1 forgets it."""
 OnStep = Callable[[int, int], None]
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -69,22 +72,29 @@ class Generation:
         init_image: Tensor | None = None,
         strength: float | None = None,
         on_step: OnStep | None = None,
-    ) -> Tensor:
-        """Images [B,3,H,W] in [0,1] from states; the noise of picture i comes from its own seed."""
+    ) -> tuple[Tensor, Tensor]:
+        """Images [B,3,H,W] in [0,1] from states, and which of them [B] the head's safety checker has flagged: those are
+        black. The noise of picture i comes from its own seed."""
         # Another stream than that of the emotion space, so that the state and the noise of one seed are independent.
         generators = [torch.Generator().manual_seed(seed + 0x9E3779B9) for seed in seeds]
         states = States(states.context.to(self.device), states.emotion.to(self.device))
         with torch.no_grad(), evaluating(self.fusion, self.diffusion), autocast(self.device, self.precision):
             condition = self.diffusion.condition(self.fuse(states), prompts)
-            return self.diffusion.sample(
+            pictures = self.diffusion.sample(
                 condition,
                 generators=generators,
                 steps=steps,
                 guidance_scale=guidance_scale,
                 init_image=init_image,
                 strength=STRENGTH if strength is None else strength,
-                on_step=on_step,
+                on_step=_Screened(on_step, self) if isinstance(on_step, Watcher) else on_step,
             ).float()
+            return self.screened(pictures)
+
+    def screened(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """The pictures [B,3,H,W], black where the head flags them, and where it does [B]."""
+        flagged = self.diffusion.screen(pictures)
+        return pictures.masked_fill(flagged[:, None, None, None], 0.0), flagged
 
     def paint_labels(
         self,
@@ -109,11 +119,12 @@ class Generation:
             states = self.draw_states(eye[list(part)], own)
             if context is not None:
                 states = with_context(states, context[here])
-            pixels = self.paint(states, said, own, steps=steps, guidance_scale=guidance_scale)
+            pixels, flags = self.paint(states, said, own, steps=steps, guidance_scale=guidance_scale)
             made += [
-                Generated(to_image(x), label, seed, prompt, settings)
-                for x, label, seed, prompt in zip(pixels, part, own, said, strict=True)
+                Generated(to_image(x), label, seed, prompt, settings, flagged=flag)
+                for x, flag, label, seed, prompt in zip(pixels, flags.tolist(), part, own, said, strict=True)
             ]
+        tell_flagged([one.flagged for one in made])
         return made
 
     def generate(
@@ -142,7 +153,7 @@ class Generation:
                 many = States.cat([states] * len(part))
             if content is not None:
                 many = with_context(many, content.context.expand(len(part), -1, -1))
-            pixels = self.paint(
+            pixels, flags = self.paint(
                 many,
                 [request.prompt] * len(part),
                 part,
@@ -153,9 +164,10 @@ class Generation:
                 on_step=on_step,
             )
             made += [
-                Generated(to_image(x), target, seed, request.prompt, request.settings)
-                for x, seed in zip(pixels, part, strict=True)
+                Generated(to_image(x), target, seed, request.prompt, request.settings, flagged=flag)
+                for x, flag, seed in zip(pixels, flags.tolist(), part, strict=True)
             ]
+        tell_flagged([one.flagged for one in made])
         return made
 
     def pixels(self, samples: Sequence[Sample]) -> Tensor:
@@ -178,6 +190,33 @@ class Generation:
     def hash(self) -> str:
         """Hash of every weight that makes an image from a state: diffusion head and fusion."""
         return hash_tensors(self.fusion.state_dict(), start=self.diffusion.fingerprint())[:16]
+
+
+class _Screened(Watcher):
+    """Shows a watcher the pictures on their way as it would see them at the end: black where they are flagged."""
+
+    def __init__(self, watcher: Watcher, generation: Generation) -> None:
+        self._watcher, self._generation = watcher, generation
+
+    def __call__(self, done: int, total: int) -> None:
+        self._watcher(done, total)
+
+    def wants(self, done: int, total: int) -> bool:
+        return self._watcher.wants(done, total)
+
+    def see(self, pictures: Tensor) -> None:
+        self._watcher.see(self._generation.screened(pictures)[0])
+
+
+def tell_flagged(flags: Sequence[bool]) -> None:
+    """Warn, once for all that were painted together, of those that are black."""
+    if any(flags):
+        _log.warning(
+            "the diffusion model's safety checker flagged %d of %d pictures, which are black now; "
+            "paint with other seeds or another prompt",
+            sum(flags),
+            len(flags),
+        )
 
 
 def with_context(states: States, context: Tensor) -> States:

@@ -53,6 +53,8 @@ class Recipe(BaseModel):
     device: str
     precision: str
     versions: dict[str, str]
+    flagged: bool | None = None
+    """True where a safety checker has made the picture black; else nothing is said."""
 
     def request(self, image: Path | None = None, onto: Path | None = None) -> Request:
         """What to paint; ``image`` and ``onto`` say where the pictures lie that it starts from.

@@ -165,7 +165,7 @@ class System(Parts):
         also where the denoising starts. ``prompt`` may say what to show (``"a {emotion} street"``). Picture i has
         seed ``seed + i`` and is the same bytes whatever ``n`` is; a larger ``batch_size`` is faster, and may
         round the last bit otherwise. Pictures are given as to :meth:`understand`; each one made has its ``recipe``, and
-        ``save`` keeps it in the PNG.
+        ``save`` keeps it in the PNG. One that the diffusion model's safety checker flags is black and ``flagged``.
 
         Errors: those of :class:`emosym.request.Request`, of opening a picture, ``generate.understanding-only``.
         """
@@ -191,7 +191,10 @@ class System(Parts):
                 request, weights, states, content, batch_size=batch_size, on_step=on_step
             )
         recipe = self.recipe(request).model_dump(exclude_none=True)
-        return [replace(one, recipe={**recipe, "seed": one.seed}) for one in made]
+        flag = {"flagged": True}
+        return [
+            replace(one, recipe={**recipe, "seed": one.seed, **(flag if one.flagged else {})}) for one in made
+        ]
 
     def recipe(self, request: Request) -> Recipe:
         """All on which the bytes of a request's first picture depend, as this system would make it here."""

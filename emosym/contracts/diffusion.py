@@ -113,6 +113,12 @@ class DiffusionHead(AdaptedModule[ConfigT]):
         ``guidance_scale`` with its own defaults in place of None, and by what name it samples (``sampler``)."""
         return {"steps": steps, "guidance_scale": guidance_scale}
 
+    def screen(self, pictures: Tensor) -> Tensor:
+        """Which of ``pictures`` [B,3,H,W] in [0,1] nobody should be shown, as a mask [B]; it changes none of them. Everything
+        that :meth:`sample` makes passes here, and what is flagged becomes black. None is where the head has no safety
+        checker, as here."""
+        return torch.zeros(len(pictures), dtype=torch.bool, device=pictures.device)
+
     @abstractmethod
     def fingerprint(self) -> str:
         """A hash of the weights that make the images, stable between processes; recorded with each bank entry."""

@@ -167,7 +167,8 @@ class MemoryBank(Component[ConfigT]):
         """Admit some candidates and, unless the bank ``adds``, mask as many originals. ``confidences`` maps labelled originals'
         ids to the current model's probability of their label, where it is known: the lowest go first, at most a fraction α
         of all labelled originals. One whose confidence is not known stays, as unlabelled ones always do. An image that
-        takes an older one's place takes over the original which that masked.
+        takes an older one's place takes over the original which that masked. A candidate whose picture is ``flagged`` is
+        black, and refused.
 
         Whole or not at all: where it raises, for a confidence of no original, a score that is no number, or
         candidates that break off, view and ledger are as before. It depends on the bank's state and its

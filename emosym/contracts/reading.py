@@ -81,6 +81,8 @@ class Generated:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """What :meth:`png` keeps beside the picture, as plain values: what was evoked and how, the system, device, precision
     and versions. Empty where it was made in the course of a run."""
+    flagged: bool = False
+    """Whether the diffusion head's safety checker found it unfit to be shown: it is black."""
 
     def png(self) -> bytes:
         """The picture as PNG with its recipe inside; the bytes depend on nothing else: no time, no path."""
@@ -98,7 +100,8 @@ class Generated:
         return path
 
     def _known(self) -> dict[str, Any]:
-        return {"prompt": self.prompt, "seed": self.seed, "settings": dict(self.settings)}
+        known = {"prompt": self.prompt, "seed": self.seed, "settings": dict(self.settings)}
+        return {**known, "flagged": True} if self.flagged else known
 
     @property
     def evoked(self) -> str:

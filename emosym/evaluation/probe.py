@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emosym.contracts import Change, Probe, Sample, States
+from emosym.generation import tell_flagged
 from emosym.system import System
 from emosym.toolkit import to_image
 
@@ -39,9 +40,10 @@ class SystemProbe(Probe):
     def paint(self, states: States, seeds: Sequence[int]) -> Sequence[Image.Image]:
         settings, generation = self.system.resolved.spec.evaluation, self.system.require_generation()
         made: list[Image.Image] = []
+        flagged: list[bool] = []
         for start in range(0, len(seeds), self.batch_size):
             part = slice(start, start + self.batch_size)
-            pixels = generation.paint(
+            pixels, flags = generation.paint(
                 states[part],
                 [settings.prompt] * len(seeds[part]),
                 seeds[part],
@@ -49,4 +51,6 @@ class SystemProbe(Probe):
                 guidance_scale=settings.guidance_scale,
             )
             made += [to_image(picture) for picture in pixels]
+            flagged += flags.tolist()
+        tell_flagged(flagged)
         return made

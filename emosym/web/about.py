@@ -65,7 +65,8 @@ def limits(room: Room) -> list[str]:
         "A reading says what its training data say that a picture evokes in people. It does not know what you feel, and it does "
         "not read faces to judge a person.",
         "It chooses among its own emotions alone, and a probability is no certainty.",
-        "Pictures that are painted pass no safety filter.",
+        "Pictures that are painted pass no safety filter but the one that a diffusion model brings, as Stable Diffusion 1.x does. It "
+        "misses much.",
     ]
     said += [] if can_say_why(room) else ["It keeps no knowledge, so it gives no reasons."]
     return said

@@ -25,6 +25,7 @@ from emosym.web.room import Room
 LOOKS = 8
 """Pictures on their way that are decoded at most; each takes as long as the last one."""
 DONE = "Done: "
+BLACK = "The diffusion model's safety checker flagged it, so it is black. Take another seed or prompt."
 Shown = tuple[Any, str, Any]
 """New values of picture, status and download."""
 
@@ -97,7 +98,8 @@ def looked_at(room: Room, request: Request, words: str) -> Iterator[Shown]:
     for event in painted(room, request):
         if isinstance(event, Generated):
             path = str(kept(room, event, words))
-            yield path, note(f"{DONE}{words}, seed {event.seed}. The recipe is inside the PNG."), path
+            said = BLACK if event.flagged else "The recipe is inside the PNG."
+            yield path, note(f"{DONE}{words}, seed {event.seed}. {said}"), path
             return
         picture = gr.skip() if event.picture is None else event.picture
         yield picture, note(f"Step {event.done} of {event.total}."), gr.skip()

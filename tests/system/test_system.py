@@ -105,7 +105,7 @@ def test_painting_onto_a_picture_takes_its_context_and_the_emotion_of_the_space(
     navy, sand = Image.new("RGB", (64, 64), "navy"), Image.new("RGB", (64, 64), "bisque")
     seen, _ = system.read([Sample.of(navy)])
     drawn = generation.draw_states(torch.eye(8)[[1]], [3])
-    wanted = generation.paint(States(seen.context, drawn.emotion), [PROMPT], [3], steps=4)
+    wanted, _ = generation.paint(States(seen.context, drawn.emotion), [PROMPT], [3], steps=4)
     made = system.generate("awe", onto=navy, seed=3, steps=4)
     assert _bytes(made) == [to_image(wanted[0]).tobytes()]
     assert made[0].settings["onto"] == "a picture"

@@ -198,6 +198,17 @@ class DiffusionSuite(PromptChecks, AdapterChecks):
             f"by other noise of {by_noise[0]:.3g} and {by_noise[1]:.3g}",
         )
 
+    @check("diffusion.screen", "`screen` to give a mask [B] and to change no picture")
+    def test_screen(self) -> None:
+        """What is flagged becomes black in one place, and is said to be."""
+        pictures = self.sample()
+        before = pictures.clone()
+        flags = self.subject.screen(pictures)
+        require(
+            flags.dtype == torch.bool and tuple(flags.shape) == (BATCH,), f"{flags.dtype} {list(flags.shape)}"
+        )
+        require(torch.equal(pictures, before), "other pictures")
+
     @check("diffusion.random-state", "the global random state as it was")
     def test_random_state(self) -> None:
         """Training and image making share a process: sampling a preview must not change the next step."""

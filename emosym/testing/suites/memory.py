@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 
 import numpy as np
@@ -120,6 +121,17 @@ class MemorySuite(HistoryChecks):
         require(not silent, f"no reason for {some(silent)}")
         ids = [*done.admitted, *(id for id, _ in done.refused)]
         require(len(set(ids)) == len(ids), "two candidates with one id")
+
+    @check("memory.flagged", "a candidate that a safety checker has flagged to be refused")
+    def test_flagged(self) -> None:
+        """It is black, and would be trained on as a picture of its emotion."""
+        offered = self.candidates()
+        generated = dataclasses.replace(offered[0].generated, flagged=True)
+        offered[0] = dataclasses.replace(offered[0], generated=generated)
+        bank = self.started()
+        bank.refresh(1, offered, self.confidences)
+        seeds = {line.detail["seed"] for line in bank.ledger() if line.action == "admit"}
+        require(generated.seed not in seeds, "it in the training set")
 
     @check(
         "memory.fraction",

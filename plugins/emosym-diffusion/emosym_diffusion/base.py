@@ -30,6 +30,7 @@ from emosym_diffusion.footprint import measure
 from emosym_diffusion.hardware import place, tune
 from emosym_diffusion.objective import training_objective
 from emosym_diffusion.operations import count
+from emosym_diffusion.safety import SafetyChecker
 from emosym_diffusion.sampling import AfterStep, Predict, denoise, draw_noise, schedule, start
 from emosym_diffusion.schedulers import fresh, sampling_scheduler
 from emosym_diffusion.text import TextTower
@@ -55,6 +56,7 @@ class LatentDiffusion(Frozen, DiffusionHead[DiffusionConfig]):
         )
         index = checks.open_family(folder, self.family, own_vae=config.vae is None)
         self._defaults = folder.defaults()
+        self._safety = SafetyChecker.of(folder, index, config)
         self._zero_empty = bool(index.get("force_zeros_for_empty_prompt", self.family.zero_empty))
 
         saved = folder.scheduler_config()
@@ -220,6 +222,10 @@ class LatentDiffusion(Frozen, DiffusionHead[DiffusionConfig]):
             scheduler, self._guided(condition, scale), latents, times, generators, self._telling(on_step)
         )
         return self.autoencoder.decode(final).to(self.device)
+
+    def screen(self, pictures: Tensor) -> Tensor:
+        """What the model's own safety checker flags, [B]; nothing where it has none, or ``safety_checker`` is false."""
+        return super().screen(pictures) if self._safety is None else self._safety(pictures)
 
     def _telling(self, on_step: Callable[[int, int], None] | None) -> AfterStep | None:
         """``on_step`` as a function that also takes latents, which a :class:`Watcher` sees as pictures."""

@@ -65,7 +65,11 @@ class DiffusionConfig(ComponentConfig):
     """Classifier-free guidance; 0 and 1 switch it off. Null takes ``guidance_scale`` of the folder's
     ``emosym.json``, else 7.5."""
     decode_batch: int = Field(default=8, ge=1)
-    """Pictures that the autoencoder encodes or decodes at a time."""
+    """Pictures that the autoencoder encodes or decodes at a time, and the safety checker looks at."""
+    safety_checker: bool = True
+    """Black out the pictures that the safety checker of the model flags, where ``model_index.json`` names one (Stable
+    Diffusion 1.x); it is opened at the first sampling. Whoever leaves it out answers for what is shown: the licences of
+    these models (OpenRAIL-M) forbid uses, with and without it."""
 
     min_snr_gamma: float | None = Field(default=None, gt=0)
     """Min-SNR loss weighting (Hang et al. 2023; 5 is usual); null weights all times the same."""

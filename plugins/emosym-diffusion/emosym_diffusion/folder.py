@@ -9,18 +9,22 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, DiffusionPipeline, UNet2DConditionModel
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from diffusers.utils import logging as diffusers_logging
 from emosym_registry import EmosymError
 from emosym_registry.errors import first_line
 from huggingface_hub.constants import is_offline_mode
 from pydantic import ValidationError
-from transformers import AutoTokenizer, PretrainedConfig
+from transformers import AutoTokenizer, CLIPImageProcessorPil, PretrainedConfig
 from transformers.utils import logging as transformers_logging
 
 from emosym.toolkit import LOADING_ERRORS, broken_weights, check_complete, is_hub_id, quiet, refuse_hub_code
 from emosym_diffusion.config import SamplingDefaults
 
 DEFAULTS_FILE = "emosym.json"
+CHECKER = ("safety_checker", "feature_extractor")
+"""The components that look at pictures once they are made."""
+WITHOUT_CHECKER = "write diffusion.params.safety_checker: false, and pictures pass no safety filter"
 _CONFIGS = {"scheduler": "scheduler_config.json", "tokenizer": None}
 """The config file of a component, where it is not ``config.json``; a tokenizer may have one of several."""
 
@@ -152,12 +156,25 @@ class PipelineFolder:
     def text_encoder(self, component: str, cls: Any) -> Any:
         """The text encoder in the subfolder ``component``, of the transformers class ``cls``; pickles are
         opened for tensors alone."""
-        self.refuse_code(component)
-        options = {"subfolder": component, "dtype": self.dtype, "weights_only": True}
-        return self._weights(component, lambda: self._open(cls, **options))
+        return self._transformers(cls, component, self.dtype)
+
+    def safety_checker(self) -> Any:
+        """The ``StableDiffusionSafetyChecker``, opened as text encoders are; float32, since half precision would round the
+        cosines and thresholds that it compares."""
+        return self._transformers(StableDiffusionSafetyChecker, "safety_checker", torch.float32).eval()
+
+    def feature_extractor(self) -> Any:
+        """What makes the safety checker's input of pictures; with Pillow, so that it needs no torchvision."""
+
+        def load() -> Any:
+            return CLIPImageProcessorPil.from_pretrained(
+                self.path, subfolder="feature_extractor", **self._where
+            )
+
+        return self._read("feature_extractor", load)
 
     def refuse_code(self, component: str) -> None:
-        """Refuse a text encoder whose config.json names code of the hub."""
+        """Refuse a component of transformers whose config.json names code of the hub."""
         described, _ = self._read(
             component,
             lambda: PretrainedConfig.get_config_dict(self.path, subfolder=component, **self._where),
@@ -173,6 +190,11 @@ class PipelineFolder:
             )
 
         return self._read(component, load)
+
+    def _transformers(self, cls: Any, component: str, dtype: torch.dtype) -> Any:
+        self.refuse_code(component)
+        options = {"subfolder": component, "dtype": dtype, "weights_only": True}
+        return self._weights(component, lambda: self._open(cls, **options))
 
     def _diffusers(self, cls: Any, subfolder: str | None, dtype: torch.dtype) -> Any:
         # diffusers opens pickles for tensors alone.
@@ -210,7 +232,9 @@ class PipelineFolder:
         ) or EmosymError(
             "diffusion.unreadable-component",
             f"{self.path}: {component}{named} cannot be loaded: {first_line(error)}",
-            hint=f"check the files under {component}/" + (" and the variant" if self.variant else ""),
+            hint=f"check the files under {component}/"
+            + (" and the variant" if self.variant else "")
+            + (f", or {WITHOUT_CHECKER}" if component in CHECKER else ""),
         )
 
 

@@ -26,8 +26,7 @@ def _edit(file: Path, **changes: Any) -> None:
 
 @pytest.fixture
 def sd15(copied) -> Path:
-    """With the safety checker that our heads have no use for; its weights are a pickle of rubbish, never to
-    be opened."""
+    """With a safety checker whose weights are a pickle of rubbish, never to be opened where it is left out."""
     path = copied()
     _edit(
         path / "model_index.json",
@@ -107,9 +106,10 @@ def _ours(head, generators) -> torch.Tensor:
 
 
 def test_sd_1_5_is_read_without_its_safety_checker(sd15, context, generators):
-    head = StableDiffusion(StableDiffusionConfig(model=str(sd15)), context)
+    head = StableDiffusion(StableDiffusionConfig(model=str(sd15), safety_checker=False), context)
     assert type(head._scheduler).__name__ == "PNDMScheduler"
     assert head._objective.prediction == "epsilon"
+    assert not head.screen(torch.zeros(2, 3, 16, 16)).any()
     theirs = _theirs(StableDiffusionPipeline, sd15, safety_checker=None, feature_extractor=None)
     torch.testing.assert_close(_ours(head, generators), theirs, **CLOSE)
 

@@ -54,7 +54,7 @@ def describe(candidate: Candidate, index: int, labels: LabelSet) -> Described:
     id = f"bank/{digest[:12]}"
     scores = {name: float(score) for name, score in sorted(candidate.scores.items())}
     return Described(
-        ScoredCandidate(index, id, generated.label, scores, features),
+        ScoredCandidate(index, id, generated.label, scores, features, generated.flagged),
         Picture(id, digest, buffer.getvalue(), features),
         _provenance(candidate) | {"scores": scores},
     )

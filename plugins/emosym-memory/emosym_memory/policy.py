@@ -17,18 +17,20 @@ from emosym_memory.ledger import Held, State
 
 Features = npt.NDArray[np.float32]
 SAME = "the very same image is in the bank"
+FLAGGED = "a safety checker flagged it, and it is black"
 
 
 @dataclass(frozen=True)
 class ScoredCandidate:
     """A candidate as the policy sees it: its place among the candidates, and its id, which is that of its
-    content. ``features`` may be empty."""
+    content. ``features`` may be empty; ``flagged`` ones never enter."""
 
     index: int
     id: str
     label: int
     scores: Mapping[str, float]
     features: Features
+    flagged: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,9 @@ class Situation:
 def decide(situation: Situation, candidates: Sequence[ScoredCandidate]) -> list[Decision]:
     """One decision a candidate, best candidates first."""
     chosen = {"paper": _paper, "emosym": _emosym}[situation.config.policy]
-    return chosen(situation, candidates)
+    decisions = chosen(situation, [one for one in candidates if not one.flagged])
+    flagged = (one for one in candidates if one.flagged)
+    return decisions + [Decision(one, FLAGGED, combined(situation.config, one)) for one in flagged]
 
 
 def _paper(situation: Situation, candidates: Sequence[ScoredCandidate]) -> list[Decision]:

@@ -149,6 +149,19 @@ class Forgetting(Sampling):
         return (condition,)
 
 
+class Doubting(StableDiffusion):
+    """Says how sure it is, and not whether."""
+
+    def screen(self, pictures: Tensor) -> Tensor:
+        return super().screen(pictures).float()
+
+
+class Blackening(StableDiffusion):
+    def screen(self, pictures: Tensor) -> Tensor:
+        pictures[0] = 0.0
+        return super().screen(pictures)
+
+
 class Drawing(Sampling):
     def made(self, pictures: Tensor) -> Tensor:
         torch.rand(1)
@@ -292,6 +305,7 @@ BROKEN = {
     "diffusion.guidance": suite(ZeroIsDefault),
     "diffusion.steps": suite(CountsFromZero),
     "diffusion.init-image": suite(OneStrength),
+    "diffusion.screen": suite(Doubting),
     "diffusion.random-state": suite(Drawing),
     "diffusion.fingerprint": suite(Nameless),
     "diffusion.fingerprint-base": suite(AdapterHash),
@@ -311,4 +325,7 @@ BROKEN = {
     "diffusion.adapter-round-trip": suite(LoadsNothing),
     "diffusion.adapter-mismatch": suite(LoadsSome),
 }
-ALSO_BROKEN = (("diffusion.init-image", suite(Forgetting)),)
+ALSO_BROKEN = (
+    ("diffusion.init-image", suite(Forgetting)),
+    ("diffusion.screen", suite(Blackening)),
+)

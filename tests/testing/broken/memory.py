@@ -62,6 +62,17 @@ class Silent(InMemoryBank):
         return dataclasses.replace(super().refresh(*given), refused=[])
 
 
+class Unseeing(InMemoryBank):
+    """Takes black pictures for good ones."""
+
+    def refresh(self, step: int, offered: Sequence[Candidate], confidences: Mapping[str, float]) -> Refresh:
+        shown = [
+            dataclasses.replace(one, generated=dataclasses.replace(one.generated, flagged=False))
+            for one in offered
+        ]
+        return super().refresh(step, shown, confidences)
+
+
 class Greedy(InMemoryBank):
     """Takes twice the share that it is told."""
 
@@ -277,6 +288,7 @@ BROKEN = {
     "memory.same-size": suite(Shrinking),
     "memory.record": suite(Boasting),
     "memory.answers-all": suite(Silent),
+    "memory.flagged": suite(Unseeing),
     "memory.fraction": suite(Greedy),
     "memory.unlabelled-stay": suite(Indifferent),
     "memory.least-confident": suite(UpsideDown),

@@ -19,7 +19,7 @@ from emosym.web.app import head
 from emosym.web.create import mixed
 from emosym.web.gaze import lit, spot
 from emosym.web.markup import table
-from emosym.web.painting import Step, kept, painted
+from emosym.web.painting import Step, kept, looked_at, painted
 from emosym.web.room import Room
 from emosym.web.transfer import transferring
 from emosym.web.understand import readings
@@ -83,6 +83,16 @@ def test_the_download_has_its_recipe(room: Room) -> None:
     path = kept(room, made, "awe-fear")
     assert path.name == "awe-fear-2.png"
     assert json.loads(Image.open(path).text["emosym"])["mixture"] == {"awe": 1.0, "fear": 3.0}  # type: ignore[attr-defined]
+
+
+def test_a_flagged_picture_is_said_to_be(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    generation = room.system.require_generation()
+    monkeypatch.setattr(
+        generation.diffusion, "screen", lambda pictures: torch.ones(len(pictures), dtype=torch.bool)
+    )
+    *_, (path, status, _) = looked_at(room, Request("awe", steps=1), "awe")
+    assert "safety checker flagged it, so it is black" in status
+    assert Image.open(path).getbbox() is None
 
 
 def test_sliders_make_a_mixture_as_the_command_line_has_it() -> None:

@@ -33,6 +33,17 @@ def test_emosym_policy_keeps_the_class_balance(make: Make) -> None:
 
 
 @pytest.mark.parametrize("policy", ["paper", "emosym"])
+def test_a_flagged_picture_is_refused_however_well_it_scores(make: Make, policy: str) -> None:
+    bank = make(policy=policy, fraction=0.2)
+    best = candidate(1, 0, 1.0, 1.0)
+    best = replace(best, generated=replace(best.generated, flagged=True))
+    done = bank.refresh(1, [best, candidate(2, 0, 0.9, 0.9)], CONFIDENCES)
+    assert [held.detail["seed"] for held in bank.state().held] == [2]
+    assert [reason for _, reason in done.refused] == ["a safety checker flagged it, and it is black"]
+    assert [line.reason for line in bank.ledger() if line.action == "refuse"] == [done.refused[0][1]]
+
+
+@pytest.mark.parametrize("policy", ["paper", "emosym"])
 def test_an_original_whose_confidence_is_not_known_stays(make: Make, policy: str) -> None:
     bank = make(policy=policy, fraction=0.4)
     known = {id: CONFIDENCES[id] for id in ("o05", "o07", "o12")}  # o00 is the least confident of all

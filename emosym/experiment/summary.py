@@ -71,10 +71,7 @@ def finish(
     stopped = {name: facts["stopped"] for name, facts in done.items() if "stopped" in facts}
     summary = {
         "name": system.resolved.spec.name,
-        "seed": system.resolved.spec.seed,
-        "device": str(system.device),
-        "precision": system.precision,
-        "smoke": smoke,
+        **_of_what(system, smoke),
         **({"stopped": stopped} if stopped else {}),
         "understanding": {**scalars(final["understanding"]), "stages": stages},
         "generation": final.get("generation", {}),
@@ -146,6 +143,19 @@ def evaluate_run(
     return {"folder": str(folder), **final}
 
 
+def _of_what(system: System, smoke: bool) -> dict[str, Any]:
+    """What was measured, on what."""
+    resolved = system.resolved
+    return {
+        "data": resolved.spec.data.name,
+        "embedded": resolved.embedded("backbone", "diffusion"),
+        "seed": resolved.spec.seed,
+        "device": str(system.device),
+        "precision": system.precision,
+        "smoke": smoke,
+    }
+
+
 def next_evaluation(run: Path, split: str) -> Path:
     """The first ``RUN/evaluations/SPLIT-NUMBER`` that is not there, counted from 1."""
     return next(
@@ -167,10 +177,7 @@ def _measured(
             "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "emosym": __version__,
         },
-        "seed": system.resolved.spec.seed,
-        "device": str(system.device),
-        "precision": system.precision,
-        "smoke": smoke,
+        **_of_what(system, smoke),
         "understanding": scalars(final["understanding"]),
         "generation": final.get("generation", {}),
         "figures": final["figures"],

@@ -13,7 +13,11 @@ from emosym.report.numbers import share
 from emosym.report.pictures import SHEET, file_as_url
 from emosym.report.sheet import by_label
 
-SHEETS = {"real": "Real pictures, for comparison", "generated": "Painted", "bank": "In the memory bank"}
+SHEETS = {
+    "real": "Pictures of the data, for comparison",
+    "generated": "Painted",
+    "bank": "In the memory bank",
+}
 """Contact sheets of a run by file name."""
 
 
@@ -46,7 +50,7 @@ def verdicts(folder: Path, made: Predictions | None) -> list[Row]:
     for name, shown in places.items():
         pictures = [one for place in shown if (one := _painted(folder, made, place)) is not None]
         if pictures:
-            rows.append(Row(name, pictures, _agreed(made, made.names.index(name))))
+            rows.append(Row(name, pictures, _agreed(made, made.names.index(name), len(pictures))))
     return rows
 
 
@@ -64,11 +68,12 @@ def _painted(folder: Path, made: Predictions, place: int) -> Painted | None:
     return Painted(url, f"painted for {wanted}; the judge reads {read}, {share(row.max())}", verdict, right)
 
 
-def _agreed(made: Predictions, label: int) -> str:
+def _agreed(made: Predictions, label: int, shown: int) -> str:
     if made.probabilities is None:
         return ""
     own = made.probabilities[made.labels == label].argmax(1) == label
-    return f"the judge agrees with {own.sum()} of {len(own)}"
+    some = f"; {shown} of them are shown" if shown < len(own) else ""
+    return f"the judge agrees with {own.sum()} of {len(own)}{some}"
 
 
 def sheets(folder: Path, names: Sequence[str]) -> list[tuple[str, str]]:

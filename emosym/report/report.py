@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from emosym_registry import EmosymError
 
+from emosym.contracts.reading import EMBEDDED
 from emosym.report.bank import bank_history
 from emosym.report.files import read_json, read_seen
 from emosym.report.glossary import words
@@ -122,7 +123,8 @@ def lead(
     seconds = summary.get("seconds") or {}
     peak = summary.get("peak_memory_bytes")
     images = (final.get("understanding") or {}).get("images")
-    split = f"{images:,} pictures of the split {final.get('split', '?')}" if images else ""
+    data = f" of {summary['data']}" if summary.get("data") else ""
+    split = f"{images:,} pictures of the split {final.get('split', '?')}{data}" if images else ""
     pairs = {
         "run": again.get("run", ""),
         "begun": _moment(provenance.get("started", "")),
@@ -148,6 +150,10 @@ def notes(folder: Path, summary: Mapping[str, Any]) -> list[str]:
     found = []
     if summary.get("smoke"):
         found.append("This is a smoke run of two steps a stage: its figures mean nothing.")
+    if summary.get("embedded"):
+        found.append(
+            f"{EMBEDDED} Its pictures are rendered ones, too, where the data are the embedded world."
+        )
     if not summary:
         done = read_json(folder / "checkpoints" / "progress.json") or {}
         reached = [stage for stage in STAGES if stage in done]

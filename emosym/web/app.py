@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,8 @@ def launched(room: Room, host: str, port: int | None, password: str | None) -> t
 
 
 def serve(room: Room, host: str, port: int, password: str | None) -> None:
-    """Serve the page until Ctrl-C."""
+    """Serve the page until Ctrl-C or SIGTERM, which both leave nothing behind."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     page, url = launched(room, host, port, password)
     print(f"emosym: {url}", flush=True)
     try:

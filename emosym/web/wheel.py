@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import cycle
 from math import cos, pi, sin, sqrt
 
 from emosym.contracts.labels import MIKELS_WHEEL
@@ -32,20 +33,24 @@ def wheel(probabilities: Mapping[str, float]) -> str:
         f'<circle r="{RADIUS * sqrt(ring):.1f}" fill="none" stroke="currentColor" stroke-opacity=".3"/>'
         for ring in RINGS
     )
-    drawn = "".join(_petal(name, probabilities[name], place, len(names)) for place, name in enumerate(names))
+    # An emotion has the colour that reports give it, by its place among the labels and not on the wheel.
+    colours = dict(zip(probabilities, cycle(PALETTE), strict=False))
+    drawn = "".join(
+        _petal(name, probabilities[name], colours[name], place, len(names))
+        for place, name in enumerate(names)
+    )
     return (
         f'<svg class="es-wheel" role="img" aria-label="{escape(in_words(probabilities))}" '
         f'viewBox="{-WIDTH / 2:g} {-HEIGHT / 2:g} {WIDTH} {HEIGHT}">{rings}{drawn}</svg>'
     )
 
 
-def _petal(name: str, probability: float, place: int, count: int) -> str:
+def _petal(name: str, probability: float, colour: str, place: int, count: int) -> str:
     """One petal with its name and share outside the wheel. Angles begin at the top and go clockwise."""
     middle = 2 * pi * (place + 0.5) / count - pi / 2
     start, end = middle - pi / count, middle + pi / count
     radius = RADIUS * sqrt(probability)
     (x, y), (u, v) = _at(start, radius), _at(end, radius)
-    colour = PALETTE[place % len(PALETTE)]
     path = f'<path d="M0 0L{x:.1f} {y:.1f}A{radius:.1f} {radius:.1f} 0 {int(end - start > pi)} 1 {u:.1f} {v:.1f}Z" fill="{colour}"/>'
     left, top = _at(middle, RADIUS + 16)
     top += 12 * sin(middle) - 4  # two lines: above the wheel the lower one is near it, below the upper one

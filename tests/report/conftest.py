@@ -72,6 +72,8 @@ def _make_run(folder: Path, steps: int = 120) -> Path:
         "generation": {"emo_a": 0.75, "emo_a_real": 0.85, "diversity": 0.6, "diversity_real": 0.8},
         "seconds": {"compress": 61.0, "reinforce": 30.0, "unify": 100.0, "evaluate": 20.0, "total": 220.0},
         "peak_memory_bytes": 2 * 2**30,
+        "data": "emosym-tiny/tiny-world",
+        "embedded": True,
         "seed": 7,
         "device": "cpu",
     }

@@ -7,9 +7,14 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from emosym_registry import EmosymError
+from PIL import Image
 
+from emosym.contracts.reading import EMBEDDED
+from emosym.predictions import Predictions
+from emosym.report.painting import verdicts
 from emosym.report.report import facts, write_report
 
 VOID = {"meta", "img", "link", "br", "path", "use", "rect", "line"}
@@ -218,7 +223,10 @@ def test_a_run_without_predictions_still_has_a_page(short_run: Path, name: str) 
 
 def test_a_run_without_verdicts_shows_its_contact_sheet(short_run: Path) -> None:
     (short_run / "evaluation" / "final-generated.parquet").unlink()
-    assert [title for title, _ in facts(short_run)["sheets"]] == ["Painted", "Real pictures, for comparison"]
+    assert [title for title, _ in facts(short_run)["sheets"]] == [
+        "Painted",
+        "Pictures of the data, for comparison",
+    ]
 
 
 def test_a_run_that_is_under_way_says_so(short_run: Path) -> None:
@@ -254,3 +262,31 @@ def test_a_damaged_file_is_named(short_run: Path, name: str, text: str) -> None:
     with pytest.raises(EmosymError, match=re.escape(name)) as caught:
         write_report(short_run)
     assert caught.value.id == "report.damaged"
+
+
+def test_the_head_says_of_which_data_it_is_and_that_embedded_models_know_no_photographs(
+    short_run: Path,
+) -> None:
+    shown = facts(short_run)
+    assert dict(shown["lead"])["on"].endswith("of emosym-tiny/tiny-world")
+    assert shown["notes"] == [
+        f"{EMBEDDED} Its pictures are rendered ones, too, where the data are the embedded world."
+    ]
+    path = short_run / "summary.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "embedded": False}))
+    assert facts(short_run)["notes"] == []
+    assert "Guessing among 8 emotions is right for 12.5 %." in write_report(short_run).read_text()
+
+
+def test_a_wall_that_shows_some_of_what_was_painted_says_how_many(short_run: Path) -> None:
+    names, labels = ("awe", "fear"), np.repeat([0, 1], (15, 2))
+    ids = [f"picture-{number}.png" for number in range(17)]
+    (short_run / "images").mkdir(exist_ok=True)
+    for id in ids:
+        Image.new("RGB", (4, 4)).save(short_run / "images" / id)
+    probabilities = np.eye(2)[labels]
+    made = Predictions(names, "test", tuple(ids), labels, probabilities)
+    assert [row.agreed for row in verdicts(short_run, made)] == [
+        "the judge agrees with 15 of 15; 12 of them are shown",
+        "the judge agrees with 2 of 2",
+    ]

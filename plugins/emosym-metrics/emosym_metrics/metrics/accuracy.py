@@ -34,7 +34,12 @@ class PositiveAccuracy(Metric[PositiveAccuracyConfig]):
     emotions together have more than half the probability."""
 
     figures: ClassVar[Mapping[str, Figure]] = {
-        "positive_accuracy": Figure("Positive accuracy", percent=True, higher_is_better=True)
+        "positive_accuracy": Figure(
+            "Positive accuracy",
+            percent=True,
+            higher_is_better=True,
+            about="Pictures whose answer is on the right side, pleasant or unpleasant",
+        )
     }
 
     def __init__(self, config: PositiveAccuracyConfig, context: Context) -> None:

@@ -38,14 +38,41 @@ class ContextEffect(Metric[ContextEffectConfig]):
     needs: ClassVar[tuple[str, ...]] = ("judge", "diffusion", "system")
     group = "generation"
     figures: ClassVar[Mapping[str, Figure]] = {
-        "image_emo_a": Figure("Emo-A from pictures", percent=True, higher_is_better=True),
-        "steered": Figure("Steered by an emotion state", percent=True, higher_is_better=True),
-        "content_kept": Figure("Content kept from a picture", percent=True, higher_is_better=True),
-        "content_effect": Figure("Context effect on content", percent=True, higher_is_better=True),
-        "content_effect_noise": Figure(
-            "Context effect on content, noise", percent=True, higher_is_better=True
+        "image_emo_a": Figure(
+            "Emo-A from pictures",
+            percent=True,
+            higher_is_better=True,
+            about="Pictures painted from a picture's states that the judge reads as its emotion",
         ),
-        "context_emo_a_effect": Figure("Context effect on Emo-A", percent=True),
+        "steered": Figure(
+            "Steered by an emotion state",
+            percent=True,
+            higher_is_better=True,
+            about="Pictures that get another one's emotion state and are judged to evoke it; near 0 where a picture's emotion is what it shows, as in the embedded world",
+        ),
+        "content_kept": Figure(
+            "Content kept from a picture",
+            percent=True,
+            higher_is_better=True,
+            about="How often a painted picture is nearer to its own source than to another of the same emotion; chance is 50 %",
+        ),
+        "content_effect": Figure(
+            "Context effect on content",
+            percent=True,
+            higher_is_better=True,
+            about="Points of that which another picture's context costs",
+        ),
+        "content_effect_noise": Figure(
+            "Context effect on content, noise",
+            percent=True,
+            higher_is_better=True,
+            about="Points of that which noise in place of the context costs",
+        ),
+        "context_emo_a_effect": Figure(
+            "Context effect on Emo-A",
+            percent=True,
+            about="Points of Emo-A from pictures that the context of another emotion costs",
+        ),
     }
 
     def __init__(self, config: ContextEffectConfig, context: Context) -> None:

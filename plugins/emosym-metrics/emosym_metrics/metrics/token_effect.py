@@ -35,10 +35,29 @@ class TokenEffect(Metric[BootstrapConfig]):
             headline=True,
             about="Points of accuracy that noise in place of the reasoning tokens costs",
         ),
-        "token_effect_mean": Figure("Token effect, mean in [CTX]", percent=True, higher_is_better=True),
-        "token_effect_dropped": Figure("Token effect, [CTX] dropped", percent=True, higher_is_better=True),
-        "token_effect_emotion": Figure("Token effect, noise in [EMO]", percent=True, higher_is_better=True),
-        "context_variation": Figure("Variation of context states", percent=True),
+        "token_effect_mean": Figure(
+            "Token effect, mean in [CTX]",
+            percent=True,
+            higher_is_better=True,
+            about="Points that the mean of the [CTX] tokens in place of each costs: what they hold one by one, and not only together",
+        ),
+        "token_effect_dropped": Figure(
+            "Token effect, [CTX] dropped",
+            percent=True,
+            higher_is_better=True,
+            about="Points that leaving the [CTX] tokens out costs",
+        ),
+        "token_effect_emotion": Figure(
+            "Token effect, noise in [EMO]",
+            percent=True,
+            higher_is_better=True,
+            about="Points that noise in place of [EMO] costs",
+        ),
+        "context_variation": Figure(
+            "Variation of context states",
+            percent=True,
+            about="How much of the states at [CTX] differs from picture to picture; 0 % would be the same state for all",
+        ),
     }
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:

@@ -44,7 +44,11 @@ def test_a_reading_does_not_depend_on_its_batch(system: System) -> None:
         assert list(a.probabilities.values()) == pytest.approx(list(b.probabilities.values()), abs=1e-4)
 
 
-def test_while_a_batch_is_read_the_next_is_prepared(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_a_batch_is_read_the_next_is_prepared(
+    run: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sets = ["compute.workers=1"]
+    system = System.load(run, registry=registry, device="cpu", precision="fp32", sets=sets, generate=False)
     samples = [Sample.of(Image.new("RGB", (64, 64), (40 * i, 0, 90)), i) for i in range(5)]
     prepared: list[list[str]] = []
     plain = system.backbone.prepare

@@ -125,13 +125,20 @@ class MemorySuite(HistoryChecks):
     @check("memory.flagged", "a candidate that a safety checker has flagged to be refused")
     def test_flagged(self) -> None:
         """It is black, and would be trained on as a picture of its emotion."""
-        offered = self.candidates()
-        generated = dataclasses.replace(offered[0].generated, flagged=True)
-        offered[0] = dataclasses.replace(offered[0], generated=generated)
-        bank = self.started()
-        bank.refresh(1, offered, self.confidences)
-        seeds = {line.detail["seed"] for line in bank.ledger() if line.action == "admit"}
-        require(generated.seed not in seeds, "it in the training set")
+
+        def admitted(flagged: set[int]) -> set[int]:
+            offered = [
+                dataclasses.replace(
+                    one, generated=dataclasses.replace(one.generated, flagged=one.generated.seed in flagged)
+                )
+                for one in self.candidates()
+            ]
+            bank = self.started()
+            bank.refresh(1, offered, self.confidences)
+            return {line.detail["seed"] for line in bank.ledger() if line.action == "admit"}
+
+        black = admitted(set())
+        require(not black & admitted(black), "one in the training set")
 
     @check(
         "memory.fraction",

@@ -126,6 +126,7 @@ def test_the_end_of_the_turn_counts_only_where_one_answer_begins_another(shared,
 
 
 def test_every_adapter_learns_from_a_turn_and_writes_it_then(build, samples):
+    torch.manual_seed(0)  # dropout draws from it
     backbone, cue = build("qwen2_vl", gradient_checkpointing=True), "Answer"
     turns = [("the dog Answer", " forest"), ("a picture Answer", " word")] * 2
     optimiser = torch.optim.Adam(backbone.adapters().values(), lr=2e-2)

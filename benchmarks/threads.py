@@ -15,7 +15,7 @@ from emosym.cli.columns import columns
 from emosym.report import METRICS
 from emosym.toolkit import read_json_lines
 
-STEPS = {"compress": 60, "reinforce": 40, "unify": 40}
+STEPS = {"compress": 60, "reinforce": 20, "unify": 20}
 SETS = (
     *(f"stages.{stage}.steps={steps}" for stage, steps in STEPS.items()),
     "data.params.train=2000", "data.params.val=64", "data.params.test=64",

@@ -74,14 +74,7 @@ def finish(
         **_of_what(system, smoke),
         **({"stopped": stopped} if stopped else {}),
         "understanding": {**scalars(final["understanding"]), "stages": stages},
-        "generation": final.get("generation", {}),
-        "figures": final["figures"],
-        "seconds": {
-            **seconds,
-            "evaluate": round(final["seconds"], 1),
-            "total": round(time.perf_counter() - started, 1),
-        },
-        "peak_memory_bytes": peak_memory_bytes(),
+        **_outcome(final, started, seconds),
         "kept": kept_statistics(),
     }
     write_json(run.summary, summary)
@@ -156,6 +149,22 @@ def _of_what(system: System, smoke: bool) -> dict[str, Any]:
     }
 
 
+def _outcome(
+    final: Mapping[str, Any], started: float, stages: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """What an evaluation found beside its readings, and what all of it cost; ``stages`` are seconds of training."""
+    return {
+        "generation": final.get("generation", {}),
+        "figures": final["figures"],
+        "seconds": {
+            **(stages or {}),
+            "evaluate": round(final["seconds"], 1),
+            "total": round(time.perf_counter() - started, 1),
+        },
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+
+
 def next_evaluation(run: Path, split: str) -> Path:
     """The first ``RUN/evaluations/SPLIT-NUMBER`` that is not there, counted from 1."""
     return next(
@@ -179,13 +188,7 @@ def _measured(
         },
         **_of_what(system, smoke),
         "understanding": scalars(final["understanding"]),
-        "generation": final.get("generation", {}),
-        "figures": final["figures"],
-        "seconds": {
-            "evaluate": round(final["seconds"], 1),
-            "total": round(time.perf_counter() - started, 1),
-        },
-        "peak_memory_bytes": peak_memory_bytes(),
+        **_outcome(final, started),
     }
 
 

@@ -119,8 +119,8 @@ def serve(room: Room, host: str, port: int, password: str | None) -> None:
     """Serve the page until Ctrl-C or SIGTERM, which both leave nothing behind."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     page, url = launched(room, host, port, password)
-    print(f"emosym: {url}", flush=True)
     try:
+        print(f"emosym: {url}", flush=True)
         threading.Event().wait()
     except KeyboardInterrupt:
         page.close()

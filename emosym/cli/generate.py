@@ -17,7 +17,9 @@ from emosym.cli.common import (
     SetOption,
     SystemOption,
     TrustOption,
+    find_system,
     load_system,
+    registry_for,
     say_what_it_knows,
 )
 from emosym.cli.painting import steps_shown, write
@@ -122,14 +124,24 @@ def generate(
         )
         return
     weights = parse_mixture(mixture) if mixture is not None else None
+    from emosym.contracts.labels import LabelSet
     from emosym.request import PROMPT, Request
+    from emosym.spec import load_spec
     from emosym.toolkit import make_folder
 
     request = Request(
         emotion, weights, image, number, prompt or PROMPT, seed, steps, guidance, strength, valence, onto
     )
     make_folder(out)
-    loaded = load_system(context, system, sets, device, precision, trust_remote_code, generate=True)
+    folder = find_system(system)
+    if (
+        image is None and (folder / "spec.yaml").is_file()
+    ):  # an unknown emotion is told before anything is loaded
+        resolved = load_spec(
+            folder / "spec.yaml", registry=registry_for(context.obj), sets=sets or (), use=()
+        )
+        request.weights(LabelSet.of(resolved.spec.labels))
+    loaded = load_system(context, folder, sets, device, precision, trust_remote_code, generate=True)
     if image is not None or onto is not None:
         say_what_it_knows(loaded, "backbone", "diffusion")
     say(f"painting {plural(number, 'picture')}")

@@ -24,7 +24,8 @@ ROWS = 4096
 
 
 def as_dict(path: Path, reading: Reading) -> dict[str, object]:
-    """A reading as JSON shows it; ``reasons`` only where somebody asked why."""
+    """A reading as JSON shows it; ``reasons`` only where somebody asked why, ``embedded`` only where it is true: models that
+    know no photographs."""
     probabilities = {name: round(value, 6) for name, value in reading.probabilities.items()}
     shown: dict[str, object] = {
         "image": _name(path),
@@ -32,6 +33,7 @@ def as_dict(path: Path, reading: Reading) -> dict[str, object]:
         "positive": None if reading.positive is None else round(reading.positive, 6),
         "probabilities": probabilities,
         **({} if reading.text is None else {"text": reading.text}),
+        **({"embedded": True} if reading.embedded else {}),
     }
     if reading.reasons:
         shown["reasons"] = [

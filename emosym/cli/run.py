@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -136,6 +137,7 @@ def _execute(
     from emosym.experiment.trackers import Tracker
     from emosym.training.stopping import Terminated
 
+    _say_if_crowded()
     trackers = [Tracker("tensorboard")] if tensorboard else []
     try:
         with show_progress() as progress:
@@ -153,6 +155,20 @@ def _execute(
     print(tables_of(summary))
     if report.is_file():
         print(f"report: {report}")
+
+
+def _say_if_crowded() -> None:
+    """A word where other programs keep half the cores busy and this run would take all of them: threads that wait for one another
+    make both many times slower."""
+    import torch
+
+    cores, threads = os.cpu_count() or 1, torch.get_num_threads()
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if busy > cores / 2 and threads > max(1, cores - round(busy)) and not torch.cuda.is_available():
+        say(
+            f"note: other programs keep about {min(round(busy), cores)} of {cores} cores busy, and this run takes {threads} threads; on a "
+            f"crowded machine OMP_NUM_THREADS=1 may be several times faster"
+        )
 
 
 def _check_stages(names: list[str]) -> None:

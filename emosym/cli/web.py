@@ -67,6 +67,7 @@ def web(
     secret = password or os.environ.get(PASSWORD) or None
     require_password(host, secret)
     require_gradio()
+    require_free(host, port)
     found = find_system(run)
     loaded = load_system(context, found, sets, device, precision, trust_remote_code, generate=True)
     own = found.parent if found.name == "system" and (found.parent / "spec.yaml").is_file() else None
@@ -101,6 +102,23 @@ def require_gradio() -> None:
             "the page needs gradio, which is not installed",
             hint="pip install 'emosym[web]'",
         )
+
+
+def require_free(host: str, port: int) -> None:
+    """Refuse an address that something else listens on, or that is not this machine's: ``web.port-taken``."""
+    import socket
+
+    try:
+        *kind, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(*kind) as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(address)
+    except OSError as error:
+        raise EmosymError(
+            "web.port-taken",
+            f"the page cannot listen on {host}, port {port}: {(error.strerror or str(error)).lower()}",
+            hint=f"give another --port, such as {port + 1}" if port < 65535 else "give another --port",
+        ) from error
 
 
 def prepare(kept: Path) -> None:

@@ -106,6 +106,19 @@ class LabelSet:
             for sign in signs
         ]
 
+    def opposite(self, name: str) -> dict[str, float]:
+        """The opposite of an emotion as a mixture: for Mikels' eight the one across the wheel (awe and fear), elsewhere all
+        emotions of the other sign alike.
+
+        Errors: ``data.unknown-label``, and those of :meth:`of_valence`.
+        """
+        place = self.index(name)
+        if set(self.names) == set(MIKELS_WHEEL):
+            at = MIKELS_WHEEL.index(self.names[place]) + len(MIKELS_WHEEL) // 2
+            return {MIKELS_WHEEL[at % len(MIKELS_WHEEL)]: 1.0}
+        weights = self.of_valence(-1.0 if self.positive(place) else 1.0)
+        return {one: weight for one, weight in zip(self.names, weights, strict=True) if weight}
+
     def require_signs(self, who: str) -> None:
         """Refuse emotions of unknown sign: ``spec.unknown-sign``."""
         unknown = [name for index, name in enumerate(self.names) if self.positive(index) is None]

@@ -73,6 +73,14 @@ class Drawn(NamedTuple):
     last: str
     """Where the curves end, in words, for those who do not see them."""
     svg: str
+    tells: bool
+    """As of its panel."""
+
+
+def called(name: str) -> str:
+    """A logged scalar as people say it: ``reward/class/mean`` is class, ``held_out/reward`` held out reward."""
+    kept = re.sub(r"^(?:reward|bank|lr|norm)/|/(?:mean|std|flat)$", "", name)
+    return re.sub(r"[_/]", " ", kept)
 
 
 def panel_of(name: str) -> Panel:
@@ -132,7 +140,7 @@ def _drawn(stage: str, panel: Panel, curves: Curves) -> Drawn:
                 axes.plot(steps[kept], scale * values[kept], color=colour, alpha=0.22, linewidth=0.7)
             marker = "o" if len(values) < 3 else None
             axes.plot(steps[kept], line[kept], color=colour, linewidth=1.6, marker=marker, markersize=3)
-            ends.append(f"{name} ends at {line[-1]:.3g}")
+            ends.append(f"{called(name)} ends at {line[-1]:.3g}")
         axes.set_xlabel("optimiser step")
         axes.set_ylabel(panel.unit)
         axes.ticklabel_format(axis="y", useOffset=False, scilimits=(-3, 5))
@@ -143,4 +151,4 @@ def _drawn(stage: str, panel: Panel, curves: Curves) -> Drawn:
         axes.locator_params(axis="y", nbins=5)
         svg = svg_of(figure)
     said = f"{panel.title} in {panel.unit}, by optimiser step of {stage}: {'; '.join(ends)}"
-    return Drawn(panel.title, list(zip(curves, PALETTE, strict=False)), said, svg)
+    return Drawn(panel.title, list(zip(map(called, curves), PALETTE, strict=False)), said, svg, panel.tells)

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from html import escape
 
 GLOSSARY: Mapping[str, Mapping[str, str]] = {
     "Emotions": {
@@ -148,6 +150,18 @@ def words(*, studies: bool) -> list[tuple[str, str]]:
         return list(GLOSSARY[STUDIES].items())
     found = [pair for title, section in GLOSSARY.items() if title != STUDIES for pair in section.items()]
     return sorted(found, key=lambda pair: pair[0].strip("[]").lower())
+
+
+def anchor(word: str) -> str:
+    """Where a page has the meaning of a word."""
+    return "word-" + re.sub(r"\W+", "-", word.lower()).strip("-")
+
+
+def linked(text: str) -> str:
+    """HTML of a text, a link to its meaning where all of it, but for an arrow, is a word of :func:`words` without studies."""
+    known = {word.lower(): word for word, _ in words(studies=False)}
+    word = known.get(text.strip(" ↑↓").lower())
+    return escape(text) if word is None else f'<a href="#{anchor(word)}">{escape(text)}</a>'
 
 
 def markdown() -> str:

@@ -24,6 +24,7 @@ from emosym.report.reading import (
     reliability_of,
 )
 from emosym.report.tables import Table, tables
+from emosym.report.templates import HERE, template
 from emosym.report.training import last_tries, reachability, reward_terms, stages
 from emosym.spec.model import STAGES
 from emosym.toolkit import written_whole
@@ -49,20 +50,12 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     Errors: ``report.nothing`` where the folder holds neither, ``report.damaged`` and ``predictions.unreadable`` where a
     file cannot be read.
     """
-    import jinja2
-
     folder = Path(folder)
     if not any((folder / name).exists() for name in ("spec.yaml", "summary.json", "metrics.jsonl")):
         what = "neither a run nor an evaluation is in it" if folder.is_dir() else "no such folder"
         hint = "give a run folder, such as runs/tiny, or one below its evaluations/"
         raise EmosymError("report.nothing", f"{folder}: {what}", hint=hint)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("report.html.jinja").render(**facts(folder))
+    page = template(HERE / "report.html.jinja").render(**facts(folder))
     path = folder / NAME if out is None else out
     with written_whole(path) as partial:
         partial.write_text(page, encoding="utf-8")

@@ -75,4 +75,6 @@ def limits(room: Room) -> list[str]:
 def _weights(use: Use) -> str:
     if not use.weights:
         return ""
+    if use.weights_from:  # its whole name is alias:PLUGIN/NAME
+        return f"{use.weights.rpartition('/')[2]}, inside {use.weights_from} ({use.weights_licence})"
     return f"{use.weights} ({use.weights_licence or 'licence: see the page of the model'})"

@@ -14,13 +14,14 @@ from emosym_registry import EmosymError
 from emosym.contracts.reading import EMBEDDED
 from emosym.web import about, bank, create, runs, transfer, understand
 from emosym.web.markup import note
-from emosym.web.room import Room
+from emosym.web.room import PRIVATE, Room
 
 STYLE = Path(__file__).with_name("style.css")
 LARGEST = "64mb"
 """Of one uploaded file."""
 WAITING = 64
 """Jobs that may wait; one more is told to come back later."""
+PAINTS_NONE = "This system reads pictures and paints none: its spec has no diffusion."
 KEPT_SECONDS = 24 * 3600
 """How long uploads and painted pictures stay at most while the page runs."""
 
@@ -50,24 +51,30 @@ def theme() -> Any:
 def build(room: Room) -> gr.Blocks:
     """The page of a system, with its queue."""
     page = gr.Blocks(title="emosym", analytics_enabled=False, delete_cache=(3600, KEPT_SECONDS))
+    paints = room.system.generation is not None
     with page:
         gr.HTML(head(room))
-        with gr.Tab("Understand"):
-            understand.tab(room)
-        paints = room.system.generation is not None
-        for name, one in (("Create", create), ("Transfer", transfer)):
-            with gr.Tab(name):
-                if paints:
-                    one.tab(room)
-                else:
-                    gr.HTML(note("This system reads pictures and paints none: its spec has no diffusion."))
-        for name, other in (("Bank", bank), ("Runs", runs)):
-            with gr.Tab(name) as here:
-                other.tab(room, here)
-        with gr.Tab("System"):
-            about.tab(room)
+        with gr.Tabs() as tabs:
+            with gr.Tab("Understand"):
+                pictures, onward = understand.tab(room)
+            with gr.Tab("Create"):
+                create.tab(room) if paints else gr.HTML(note(PAINTS_NONE))
+            with gr.Tab("Transfer", id=transfer.OPPOSITE):
+                photo = transfer.tab(room) if paints else gr.HTML(note(PAINTS_NONE))
+            for name, other in (("Bank", bank), ("Runs", runs)):
+                with gr.Tab(name) as here:
+                    other.tab(room, here)
+            with gr.Tab("System"):
+                about.tab(room)
+        if paints:
+            onward.click(carried, pictures, [photo, tabs], queue=False, **PRIVATE)
     page.queue(max_size=WAITING)
     return page
+
+
+def carried(pictures: list[str] | None) -> tuple[Any, Any]:
+    """The first of the pictures as the photo of the tab that gives it another emotion, and that tab."""
+    return (pictures or [None])[0], gr.update(selected=transfer.OPPOSITE)
 
 
 def head(room: Room) -> str:

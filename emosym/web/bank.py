@@ -19,6 +19,10 @@ MOST = 60
 LINES = 300
 """Lines of the ledger that are shown, the newest."""
 THUMB = 128
+CAPTIONS = (
+    "Score: the lowest of those that judges gave, from 0 to 1. Age: how many times the bank was filled anew since. In brackets: "
+    "the name, as `emosym bank` and the ledger have it."
+)
 ALL = "all"
 
 
@@ -104,7 +108,7 @@ def _held(one: OpenBank, found: list[Entry]) -> str:
     parts += [f"{masked} taken out by hand"] if masked else []
     parts += [f"the first {MOST} are shown"] if len(found) > MOST else []
     figures = "".join(_figure(entry, pictures.get(entry.image)) for entry in found[:MOST])
-    return note(f"{', '.join(parts)}.") + f'<div class="es-grid">{figures}</div>'
+    return note(f"{', '.join(parts)}. {CAPTIONS}") + f'<div class="es-grid">{figures}</div>'
 
 
 def _pictures(one: OpenBank) -> dict[str, Sample]:
@@ -126,9 +130,10 @@ def _figure(entry: Entry, sample: Sample | None) -> str:
 
 
 def _called(entry: Entry) -> str:
-    """An image in a line: what it is called, its emotion, score and age."""
+    """An image in a line: its emotion, score and age, and what it is called."""
     out = ", taken out" if entry.masked else ""
-    return f"{entry.image.rpartition('/')[2]}: {entry.emotion}, score {entry.score:.2f}, age {entry.age}{out}"
+    name = entry.image.rpartition("/")[2]
+    return f"{entry.emotion}, score {entry.score:.2f}, age {entry.age}{out} ({name})"
 
 
 def _ledger(one: OpenBank, entry: str | None) -> str:

@@ -10,11 +10,13 @@ import gradio as gr
 from emosym.cli.generate import parse_mixture
 from emosym.request import PROMPT, Request
 from emosym.web.markup import note
-from emosym.web.painting import Shown, described, looked_at
+from emosym.web.painting import Shown, looked_at
 from emosym.web.room import ONE_AT_A_TIME, PRIVATE, Room
 
 PAINTING: dict[str, Any] = {"show_progress": "hidden", **ONE_AT_A_TIME}
 """How a painting is queued and shown."""
+FIRST, MOST = 4, 8
+"""How many pictures are painted where nobody says, and at most."""
 
 
 def tab(room: Room) -> None:
@@ -31,21 +33,23 @@ def tab(room: Room) -> None:
                     placeholder=f"{names[0]}=0.7, {names[-1]}=0.3",
                 )
             prompt = gr.Textbox(PROMPT, label="What to show", info="{emotion} is where the emotion goes")
-            seed, steps, guidance = numbers()
+            count, seed, steps, guidance = numbers()
+            gr.HTML(note(size_of(room)))
             with gr.Row():
                 start = gr.Button("Paint", variant="primary")
                 stop = gr.Button("Stop")
         with gr.Column(scale=1, min_width=280):
-            shown = results("Your picture", "create")
+            shown = results("Your pictures", "create")
 
     def create(
-        emotion: str, mixture: str, prompt: str, seed: int, steps: int, guidance: float
+        emotion: str, mixture: str, prompt: str, seed: int, steps: int, guidance: float, count: int
     ) -> Iterator[Shown]:
         wanted: dict[str, Any] = {"emotion": emotion}
         if mixture and mixture.strip():
             wanted = {"mixture": parse_mixture(mixture)}
         request = Request(
             **wanted,
+            n=int(count),
             prompt=prompt or PROMPT,
             seed=seed or 0,
             steps=steps or None,
@@ -58,12 +62,12 @@ def tab(room: Room) -> None:
         [slider.change for slider in sliders], lambda *weights: mixed(dict(zip(names, weights, strict=True))),
         sliders, mixture, queue=False, **PRIVATE,
     )  # fmt: skip
-    given = [emotion, mixture, prompt, seed, steps, guidance]
-    about = "Paint a picture of an emotion, or of a mixture such as awe=0.7,fear=0.3: the picture, a word, the PNG."
+    given = [emotion, mixture, prompt, seed, steps, guidance, count]
+    about = "Paint an emotion, or a mixture such as awe=0.7,fear=0.3: pictures with what is read in them, a word, PNGs."
     painting = start.click(
         room.told(create), given, list(shown), api_name="create", api_description=about, **PAINTING
     )
-    around(painting, start, stop, shown)
+    ends(stop, painting, shown)
 
 
 def mixed(weights: dict[str, float]) -> str:
@@ -71,31 +75,37 @@ def mixed(weights: dict[str, float]) -> str:
     return ",".join(f"{name}={weight:g}" for name, weight in weights.items() if weight)
 
 
-def numbers() -> tuple[gr.Number, gr.Number, gr.Number]:
-    """Seed, steps and guidance, which every painting takes."""
+def numbers() -> tuple[gr.Slider, gr.Number, gr.Number, gr.Number]:
+    """How many, seed, steps and guidance, which every painting takes."""
+    count = gr.Slider(1, MOST, FIRST, step=1, label="How many pictures", info="Picture i has seed + i")
     seed = gr.Number(0, label="Seed", info="The same seed gives the same picture", precision=0, minimum=0)
     with gr.Row():
         steps = gr.Number(0, label="Steps", info="0: the model's own", precision=0, minimum=0)
         guidance = gr.Number(0, label="Guidance", info="0: the model's own; 1: none", minimum=0)
-    return seed, steps, guidance
+    return count, seed, steps, guidance
 
 
-def results(label: str, name: str) -> tuple[gr.Image, gr.HTML, gr.DownloadButton]:
-    """Where a painting appears, what is said of it, and its file."""
-    picture = gr.Image(
-        label=label, interactive=False, format="png", height=384, buttons=["fullscreen"],
-        alt_text="No picture yet", elem_id=f"{name}-picture",
-    )  # fmt: skip
+def size_of(room: Room) -> str:
+    """What size the pictures have."""
+    height, width = room.system.require_generation().diffusion.image_size
+    return f"This system paints pictures of {width} × {height} pixels."
+
+
+def results(label: str, name: str) -> tuple[gr.Gallery, gr.HTML, gr.File]:
+    """Where paintings appear, what is said of them, and their files."""
     status = gr.HTML(note("Nothing painted yet."), elem_id=f"{name}-status")
-    file = gr.DownloadButton("Download PNG with recipe", interactive=False, elem_id=f"{name}-file")
-    return picture, status, file
+    pictures = gr.Gallery(
+        label=label, interactive=False, columns=2, object_fit="contain", height="auto",
+        buttons=["fullscreen"], elem_id=f"{name}-pictures",
+    )  # fmt: skip
+    files = gr.File(
+        label="PNGs with their recipes", file_count="multiple", interactive=False, elem_id=f"{name}-files"
+    )
+    return pictures, status, files
 
 
-def around(painting: Any, start: gr.Button, stop: gr.Button, shown: tuple[gr.Image, gr.HTML, Any]) -> None:
-    """What happens beside a ``painting``: the picture is described, and ``stop`` ends it or takes it out of the queue."""
-    picture, status, file = shown
-    start.click(lambda: gr.update(alt_text="The picture so far"), None, picture, queue=False, **PRIVATE)
-    painting.success(described, status, [picture, file], **PRIVATE)
+def ends(stop: gr.Button, painting: Any, shown: tuple[gr.Gallery, gr.HTML, gr.File]) -> None:
+    """``stop`` ends a painting or takes it out of the queue."""
     stop.click(
-        lambda: note("Stopped."), None, status, cancels=[painting], queue=False, api_visibility="private"
+        lambda: note("Stopped."), None, shown[1], cancels=[painting], queue=False, api_visibility="private"
     )

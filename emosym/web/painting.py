@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import mkdtemp
@@ -15,19 +14,18 @@ import gradio as gr
 from PIL import Image
 from torch import Tensor
 
-from emosym.cli.painting import save_png
+from emosym.cli.painting import save_png, stem
 from emosym.contracts import Generated, Watcher
 from emosym.request import Request
-from emosym.toolkit import file_name, to_image
+from emosym.toolkit import to_image
 from emosym.web.markup import note
 from emosym.web.room import Room
 
 LOOKS = 8
 """Pictures on their way that are decoded at most; each takes as long as the last one."""
-DONE = "Done: "
-BLACK = "The diffusion model's safety checker flagged it, so it is black. Take another seed or prompt."
+BLACK = "flagged by the safety checker, so it is black: take another seed or prompt"
 Shown = tuple[Any, str, Any]
-"""New values of picture, status and download."""
+"""New values of pictures, status and files."""
 
 
 @dataclass(frozen=True)
@@ -92,27 +90,35 @@ def painted(room: Room, request: Request) -> Iterator[Step | Generated]:
 
 
 def looked_at(room: Room, request: Request, words: str) -> Iterator[Shown]:
-    """What picture, status and download show while a picture of ``words`` is painted, and at its end."""
+    """What pictures, status and files show while the pictures of a request are painted one after the other, and at the end;
+    ``words`` say what they are of."""
     room.system.require_generation()
-    yield gr.skip(), note("Waiting for the first step."), None
-    for event in painted(room, request):
-        if isinstance(event, Generated):
-            path = str(kept(room, event, words))
-            said = BLACK if event.flagged else "The recipe is inside the PNG."
-            yield path, note(f"{DONE}{words}, seed {event.seed}. {said}"), path
-            return
-        picture = gr.skip() if event.picture is None else event.picture
-        yield picture, note(f"Step {event.done} of {event.total}."), gr.skip()
+    yield [], note("Waiting for the first step."), None
+    done = list[tuple[str, str]]()
+    for seed in range(request.seed, request.seed + request.n):
+        for event in painted(room, replace(request, n=1, seed=seed)):
+            if isinstance(event, Generated):
+                done.append((str(kept(room, request, event)), called(room, event)))
+                break
+            now = gr.skip() if event.picture is None else [*done, (event.picture, "not yet done")]
+            count = f"Picture {len(done) + 1} of {request.n}, step {event.done} of {event.total}."
+            yield now, note(count), gr.skip()
+        yield list(done), note(f"{len(done)} of {request.n} done."), gr.skip()
+    ends = "Under each picture: what this system itself reads in it. Its recipe is inside the PNG."
+    yield done, note(f"Done: {words}. {ends}"), [path for path, _ in done]
 
 
-def described(status: str) -> tuple[Any, Any]:
-    """What picture and download are told once ``status`` says that the picture is done: an alternative text, and that there is
-    something to download. Apart from the painting, whose results programs take too."""
-    words = re.sub(r"<[^>]*>", "", status).removeprefix(DONE).partition(". ")[0]
-    return gr.update(alt_text=f"A picture made to evoke {words}"), gr.update(interactive=True)
+def called(room: Room, picture: Generated) -> str:
+    """What is said below a picture: its seed, and the emotion that the system reads in it."""
+    if picture.flagged:
+        return f"seed {picture.seed}: {BLACK}"
+    with room.lock:
+        reading = room.system.understand(picture.image)
+    return f"seed {picture.seed}: read as {reading.emotion} {reading.probabilities[reading.emotion]:.0%}"
 
 
-def kept(room: Room, picture: Generated, words: str) -> Path:
+def kept(room: Room, request: Request, picture: Generated) -> Path:
     """The PNG with its recipe, in a new folder of the page's own."""
     folder = Path(mkdtemp(dir=room.kept))
-    return save_png(folder, file_name(f"{words}-{picture.seed}"), picture.png())
+    emotion = room.system.labels.names[picture.label]
+    return save_png(folder, stem(request, emotion, picture.seed), picture.png())

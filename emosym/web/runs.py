@@ -29,7 +29,7 @@ def tab(room: Room, here: gr.Tab) -> None:
             list(found_runs(room.folders)), label="Runs", info="Two or more, of the same emotions"
         )
         start = gr.Button("Compare", variant="primary")
-        compared = gr.HTML(note("Choose runs, then press Compare."), elem_id="runs-compared")
+        compared = gr.HTML(note(to_do(room)), elem_id="runs-compared")
     with gr.Tab("Studies"):
         studies = gr.Dropdown(list(found_studies(room.folders)), value=None, label="Study")
         shown = gr.HTML(note("Choose a study."), elem_id="runs-study")
@@ -40,14 +40,26 @@ def tab(room: Room, here: gr.Tab) -> None:
     def study(study: str | None) -> str:
         return tables_of(room, study)
 
-    def again() -> tuple[Any, Any]:
-        return gr.update(choices=list(found_runs(room.folders))), gr.update(
-            choices=list(found_studies(room.folders))
+    def again() -> tuple[Any, Any, str]:
+        return (
+            gr.update(choices=list(found_runs(room.folders))),
+            gr.update(choices=list(found_studies(room.folders))),
+            note(to_do(room)),
         )
 
-    here.select(again, None, [runs, studies], **PRIVATE)
+    here.select(again, None, [runs, studies, compared], **PRIVATE)
     start.click(room.told(compare), runs, compared, api_name="compare")
     studies.input(room.told(study), studies, shown, api_name="study")
+
+
+def to_do(room: Room) -> str:
+    """What somebody has to do to see a comparison."""
+    if len(found_runs(room.folders)) > 1:
+        return "Choose runs, then press Compare."
+    return (
+        "There are not yet two runs to compare. Train another, such as `emosym run SPEC --set seed=8` with the spec of the first, "
+        "then open this tab again."
+    )
 
 
 def found_runs(folders: Sequence[Path]) -> dict[str, Path]:

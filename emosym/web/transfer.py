@@ -11,25 +11,30 @@ from emosym_registry import EmosymError
 from emosym.contracts import SUFFIXES, open_image
 from emosym.generation import STRENGTH
 from emosym.request import Request
-from emosym.web.create import PAINTING, around, numbers, results
+from emosym.web.create import PAINTING, ends, numbers, results, size_of
 from emosym.web.markup import figure, note, shown
 from emosym.web.painting import Shown, looked_at
 from emosym.web.room import PRIVATE, Room
 
+OPPOSITE = "opposite"
+"""In place of a target emotion: the opposite of what the photo evokes."""
 
-def tab(room: Room) -> None:
-    """What the tab shows."""
+
+def tab(room: Room) -> gr.File:
+    """What the tab shows; where its photo goes."""
     names = room.system.labels.names
     with gr.Row():
         photo = gr.File(label="Photo", file_types=list(SUFFIXES), elem_id="transfer-file", height=140)
         with gr.Column():
-            emotion = gr.Dropdown(list(names), value=names[0], label="Target emotion")
+            targets = [("the opposite of what it evokes", OPPOSITE), *((name, name) for name in names)]
+            emotion = gr.Dropdown(targets, value=OPPOSITE, label="Target emotion")
             strength = gr.Slider(
                 0, 1, STRENGTH, step=0.05, label="How far from the photo",
                 info="0 keeps its pixels; 1 keeps only what is seen in it, not the pixels",
             )  # fmt: skip
-    with gr.Accordion("Seed, steps, guidance", open=False):
-        seed, steps, guidance = numbers()
+            gr.HTML(note(f"{size_of(room)} Of a photo of another shape they keep the middle."))
+    with gr.Accordion("How many, seed, steps, guidance", open=False):
+        count, seed, steps, guidance = numbers()
     with gr.Row():
         start = gr.Button("Transfer", variant="primary")
         stop = gr.Button("Stop")
@@ -46,17 +51,20 @@ def tab(room: Room) -> None:
         seed: int,
         steps: int,
         guidance: float,
+        count: int,
     ) -> Iterator[Shown]:
-        request = transferring(photo, emotion, strength, seed or 0, steps, guidance)
-        yield from looked_at(room, request, emotion)
+        yield from looked_at(
+            room, *transferring(room, photo, emotion, strength, seed or 0, steps, guidance, int(count))
+        )
 
     photo.change(room.told(original), photo, before, queue=False, **PRIVATE)
-    given = [photo, emotion, strength, seed, steps, guidance]
-    about = "Paint a photo again with another emotion: the picture, a word, the PNG."
+    given = [photo, emotion, strength, seed, steps, guidance, count]
+    about = "Paint a photo again with another emotion, or the opposite: pictures with what is read in them, a word, PNGs."
     painting = start.click(
         room.told(transfer), given, list(made), api_name="transfer", api_description=about, **PAINTING
     )
-    around(painting, start, stop, made)
+    ends(stop, painting, made)
+    return photo
 
 
 def original(photo: str | None) -> str:
@@ -67,15 +75,31 @@ def original(photo: str | None) -> str:
 
 
 def transferring(
-    photo: str | None, emotion: str, strength: float, seed: int, steps: int, guidance: float
-) -> Request:
-    """The request to paint a photo again. Errors: ``generate.no-photo``, those of opening it and of a request."""
+    room: Room,
+    photo: str | None,
+    emotion: str,
+    strength: float,
+    seed: int,
+    steps: int,
+    guidance: float,
+    count: int,
+) -> tuple[Request, str]:
+    """The request to paint a photo again, and what it is of. Errors: ``generate.no-photo``, those of opening it, of a request
+    and of :meth:`emosym.contracts.LabelSet.opposite`."""
     if photo is None:
         raise EmosymError(
             "generate.no-photo", "there is no photo to paint again", hint="add one, then press Transfer"
         )
     open_image(Path(photo))  # a broken one is told before anything is painted
-    return Request(
-        emotion, onto=Path(photo), seed=seed, steps=steps or None, guidance_scale=guidance or None,
-        strength=None if strength >= 1 else strength,
+    wanted, words = {emotion: 1.0}, emotion
+    if emotion == OPPOSITE:
+        with room.lock:
+            evoked = room.system.understand(photo).emotion
+        wanted = room.system.labels.opposite(evoked)
+        words = f"{' and '.join(wanted)}, the opposite of {evoked}"
+    only = next(iter(wanted)) if len(wanted) == 1 else None
+    request = Request(
+        only, None if only else wanted, onto=Path(photo), n=count, seed=seed, steps=steps or None,
+        guidance_scale=guidance or None, strength=None if strength >= 1 else strength,
     )  # fmt: skip
+    return request, words

@@ -19,12 +19,13 @@ from emosym.web.markup import note, shown
 from emosym.web.room import ONE_AT_A_TIME, Room
 from emosym.web.wheel import in_words, wheel
 
+SCALE = "Texts are ranked, not judged: at a cosine of 1 a text says just what is seen, near 0 it has nothing to do with it."
 AT_ONCE = 8
 """Pictures that are read together."""
 
 
-def tab(room: Room) -> None:
-    """What the tab shows."""
+def tab(room: Room) -> tuple[gr.File, gr.Button]:
+    """What the tab shows; where its pictures are, and the button that takes the first of them to the tab Transfer."""
     says_why = can_say_why(room)
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
@@ -41,6 +42,9 @@ def tab(room: Room) -> None:
             with gr.Row():
                 start = gr.Button("Read", variant="primary")
                 stop = gr.Button("Stop")
+            onward = gr.Button(
+                "Paint it with the opposite emotion", visible=room.system.generation is not None
+            )
         with gr.Column(scale=2, min_width=280):
             cards = gr.HTML(note("Add pictures, then press Read."), elem_id="understand-cards")
             with gr.Accordion("The same as JSON", open=False):
@@ -60,6 +64,7 @@ def tab(room: Room) -> None:
     stop.click(
         lambda: note("Stopped."), None, cards, cancels=[reading], queue=False, api_visibility="private"
     )
+    return files, onward
 
 
 def can_say_why(room: Room) -> bool:
@@ -114,10 +119,11 @@ def card(room: Room, picture: Picture, reading: Reading, attention: bool) -> str
         parts.append(f'<div class="es-wide"><h3>What it wrote</h3><p>{escape(reading.text)}</p></div>')
     if reading.reasons:
         items = "".join(
-            f"<li>{escape(reason.text)} <small>cosine {reason.similarity:.2f}</small></li>"
-            for reason in reading.reasons
+            f"<li>{escape(reason.text)} {nearness(reason.similarity)}</li>" for reason in reading.reasons
         )
-        parts.append(f'<div class="es-wide"><h3>Nearest knowledge</h3><ol>{items}</ol></div>')
+        parts.append(
+            f'<div class="es-wide"><h3>Nearest knowledge</h3><p class="es-soft">{SCALE}</p><ol>{items}</ol></div>'
+        )
     looks = gazes(room.system, sample) if attention else []
     if attention:
         told = "".join(looks) or "<p>This backbone cannot say it of this picture.</p>"
@@ -126,6 +132,12 @@ def card(room: Room, picture: Picture, reading: Reading, attention: bool) -> str
         )
     details = f"<details><summary>All probabilities</summary><p>{escape(in_words(reading.probabilities))}</p></details>"
     return "".join([*parts, f'<div class="es-wide">{details}</div></article>'])
+
+
+def nearness(cosine: float) -> str:
+    """How near a text is, as a bar and a number."""
+    words = f"cosine {cosine:.2f}"
+    return f'<small><meter min="0" max="1" value="{max(cosine, 0):.2f}" aria-label="{words}"></meter> {words}</small>'
 
 
 def valence(positive: float | None) -> str:

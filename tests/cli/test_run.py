@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shlex
 import shutil
 import signal
@@ -16,6 +17,7 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
+from emosym.cli.run import _say_if_crowded
 from emosym.evaluation.evaluate import save_images
 from emosym.predictions import read_predictions
 from emosym.spec.text import block
@@ -40,6 +42,23 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("photo") / "photo.jpg"
     Image.linear_gradient("L").convert("RGB").resize((120, 90)).save(path)
     return path
+
+
+@pytest.mark.parametrize(("busy", "threads", "said"), [(3.6, 4, 1), (0.4, 4, 0), (3.6, 1, 0)])
+def test_a_run_on_a_crowded_machine_says_that_fewer_threads_are_faster(
+    busy: float,
+    threads: int,
+    said: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "emosym.cli")
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr("os.getloadavg", lambda: (busy, 0.0, 0.0))
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    _say_if_crowded()
+    assert caplog.text.count("about 4 of 4 cores busy, and this run takes 4 threads") == said
 
 
 def test_a_smoke_run_leaves_a_whole_run_folder(smoke: tuple[Path, Outcome]) -> None:

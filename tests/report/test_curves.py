@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emosym.report.curves import MOST, panel_of, smoothed, stage_curves, thinned
+from emosym.report.curves import MOST, called, panel_of, smoothed, stage_curves, thinned
 from emosym.report.svg import INK
 
 
@@ -38,6 +38,20 @@ def test_smoothing_is_the_mean_of_a_slow_reference() -> None:
 )
 def test_a_scalar_is_drawn_with_those_of_its_unit(name: str, panel: str) -> None:
     assert panel_of(name).title == panel
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("reward/label/mean", "label"),
+        ("held_out/reward", "held out reward"),
+        ("teacher_ce", "teacher ce"),
+        ("bank/admitted", "admitted"),
+        ("lr", "lr"),
+    ],
+)
+def test_a_scalar_is_called_as_people_say_it(name: str, said: str) -> None:
+    assert called(name) == said
 
 
 def test_curves_take_the_page_s_ink_and_skip_other_stages() -> None:

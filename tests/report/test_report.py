@@ -104,7 +104,7 @@ def test_every_stage_has_curves_and_a_confusion_matrix(page: str) -> None:
     )
     for panel in ("Loss", "Accuracy", "Learning rate"):
         assert page.count(f"<h4>{panel}</h4>") == 3
-    assert "reward/label/mean" in page
+    assert "</i>label</li>" in page
 
 
 def test_a_figure_of_each_emotion_is_that_of_its_row_and_column(finished: Path) -> None:
@@ -190,7 +190,7 @@ def test_figures_of_anybodys_metrics_have_a_table(short_run: Path) -> None:
     summary["understanding"]["stages"]["unify"] |= {"ece": 0.0532, "ece_low": 0.04, "ece_high": 0.07}
     path.write_text(json.dumps(summary))
     page = write_report(short_run).read_text()
-    row = '<th scope="row">ece</th><td class="n">–</td><td class="n">–</td><td class="n">0.0532 (0.04–0.07)</td>'
+    row = '<th scope="row"><a href="#word-ece">ece</a></th><td class="n">–</td><td class="n">–</td><td class="n">0.0532 (0.04–0.07)</td>'
     assert row in page
 
 

@@ -139,6 +139,28 @@ def test_labels_without_both_signs_have_no_valence(labels: list[str], id: str) -
     assert "valence" in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("labels", "name", "opposite"),
+    [
+        ("mikels-8", "AWE", {"fear": 1.0}),
+        ("mikels-8", "fear", {"awe": 1.0}),
+        ("binary", "positive", {"negative": 1.0}),
+        (["awe", "fear", "anger", "joy"], "joy", {"fear": 0.5, "anger": 0.5}),
+    ],
+)
+def test_the_opposite_is_across_the_wheel_or_of_the_other_sign(
+    labels: str | list[str], name: str, opposite: dict[str, float]
+) -> None:
+    assert LabelSet.of(labels).opposite(name) == opposite
+
+
+def test_the_opposite_of_an_emotion_of_unknown_sign_is_refused() -> None:
+    with pytest.raises(EmosymError, match="nobody has said it"):
+        LabelSet.of(["awe", "odd"]).opposite("awe")
+    with pytest.raises(EmosymError, match="unknown emotion 'aw'"):
+        LabelSet.of("mikels-8").opposite("aw")
+
+
 def test_valence_of_uneven_signs_is_shared_among_those_of_each() -> None:
     weights = Request(valence=-0.5).weights(LabelSet.of(["awe", "fear", "joy", "love"]))
     assert weights == pytest.approx([0.25 / 3, 0.75, 0.25 / 3, 0.25 / 3])

@@ -23,7 +23,7 @@ def test_the_example_of_the_page_runs(
     (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     names: dict[str, object] = {}
     exec(example.replace("http://127.0.0.1:7860", address), names)
-    readings, png = names["readings"], names["png"]
+    readings, (png,) = names["readings"], names["files"]  # type: ignore[misc]
     assert [one["image"] for one in readings] == ["my-photo.jpg"]  # type: ignore[attr-defined]
     recipe = json.loads(Image.open(str(png)).text["emosym"])  # type: ignore[attr-defined]
     assert (recipe["emotion"], recipe["seed"]) == ("awe", 0)

@@ -116,10 +116,11 @@ def test_a_picture_comes_out_of_the_noise_and_goes_home_with_its_recipe(
     field(page, "spinbutton", "Seed").fill("5")
     field(page, "spinbutton", "Steps").fill("8")
     button(page, "Paint").click()
-    page.get_by_text("Done: awe, seed 5.").wait_for()
-    page.locator("#create-picture img[alt='A picture made to evoke awe, seed 5']").wait_for()
+    page.get_by_text("Done: awe. Under each picture").wait_for()
+    for seed in (5, 6, 7, 8):
+        assert page.locator(f"#create-pictures img[alt^='seed {seed}: read as ']").count() == 1
     with page.expect_download() as download:
-        page.locator("#create-file").click()
+        page.locator("#create-files a[download]").first.click()
     path = tmp_path / "made.png"
     download.value.save_as(path)
     recipe = json.loads(Image.open(path).text["emosym"])  # type: ignore[attr-defined]
@@ -142,7 +143,7 @@ def test_a_painting_is_stopped_and_its_thread_ends(visit: Callable[..., Any], ro
     go(page, "Create")
     field(page, "spinbutton", "Steps").fill(str(LONG))
     button(page, "Paint").click()
-    page.locator("#create-status").get_by_text(re.compile(rf"Step \d+ of {LONG}")).wait_for()
+    page.locator("#create-status").get_by_text(re.compile(rf"Picture 1 of 4, step \d+ of {LONG}")).wait_for()
     button(page, "Stop").click()
     page.locator("#create-status").get_by_text("Stopped.").wait_for()
     for thread in threading.enumerate():
@@ -161,21 +162,27 @@ def test_two_people_wait_for_one_another_and_both_get_their_own(visit: Callable[
     for page in pages:
         button(page, "Paint").click()
     for number, page in enumerate(pages):
-        page.get_by_text(f"seed {20 + number}. The recipe").wait_for()
-        page.locator(f"#create-picture img[alt$='seed {20 + number}']").wait_for()
+        page.get_by_text("recipe is inside the PNG").wait_for()
+        page.locator(f"#create-pictures img[alt^='seed {20 + number}: ']").wait_for()
 
 
-def test_a_photo_and_its_transfer_stand_side_by_side(visit: Callable[..., Any], photo: Path) -> None:
+def test_four_pictures_of_the_opposite_stand_beside_the_photo_that_was_read(
+    visit: Callable[..., Any], photo: Path
+) -> None:
     page = visit()
-    go(page, "Transfer")
-    page.set_input_files("#transfer-file input[type=file]", [photo])
+    page.set_input_files("#understand-files input[type=file]", [photo])
+    button(page, "Read").click()
+    page.locator(".es-card").wait_for()
+    evoked = page.locator(".es-card h2").inner_text()
+    button(page, "Paint it with the opposite emotion").click()
     page.locator("#transfer-before img").wait_for()
-    page.get_by_role("button", name="Seed, steps, guidance").click()
+    page.get_by_role("button", name="How many, seed, steps, guidance").click()
     field(page, "spinbutton", "Steps").fill("4")
     button(page, "Transfer").click()
-    page.locator("#transfer-status").get_by_text("The recipe is inside").wait_for()
+    page.locator("#transfer-status").get_by_text(f"the opposite of {evoked}").wait_for()
+    assert page.locator("#transfer-pictures img[alt*='read as']").count() == 4
     before, after = (
-        page.locator(place).bounding_box() for place in ("#transfer-before", "#transfer-picture")
+        page.locator(place).bounding_box() for place in ("#transfer-before", "#transfer-pictures")
     )
     assert before["x"] < after["x"]
 
@@ -214,12 +221,12 @@ def test_the_keyboard_alone_reads_a_tab_and_paints(visit: Callable[..., Any]) ->
     field(page, "spinbutton", "Steps").focus()
     page.keyboard.press("Control+a")
     page.keyboard.type("2")
-    for _ in range(6):
+    for _ in range(8):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.textContent.trim()") == "Paint":
             break
     page.keyboard.press("Enter")
-    page.get_by_text("The recipe is inside the PNG").wait_for()
+    page.get_by_text("recipe is inside the PNG").wait_for()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -15,13 +15,13 @@ from emosym.contracts import Generated
 from emosym.contracts.reading import EMBEDDED
 from emosym.request import Request
 from emosym.web import about, bank, runs as runs_tab
-from emosym.web.app import head
+from emosym.web.app import carried, head
 from emosym.web.create import mixed
 from emosym.web.gaze import lit, spot
 from emosym.web.markup import table
 from emosym.web.painting import Step, kept, looked_at, painted
 from emosym.web.room import Room
-from emosym.web.transfer import transferring
+from emosym.web.transfer import OPPOSITE, transferring
 from emosym.web.understand import readings
 from emosym.web.wheel import ordered, wheel
 from tests.web.conftest import TEXTS
@@ -78,9 +78,10 @@ def test_an_error_of_the_painting_comes_out(room: Room) -> None:
 
 
 def test_the_download_has_its_recipe(room: Room) -> None:
-    *_, made = painted(room, Request(mixture={"awe": 1.0, "fear": 3.0}, steps=1, seed=2))
+    request = Request(mixture={"awe": 1.0, "fear": 3.0}, steps=1, seed=2)
+    *_, made = painted(room, request)
     assert isinstance(made, Generated)
-    path = kept(room, made, "awe-fear")
+    path = kept(room, request, made)
     assert path.name == "awe-fear-2.png"
     assert json.loads(Image.open(path).text["emosym"])["mixture"] == {"awe": 1.0, "fear": 3.0}  # type: ignore[attr-defined]
 
@@ -90,22 +91,50 @@ def test_a_flagged_picture_is_said_to_be(room: Room, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(
         generation.diffusion, "screen", lambda pictures: torch.ones(len(pictures), dtype=torch.bool)
     )
-    *_, (path, status, _) = looked_at(room, Request("awe", steps=1), "awe")
-    assert "safety checker flagged it, so it is black" in status
+    *_, (((path, said),), _, _) = looked_at(room, Request("awe", steps=1), "awe")
+    assert said.startswith("seed 0: flagged by the safety checker, so it is black")
     assert Image.open(path).getbbox() is None
+
+
+def test_pictures_come_one_after_the_other_and_each_says_what_is_read_in_it(room: Room) -> None:
+    request = Request("awe", n=3, seed=4, steps=1)
+    *seen, (pictures, status, files) = looked_at(room, request, "awe")
+    assert [len(one) for one, _, _ in seen if isinstance(one, list)] == [0, 1, 2, 3]
+    assert "Done: awe." in status
+    assert files == [path for path, _ in pictures]
+    alone = room.system.generate("awe", n=3, seed=4, steps=1)
+    for (path, said), one in zip(pictures, alone, strict=True):
+        assert Path(path).read_bytes() == one.png()
+        reading = room.system.understand(one.image)
+        assert said == f"seed {one.seed}: read as {reading.emotion} {max(reading.probabilities.values()):.0%}"
 
 
 def test_sliders_make_a_mixture_as_the_command_line_has_it() -> None:
     assert mixed({"awe": 0.7, "fear": 0, "anger": 0.3}) == "awe=0.7,anger=0.3"
 
 
-def test_a_transfer_starts_from_the_photo_or_from_what_is_seen_in_it(photo: Path, broken: Path) -> None:
-    assert transferring(str(photo), "fear", 0.6, 0, 0, 0).strength == 0.6
-    assert transferring(str(photo), "fear", 1, 0, 0, 0).strength is None
+def test_a_transfer_starts_from_the_photo_or_from_what_is_seen_in_it(
+    room: Room, photo: Path, broken: Path
+) -> None:
+    request, words = transferring(room, str(photo), "fear", 0.6, 0, 0, 0, 4)
+    assert (request.strength, request.n, request.emotion, words) == (0.6, 4, "fear", "fear")
+    assert transferring(room, str(photo), "fear", 1, 0, 0, 0, 1)[0].strength is None
     with pytest.raises(EmosymError, match="no photo"):
-        transferring(None, "fear", 0.6, 0, 0, 0)
+        transferring(room, None, "fear", 0.6, 0, 0, 0, 4)
     with pytest.raises(EmosymError, match="not a readable image"):
-        transferring(str(broken), "fear", 0.6, 0, 0, 0)
+        transferring(room, str(broken), "fear", 0.6, 0, 0, 0, 4)
+
+
+def test_a_transfer_to_the_opposite_asks_first_what_the_photo_evokes(room: Room, photo: Path) -> None:
+    request, words = transferring(room, str(photo), OPPOSITE, 0.6, 0, 0, 0, 4)
+    evoked = room.system.understand(photo).emotion
+    assert room.system.labels.opposite(evoked) == {request.emotion: 1.0}
+    assert words == f"{request.emotion}, the opposite of {evoked}"
+
+
+def test_the_first_picture_goes_on_to_be_painted(room: Room) -> None:
+    assert carried(["a.png", "b.png"])[0] == "a.png"
+    assert carried(None)[0] is None
 
 
 def test_the_bank_is_shown_and_an_image_is_taken_out_and_brought_back(room: Room) -> None:
@@ -140,6 +169,12 @@ def test_runs_are_found_and_compared_and_a_folder_name_is_never_a_path(room: Roo
             runs_tab.comparison(room, names)
 
 
+def test_one_run_alone_says_how_to_get_another(room: Room, runs: Path) -> None:
+    alone = Room(room.system, room.registry, room.run, (runs / "one",), room.kept)
+    assert "not yet two runs" in runs_tab.to_do(alone)
+    assert "press Compare" in runs_tab.to_do(room)
+
+
 def test_the_tables_of_a_study_are_those_of_its_report(room: Room, runs: Path, tmp_path: Path) -> None:
     from emosym.ablation.table import results_of
     from emosym.ablation.unplanned import study_of
@@ -166,7 +201,14 @@ def test_the_system_tells_its_parts_their_licences_and_its_limits(room: Room) ->
     assert about.embedded(room)
     assert EMBEDDED in head(room)
     page = about.about(room)
-    for part in ("qwen-vl", "Apache-2.0", "small rendered pictures", "no safety filter"):
+    assert "alias:" not in page
+    for part in (
+        "qwen-vl",
+        "tiny, inside emosym-tiny",
+        "Apache-2.0",
+        "small rendered pictures",
+        "no safety filter",
+    ):
         assert part in page
 
 

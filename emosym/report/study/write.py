@@ -11,6 +11,7 @@ from emosym.report.study.results import Results
 from emosym.report.study.tables import StudyTable, study_tables
 from emosym.report.study.text import AGAIN, comma_separated, machine_readable, markdown
 from emosym.report.study.words import BETWEEN, count
+from emosym.report.templates import template
 from emosym.toolkit import make_folder, write_json, written_whole
 
 NAME = "study"
@@ -38,14 +39,10 @@ def write_study(results: Results, folder: Path) -> list[Path]:
 
 def html(results: Results, tables: list[StudyTable]) -> str:
     """One page with everything inside it."""
-    import jinja2
     from markupsafe import Markup
 
-    here = Path(__file__).parent
-    loader = jinja2.FileSystemLoader([here, here.parent])
-    environment = jinja2.Environment(loader=loader, autoescape=True)
     drawn = forest(results)
-    return environment.get_template("study.html.jinja").render(
+    return template(Path(__file__).with_name("study.html.jinja")).render(
         results=results,
         tables=tables,
         lead=lead(results),

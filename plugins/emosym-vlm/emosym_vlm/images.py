@@ -92,7 +92,7 @@ def warn_scaled(
                     sample.id,
                     *own,
                     *new,
-                    " (max_pixels)" if limit is not None else "",
+                    " (backbone.params.max_pixels)" if limit is not None else "",
                 )
                 return True
     return False

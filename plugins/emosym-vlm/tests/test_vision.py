@@ -85,7 +85,7 @@ def test_images_scaled_down_are_said_once(build, caplog):
         backbone.encode(samples[1:])
         backbone.encode(samples)
     assert [record.getMessage() for record in caplog.records] == [
-        "sample large and perhaps others: scaled down from 96 x 96 to 48 x 48 pixels (max_pixels)"
+        "sample large and perhaps others: scaled down from 96 x 96 to 48 x 48 pixels (backbone.params.max_pixels)"
     ]
 
 
@@ -116,7 +116,10 @@ def test_every_family_says_once_what_it_scales_down(family, fits, large, made, b
         backbone.encode([other])
     (record,) = caplog.records
     said = "scaled down from {} x {} to {} x {} pixels".format(*large, *made)
-    assert record.getMessage().removesuffix(" (max_pixels)") == f"sample other and perhaps others: {said}"
+    assert (
+        record.getMessage().removesuffix(" (backbone.params.max_pixels)")
+        == f"sample other and perhaps others: {said}"
+    )
     assert "resize" not in vars(backbone.processor.image_processor)
 
 

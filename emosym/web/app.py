@@ -14,7 +14,7 @@ from emosym_registry import EmosymError
 from emosym.contracts.reading import EMBEDDED
 from emosym.web import about, bank, create, runs, transfer, understand
 from emosym.web.markup import note
-from emosym.web.room import PRIVATE, Room
+from emosym.web.room import Room
 
 STYLE = Path(__file__).with_name("style.css")
 LARGEST = "64mb"
@@ -57,24 +57,17 @@ def build(room: Room) -> gr.Blocks:
         with gr.Tabs() as tabs:
             with gr.Tab("Understand"):
                 pictures, onward = understand.tab(room)
-            with gr.Tab("Create"):
-                create.tab(room) if paints else gr.HTML(note(PAINTS_NONE))
-            with gr.Tab("Transfer", id=transfer.OPPOSITE):
-                photo = transfer.tab(room) if paints else gr.HTML(note(PAINTS_NONE))
+            with gr.Tab("Create", id=create.TAB):
+                create.tab(room, tabs, pictures, onward) if paints else gr.HTML(note(PAINTS_NONE))
+            with gr.Tab("Transfer"):
+                transfer.tab(room) if paints else gr.HTML(note(PAINTS_NONE))
             for name, other in (("Bank", bank), ("Runs", runs)):
                 with gr.Tab(name) as here:
                     other.tab(room, here)
             with gr.Tab("System"):
                 about.tab(room)
-        if paints:
-            onward.click(carried, pictures, [photo, tabs], queue=False, **PRIVATE)
     page.queue(max_size=WAITING)
     return page
-
-
-def carried(pictures: list[str] | None) -> tuple[Any, Any]:
-    """The first of the pictures as the photo of the tab that gives it another emotion, and that tab."""
-    return (pictures or [None])[0], gr.update(selected=transfer.OPPOSITE)
 
 
 def head(room: Room) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from emosym_registry import EmosymError
 
 from emosym.cli.generate import parse_mixture
 from emosym.request import PROMPT, Request
@@ -19,8 +21,12 @@ FIRST, MOST = 4, 8
 """How many pictures are painted where nobody says, and at most."""
 
 
-def tab(room: Room) -> None:
-    """What the tab shows."""
+TAB = "create"
+
+
+def tab(room: Room, tabs: gr.Tabs, pictures: gr.File, onward: gr.Button) -> None:
+    """What the tab shows; the button ``onward`` of another of the ``tabs`` paints the opposite of the first of its
+    ``pictures`` here."""
     names = room.system.labels.names
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
@@ -67,7 +73,35 @@ def tab(room: Room) -> None:
     painting = start.click(
         room.told(create), given, list(shown), api_name="create", api_description=about, **PAINTING
     )
-    ends(stop, painting, shown)
+
+    def turn(pictures: list[str] | None) -> tuple[str | None, str, Any]:
+        return turned(room, pictures or [])
+
+    wanted = onward.click(
+        room.told(turn), pictures, [emotion, mixture, tabs], api_visibility="private", **PAINTING
+    )
+    turning = wanted.success(room.told(create), given, list(shown), api_visibility="private", **PAINTING)
+    ends(stop, [painting, turning], shown)
+
+
+def turned(room: Room, pictures: Sequence[str]) -> tuple[str | None, str, Any]:
+    """New values of emotion, mixture and tabs to paint the opposite of the first picture. Errors: ``data.nothing-to-read``, and
+    those of :func:`opposite`."""
+    if not pictures:
+        raise EmosymError("data.nothing-to-read", "there is no picture", hint="add one first")
+    _, wanted = opposite(room, pictures[0])
+    here = gr.update(selected=TAB)
+    if len(wanted) == 1:
+        return next(iter(wanted)), "", here
+    return gr.skip(), mixed(wanted), here
+
+
+def opposite(room: Room, picture: str) -> tuple[str, dict[str, float]]:
+    """What a picture evokes, and the opposite of that. Errors: those of opening it and of
+    :meth:`emosym.contracts.labels.LabelSet.opposite`."""
+    with room.lock:
+        evoked = room.system.understand(Path(picture)).emotion
+    return evoked, room.system.labels.opposite(evoked)
 
 
 def mixed(weights: dict[str, float]) -> str:
@@ -95,7 +129,7 @@ def results(label: str, name: str) -> tuple[gr.Gallery, gr.HTML, gr.File]:
     """Where paintings appear, what is said of them, and their files."""
     status = gr.HTML(note("Nothing painted yet."), elem_id=f"{name}-status")
     pictures = gr.Gallery(
-        label=label, interactive=False, columns=2, object_fit="contain", height="auto",
+        label=label, show_label=False, interactive=False, columns=2, object_fit="contain", height="auto",
         buttons=["fullscreen"], elem_id=f"{name}-pictures",
     )  # fmt: skip
     files = gr.File(
@@ -104,8 +138,8 @@ def results(label: str, name: str) -> tuple[gr.Gallery, gr.HTML, gr.File]:
     return pictures, status, files
 
 
-def ends(stop: gr.Button, painting: Any, shown: tuple[gr.Gallery, gr.HTML, gr.File]) -> None:
-    """``stop`` ends a painting or takes it out of the queue."""
+def ends(stop: gr.Button, paintings: list[Any], shown: tuple[gr.Gallery, gr.HTML, gr.File]) -> None:
+    """``stop`` ends a painting, or takes it out of the queue."""
     stop.click(
-        lambda: note("Stopped."), None, shown[1], cancels=[painting], queue=False, api_visibility="private"
+        lambda: note("Stopped."), None, shown[1], cancels=paintings, queue=False, api_visibility="private"
     )

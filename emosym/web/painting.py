@@ -114,7 +114,7 @@ def called(room: Room, picture: Generated) -> str:
         return f"seed {picture.seed}: {BLACK}"
     with room.lock:
         reading = room.system.understand(picture.image)
-    return f"seed {picture.seed}: read as {reading.emotion} {reading.probabilities[reading.emotion]:.0%}"
+    return f"seed {picture.seed}: {reading.emotion} {reading.probabilities[reading.emotion]:.0%}"
 
 
 def kept(room: Room, request: Request, picture: Generated) -> Path:

@@ -11,7 +11,7 @@ from emosym_registry import EmosymError
 from emosym.contracts import SUFFIXES, open_image
 from emosym.generation import STRENGTH
 from emosym.request import Request
-from emosym.web.create import PAINTING, ends, numbers, results, size_of
+from emosym.web.create import PAINTING, ends, numbers, opposite, results, size_of
 from emosym.web.markup import figure, note, shown
 from emosym.web.painting import Shown, looked_at
 from emosym.web.room import PRIVATE, Room
@@ -19,9 +19,14 @@ from emosym.web.room import PRIVATE, Room
 OPPOSITE = "opposite"
 """In place of a target emotion: the opposite of what the photo evokes."""
 
+CONTENT = (
+    "Of a photo of another shape they keep the middle. What a photo shows often is what moves people: the more of it stays, the "
+    "less its emotion changes."
+)
 
-def tab(room: Room) -> gr.File:
-    """What the tab shows; where its photo goes."""
+
+def tab(room: Room) -> None:
+    """What the tab shows."""
     names = room.system.labels.names
     with gr.Row():
         photo = gr.File(label="Photo", file_types=list(SUFFIXES), elem_id="transfer-file", height=140)
@@ -32,7 +37,7 @@ def tab(room: Room) -> gr.File:
                 0, 1, STRENGTH, step=0.05, label="How far from the photo",
                 info="0 keeps its pixels; 1 keeps only what is seen in it, not the pixels",
             )  # fmt: skip
-            gr.HTML(note(f"{size_of(room)} Of a photo of another shape they keep the middle."))
+            gr.HTML(note(f"{size_of(room)} {CONTENT}"))
     with gr.Accordion("How many, seed, steps, guidance", open=False):
         count, seed, steps, guidance = numbers()
     with gr.Row():
@@ -63,8 +68,7 @@ def tab(room: Room) -> gr.File:
     painting = start.click(
         room.told(transfer), given, list(made), api_name="transfer", api_description=about, **PAINTING
     )
-    ends(stop, painting, made)
-    return photo
+    ends(stop, [painting], made)
 
 
 def original(photo: str | None) -> str:
@@ -93,9 +97,7 @@ def transferring(
     open_image(Path(photo))  # a broken one is told before anything is painted
     wanted, words = {emotion: 1.0}, emotion
     if emotion == OPPOSITE:
-        with room.lock:
-            evoked = room.system.understand(photo).emotion
-        wanted = room.system.labels.opposite(evoked)
+        evoked, wanted = opposite(room, photo)
         words = f"{' and '.join(wanted)}, the opposite of {evoked}"
     only = next(iter(wanted)) if len(wanted) == 1 else None
     request = Request(

@@ -25,7 +25,7 @@ AT_ONCE = 8
 
 
 def tab(room: Room) -> tuple[gr.File, gr.Button]:
-    """What the tab shows; where its pictures are, and the button that takes the first of them to the tab Transfer."""
+    """What the tab shows; where its pictures are, and the button that paints the opposite of the first of them."""
     says_why = can_say_why(room)
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
@@ -42,9 +42,7 @@ def tab(room: Room) -> tuple[gr.File, gr.Button]:
             with gr.Row():
                 start = gr.Button("Read", variant="primary")
                 stop = gr.Button("Stop")
-            onward = gr.Button(
-                "Paint it with the opposite emotion", visible=room.system.generation is not None
-            )
+            onward = gr.Button("Paint the opposite", visible=room.system.generation is not None)
         with gr.Column(scale=2, min_width=280):
             cards = gr.HTML(note("Add pictures, then press Read."), elem_id="understand-cards")
             with gr.Accordion("The same as JSON", open=False):

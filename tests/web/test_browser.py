@@ -118,7 +118,7 @@ def test_a_picture_comes_out_of_the_noise_and_goes_home_with_its_recipe(
     button(page, "Paint").click()
     page.get_by_text("Done: awe. Under each picture").wait_for()
     for seed in (5, 6, 7, 8):
-        assert page.locator(f"#create-pictures img[alt^='seed {seed}: read as ']").count() == 1
+        assert page.locator(f"#create-pictures img[alt^='seed {seed}: ']").count() == 1
     with page.expect_download() as download:
         page.locator("#create-files a[download]").first.click()
     path = tmp_path / "made.png"
@@ -166,21 +166,29 @@ def test_two_people_wait_for_one_another_and_both_get_their_own(visit: Callable[
         page.locator(f"#create-pictures img[alt^='seed {20 + number}: ']").wait_for()
 
 
-def test_four_pictures_of_the_opposite_stand_beside_the_photo_that_was_read(
-    visit: Callable[..., Any], photo: Path
+def test_a_photo_is_read_and_four_pictures_evoke_the_opposite(
+    visit: Callable[..., Any], room: Room, photo: Path
 ) -> None:
     page = visit()
     page.set_input_files("#understand-files input[type=file]", [photo])
     button(page, "Read").click()
     page.locator(".es-card").wait_for()
-    evoked = page.locator(".es-card h2").inner_text()
-    button(page, "Paint it with the opposite emotion").click()
+    (wanted,) = room.system.labels.opposite(page.locator(".es-card h2").inner_text())
+    button(page, "Paint the opposite").click()
+    page.locator("#create-status").get_by_text(f"Done: {wanted}.").wait_for()
+    assert page.locator("#create-pictures img").count() == 4
+
+
+def test_a_photo_and_its_opposites_stand_side_by_side(visit: Callable[..., Any], photo: Path) -> None:
+    page = visit()
+    go(page, "Transfer")
+    page.set_input_files("#transfer-file input[type=file]", [photo])
     page.locator("#transfer-before img").wait_for()
     page.get_by_role("button", name="How many, seed, steps, guidance").click()
     field(page, "spinbutton", "Steps").fill("4")
     button(page, "Transfer").click()
-    page.locator("#transfer-status").get_by_text(f"the opposite of {evoked}").wait_for()
-    assert page.locator("#transfer-pictures img[alt*='read as']").count() == 4
+    page.locator("#transfer-status").get_by_text(re.compile("Done: .*, the opposite of")).wait_for()
+    assert page.locator("#transfer-pictures img[alt^='seed ']").count() == 4
     before, after = (
         page.locator(place).bounding_box() for place in ("#transfer-before", "#transfer-pictures")
     )

@@ -15,8 +15,8 @@ from emosym.contracts import Generated
 from emosym.contracts.reading import EMBEDDED
 from emosym.request import Request
 from emosym.web import about, bank, runs as runs_tab
-from emosym.web.app import carried, head
-from emosym.web.create import mixed
+from emosym.web.app import head
+from emosym.web.create import mixed, turned
 from emosym.web.gaze import lit, spot
 from emosym.web.markup import table
 from emosym.web.painting import Step, kept, looked_at, painted
@@ -106,7 +106,7 @@ def test_pictures_come_one_after_the_other_and_each_says_what_is_read_in_it(room
     for (path, said), one in zip(pictures, alone, strict=True):
         assert Path(path).read_bytes() == one.png()
         reading = room.system.understand(one.image)
-        assert said == f"seed {one.seed}: read as {reading.emotion} {max(reading.probabilities.values()):.0%}"
+        assert said == f"seed {one.seed}: {reading.emotion} {max(reading.probabilities.values()):.0%}"
 
 
 def test_sliders_make_a_mixture_as_the_command_line_has_it() -> None:
@@ -132,9 +132,16 @@ def test_a_transfer_to_the_opposite_asks_first_what_the_photo_evokes(room: Room,
     assert words == f"{request.emotion}, the opposite of {evoked}"
 
 
-def test_the_first_picture_goes_on_to_be_painted(room: Room) -> None:
-    assert carried(["a.png", "b.png"])[0] == "a.png"
-    assert carried(None)[0] is None
+def test_the_opposite_of_the_first_picture_is_what_create_paints(
+    room: Room, photo: Path, broken: Path
+) -> None:
+    emotion, mixture, _ = turned(room, [str(photo), str(broken)])
+    assert room.system.labels.opposite(room.system.understand(photo).emotion) == {emotion: 1.0}
+    assert mixture == ""
+    with pytest.raises(EmosymError, match="there is no picture"):
+        turned(room, [])
+    with pytest.raises(EmosymError, match="not a readable image"):
+        turned(room, [str(broken)])
 
 
 def test_the_bank_is_shown_and_an_image_is_taken_out_and_brought_back(room: Room) -> None:

@@ -81,7 +81,7 @@ def _create(page: Any) -> None:
     page.get_by_role("spinbutton", name="Seed").locator("visible=true").first.fill("3")
     _button(page, "Paint").click()
     page.get_by_text(re.compile(r"^Done: ")).wait_for()
-    page.locator("#create-picture img").wait_for()
+    page.locator("#create-pictures img").nth(3).wait_for()
     _keep(page, "web-create")
 
 

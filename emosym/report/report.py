@@ -208,6 +208,7 @@ def painted_figures(summary: Mapping[str, Any]) -> list[Table]:
 def versions(provenance: Mapping[str, Any]) -> Table | None:
     """Packages, plugins and the machine of the run."""
     machine = {key: value for key, value in (provenance.get("machine") or {}).items() if value}
+    machine = {"operating system" if key == "system" else key: value for key, value in machine.items()}
     parts = {**(provenance.get("versions") or {}), **(provenance.get("plugins") or {}), **machine}
     rows = [(str(name), str(value)) for name, value in parts.items() if value is not None]
     return Table(("what", "version"), rows) if rows else None

@@ -37,7 +37,7 @@ ASSUMPTIONS = (
     "fused attention (flash or memory-efficient) unless the spec says eager or plain; mixed precision as torch.autocast",
     f"1 GiB for CUDA itself, {FRAGMENTATION:.0%} of the activations for the allocator's gaps, {USABLE:.0%} of a card usable; "
     "not yet compared with a real card: allow 10 to 20 % of error",
-    "judges and text encoder are not counted: 0.5 to 2 GiB each for CLIP ViT-L/14 in float32",
+    "judges, text encoder and the safety checker of Stable Diffusion 1.x are not counted: 0.5 to 2 GiB each for CLIP ViT-L/14 in float32",
 )
 
 

@@ -19,9 +19,8 @@ PAINTING: dict[str, Any] = {"show_progress": "hidden", **ONE_AT_A_TIME}
 """How a painting is queued and shown."""
 FIRST, MOST = 4, 8
 """How many pictures are painted where nobody says, and at most."""
-
-
 TAB = "create"
+"""What other tabs call this one."""
 
 
 def tab(room: Room, tabs: gr.Tabs, pictures: gr.File, onward: gr.Button) -> None:
@@ -121,7 +120,7 @@ def numbers() -> tuple[gr.Slider, gr.Number, gr.Number, gr.Number]:
 
 def size_of(room: Room) -> str:
     """What size the pictures have."""
-    height, width = room.system.require_generation().diffusion.image_size
+    width, height = room.system.require_generation().diffusion.image_size
     return f"This system paints pictures of {width} × {height} pixels."
 
 

@@ -99,11 +99,11 @@ def looked_at(room: Room, request: Request, words: str) -> Iterator[Shown]:
         for event in painted(room, replace(request, n=1, seed=seed)):
             if isinstance(event, Generated):
                 done.append((str(kept(room, request, event)), called(room, event)))
-                break
+                continue
             now = gr.skip() if event.picture is None else [*done, (event.picture, "not yet done")]
             count = f"Picture {len(done) + 1} of {request.n}, step {event.done} of {event.total}."
             yield now, note(count), gr.skip()
-        yield list(done), note(f"{len(done)} of {request.n} done."), gr.skip()
+        yield list(done), note(f"{len(done)} of {request.n} done."), [path for path, _ in done]
     ends = "Under each picture: what this system itself reads in it. Its recipe is inside the PNG."
     yield done, note(f"Done: {words}. {ends}"), [path for path, _ in done]
 

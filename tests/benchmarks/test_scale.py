@@ -56,7 +56,8 @@ def test_pictures_are_all_different_and_readable(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_no_stage_grows_with_the_number_of_pictures() -> None:
-    found = {count: scale.measure(count) for count in (500, 5000)}
+    # Of fewer pictures the stages draw the same ones again, and what was read is not read twice.
+    found = {count: scale.measure(count) for count in (5_000, 40_000)}
     _, rows = scale.compared(found)
     assert not [row for row in rows if row[-1] == "UNEXPLAINED"]
     small, large = (one["peak_mebibytes"] for one in found.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -36,9 +37,16 @@ def meet(device: torch.device) -> torch.device:
         return device
     if not (dist.is_available() and dist.is_initialized()):
         PartialState(cpu=device.type == "cpu", timeout=PATIENCE)
+        atexit.register(_part)
     if device.type == "cpu" or device.index is not None:
         return device
     return torch.device(device.type, int(os.environ.get("LOCAL_RANK", "0")))
+
+
+def _part() -> None:
+    """End gloo's threads before the interpreter does: one that still runs then may abort a process that has done its work."""
+    if dist.is_initialized() and dist.get_backend() == "gloo":
+        dist.destroy_process_group()
 
 
 def from_first(make: Callable[[], T]) -> T:

@@ -14,7 +14,7 @@ from emosym.experiment.bank import NOT_DONE, ORDERS, Entry, OpenBank, named, ope
 from emosym.web.markup import figure, note, shown, table
 from emosym.web.room import PRIVATE, Room
 
-MOST = 60
+MOST = 240
 """Images that are shown at once."""
 LINES = 300
 """Lines of the ledger that are shown, the newest."""
@@ -24,13 +24,16 @@ CAPTIONS = (
     "the name, as `emosym bank` and the ledger have it."
 )
 ALL = "all"
+ENDS = {"age": ", the oldest first", "score": ", the lowest first"}
+"""Which end of an order comes first."""
 
 
 def tab(room: Room, here: gr.Tab) -> None:
     """What the tab ``here`` shows; it is looked up when somebody opens it."""
     with gr.Row():
         emotion = gr.Dropdown([ALL, *room.system.labels.names], value=ALL, label="Images of")
-        sort = gr.Radio(list(ORDERS), value=ORDERS[0], label="Sorted by")
+        orders = [(f"{order}{ENDS.get(order, '')}", order) for order in ORDERS]
+        sort = gr.Radio(orders, value=ORDERS[0], label="Sorted by")
     held = gr.HTML(elem_id="bank-held")
     with gr.Row():
         entry = gr.Dropdown(
@@ -104,9 +107,9 @@ def _held(one: OpenBank, found: list[Entry]) -> str:
     pictures = _pictures(one)
     masked = sum(entry.masked for entry in found)
     place = "beside the originals" if one.bank.adds else "in place of originals"
-    parts = [f"{plural(len(found), 'image')} {place}"]
+    parts = [f"{plural(len(found) - masked, 'image')} {place}"]
     parts += [f"{masked} taken out by hand"] if masked else []
-    parts += [f"the first {MOST} are shown"] if len(found) > MOST else []
+    parts += [f"the first {MOST} are shown, an emotion shows its others"] if len(found) > MOST else []
     figures = "".join(_figure(entry, pictures.get(entry.image)) for entry in found[:MOST])
     return note(f"{', '.join(parts)}. {CAPTIONS}") + f'<div class="es-grid">{figures}</div>'
 

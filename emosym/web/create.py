@@ -12,7 +12,7 @@ from emosym_registry import EmosymError
 from emosym.cli.generate import parse_mixture
 from emosym.request import PROMPT, Request
 from emosym.web.markup import note
-from emosym.web.painting import Shown, looked_at
+from emosym.web.painting import STOPPED, Shown, halt, looked_at
 from emosym.web.room import ONE_AT_A_TIME, PRIVATE, Room
 
 PAINTING: dict[str, Any] = {"show_progress": "hidden", **ONE_AT_A_TIME}
@@ -47,21 +47,31 @@ def tab(room: Room, tabs: gr.Tabs, pictures: gr.File, onward: gr.Button) -> None
             shown = results("Your pictures", "create")
 
     def create(
-        emotion: str, mixture: str, prompt: str, seed: int, steps: int, guidance: float, count: int
+        emotion: str,
+        mixture: str,
+        prompt: str,
+        seed: int,
+        steps: int,
+        guidance: float,
+        count: int,
+        by: gr.Request,
     ) -> Iterator[Shown]:
-        wanted: dict[str, Any] = {"emotion": emotion}
-        if mixture and mixture.strip():
-            wanted = {"mixture": parse_mixture(mixture)}
-        request = Request(
-            **wanted,
-            n=int(count),
-            prompt=prompt or PROMPT,
-            seed=seed or 0,
-            steps=steps or None,
-            guidance_scale=guidance or None,
-        )
-        words = "-".join(wanted.get("mixture", [emotion]))
-        yield from looked_at(room, request, words)
+        wanted, words = asked(emotion, mixture, prompt, seed, steps, guidance, count)
+        yield from looked_at(room, wanted, words, (str(by.session_hash), TAB))
+
+    def create_opposite(
+        emotion: str,
+        mixture: str,
+        prompt: str,
+        seed: int,
+        steps: int,
+        guidance: float,
+        count: int,
+        why: str,
+        by: gr.Request,
+    ) -> Iterator[Shown]:
+        wanted, words = asked(emotion, mixture, prompt, seed, steps, guidance, count)
+        yield from looked_at(room, wanted, f"{words}, {why}", (str(by.session_hash), TAB))
 
     gr.on(
         [slider.change for slider in sliders], lambda *weights: mixed(dict(zip(names, weights, strict=True))),
@@ -73,34 +83,56 @@ def tab(room: Room, tabs: gr.Tabs, pictures: gr.File, onward: gr.Button) -> None
         room.told(create), given, list(shown), api_name="create", api_description=about, **PAINTING
     )
 
-    def turn(pictures: list[str] | None) -> tuple[str | None, str, Any]:
+    def turn(pictures: list[str] | None) -> tuple[str | None, str, str, Any]:
         return turned(room, pictures or [])
 
+    why = gr.State("")
     wanted = onward.click(
-        room.told(turn), pictures, [emotion, mixture, tabs], api_visibility="private", **PAINTING
+        room.told(turn), pictures, [emotion, mixture, why, tabs], api_visibility="private", **PAINTING
     )
-    turning = wanted.success(room.told(create), given, list(shown), api_visibility="private", **PAINTING)
-    ends(stop, [painting, turning], shown)
+    turning = wanted.success(
+        room.told(create_opposite), [*given, why], list(shown), api_visibility="private", **PAINTING
+    )
+    ends(room, TAB, stop, [painting, turning], shown)
 
 
-def turned(room: Room, pictures: Sequence[str]) -> tuple[str | None, str, Any]:
-    """New values of emotion, mixture and tabs to paint the opposite of the first picture. Errors: ``data.nothing-to-read``, and
-    those of :func:`opposite`."""
+def asked(
+    emotion: str, mixture: str, prompt: str, seed: int, steps: int, guidance: float, count: int
+) -> tuple[Request, str]:
+    """A request of what somebody has filled in, and what it is of. Errors: those of a mixture and of a request."""
+    weights = parse_mixture(mixture) if mixture and mixture.strip() else None
+    request = Request(
+        emotion if weights is None else None,
+        weights,
+        n=int(count),
+        prompt=prompt or PROMPT,
+        seed=seed or 0,
+        steps=steps or None,
+        guidance_scale=guidance or None,
+    )
+    return request, emotion if weights is None else " + ".join(f"{w:g} {name}" for name, w in weights.items())
+
+
+def turned(room: Room, pictures: Sequence[str]) -> tuple[str | None, str, str, Any]:
+    """New values of emotion, mixture and tabs to paint the opposite of the first picture, and why before the tabs. Errors:
+    ``data.nothing-to-read``, and those of :func:`opposite`."""
     if not pictures:
         raise EmosymError("data.nothing-to-read", "there is no picture", hint="add one first")
-    _, wanted = opposite(room, pictures[0])
+    evoked, wanted = opposite(room, pictures[0])
+    why = f"the opposite of {evoked} in {Path(pictures[0]).name}"
     here = gr.update(selected=TAB)
     if len(wanted) == 1:
-        return next(iter(wanted)), "", here
-    return gr.skip(), mixed(wanted), here
+        return next(iter(wanted)), "", why, here
+    return gr.skip(), mixed(wanted), why, here
 
 
 def opposite(room: Room, picture: str) -> tuple[str, dict[str, float]]:
-    """What a picture evokes, and the opposite of that. Errors: those of opening it and of
+    """What a picture evokes with how much of it, and the opposite of that. Errors: those of opening it and of
     :meth:`emosym.contracts.labels.LabelSet.opposite`."""
     with room.lock:
-        evoked = room.system.understand(Path(picture)).emotion
-    return evoked, room.system.labels.opposite(evoked)
+        reading = room.system.understand(Path(picture))
+    evoked = f"{reading.emotion} ({reading.probabilities[reading.emotion]:.0%})"
+    return evoked, room.system.labels.opposite(reading.emotion)
 
 
 def mixed(weights: dict[str, float]) -> str:
@@ -111,10 +143,10 @@ def mixed(weights: dict[str, float]) -> str:
 def numbers() -> tuple[gr.Slider, gr.Number, gr.Number, gr.Number]:
     """How many, seed, steps and guidance, which every painting takes."""
     count = gr.Slider(1, MOST, FIRST, step=1, label="How many pictures", info="Picture i has seed + i")
-    seed = gr.Number(0, label="Seed", info="The same seed gives the same picture", precision=0, minimum=0)
+    seed = gr.Number(0, label="Seed", info="The same seed gives the same picture", precision=0)
     with gr.Row():
-        steps = gr.Number(0, label="Steps", info="0: the model's own", precision=0, minimum=0)
-        guidance = gr.Number(0, label="Guidance", info="0: the model's own; 1: none", minimum=0)
+        steps = gr.Number(0, label="Steps", info="0: the model's own", precision=0)
+        guidance = gr.Number(0, label="Guidance", info="0: the model's own; 1: none")
     return count, seed, steps, guidance
 
 
@@ -137,8 +169,15 @@ def results(label: str, name: str) -> tuple[gr.Gallery, gr.HTML, gr.File]:
     return pictures, status, files
 
 
-def ends(stop: gr.Button, paintings: list[Any], shown: tuple[gr.Gallery, gr.HTML, gr.File]) -> None:
-    """``stop`` ends a painting, or takes it out of the queue."""
-    stop.click(
-        lambda: note("Stopped."), None, shown[1], cancels=paintings, queue=False, api_visibility="private"
+def ends(
+    room: Room, tab: str, stop: gr.Button, paintings: list[Any], shown: tuple[gr.Gallery, gr.HTML, gr.File]
+) -> None:
+    """``stop`` ends a painting of its ``tab``, or takes it out of the queue."""
+
+    def ended(by: gr.Request) -> None:
+        halt(room, (str(by.session_hash), tab))
+
+    # Cancelled after its own end alone: what a painting still had to say would else come after.
+    stop.click(ended, None, None, queue=False, **PRIVATE).then(
+        lambda: note(STOPPED), None, shown[1], cancels=paintings, queue=False, **PRIVATE
     )

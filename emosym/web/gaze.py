@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from PIL import Image
 from torch import Tensor
 
@@ -11,8 +10,8 @@ from emosym.system import System
 from emosym.web.markup import SIDE, figure, shown
 
 ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
-DARK = 0.15
-"""Of a picture's light, what is left where no token looks."""
+INK, COVER = (255, 140, 0), 0.75
+"""Orange, and how much of it there is where the tokens look most."""
 
 
 def gazes(system: System, sample: Sample) -> list[str]:
@@ -28,7 +27,8 @@ def gazes(system: System, sample: Sample) -> list[str]:
     return [
         figure(
             shown(
-                lit(picture, own), f"The picture, lit where {name.partition(',')[0]} looks: most {spot(own)}"
+                lit(picture, own),
+                f"The picture, orange where {name.partition(',')[0]} looks: most {spot(own)}",
             ),
             name,
         )
@@ -38,13 +38,13 @@ def gazes(system: System, sample: Sample) -> list[str]:
 
 
 def lit(picture: Image.Image, weights: Tensor) -> Image.Image:
-    """The picture, as bright as ``weights`` [h,w] are high; the highest is left as it is."""
+    """The picture in grey, under as much orange as ``weights`` [h,w] are high."""
     small = picture.convert("RGB")
     small.thumbnail((SIDE, SIDE))
     grey = (weights / weights.max() * 255).round().byte().cpu().numpy()
     light = Image.fromarray(grey).resize(small.size, Image.Resampling.BICUBIC)
-    share = DARK + (1 - DARK) * np.asarray(light, dtype=np.float32)[..., None] / 255
-    return Image.fromarray((np.asarray(small) * share).round().astype(np.uint8))
+    cover = light.point([round(COVER * level) for level in range(256)])
+    return Image.composite(Image.new("RGB", small.size, INK), small.convert("L").convert("RGB"), cover)
 
 
 def spot(weights: Tensor) -> str:

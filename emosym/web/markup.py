@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Container, Iterable, Sequence
 from html import escape
 from io import BytesIO
@@ -36,9 +37,10 @@ def _cell(tag: str, place: int, text: str, numbers: Container[int], more: str = 
 
 
 def note(text: str, *, bad: bool = False) -> str:
-    """A sentence that screen readers say when it appears; one that is ``bad`` at once."""
+    """A sentence that screen readers say when it appears, one that is ``bad`` at once; what stands in backticks is code."""
     role, look = ("alert", " es-bad") if bad else ("status", "")
-    return f'<p class="es-note{look}" role="{role}">{escape(text)}</p>'
+    words = re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
+    return f'<p class="es-note{look}" role="{role}">{words}</p>'
 
 
 def listed(items: Iterable[str]) -> str:

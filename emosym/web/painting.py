@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -19,11 +19,13 @@ from emosym.contracts import Generated, Watcher
 from emosym.request import Request
 from emosym.toolkit import to_image
 from emosym.web.markup import note
-from emosym.web.room import Room
+from emosym.web.room import Room, UnderWay, Who
 
 LOOKS = 8
 """Pictures on their way that are decoded at most; each takes as long as the last one."""
 BLACK = "flagged by the safety checker, so it is black: take another seed or prompt"
+STOPPED = "Stopped."
+READ = "Under each picture: what this system itself reads in it"
 Shown = tuple[Any, str, Any]
 """New values of pictures, status and files."""
 
@@ -41,14 +43,21 @@ class _StoppedError(Exception):
     """Nobody waits for the picture any more."""
 
 
-class _Watch(Watcher):
-    """Tells of each step, and ends the painting once ``stop`` is set."""
+def halt(room: Room, who: Who) -> None:
+    """End what is painted for somebody, and wait until it has ended."""
+    if (painting := room.under_way.get(who)) is not None:
+        painting.stop.set()
+        painting.over.wait()
 
-    def __init__(self, events: SimpleQueue[Any], stop: Event) -> None:
-        self._events, self._stop, self._at = events, stop, (0, 0)
+
+class _Watch(Watcher):
+    """Tells of each step, and ends the painting once it ``ends``."""
+
+    def __init__(self, events: SimpleQueue[Any], ends: Callable[[], bool]) -> None:
+        self._events, self._ends, self._at = events, ends, (0, 0)
 
     def __call__(self, done: int, total: int) -> None:
-        if self._stop.is_set():
+        if self._ends():
             raise _StoppedError
         self._at = done, total
         self._events.put(Step(done, total))
@@ -60,19 +69,23 @@ class _Watch(Watcher):
         self._events.put(Step(*self._at, to_image(pictures[0])))
 
 
-def painted(room: Room, request: Request) -> Iterator[Step | Generated]:
-    """The steps of the one picture of a request, then the picture. Whoever closes the iterator ends the painting at its next
-    step. Errors: those of :meth:`emosym.system.System.paint`."""
+def painted(room: Room, request: Request, stop: Event) -> Iterator[Step | Generated]:
+    """The steps of the one picture of a request, then the picture. Whoever sets ``stop`` or closes the iterator ends the
+    painting at its next step. Errors: those of :meth:`emosym.system.System.paint`."""
     events: SimpleQueue[Step | Generated | BaseException] = SimpleQueue()
-    stop = Event()
+    left = Event()
+
+    def ends() -> bool:
+        return stop.is_set() or left.is_set()
 
     def work() -> None:
         try:
             with room.lock:
-                if not stop.is_set():
-                    events.put(room.system.paint(request, on_step=_Watch(events, stop))[0])
-        except BaseException as error:
-            events.put(error)
+                if ends():
+                    raise _StoppedError
+                events.put(room.system.paint(request, on_step=_Watch(events, ends))[0])
+        except BaseException as error:  # the system takes what ends it for a fault of its diffusion model
+            events.put(_StoppedError() if ends() else error)
 
     thread = Thread(target=work, name="painting", daemon=True)
     thread.start()
@@ -85,36 +98,51 @@ def painted(room: Room, request: Request) -> Iterator[Step | Generated]:
             if isinstance(event, Generated):
                 return
     finally:
-        stop.set()
+        left.set()
         thread.join()
 
 
-def looked_at(room: Room, request: Request, words: str) -> Iterator[Shown]:
+def looked_at(room: Room, request: Request, words: str, who: Who = ("", "")) -> Iterator[Shown]:
     """What pictures, status and files show while the pictures of a request are painted one after the other, and at the end;
-    ``words`` say what they are of."""
+    ``words`` say what they are of, ``who`` may :func:`halt` it."""
     room.system.require_generation()
+    if request.image is None:
+        request.weights(room.system.labels)  # an unknown emotion is told before anybody waits
     yield [], note("Waiting for the first step."), None
-    done = list[tuple[str, str]]()
-    for seed in range(request.seed, request.seed + request.n):
-        for event in painted(room, replace(request, n=1, seed=seed)):
-            if isinstance(event, Generated):
-                done.append((str(kept(room, request, event)), called(room, event)))
-                continue
-            now = gr.skip() if event.picture is None else [*done, (event.picture, "not yet done")]
-            count = f"Picture {len(done) + 1} of {request.n}, step {event.done} of {event.total}."
-            yield now, note(count), gr.skip()
-        yield list(done), note(f"{len(done)} of {request.n} done."), [path for path, _ in done]
-    ends = "Under each picture: what this system itself reads in it. Its recipe is inside the PNG."
-    yield done, note(f"Done: {words}. {ends}"), [path for path, _ in done]
+    done, right = list[tuple[str, str]](), 0
+    painting = room.under_way[who] = UnderWay()
+    try:
+        for seed in range(request.seed, request.seed + request.n):
+            for event in painted(room, replace(request, n=1, seed=seed), painting.stop):
+                if isinstance(event, Generated):
+                    read, said = called(room, event)
+                    done.append((str(kept(room, request, event)), said))
+                    right += read == request.emotion
+                    continue
+                now = gr.skip() if event.picture is None else [*done, (event.picture, "not yet done")]
+                count = f"Picture {len(done) + 1} of {request.n}, step {event.done} of {event.total}."
+                yield now, note(count), gr.skip()
+            yield list(done), note(f"{len(done)} of {request.n} done."), [path for path, _ in done]
+    except _StoppedError:
+        yield list(done), note(STOPPED), [path for path, _ in done]
+        return
+    finally:
+        room.under_way.pop(who, None)
+        painting.over.set()
+    held = (
+        f"{right} of {request.n} read as {request.emotion} by this system itself" if request.emotion else READ
+    )
+    yield done, note(f"Done: {words}. {held}. Each PNG holds its recipe."), [path for path, _ in done]
 
 
-def called(room: Room, picture: Generated) -> str:
-    """What is said below a picture: its seed, and the emotion that the system reads in it."""
+def called(room: Room, picture: Generated) -> tuple[str, str]:
+    """The emotion that the system reads in a picture, none in one that is flagged, and what is said below it."""
     if picture.flagged:
-        return f"seed {picture.seed}: {BLACK}"
+        return "", f"seed {picture.seed}: {BLACK}"
     with room.lock:
         reading = room.system.understand(picture.image)
-    return f"seed {picture.seed}: {reading.emotion} {reading.probabilities[reading.emotion]:.0%}"
+    said = f"seed {picture.seed}: {reading.emotion} {reading.probabilities[reading.emotion]:.0%}"
+    return reading.emotion, said
 
 
 def kept(room: Room, request: Request, picture: Generated) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 import gradio as gr
@@ -25,6 +25,18 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden
 FAULT = "this is a fault of emosym or of a component; the terminal in which the page runs says more"
 
 
+Who = tuple[str, str]
+"""Somebody's session, and the tab where they are."""
+
+
+@dataclass
+class UnderWay:
+    """A painting: ``stop`` asks it to end, ``over`` is set once it has."""
+
+    stop: Event = field(default_factory=Event)
+    over: Event = field(default_factory=Event)
+
+
 @dataclass(frozen=True)
 class Room:
     """A system that a page shows. ``run`` is its run folder, None where it is a saved system alone; ``folders`` are looked
@@ -37,6 +49,8 @@ class Room:
     kept: Path
     lock: Lock = field(default_factory=Lock)
     """Held while the model works."""
+    under_way: dict[Who, UnderWay] = field(default_factory=dict)
+    """What is painted for whom."""
 
     def plain(self, text: str) -> str:
         """A message in which uploaded files are called as their owners call them."""

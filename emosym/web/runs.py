@@ -21,6 +21,8 @@ from emosym.toolkit import read_json
 from emosym.web.markup import listed, note, table
 from emosym.web.room import PRIVATE, Room
 
+CHOOSE = "Choose a study. Where there is none yet, `emosym ablate` makes one."
+
 
 def tab(room: Room, here: gr.Tab) -> None:
     """What the tab ``here`` shows; folders are looked through when somebody opens it."""
@@ -32,7 +34,7 @@ def tab(room: Room, here: gr.Tab) -> None:
         compared = gr.HTML(note(to_do(room)), elem_id="runs-compared")
     with gr.Tab("Studies"):
         studies = gr.Dropdown(list(found_studies(room.folders)), value=None, label="Study")
-        shown = gr.HTML(note("Choose a study."), elem_id="runs-study")
+        shown = gr.HTML(note(CHOOSE), elem_id="runs-study")
 
     def compare(runs: list[str]) -> str:
         return comparison(room, runs)
@@ -57,8 +59,8 @@ def to_do(room: Room) -> str:
     if len(found_runs(room.folders)) > 1:
         return "Choose runs, then press Compare."
     return (
-        "There are not yet two runs to compare. Train another, such as `emosym run SPEC --set seed=8` with the spec of the first, "
-        "then open this tab again."
+        "There are not yet two runs to compare. Train another, such as `emosym run SPEC --set seed=8 --out runs/second` with the spec "
+        "of the first, then open this tab again."
     )
 
 
@@ -112,7 +114,7 @@ def comparison(room: Room, names: Sequence[str]) -> str:
 def tables_of(room: Room, name: str | None) -> str:
     """The tables of a study as its report has them. Errors: ``study.not-a-study``."""
     if not name:
-        return note("Choose a study.")
+        return note(CHOOSE)
     path = _there(found_studies(room.folders), name, "study")
     try:
         data = read_json(path / f"{NAME}.json")

@@ -16,6 +16,7 @@ from emosym.web.markup import figure, note, shown
 from emosym.web.painting import Shown, looked_at
 from emosym.web.room import PRIVATE, Room
 
+TAB = "transfer"
 OPPOSITE = "opposite"
 """In place of a target emotion: the opposite of what the photo evokes."""
 
@@ -57,10 +58,10 @@ def tab(room: Room) -> None:
         steps: int,
         guidance: float,
         count: int,
+        by: gr.Request,
     ) -> Iterator[Shown]:
-        yield from looked_at(
-            room, *transferring(room, photo, emotion, strength, seed or 0, steps, guidance, int(count))
-        )
+        wanted, words = transferring(room, photo, emotion, strength, seed or 0, steps, guidance, int(count))
+        yield from looked_at(room, wanted, words, (str(by.session_hash), TAB))
 
     photo.change(room.told(original), photo, before, queue=False, **PRIVATE)
     given = [photo, emotion, strength, seed, steps, guidance, count]
@@ -68,7 +69,7 @@ def tab(room: Room) -> None:
     painting = start.click(
         room.told(transfer), given, list(made), api_name="transfer", api_description=about, **PAINTING
     )
-    ends(stop, [painting], made)
+    ends(room, TAB, stop, [painting], made)
 
 
 def original(photo: str | None) -> str:
@@ -98,7 +99,7 @@ def transferring(
     wanted, words = {emotion: 1.0}, emotion
     if emotion == OPPOSITE:
         evoked, wanted = opposite(room, photo)
-        words = f"{' and '.join(wanted)}, the opposite of {evoked}"
+        words = f"{' and '.join(wanted)}, the opposite of {evoked} in {Path(photo).name}"
     only = next(iter(wanted)) if len(wanted) == 1 else None
     request = Request(
         only, None if only else wanted, onto=Path(photo), n=count, seed=seed, steps=steps or None,

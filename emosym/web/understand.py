@@ -20,6 +20,10 @@ from emosym.web.room import ONE_AT_A_TIME, Room
 from emosym.web.wheel import in_words, wheel
 
 SCALE = "Texts are ranked, not judged: at a cosine of 1 a text says just what is seen, near 0 it has nothing to do with it."
+LOOKS = (
+    "Orange is where the tokens look, on average over layers and heads: those of context, [CTX], which hold what the picture shows, "
+    "and that of emotion, [EMO], which holds what it evokes."
+)
 AT_ONCE = 8
 """Pictures that are read together."""
 
@@ -120,11 +124,12 @@ def card(room: Room, picture: Picture, reading: Reading, attention: bool) -> str
             f"<li>{escape(reason.text)} {nearness(reason.similarity)}</li>" for reason in reading.reasons
         )
         parts.append(
-            f'<div class="es-wide"><h3>Nearest knowledge</h3><p class="es-soft">{SCALE}</p><ol>{items}</ol></div>'
+            f'<div class="es-wide"><h3>Reasons: the nearest knowledge</h3><p class="es-soft">{SCALE}</p><ol>{items}</ol></div>'
         )
     looks = gazes(room.system, sample) if attention else []
     if attention:
         told = "".join(looks) or "<p>This backbone cannot say it of this picture.</p>"
+        told = f"<p class='es-soft'>{LOOKS}</p>{told}" if looks else told
         parts.append(
             f'<div class="es-wide"><h3>Where the tokens look</h3><div class="es-row">{told}</div></div>'
         )
@@ -143,7 +148,8 @@ def valence(positive: float | None) -> str:
     if positive is None:
         return ""
     value = 2 * positive - 1
+    signed = f"{value:+.2f}".replace("-", "−")
     return (
-        f'<p class="es-valence">Valence {value:+.2f} <small>({positive:.0%} positive)</small></p>'
+        f'<p class="es-valence">Valence {signed} <small>({positive:.0%} positive)</small></p>'
         f'<div class="es-bar" aria-hidden="true"><span style="left:{100 * positive:.1f}%"></span></div>'
     )

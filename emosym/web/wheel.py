@@ -31,6 +31,7 @@ def wheel(probabilities: Mapping[str, float]) -> str:
     names = ordered(list(probabilities))
     rings = "".join(
         f'<circle r="{RADIUS * sqrt(ring):.1f}" fill="none" stroke="currentColor" stroke-opacity=".3"/>'
+        f'<text y="{3 - RADIUS * sqrt(ring):.1f}" text-anchor="middle" font-size="9" fill="currentColor">{ring:.0%}</text>'
         for ring in RINGS
     )
     # An emotion has the colour that reports give it, by its place among the labels and not on the wheel.

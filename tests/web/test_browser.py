@@ -116,7 +116,7 @@ def test_a_picture_comes_out_of_the_noise_and_goes_home_with_its_recipe(
     field(page, "spinbutton", "Seed").fill("5")
     field(page, "spinbutton", "Steps").fill("8")
     button(page, "Paint").click()
-    page.get_by_text("Done: awe. Under each picture").wait_for()
+    page.get_by_text("Done: 1 awe. Under each picture").wait_for()
     for seed in (5, 6, 7, 8):
         assert page.locator(f"#create-pictures img[alt^='seed {seed}: ']").count() == 1
     with page.expect_download() as download:
@@ -162,7 +162,7 @@ def test_two_people_wait_for_one_another_and_both_get_their_own(visit: Callable[
     for page in pages:
         button(page, "Paint").click()
     for number, page in enumerate(pages):
-        page.get_by_text("recipe is inside the PNG").wait_for()
+        page.get_by_text("Each PNG holds its recipe").wait_for()
         page.locator(f"#create-pictures img[alt^='seed {20 + number}: ']").wait_for()
 
 
@@ -175,7 +175,7 @@ def test_a_photo_is_read_and_four_pictures_evoke_the_opposite(
     page.locator(".es-card").wait_for()
     (wanted,) = room.system.labels.opposite(page.locator(".es-card h2").inner_text())
     button(page, "Paint the opposite").click()
-    page.locator("#create-status").get_by_text(f"Done: {wanted}.").wait_for()
+    page.locator("#create-status").get_by_text(f"Done: {wanted}, the opposite of ").wait_for()
     assert page.locator("#create-pictures img").count() == 4
 
 
@@ -234,7 +234,7 @@ def test_the_keyboard_alone_reads_a_tab_and_paints(visit: Callable[..., Any]) ->
         if page.evaluate("document.activeElement.textContent.trim()") == "Paint":
             break
     page.keyboard.press("Enter")
-    page.get_by_text("recipe is inside the PNG").wait_for()
+    page.get_by_text("Each PNG holds its recipe").wait_for()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

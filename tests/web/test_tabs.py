@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from threading import enumerate as threads
+from threading import Event, Thread, enumerate as threads
 
 import pytest
 import torch
@@ -16,10 +17,10 @@ from emosym.contracts.reading import EMBEDDED
 from emosym.request import Request
 from emosym.web import about, bank, runs as runs_tab
 from emosym.web.app import head
-from emosym.web.create import mixed, turned
+from emosym.web.create import asked, mixed, turned
 from emosym.web.gaze import lit, spot
-from emosym.web.markup import table
-from emosym.web.painting import Step, kept, looked_at, painted
+from emosym.web.markup import note, table
+from emosym.web.painting import Step, halt, kept, looked_at, painted
 from emosym.web.room import Room
 from emosym.web.transfer import OPPOSITE, transferring
 from emosym.web.understand import readings
@@ -33,7 +34,12 @@ def test_a_picture_is_read_with_its_reasons_and_where_the_tokens_look(room: Room
     assert len(found["reasons"]) == 2  # type: ignore[arg-type]
     assert {one["text"] for one in found["reasons"]} <= set(TEXTS)  # type: ignore[attr-defined]
     assert f'alt="sunset.png, read as {found["emotion"]}"' in page
-    for part in ("Valence", "Nearest knowledge", "[EMO], what is felt", "lit where [CTX] looks"):
+    for part in (
+        "Valence",
+        "Reasons: the nearest knowledge",
+        "[EMO], what is felt",
+        "orange where [CTX] looks",
+    ):
         assert part in page
 
 
@@ -56,7 +62,7 @@ def test_messages_name_uploads_as_their_owner_does(room: Room) -> None:
 
 
 def test_painting_tells_each_step_and_shows_the_picture_on_its_way(room: Room) -> None:
-    *steps, last = painted(room, Request("awe", seed=3, steps=4))
+    *steps, last = painted(room, Request("awe", seed=3, steps=4), Event())
     assert [one.done for one in steps if isinstance(one, Step) and one.picture is None] == [1, 2, 3, 4]
     assert sum(isinstance(one, Step) and one.picture is not None for one in steps) == 3
     assert isinstance(last, Generated)
@@ -65,21 +71,37 @@ def test_painting_tells_each_step_and_shows_the_picture_on_its_way(room: Room) -
 
 
 def test_whoever_leaves_ends_the_painting(room: Room) -> None:
-    events = painted(room, Request("awe", steps=400))
+    events = painted(room, Request("awe", steps=400), Event())
     next(events)
     events.close()  # type: ignore[attr-defined]
     assert not any(thread.name == "painting" for thread in threads())
     assert not room.lock.locked()
 
 
+def test_whoever_stops_waits_for_the_end_and_it_is_said_last(room: Room) -> None:
+    who = ("somebody", "create")
+    shown = looked_at(room, Request("awe", steps=400, n=4), "awe", who)
+    for _ in range(3):
+        next(shown)
+    stopping = Thread(target=halt, args=(room, who))
+    stopping.start()
+    *_, last = shown
+    assert "Stopped." in last[1]
+    stopping.join(60)
+    assert not stopping.is_alive()
+    assert room.under_way == {}
+    assert not room.lock.locked()
+    halt(room, who)  # when nothing is painted it is no error
+
+
 def test_an_error_of_the_painting_comes_out(room: Room) -> None:
     with pytest.raises(EmosymError, match="unknown emotion 'aw'"):
-        list(painted(room, Request("aw", steps=1)))
+        list(painted(room, Request("aw", steps=1), Event()))
 
 
 def test_the_download_has_its_recipe(room: Room) -> None:
     request = Request(mixture={"awe": 1.0, "fear": 3.0}, steps=1, seed=2)
-    *_, made = painted(room, request)
+    *_, made = painted(room, request, Event())
     assert isinstance(made, Generated)
     path = kept(room, request, made)
     assert path.name == "awe-fear-2.png"
@@ -100,13 +122,33 @@ def test_pictures_come_one_after_the_other_and_each_says_what_is_read_in_it(room
     request = Request("awe", n=3, seed=4, steps=1)
     *seen, (pictures, status, files) = looked_at(room, request, "awe")
     assert [len(one) for one, _, _ in seen if isinstance(one, list)] == [0, 1, 2, 3]
-    assert "Done: awe." in status
+    right = sum(": awe " in said for _, said in pictures)
+    assert f"Done: awe. {right} of 3 read as awe by this system itself." in status
     assert files == [path for path, _ in pictures]
     alone = room.system.generate("awe", n=3, seed=4, steps=1)
     for (path, said), one in zip(pictures, alone, strict=True):
         assert Path(path).read_bytes() == one.png()
         reading = room.system.understand(one.image)
         assert said == f"seed {one.seed}: {reading.emotion} {max(reading.probabilities.values()):.0%}"
+
+
+def test_what_is_filled_in_is_a_request_and_a_mistake_is_told_before_anybody_waits(room: Room) -> None:
+    request, words = asked("awe", "", "", 3, 0, 0, 2)
+    assert (request.emotion, request.seed, request.n, words) == ("awe", 3, 2, "awe")
+    request, words = asked("awe", "awe=0.7, fear=0.3", "", 0, 0, 0, 1)
+    assert (request.emotion, request.mixture, words) == (
+        None,
+        {"awe": 0.7, "fear": 0.3},
+        "0.7 awe + 0.3 fear",
+    )
+    with pytest.raises(EmosymError, match="cannot denoise in -1 steps"):
+        asked("awe", "", "", 0, -1, 0, 1)
+    with pytest.raises(EmosymError, match="unknown emotion 'joy'"):
+        next(looked_at(room, asked("awe", "joy=1", "", 0, 0, 0, 1)[0], "joy"))
+
+
+def test_code_in_a_note_is_shown_as_code() -> None:
+    assert "press <code>emosym web &lt;RUN&gt;</code>" in note("press `emosym web <RUN>`")
 
 
 def test_sliders_make_a_mixture_as_the_command_line_has_it() -> None:
@@ -129,15 +171,17 @@ def test_a_transfer_to_the_opposite_asks_first_what_the_photo_evokes(room: Room,
     request, words = transferring(room, str(photo), OPPOSITE, 0.6, 0, 0, 0, 4)
     evoked = room.system.understand(photo).emotion
     assert room.system.labels.opposite(evoked) == {request.emotion: 1.0}
-    assert words == f"{request.emotion}, the opposite of {evoked}"
+    assert re.fullmatch(rf"{request.emotion}, the opposite of {evoked} \(\d+%\) in sunset.png", words)
 
 
 def test_the_opposite_of_the_first_picture_is_what_create_paints(
     room: Room, photo: Path, broken: Path
 ) -> None:
-    emotion, mixture, _ = turned(room, [str(photo), str(broken)])
-    assert room.system.labels.opposite(room.system.understand(photo).emotion) == {emotion: 1.0}
+    emotion, mixture, why, _ = turned(room, [str(photo), str(broken)])
+    evoked = room.system.understand(photo).emotion
+    assert room.system.labels.opposite(evoked) == {emotion: 1.0}
     assert mixture == ""
+    assert re.fullmatch(rf"the opposite of {evoked} \(\d+%\) in sunset.png", why)
     with pytest.raises(EmosymError, match="there is no picture"):
         turned(room, [])
     with pytest.raises(EmosymError, match="not a readable image"):
@@ -232,8 +276,11 @@ def test_light_falls_where_the_weights_are() -> None:
     weights = torch.zeros(4, 4)
     weights[0, 3] = 1
     assert spot(weights) == "at the top right"
-    shown = lit(Image.new("RGB", (64, 64), "white"), weights)
-    assert shown.getpixel((60, 4)) > shown.getpixel((4, 60))  # type: ignore[operator]
+    for ground in ("white", "black"):
+        shown = lit(Image.new("RGB", (64, 64), ground), weights)
+        assert shown.getpixel((4, 60)) == Image.new("RGB", (1, 1), ground).getpixel((0, 0))
+        red, _, blue = shown.getpixel((60, 4))  # type: ignore[misc]
+        assert red > blue + 150
 
 
 def test_what_comes_from_outside_is_escaped() -> None:

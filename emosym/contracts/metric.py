@@ -215,7 +215,11 @@ class Metric(Component[ConfigT]):
 
     @abstractmethod
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
-        """Named figures, each a finite number; the names are the same for every evidence, and no other metric's."""
+        """Named figures, each a finite number; the names are the same for every evidence, and no other metric's.
+
+        Errors: ``metric.too-few`` where there are too few pictures for it: a run then leaves the metric out with a warning,
+        and goes on.
+        """
 
     def per_image(self, evidence: Evidence) -> Mapping[str, NDArray[np.float64]]:
         """For each of the figures that is a mean over images, what every image contributes: [N] in the order of

@@ -36,6 +36,8 @@ GENERATION_SEED = 90_000
 
 OF_STATES = frozenset({"system", "rewards"})
 """Needs of metrics that ask for reasoning tokens or their states."""
+TOO_FEW = "metric.too-few"
+"""The id of a metric's error where the pictures are too few for it."""
 TOLERANCE = 1e-9
 """How far the mean over images may be from the figure, relative and absolute: the rounding of another order of adding."""
 
@@ -90,8 +92,7 @@ def understanding(
         seed=system.resolved.spec.seed,
         read=read,
     )
-    figures = compute(metrics, evidence, "understanding")
-    each = contributions(metrics, evidence, "understanding", figures)
+    figures, each = measured(metrics, evidence, "understanding")
     confusion = np.zeros((len(system.labels), len(system.labels)), dtype=int)
     np.add.at(confusion, (evidence.labels, table.argmax(1)), 1)
     facts = {
@@ -102,6 +103,24 @@ def understanding(
     ids = tuple(sample.id for sample in labelled)
     predictions = Predictions(system.labels.names, split, ids, evidence.labels, table, each)
     return Understanding(figures | facts, predictions)
+
+
+def measured(
+    metrics: Metrics, evidence: Evidence, group: str
+) -> tuple[dict[str, float], dict[str, NDArray[np.float64]]]:
+    """Every figure of one group, and what each image contributes. A metric that there are too few pictures for is left out
+    with a warning: what was trained is worth more than one figure."""
+    left_out = set[str]()
+
+    def failed(name: str, error: EmosymError) -> None:
+        if error.id != TOO_FEW:
+            raise error
+        print(f"warning: metric {name} is left out: {error.message}; {error.hint}", file=sys.stderr)
+        left_out.add(name)
+
+    figures = compute(metrics, evidence, group, failed)
+    kept = [(offer, metric) for offer, metric in metrics if offer.spec.name not in left_out]
+    return figures, contributions(kept, evidence, group, figures)
 
 
 def compute(
@@ -239,14 +258,14 @@ def generation(
     )
     files = save_images(evidence.generated_images, labels, names, out / "images")
     write_sheets(evidence, out / "sheets")
-    figures = compute(metrics, evidence, "generation")
+    figures, each = measured(metrics, evidence, "generation")
     predictions = Predictions(
         names,
         split,
         tuple(files),
         evidence.generated_labels,
         evidence.judged("generated"),
-        contributions(metrics, evidence, "generation", figures),
+        each,
         np.array([one.seed for one in made], dtype=np.int64),
         tuple(one.prompt for one in made),
     )

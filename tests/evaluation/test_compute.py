@@ -14,7 +14,7 @@ from emosym_registry import ComponentSpec, EmosymError, InstalledPlugin, Registe
 
 from emosym.assembly import Builder, attributed
 from emosym.contracts import ComponentConfig, Context, Evidence, LabelSet, Metric, Sample
-from emosym.evaluation.evaluate import compute, contributions, understanding
+from emosym.evaluation.evaluate import compute, contributions, measured, understanding
 
 SAMPLES = [Sample(str(label), (b"",), label) for label in (0, 1)]
 EVIDENCE = Evidence(("awe", "fear"), SAMPLES, np.eye(2))
@@ -37,6 +37,16 @@ class Breaking(Metric):
         raise ZeroDivisionError("nothing to divide by")
 
 
+class Choosy(Metric):
+    """Wants more pictures than there are."""
+
+    def compute(self, evidence: Evidence) -> Mapping[str, float]:
+        raise EmosymError("metric.too-few", "it needs a thousand pictures", hint="bring more")
+
+    def per_image(self, evidence: Evidence) -> Mapping[str, Any]:
+        raise AssertionError("asked although it was left out")
+
+
 class Abstract(Metric):
     """Lacks ``compute``."""
 
@@ -49,6 +59,17 @@ def offer(name: str, plugin: str = "mine") -> RegisteredComponent:
 def test_figures_of_all_metrics_come_together() -> None:
     metrics = [(offer("a"), Fixed({"x": 1})), (offer("b"), Fixed({"y": 2}))]
     assert compute(metrics, EVIDENCE, "understanding") == {"x": 1.0, "y": 2.0}
+
+
+def test_a_metric_that_there_are_too_few_pictures_for_is_left_out_with_a_warning(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    metrics = [(offer("choosy"), Choosy(ComponentConfig(), CONTEXT)), (offer("b"), Fixed({"y": 2}))]
+    assert measured(metrics, EVIDENCE, "understanding") == ({"y": 2.0}, {})
+    warning = "warning: metric choosy is left out: it needs a thousand pictures; bring more\n"
+    assert capsys.readouterr().err == warning
+    with pytest.raises(EmosymError, match="a thousand"):
+        compute(metrics, EVIDENCE, "understanding")
 
 
 @pytest.mark.parametrize("figures", [{"x": 2.0}, {"y": 2.0, "confusion": 0.0}])

@@ -15,6 +15,7 @@ import pytest
 import torch
 from emosym_metrics.config import ImageClassifierConfig
 from emosym_metrics.judges.image_classifier import ImageClassifierJudge
+from emosym_metrics.metrics.context_effect import chosen
 from emosym_metrics.metrics.diversity import within_class
 from emosym_metrics.metrics.f1 import macro_f1
 from emosym_registry import EmosymError, Registry
@@ -179,6 +180,31 @@ def test_diversity_compares_pairs_within_a_class(
     assert figures["diversity_ratio"] == pytest.approx(figures["diversity"] / figures["diversity_real"])
 
 
+@pytest.mark.parametrize("name", ["diversity", "sem-d"])
+@pytest.mark.parametrize("side", ["generated", "real"])
+def test_one_picture_of_each_emotion_is_too_few_for_pairs_and_the_side_is_named(
+    registry: Registry, clip_folder: Path, images: list[Image.Image], name: str, side: str
+) -> None:
+    metric = _metric(registry, name, **{"clip" if name == "diversity" else "model": str(clip_folder)})
+    labels = [0, 1] if side == "generated" else [0, 0]
+    evidence = _pictures(images[:2], labels, [(images[0], 0), (images[1], 1)])
+    with pytest.raises(EmosymError, match=f"no emotion has two {side} ones here") as caught:
+        metric.compute(evidence)
+    assert caught.value.id == "metric.too-few"
+
+
+def test_states_are_swapped_where_two_emotions_have_two_pictures(images: list[Image.Image]) -> None:
+    def real(*labels: int) -> list[Sample]:
+        return [Sample(f"{i}", (images[0],), label) for i, label in enumerate(labels)]
+
+    assert [sample.label for sample in chosen(real(0, 1, 0, 1, 2), 2)] == [0, 0, 1, 1]
+    for few in (real(0, 1, 2), real(0, 0, 1, 2)):
+        with pytest.raises(EmosymError, match="fewer than two emotions have two here") as caught:
+            chosen(few, 2)
+        assert caught.value.id == "metric.too-few"
+        assert "more held-out ones" in caught.value.hint
+
+
 def _unit(folder: Path, images: list[Image.Image], texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Unit-norm features of images and texts, straight from open_clip."""
     model, transform = open_clip.create_model_from_pretrained(f"local-dir:{folder}")
@@ -249,8 +275,6 @@ def test_clip_score_of_real_images_is_told_beside(
 def test_one_picture_again_and_again_has_no_diversity() -> None:
     assert within_class(np.ones((4, 3)), np.array([0, 0, 1, 1])) == pytest.approx(0.0)
     assert within_class(np.array([[1.0, 0.0], [-2.0, 0.0]]), np.array([0, 0])) == pytest.approx(2.0)
-    with pytest.raises(EmosymError, match="no emotion has two images"):
-        within_class(np.ones((2, 3)), np.array([0, 1]))
 
 
 def test_the_distance_to_votes_is_the_mean_divergence_in_bits(registry: Registry) -> None:
@@ -403,5 +427,6 @@ def test_rewards_that_nobody_asked_or_that_apply_to_nothing_are_refused(registry
         metric.compute(_evidence(np.eye(4), [0, 1, 2, 3]))
     assert error.value.id == "metric.no-rewards"
     silent = RewardTable({"text": np.full((4, 4), np.nan)}, {"text": 1.0})
-    with pytest.raises(EmosymError, match="no reward applies"):
+    with pytest.raises(EmosymError, match="no reward applies") as error:
         metric.compute(_evidence(np.eye(4), [0, 1, 2, 3], rewards=silent))
+    assert error.value.id == "metric.too-few"

@@ -7,14 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from emosym_registry import EmosymError
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from emosym.contracts import Context, Evidence, Figure, Judge, Metric, Sample, States
 from emosym_metrics.config import ContextEffectConfig
-from emosym_metrics.metrics.pictures import batched, judge_of
+from emosym_metrics.metrics.pictures import batched, judge_of, too_few
 from emosym_metrics.metrics.sem_c import Clarity
 from emosym_metrics.metrics.token_effect import probe_of
 
@@ -131,17 +130,15 @@ class ContextEffect(Metric[ContextEffectConfig]):
 def chosen(real: Sequence[Sample], per_class: int) -> list[Sample]:
     """The first samples of each emotion in the order of their ids, as many of each.
 
-    Errors: ``metric.no-pairs`` where fewer than two emotions have two pictures.
+    Errors: ``metric.too-few`` where fewer than two emotions have two pictures.
     """
     own: dict[int, list[Sample]] = {}
     for sample in sorted(real, key=lambda one: one.id):
         own.setdefault(-1 if sample.label is None else sample.label, []).append(sample)
     own = {label: samples[:per_class] for label, samples in sorted(own.items()) if len(samples) > 1}
     if len(own) < 2:
-        raise EmosymError(
-            "metric.no-pairs",
-            "context-effect swaps states between pictures, and fewer than two emotions have two",
-            hint="set evaluation.per_class to 2 or more",
+        raise too_few(
+            "context-effect swaps states between real pictures, and fewer than two emotions have two here"
         )
     return [sample for samples in own.values() for sample in samples]
 

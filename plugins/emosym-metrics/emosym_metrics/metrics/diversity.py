@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-from emosym_registry import EmosymError
 from numpy.typing import NDArray
 
 from emosym.contracts import Context, Evidence, Figure, Metric
 from emosym_metrics.config import DiversityConfig
-from emosym_metrics.metrics.pictures import batched, sets
+from emosym_metrics.metrics.pictures import batched, paired_sets
 from emosym_metrics.seers import clip_seer, seer_or_judge
 
 
@@ -36,7 +35,7 @@ class Diversity(Metric[DiversityConfig]):
         seer = seer_or_judge(self._seer, evidence, self.context)
         figures = {
             name: within_class(batched(seer.features, pictures, self.config.batch_size), labels)
-            for name, pictures, labels in sets("diversity", evidence)
+            for name, pictures, labels in paired_sets("diversity", evidence)
         }
         if figures.get("diversity_real"):
             figures["diversity_ratio"] = figures["diversity"] / figures["diversity_real"]
@@ -45,7 +44,7 @@ class Diversity(Metric[DiversityConfig]):
 
 def within_class(features: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
     """Mean over classes of the mean pairwise cosine distance; for unit vectors, the sum over all pairs is
-    the squared length of their sum. Errors: ``metric.no-pairs``."""
+    the squared length of their sum."""
     unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     distances = []
     for label in np.unique(labels):
@@ -54,10 +53,4 @@ def within_class(features: NDArray[np.float64], labels: NDArray[np.int64]) -> fl
         if count >= 2:
             total = own.sum(0)
             distances.append(1 - (float(total @ total) - count) / (count * (count - 1)))
-    if not distances:
-        raise EmosymError(
-            "metric.no-pairs",
-            "no emotion has two images, so there is no diversity to measure",
-            hint="set evaluation.per_class to 2 or more",
-        )
     return float(np.mean(distances))

@@ -18,7 +18,7 @@ from emosym_metrics.classifier import load_classifier
 from emosym_metrics.config import LpipsConfig
 from emosym_metrics.files import bring, fill, read_tensors
 from emosym_metrics.metrics.pairs import drawn_pairs, pair_mean
-from emosym_metrics.metrics.pictures import sets
+from emosym_metrics.metrics.pictures import paired_sets
 
 FILES = {
     "alex": "alexnet-owt-7be5be79.pth",
@@ -68,7 +68,7 @@ class PerceptualDistance(Metric[LpipsConfig]):
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
         figures: dict[str, float] = {}
-        for name, pictures, labels in sets(self._name, evidence):
+        for name, pictures, labels in paired_sets(self._name, evidence):
             pairs = drawn_pairs(pictures, labels, self.config.pairs, evidence.seed)
             size = self.config.batch_size
             parts = [

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping
 
 import numpy as np
-from emosym_registry import EmosymError
 from numpy.typing import NDArray
 
 from emosym_metrics.metrics.intervals import percentiles
@@ -18,7 +17,7 @@ Ints = NDArray[np.int64]
 
 def drawn_pairs(pictures: Pictures, labels: Ints, count: int, seed: int) -> Ints:
     """``count`` different pairs [P,2] of each emotion, all of them where it has no more; the same ones for the same
-    pictures, whatever their order. Errors: ``metric.no-pairs``."""
+    pictures, whatever their order. Some emotion has two pictures."""
     rng = np.random.default_rng(seed)
     hashes = np.array([hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures])
     pairs = [
@@ -27,12 +26,6 @@ def drawn_pairs(pictures: Pictures, labels: Ints, count: int, seed: int) -> Ints
         for own in (own[np.argsort(hashes[own], kind="stable")],)
         if len(own) > 1
     ]
-    if not pairs:
-        raise EmosymError(
-            "metric.no-pairs",
-            "no emotion has two images, so there is no pair to measure",
-            hint="measure two images or more of each emotion",
-        )
     return np.concatenate(pairs)
 
 

@@ -32,6 +32,24 @@ def sets(name: str, evidence: Evidence) -> Iterator[tuple[str, Pictures, NDArray
         yield f"{name}_real", evidence.real_images, evidence.real_labels
 
 
+def paired_sets(name: str, evidence: Evidence) -> Iterator[tuple[str, Pictures, NDArray[np.int64]]]:
+    """:func:`sets` for what is measured between pictures of one emotion. Errors: ``metric.too-few`` where no emotion has two."""
+    for figure, pictures, labels in sets(name, evidence):
+        if len(np.unique(labels)) == len(labels):
+            side = "generated" if figure == name else "real"
+            raise too_few(f"{name} compares pictures of one emotion, and no emotion has two {side} ones here")
+        yield figure, pictures, labels
+
+
+def too_few(why: str) -> EmosymError:
+    """The error of a metric that needs two pictures of an emotion."""
+    return EmosymError(
+        "metric.too-few",
+        why,
+        hint="measure two pictures or more of each emotion: more held-out ones, and evaluation.per_class of 2 or more",
+    )
+
+
 def judge_of(evidence: Evidence, context: Context) -> Judge:
     """The evaluation judge. Errors: ``metric.no-judge``."""
     if evidence.judge is None:

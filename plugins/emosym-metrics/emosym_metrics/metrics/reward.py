@@ -71,7 +71,7 @@ class ExpectedReward(Metric[RewardConfig]):
         total = table.total(weights)
         if not _applies(total):
             raise EmosymError(
-                "metric.no-rewards",
+                "metric.too-few",
                 "no reward applies to any of the held-out images",
                 hint="leave reward out of metrics, or choose rewards that can score them",
             )

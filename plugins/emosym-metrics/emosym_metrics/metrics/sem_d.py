@@ -11,7 +11,7 @@ from emosym.contracts import Context, Evidence, Figure, Metric
 from emosym_metrics.clip import ImageTower
 from emosym_metrics.config import SemanticDiversityConfig
 from emosym_metrics.metrics.pairs import drawn_pairs, pair_mean
-from emosym_metrics.metrics.pictures import batched, sets
+from emosym_metrics.metrics.pictures import batched, paired_sets
 
 
 class SemanticDiversity(Metric[SemanticDiversityConfig]):
@@ -37,7 +37,7 @@ class SemanticDiversity(Metric[SemanticDiversityConfig]):
 
     def compute(self, evidence: Evidence) -> Mapping[str, float]:
         figures: dict[str, float] = {}
-        for name, pictures, labels in sets("sem_d", evidence):
+        for name, pictures, labels in paired_sets("sem_d", evidence):
             features = batched(self._tower.raw, pictures, self.config.batch_size)
             pairs = drawn_pairs(pictures, labels, self.config.pairs, evidence.seed)
             apart = np.square(features[pairs[:, 0]] - features[pairs[:, 1]]).mean(1)

@@ -21,7 +21,7 @@ def refusals(resolved: Resolved, builder: Builder, dataset: Dataset[Any]) -> lis
     train = dataset.split("train")
     found = too_long(dataset, resolved.offers["backbone"])
     checks: list[Callable[[], None]] = [
-        lambda: require_splits(dataset),
+        lambda: require_splits(dataset, resolved.spec.evaluation.split),
         lambda: require_unlabelled(resolved, train),
         lambda: _texts(resolved, builder, dataset),
     ]

@@ -17,14 +17,21 @@ from emosym.spec import Resolved
 from emosym.spec.model import UnifyStage
 
 
-def require_splits(dataset: Dataset[Any]) -> None:
-    """Refuse data of which a part is empty, which a later stage or the evaluation would find: ``data.empty-split``."""
+def require_splits(dataset: Dataset[Any], measured: str) -> None:
+    """Refuse data of which a part is empty, or the part that is ``measured`` has no label, which a later stage or the
+    evaluation would find: ``data.empty-split``, ``data.no-labels``."""
     empty = [split for split in SPLITS if not len(dataset.split(split))]
     if empty:
         raise EmosymError(
             "data.empty-split",
             f"the data have no {' and no '.join(empty)} images, and a run reads all three parts",
             hint="give each part some: emosym data check says what is there",
+        )
+    if all(sample.label is None for sample in dataset.split(measured)):
+        raise EmosymError(
+            "data.no-labels",
+            f"the run is measured on {measured}, and none of its images has a label",
+            hint="give them labels, or set evaluation.split to a part that has some",
         )
 
 

@@ -127,7 +127,7 @@ def run_experiment(
         stack.enter_context(builder.naming())
         _log.info("loading the models and the data")
         parts = build_parts(builder)
-        require_splits(parts.dataset)
+        require_splits(parts.dataset, spec.evaluation.split)
         from_first(lambda: require_shapes(parts.dataset, resolved.offers["backbone"]))
         if is_first():
             run.forget_steps(keep=spec.compute.keep_checkpoints)  # a kill may have come before

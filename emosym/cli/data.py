@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 from emosym_registry import EmosymError
+from emosym_registry.errors import some
 
 from emosym.cli import completion
 from emosym.cli.common import (
@@ -65,11 +66,13 @@ def check(
         ),
     ] = None,
     labels: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--labels", metavar="A,B,C", help="Label set of --folder: mikels-8, binary, or names with commas."
+            "--labels",
+            metavar="A,B,C",
+            help="Emotions of --folder: mikels-8, binary, or names with commas; what its folders are called by default.",
         ),
-    ] = "mikels-8",
+    ] = None,
     index: Annotated[
         Path | None,
         typer.Option(
@@ -179,18 +182,22 @@ def _from_spec(
 
 
 def _from_folder(
-    context: typer.Context, path: Path, layout: str | None, labels: str
+    context: typer.Context, path: Path, layout: str | None, labels: str | None
 ) -> tuple[str, Dataset, LabelSet]:
     if not path.is_dir():
         raise EmosymError("data.no-folder", f"{path}: no such folder", hint="check the path")
-    from emosym.spec.own import layout_of
+    from emosym.spec.own import labels_in, layout_of
 
     name = layout or layout_of(path)
     offer = registry_for(context.obj).find("dataset", name)
     from emosym.contracts import Context, LabelSet
 
-    say(f"looking at {path}")
-    names = LabelSet.of(labels_of(labels))
+    of_folders = labels_in(path) if labels is None and name == "image-folder" else None
+    names = LabelSet.of(of_folders or labels_of(labels or "mikels-8"))
+    say(
+        f"looking at {path}"
+        + (f", for the emotions of its folders: {some(names.names, 8)}" if of_folders else "")
+    )
     config = offer.load_config()
     key = next((key for key in ("folder", "root", "path") if key in config.model_fields), None)
     if key is None:

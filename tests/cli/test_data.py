@@ -55,7 +55,47 @@ def test_labels_other_than_mikels_can_be_checked(emosym: Command, tmp_path: Path
         for number in range(10):
             Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / name / f"{number}.png")
     assert emosym("data", "check", "--folder", tmp_path, "--labels", "calm,tense").status == 0
-    assert emosym("data", "check", "--folder", tmp_path).status == 2
+    wrong = emosym("data", "check", "--folder", tmp_path, "--labels", "mikels-8")
+    assert (wrong.status, "unknown emotion 'calm'" in wrong.err) == (2, True)
+
+
+def test_emotions_are_called_as_the_folders_are_where_nobody_names_them(
+    emosym: Command, tmp_path: Path
+) -> None:
+    for name in ("calm", "tense"):
+        (tmp_path / name).mkdir()
+        for number in range(10):
+            Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / name / f"{number}.png")
+    checked = emosym("data", "check", "--folder", tmp_path)
+    assert checked.status == 0
+    assert f"looking at {tmp_path}, for the emotions of its folders: calm, tense\n" in checked.err
+    assert "train: calm 8, tense 8" in checked.out
+
+
+def test_pictures_without_folders_are_told(emosym: Command, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
+    checked = emosym("data", "check", "--folder", tmp_path)
+    assert (checked.status, "no pictures of amusement" in checked.err) == (2, True)
+
+
+def test_a_spec_of_which_the_measured_part_has_no_label_is_refused(emosym: Command, tmp_path: Path) -> None:
+    """A run would notice after its first stage."""
+    lines = []
+    for number in range(12):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"{number}.png")
+        split, label = ("train", "val", "test")[number // 4], ("awe", "fear")[number % 2]
+        line = {"split": split, "label": None if split == "test" else label, "image": f"{number}.png"}
+        lines.append(json.dumps(line))
+    (tmp_path / "index.jsonl").write_text("\n".join(lines))
+    spec = tmp_path / "own.yaml"
+    spec.write_text(
+        "emosym: 1\nextends: preset:tiny\nknowledge: null\ntext_encoder: null\n"
+        "labels: {awe: positive, fear: negative}\nrewards: [label]\nmetrics: [accuracy]\njudges: null\n"
+        f"data: {{name: index, params: {{path: {tmp_path / 'index.jsonl'}}}}}\n"
+    )
+    checked = emosym("data", "check", spec)
+    assert (checked.status, "none of its images has a label" in checked.err) == (2, True)
+    assert emosym("data", "check", spec, "--set", "evaluation.split=val").status == 0
 
 
 def test_an_index_holds_what_can_be_read(emosym: Command, world: Path, tmp_path: Path) -> None:

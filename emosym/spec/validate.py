@@ -248,10 +248,11 @@ def _drop_soft(root: Node, problems: Located, registry: Registry, messages: list
             if own is not None:
                 what = f"{own.plain()} takes its place"
             elif drops[path].message.startswith("unknown key"):
-                what = f"is dropped: {new!r} takes no such value"
+                what = "" if node.where.kind == "preset" else f"is dropped: {new!r} takes no such value"
             else:
                 what = f"does not fit {new!r} ({drops[path].message}), whose default takes its place"
-            messages.append(f"{dotted(path)} {node.soft} ({node.where.place}) and {what}")
+            if what:  # nobody misses what a preset alone has said
+                messages.append(f"{dotted(path)} {node.soft} ({node.where.place}) and {what}")
         root = root.put(path, own)
     return root
 

@@ -69,11 +69,10 @@ def evaluate(
     if as_json:
         print(json.dumps(measured, indent=2))
         return
-    from emosym.cli.columns import columns
-    from emosym.report.numbers import number
-    from emosym.report.tables import flat
+    from emosym.cli.columns import tables_of
+    from emosym.toolkit import read_json
 
-    figures = {name: value for name, value in measured.items() if name not in ("folder", "figures")}
-    rows = [(name, number(value)) for name, value in flat(figures)]
-    print(columns(("figure", "value"), rows, numbers=(1,)))
-    print(f"\nfolder: {measured['folder']}\nreport: {Path(measured['folder']) / 'report.html'}")
+    folder = Path(measured["folder"])
+    print(
+        f"{tables_of(read_json(folder / 'summary.json'))}\nfolder: {folder}\nreport: {folder / 'report.html'}"
+    )

@@ -23,7 +23,7 @@ from emosym.report.reading import (
     judged,
     reliability_of,
 )
-from emosym.report.tables import Table, tables
+from emosym.report.tables import Table, measured_when, tables
 from emosym.report.templates import HERE, template
 from emosym.report.training import last_tries, reachability, reward_terms, stages
 from emosym.spec.model import STAGES
@@ -168,16 +168,9 @@ def tiles(summary: Mapping[str, Any]) -> list[Tile]:
     return shown
 
 
-def _columns(summary: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    understanding = summary.get("understanding") or {}
-    after = understanding.get("stages") or {}
-    found = {f"after {stage}": after[stage] for stage in STAGES if stage in after}
-    return found or ({"held out": understanding} if understanding else {})
-
-
 def token_figures(summary: Mapping[str, Any]) -> list[Table]:
     """What noise in place of the reasoning tokens costs, where it was measured."""
-    style, columns = Style.of(summary), _columns(summary)
+    style, columns = Style.of(summary), measured_when(summary)
     there = [name for name in style.declared if any(name in figures for figures in columns.values())]
     names = [name for name in there if name.startswith(TOKENS)]
     return figure_tables(style, columns, names)
@@ -185,7 +178,7 @@ def token_figures(summary: Mapping[str, Any]) -> list[Table]:
 
 def other_figures(summary: Mapping[str, Any]) -> list[Table]:
     """The figures of reading that are neither headlines nor of the tokens."""
-    style, columns = Style.of(summary), _columns(summary)
+    style, columns = Style.of(summary), measured_when(summary)
     names = [name for name in style.others(list(columns.values())) if not name.startswith(TOKENS)]
     return figure_tables(style, columns, names)
 

@@ -22,15 +22,22 @@ def tables(summary: Figures) -> Iterator[Table]:
     """Understanding after each stage, its other figures, and generation beside real images; those that have anything."""
     style = Style.of(summary)
     understanding = summary.get("understanding") or {}
-    after = understanding.get("stages") or {}
-    stages = {f"after {stage}": after[stage] for stage in STAGES if stage in after}
-    measured: dict[str, Figures] = stages or ({"held out": understanding} if understanding else {})
+    measured = measured_when(summary)
     made = (
         _understanding(style, understanding, measured, summary.get("seconds") or {}),
         _others(style, measured),
         _generation(style, summary.get("generation") or {}),
     )
     yield from (table for table in made if table.rows)
+
+
+def measured_when(summary: Figures) -> dict[str, Figures]:
+    """The figures of understanding after each stage, or of the one evaluation there is, by what they are called."""
+    understanding = summary.get("understanding") or {}
+    after = understanding.get("stages") or {}
+    stages = {f"after {stage}": after[stage] for stage in STAGES if stage in after}
+    part = (summary.get("evaluation") or {}).get("split", "held out")
+    return stages or ({part: understanding} if understanding else {})
 
 
 def _understanding(
@@ -49,7 +56,10 @@ def _understanding(
         if beside in overall:
             cells = (style.value(overall, beside) if style.beside(name) == beside else "" for name in names)
             rows.append((style.title(beside), *cells, ""))
-    return Table(("understanding", *(style.title(name) for name in names), "time"), rows)
+    header = ("understanding", *(style.title(name) for name in names), "time")
+    if not any(row[-1] for row in rows):
+        return Table(header[:-1], [row[:-1] for row in rows])
+    return Table(header, rows)
 
 
 def _others(style: Style, measured: Mapping[str, Figures]) -> Table:
@@ -85,12 +95,3 @@ def cost_line(summary: Figures) -> str:
         parts.append(f"{one['hits'] / asked:.0%} of {kind} kept" + (" (budget spent)" if one["full"] else ""))
     parts += [f"{key} {summary[key]}" for key in ("device", "seed") if summary.get(key) is not None]
     return ", ".join(parts)
-
-
-def flat(figures: Figures, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Numbers and words of nested figures with dotted names; lists (a confusion matrix) are left to the report."""
-    for name, value in figures.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{name}.")
-        elif isinstance(value, (int, float, str)) and not isinstance(value, bool):
-            yield f"{prefix}{name}", value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import shlex
 import shutil
 import signal
@@ -338,6 +339,7 @@ def test_every_evaluation_is_a_result_of_its_own_and_the_run_stays_as_it_is(
         folder = run / "evaluations" / name
         assert f"report: {folder / 'report.html'}" in other.out
         split = name.partition("-")[0]
+        assert re.search(rf"^understanding +Accuracy .*\n{split} +[\d.]+ % \(", other.out)
         assert json.loads((folder / "evaluation" / "final.json").read_text())["split"] == split
         assert read_predictions(folder / "evaluation" / "final-readings.parquet").split == split
         made = read_predictions(folder / "evaluation" / "final-generated.parquet")

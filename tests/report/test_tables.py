@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from emosym.cli.columns import tables_of
-from emosym.report.tables import flat
 
 FIGURES = {
     "accuracy": {"title": "accuracy", "percent": True, "headline": True, "beside": "bayes"},
@@ -57,7 +56,7 @@ def test_figures_of_anybodys_metrics_have_a_table() -> None:
     unify = {"accuracy": 0.8, "images": 48, "ece": 0.04, "brightness_gap": 2}
     understanding = {**unify, "stages": {"compress": compress, "unify": unify}}
     assert tables_of({"figures": FIGURES, "understanding": understanding}).splitlines()[:7] == [
-        "understanding   accuracy  time",
+        "understanding   accuracy",
         "after compress  70.0 %",
         "after unify     80.0 %",
         "",
@@ -73,8 +72,7 @@ def test_a_run_that_only_understands_has_no_table_of_generation() -> None:
     assert "generation" not in out
 
 
-def test_figures_are_named_by_their_place() -> None:
-    assert list(flat({"split": "val", "understanding": {"accuracy": 0.5, "confusion": [[1]]}})) == [
-        ("split", "val"),
-        ("understanding.accuracy", 0.5),
-    ]
+def test_what_is_measured_again_is_called_by_its_part() -> None:
+    understanding = {"accuracy": 0.5, "macro_f1": 0.4}
+    out = tables_of({"figures": FIGURES, "evaluation": {"split": "val"}, "understanding": understanding})
+    assert out.splitlines()[:2] == ["understanding  accuracy  macro-F1", "val            50.0 %    40.0 %"]

@@ -88,8 +88,9 @@ def warn_scaled(
             new = made.get(own, own)
             if own.width * own.height > limit if limit is not None else _shrinks(own, new):
                 _log.warning(
-                    "sample %s and perhaps others: scaled down from %d x %d to %d x %d pixels%s",
+                    "sample %s%s: scaled down from %d x %d to %d x %d pixels%s",
                     sample.id,
+                    " and perhaps others" if len(samples) > 1 else "",
                     *own,
                     *new,
                     " (backbone.params.max_pixels)" if limit is not None else "",

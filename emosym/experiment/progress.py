@@ -59,12 +59,12 @@ class PlainProgress:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._rate = Rate(0, 0, 0.0)
-        self._said = self._started = 0.0
+        self._said = 0.0
 
     @hookimpl
     def emosym_stage_started(self, run: Path, stage: str, steps: int, step: int) -> None:
-        self._started = self._said = time.monotonic()
-        self._rate = Rate(steps, step, self._started)
+        self._said = time.monotonic()
+        self._rate = Rate(steps, step, self._said)
         self._say(f"{stage}: {steps} steps" + (f", going on at {step}" if step else ""))
 
     @hookimpl
@@ -81,7 +81,7 @@ class PlainProgress:
 
     @hookimpl
     def emosym_stage_finished(self, run: Path, stage: str, summary: Mapping[str, Any]) -> None:
-        self._say(done_line(stage, time.monotonic() - self._started, summary))
+        self._say(done_line(stage, summary))
 
     def _say(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
@@ -94,12 +94,10 @@ class BarProgress:
         self._bars = bars
         self._task: Any = None
         self._rate = Rate(0, 0, 0.0)
-        self._started = 0.0
 
     @hookimpl
     def emosym_stage_started(self, run: Path, stage: str, steps: int, step: int) -> None:
-        self._started = time.monotonic()
-        self._rate = Rate(steps, step, self._started)
+        self._rate = Rate(steps, step, time.monotonic())
         self._task = self._bars.add_task(stage, total=steps, completed=step, detail="")
 
     @hookimpl
@@ -116,7 +114,7 @@ class BarProgress:
         if self._task is not None:
             self._bars.remove_task(self._task)
             self._task = None
-        self._bars.console.print(done_line(stage, time.monotonic() - self._started, summary), highlight=False)
+        self._bars.console.print(done_line(stage, summary), highlight=False)
 
 
 @contextmanager
@@ -171,12 +169,14 @@ def bank_line(step: int, refresh: Any) -> str:
     )
 
 
-def done_line(stage: str, seconds: float, summary: Mapping[str, Any]) -> str:
-    """The end of a stage, with its accuracy where it was measured, and why it came early where it did."""
+def done_line(stage: str, summary: Mapping[str, Any]) -> str:
+    """The end of a stage, with the time of its training that tables show, its accuracy where it was measured, and why it came
+    early where it did."""
     accuracy = summary.get("accuracy")
     measured = f", accuracy {accuracy:.3f}" if isinstance(accuracy, float) else ""
     early = f"; ended at step {summary['steps']}: {summary['stopped']}" if "stopped" in summary else ""
-    return f"{stage}: done in {clock(seconds)}{measured}{early}"
+    done = "taken, trained" if "taken" in summary else "done"
+    return f"{stage}: {done} in {clock(summary.get('seconds'))}{measured}{early}"
 
 
 def _loss(values: Mapping[str, float]) -> str:

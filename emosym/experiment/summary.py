@@ -67,7 +67,7 @@ def finish(
         path = run.path / "evaluation" / f"{name}.json"
         if path.exists():
             stages[name] = scalars(read_json(path))
-    seconds = {name: round(facts["seconds"], 1) for name, facts in done.items()}
+    seconds = {name: facts["seconds"] for name, facts in done.items()}
     stopped = {name: facts["stopped"] for name, facts in done.items() if "stopped" in facts}
     summary = {
         "name": system.resolved.spec.name,
@@ -158,8 +158,8 @@ def _outcome(
         "figures": final["figures"],
         "seconds": {
             **(stages or {}),
-            "evaluate": round(final["seconds"], 1),
-            "total": round(time.perf_counter() - started, 1),
+            "evaluate": final["seconds"],
+            "total": time.perf_counter() - started,
         },
         "peak_memory_bytes": peak_memory_bytes(),
     }

@@ -40,12 +40,12 @@ def test_logs_get_a_line_every_ten_seconds_and_at_both_ends(monkeypatch: pytest.
         shown.emosym_stage_started(Path(), "compress", 25, 0)
         for step in range(1, 26):
             shown.emosym_step_finished(Path(), "compress", step, {"loss": 0.5})
-        shown.emosym_stage_finished(Path(), "compress", {"accuracy": 0.8125})
+        shown.emosym_stage_finished(Path(), "compress", {"seconds": 21.4, "accuracy": 0.8125})
     assert stream.getvalue().splitlines() == [
         "compress: 25 steps",
         "compress: 10/25, 1.0 steps/s, 0:15 left, loss 0.500",
         "compress: 20/25, 1.0 steps/s, 0:05 left, loss 0.500",
-        "compress: done in 0:26, accuracy 0.812",
+        "compress: done in 0:21, accuracy 0.812",
     ]
 
 
@@ -72,8 +72,14 @@ def test_a_terminal_gets_a_bar_with_rate_and_time_left(monkeypatch: pytest.Monke
         shown.emosym_step_finished(Path(), "unify", 1, {"loss": 0.5})
         shown.emosym_step_finished(Path(), "unify", 2, {"loss": 0.25})
         shown._bars.refresh()
-        shown.emosym_stage_finished(Path(), "unify", {"accuracy": 0.75})
+        shown.emosym_stage_finished(Path(), "unify", {"seconds": 65.0, "accuracy": 0.75})
     text = stream.getvalue()
     assert "2/4" in text
     assert "left, loss 0.250" in text
-    assert "unify: done in" in text
+    assert "unify: done in 1:05, accuracy 0.750" in text
+
+
+def test_a_stage_that_another_run_trained_says_so_with_the_time_of_its_training() -> None:
+    stream = io.StringIO()
+    PlainProgress(stream).emosym_stage_finished(Path(), "compress", {"seconds": 226.4, "taken": "0123"})
+    assert stream.getvalue() == "compress: taken, trained in 3:46\n"

@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 from emosym.cli.run import _say_if_crowded
 from emosym.evaluation.evaluate import save_images
 from emosym.predictions import read_predictions
+from emosym.report.numbers import clock
 from emosym.spec.text import block
 
 from .conftest import Command, Outcome, install
@@ -86,7 +87,18 @@ def test_a_smoke_run_leaves_a_whole_run_folder(smoke: tuple[Path, Outcome]) -> N
         "report: runs/tiny-smoke/report.html",
     ):
         assert shown in done.out
-    assert "compress: done in" in done.err
+
+
+def test_the_log_the_tables_and_what_is_kept_give_a_stage_the_same_time(
+    smoke: tuple[Path, Outcome],
+) -> None:
+    run, done = smoke
+    seconds = json.loads((run / "summary.json").read_text())["seconds"]
+    kept = json.loads((run / "checkpoints" / "progress.json").read_text())
+    for stage in ("compress", "reinforce", "unify"):
+        assert seconds[stage] == kept[stage]["seconds"]
+        assert f"{stage}: done in {clock(seconds[stage])}, " in done.err
+        assert re.search(rf"^after {stage} .* {clock(seconds[stage])}$", done.out, re.M)
 
 
 def test_whatever_takes_longer_is_said_first(smoke: tuple[Path, Outcome]) -> None:

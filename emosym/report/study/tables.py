@@ -214,13 +214,14 @@ def cost(results: Results) -> StudyTable:
         "row",
         *(f"gain in {results.style.title(name)}" for name in gains),
         *stages,
-        "in all",
+        "stages and evaluation",
         "peak memory",
         "trained parameters",
     )
     caption = (
-        "Minutes and seconds, means over seeds. In all: the stages and the final evaluation, as if the row ran alone; a stage that "
-        "it shares counts with the time that it took where it was trained. Memory of the process while the run was in it, and the "
+        "Minutes and seconds, means over seeds. Stages and evaluation: of training and of the final evaluation, as if the row ran "
+        "alone; a stage that it shares counts with the time that it took where it was trained, and loading, saving and measuring in "
+        "between, which are in a run's own total, do not count. Memory of the process while the run was in it, and the "
         "most numbers that one stage trains."
     )
     return StudyTable("cost", "Cost", caption, header, rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -20,7 +19,7 @@ from emosym.experiment.folder import RunFolder, peak_memory_bytes
 from emosym.experiment.smoke import limited
 from emosym.report.pictures import as_url
 from emosym.report.report import write_report
-from emosym.report.sheet import by_label, contact_sheet
+from emosym.report.sheet import by_label, contact_sheet, in_turns
 from emosym.rewards import bind
 from emosym.spec import load_spec
 from emosym.spec.model import STAGES
@@ -32,7 +31,7 @@ from emosym.toolkit import kept_statistics, make_folder, read_json, write_json, 
 EVALUATIONS = "evaluations"
 """The folder in a run folder of what was measured after it."""
 SHOWN_A_REFRESH = 16
-"""Pictures of each refresh that the report can show, of those that the bank still has."""
+"""Pictures of each refresh that the report can show, of those that the bank still has, as many of each emotion as there are."""
 MEASURING = ("data", "judges.evaluate", "metrics")
 """Sections of a spec that every evaluation uses."""
 REWARDING = {"judge": "judges.reward", "knowledge": "knowledge", "text_encoder": "text_encoder"}
@@ -228,12 +227,10 @@ def write_bank(
     admitted = [sample for sample in memory.view(originals) if sample.generated]
     write_sheet(admitted, names, run / "sheets" / "bank.png")
     write_ledger(memory, run)
-    steps: Counter[int] = Counter()
-    pictures: dict[str, str] = {}
     admitted_at = {line.image: line.step for line in memory.ledger() if line.action == "admit"}
+    refreshes: dict[int, list[Sample]] = {}
     for sample in admitted:
-        step = admitted_at.get(sample.id, -1)
-        steps[step] += 1
-        if steps[step] <= SHOWN_A_REFRESH:
-            pictures[sample.id] = as_url(sample.open_target())
-    write_json(run / "sheets" / "bank.json", pictures)
+        refreshes.setdefault(admitted_at.get(sample.id, -1), []).append(sample)
+    turns = (in_turns((sample, sample.label) for sample in own) for own in refreshes.values())
+    shown = [sample for own in turns for sample in own[:SHOWN_A_REFRESH]]
+    write_json(run / "sheets" / "bank.json", {sample.id: as_url(sample.open_target()) for sample in shown})

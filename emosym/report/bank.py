@@ -24,13 +24,22 @@ SHOWN = {"admit": "admitted", "refuse": "refused", "replace": "originals masked"
 """Actions of a refresh as the page calls them."""
 
 
+class Admitted(NamedTuple):
+    """What a refresh let in, and is still there."""
+
+    step: int
+    pictures: Sequence[tuple[str, str, str]]
+    """Picture, emotion, and both and its score in words."""
+    some: str
+    """How many of all that are there these are; empty where it is all."""
+
+
 class Bank(NamedTuple):
     """A bank's history."""
 
     table: Table
     """A row a refresh."""
-    pictures: Sequence[tuple[int, Sequence[tuple[str, str]]]]
-    """By step of the refresh that admitted them: picture and what it is, in words."""
+    pictures: Sequence[Admitted]
     refusals: Sequence[tuple[int, str]]
     """How many, and why; see :func:`plainly`."""
     by_hand: Sequence[str]
@@ -46,14 +55,18 @@ def bank_history(folder: Path, names: Sequence[str]) -> Bank | None:
     if not lines:
         return None
     kept: Mapping[str, str] = read_json(folder / "sheets" / "bank.json") or {}
-    shown: dict[int, list[tuple[str, str]]] = {}
+    shown: dict[int, list[tuple[str, str, str]]] = {}
     for line in lines:
         if line.action == "admit" and line.image in kept:
             name = names[line.label] if 0 <= line.label < len(names) else "a picture"
-            shown.setdefault(line.step, []).append((kept[line.image], f"{name}: {line.reason}"))
+            shown.setdefault(line.step, []).append((kept[line.image], name, f"{name}: {line.reason}"))
+    held = Counter(line.step for line in _held(lines) or ())
     return Bank(
         _growth(lines),
-        sorted(shown.items()),
+        [
+            Admitted(step, own, f"{len(own)} of {held[step]}" if len(own) < held[step] else "")
+            for step, own in sorted(shown.items())
+        ],
         plainly((line.reason for line in lines if line.action == "refuse"), names)[:REASONS],
         [
             f"{line.action} at step {line.step}: {line.reason}"
@@ -87,18 +100,23 @@ def _growth(lines: Sequence[LedgerEntry]) -> Table:
         last[line.step] = max(line.number, last.get(line.step, 0))
     there = [action for action in SHOWN if any(one[action] for one in counts.values())]
     rows = [
-        (f"{step:,}", *(f"{counts[step][action]:,}" for action in there), _held(lines, last[step]))
+        (f"{step:,}", *(f"{counts[step][action]:,}" for action in there), _count(_held(lines, last[step])))
         for step in sorted(counts)
     ]
     return Table(("step", *(SHOWN[action] for action in there), "in the bank"), rows)
 
 
-def _held(lines: Sequence[LedgerEntry], until: int) -> str:
-    """How many pictures the training set has of the bank's after a line; a dash where the ledger does not say."""
+def _held(lines: Sequence[LedgerEntry], until: int | None = None) -> list[LedgerEntry] | None:
+    """The pictures that the training set has of the bank's after a line; None where the ledger does not say."""
     try:
-        return f"{len(replay(lines, until).shown):,}"
+        standing = replay(lines, until)
     except EmosymError:  # of a bank that writes another kind of ledger
-        return NOTHING
+        return None
+    return [standing.admitted[image] for image in standing.shown]
+
+
+def _count(held: Sequence[LedgerEntry] | None) -> str:
+    return NOTHING if held is None else f"{len(held):,}"
 
 
 def plainly(reasons: Iterable[str], names: Sequence[str] = ()) -> list[tuple[int, str]]:

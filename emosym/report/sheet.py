@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from PIL import Image, ImageDraw, ImageFont
@@ -28,6 +29,17 @@ def by_label(labelled: Iterable[tuple[_Item, int | None]], names: Sequence[str])
         if label is not None and label >= 0 and len(rows[names[label]]) < COLUMNS:
             rows[names[label]].append(item)
     return rows
+
+
+def in_turns(grouped: Iterable[tuple[_Item, Hashable]]) -> list[_Item]:
+    """Items in turns of their groups: the first of each group, then the second of each, so that any first few are as even a
+    choice as there is."""
+    before: Counter[Hashable] = Counter()
+    turns = []
+    for item, group in grouped:
+        turns.append((before[group], item))
+        before[group] += 1
+    return [item for _, item in sorted(turns, key=lambda turn: turn[0])]
 
 
 def _shown(name: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 from emosym_registry import EmosymError
 from PIL import Image
 
+from emosym.contracts.labels import MIKELS_8
 from emosym.contracts.reading import EMBEDDED
 from emosym.predictions import Predictions
 from emosym.report.painting import verdicts
@@ -141,7 +142,22 @@ def test_an_error_has_its_picture_and_its_reason(parsed: Checker) -> None:
 def test_the_bank_grows_by_what_each_refresh_admitted(finished: Path) -> None:
     bank = facts(finished)["bank"]
     assert bank.table.rows == [("40", "1", "2", "1"), ("80", "1", "2", "2")]
-    assert [step for step, _ in bank.pictures] == [40, 80]
+    assert [(step, pictures[0][1], some) for step, pictures, some in bank.pictures] == [
+        (40, MIKELS_8[1], ""),
+        (80, MIKELS_8[1], ""),
+    ]
+
+
+def test_a_picture_of_the_bank_has_its_emotion_and_a_refresh_says_how_many_are_not_shown(
+    short_run: Path,
+) -> None:
+    ledger = short_run / "ledger.jsonl"
+    first = json.loads(ledger.read_text().splitlines()[0])
+    more = first | {"number": 20, "image": "bank/more", "label": 6}
+    ledger.write_text(ledger.read_text() + json.dumps(more) + "\n")
+    page = write_report(short_run).read_text()
+    assert "<h4>step 40 <small>1 of 2</small></h4>" in page
+    assert f"<figcaption>{MIKELS_8[1]}</figcaption>" in page
 
 
 def test_equal_refusals_are_counted_together_and_say_their_numbers(page: str) -> None:

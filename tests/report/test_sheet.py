@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from emosym.report.sheet import CELL, EMPTY, GAP, contact_sheet
+from emosym.report.sheet import CELL, EMPTY, GAP, contact_sheet, in_turns
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -17,6 +17,14 @@ def test_rows_hold_their_own_pictures_in_order() -> None:
     assert sheet.getpixel((right - CELL - GAP, middle)) == RED
     assert sheet.getpixel((right, middle)) == BLUE
     assert sheet.getpixel((right - CELL - GAP, middle + CELL + GAP)) == BLUE
+
+
+def test_groups_take_turns_and_any_first_few_are_even() -> None:
+    assert in_turns([("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b"), ("c1", "c"), ("c2", "c")]) == [
+        *("a1", "b1", "c1"),
+        *("a2", "c2"),
+        "a3",
+    ]
 
 
 def test_a_missing_picture_leaves_a_grey_place() -> None:

@@ -55,6 +55,10 @@ PANELS: tuple[tuple[str, Panel], ...] = (
         Panel("Painted pictures in training", "% of pictures", True, True, tells=False),
     ),
     (r"bank/.*", Panel("Decisions of the bank", "pictures a refresh", from_zero=True, tells=False)),
+    (
+        r"sigma",
+        Panel("Noise on the [CTX] tokens of tries", "sigma × spread of the tokens", True, tells=False),
+    ),
     (r".*norm.*", Panel("Gradient norm", "length", from_zero=True, tells=False)),
     (r"lr(/.*)?", Panel("Learning rate", "step size", from_zero=True, tells=False)),
 )
@@ -69,7 +73,7 @@ class Drawn(NamedTuple):
 
     title: str
     key: Sequence[tuple[str, str]]
-    """Names of the curves with their colours."""
+    """Names of the curves with their colours; empty where the panel's title says it of a single one."""
     last: str
     """Where the curves end, in words, for those who do not see them."""
     svg: str
@@ -151,4 +155,6 @@ def _drawn(stage: str, panel: Panel, curves: Curves) -> Drawn:
         axes.locator_params(axis="y", nbins=5)
         svg = svg_of(figure)
     said = f"{panel.title} in {panel.unit}, by optimiser step of {stage}: {'; '.join(ends)}"
-    return Drawn(panel.title, list(zip(map(called, curves), PALETTE, strict=False)), said, svg, panel.tells)
+    said_already = len(curves) == 1 and next(iter(curves)).isalpha()
+    key = [] if said_already else list(zip(map(called, curves), PALETTE, strict=False))
+    return Drawn(panel.title, key, said, svg, panel.tells)

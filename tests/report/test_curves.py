@@ -33,7 +33,8 @@ def test_smoothing_is_the_mean_of_a_slow_reference() -> None:
         ("bank/admitted", "Decisions of the bank"),
         ("bank/fraction", "Painted pictures in training"),
         ("lr", "Learning rate"),
-        ("sigma", "sigma"),
+        ("sigma", "Noise on the [CTX] tokens of tries"),
+        ("of_a_plugin", "of_a_plugin"),
     ],
 )
 def test_a_scalar_is_drawn_with_those_of_its_unit(name: str, panel: str) -> None:
@@ -63,13 +64,23 @@ def test_curves_take_the_page_s_ink_and_skip_other_stages() -> None:
 
 
 def test_every_panel_has_one_unit_beside_its_axes_and_says_its_end_in_words() -> None:
-    lines = [{"stage": "compress", "step": s, "loss": 0.5, "accuracy": 0.25, "sigma": 3.0} for s in range(4)]
+    lines = [
+        {"stage": "compress", "step": s, "loss": 0.5, "accuracy": 0.25, "of_a_plugin": 3.0} for s in range(4)
+    ]
     panels = stage_curves(lines, "compress")
-    assert [panel.title for panel in panels] == ["Loss", "Accuracy", "sigma"]
-    for panel, unit in zip(panels, ("sum of all terms", "% of pictures", "sigma"), strict=True):
+    assert [panel.title for panel in panels] == ["Loss", "Accuracy", "of_a_plugin"]
+    for panel, unit in zip(panels, ("sum of all terms", "% of pictures", "of a plugin"), strict=True):
         assert f">{unit}<" in panel.svg
         assert ">optimiser step<" in panel.svg
     assert "accuracy ends at 25" in panels[1].last
+
+
+def test_a_single_curve_that_its_panel_s_title_names_has_no_legend() -> None:
+    lines = [{"stage": "compress", "step": s, "loss": 0.5, "validation_accuracy": 0.25} for s in range(4)]
+    assert [[name for name, _ in panel.key] for panel in stage_curves(lines, "compress")] == [
+        [],
+        ["validation accuracy"],
+    ]
 
 
 def test_no_panel_has_more_curves_than_there_are_colours() -> None:

@@ -68,8 +68,8 @@ GLOSSARY: Mapping[str, Mapping[str, str]] = {
         "refresh": "A moment of the stage unify at which pictures are painted and offered to the bank.",
         "ledger": "The bank's history: a line for every picture that was admitted, refused or gave way, with the reason. No line "
         "is ever changed.",
-        "score": "What the bank goes by: the probability of the wanted emotion in a painted picture, by the system and by a judge, "
-        "usually the lower of the two.",
+        "score": "The probability of the wanted emotion in a painted picture. Where judge and system both give one, a picture of the "
+        "bank has the lowest of its scores.",
     },
     "Figures of reading": {
         "accuracy": "The share of held-out pictures whose most probable emotion is the annotated one.",
@@ -82,7 +82,7 @@ GLOSSARY: Mapping[str, Mapping[str, str]] = {
         "best; 0.05 means that a reader who says 80 % is right about 75 or 85 % of the time.",
         "reliability diagram": "Answers sorted by their probability, with how often they were right. On the diagonal the system is "
         "as sure as it should be; below it, too sure.",
-        "token effect": "The accuracy that noise in place of the reasoning tokens costs. Near 0 the tokens do not matter, and "
+        "token effect": "How far accuracy falls with noise in place of the tokens [CTX]; [EMO] stays. Near 0 they do not matter, and "
         "adapters and head do the work.",
     },
     "Figures of pictures": {

@@ -162,6 +162,8 @@ class WeightedReward:
     name: str
     weight: float
     reward: RewardVerifier
+    summary: str = ""
+    """What it pays, in a line, as its plugin says."""
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,7 @@ def build_rewards(builder: Builder) -> tuple[WeightedReward, ...]:
             component.spec.name if names.count(component.spec.name) == 1 else component.qualified,
             spec.rewards[i].weight,
             builder.build(f"rewards.{i}"),
+            component.spec.summary,
         )
         for i, component in enumerate(components)
     )

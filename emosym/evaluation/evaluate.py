@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emosym.assembly import ExperimentParts, WeightedReward, attributed
-from emosym.contracts import Evidence, Metric, Sample
+from emosym.contracts import Evidence, Figure, Metric, Sample
 from emosym.evaluation.kept import ERRORS, SPACE, space_on_a_plane, worst_errors
 from emosym.evaluation.probe import SystemProbe
 from emosym.predictions import Predictions, write_predictions
@@ -350,6 +350,8 @@ def evaluate_system(
             training=parts.dataset.split("train"),
         )
         write_predictions(folder / "final-generated.parquet", seen)
+        real = per_class(samples, len(system.labels.names), settings.per_class, seed)
+        result["pictures"] = {"painted": len(seen.ids), "real": len(real)}
         plane = space_on_a_plane(system, labelled, GENERATION_SEED + seed, settings.batch_size)
         if plane is not None:
             write_json(folder / SPACE, plane)
@@ -357,6 +359,9 @@ def evaluate_system(
         name: dataclasses.asdict(figure) | {"about": figure.about or offer.spec.summary}
         for offer, metric in parts.metrics
         for name, figure in metric.figures.items()
+    } | {
+        f"reward_{one.name}": dataclasses.asdict(Figure(f"Held-out reward, {one.name}", about=one.summary))
+        for one in parts.rewards
     }
     result["seconds"] = time.perf_counter() - started
     write_json(folder / "final.json", result)

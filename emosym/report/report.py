@@ -37,6 +37,8 @@ class Tile(NamedTuple):
 
     title: str
     value: str
+    counted: str
+    """Of how many pictures it is the share of how many; empty where it is none, or nobody counted."""
     interval: str
     """Its 95 % interval; empty where it has none."""
     beside: str
@@ -79,7 +81,7 @@ def facts(folder: Path) -> dict[str, Any]:
         "name": summary.get("name", folder.name),
         "lead": lead(folder, summary, final, provenance),
         "notes": notes(folder, summary),
-        "tiles": tiles(summary),
+        "tiles": tiles(summary, final.get("pictures") or {}),
         "after_stages": next(
             (table for table in tables(summary) if table.header[0] == "understanding"), None
         ),
@@ -95,7 +97,7 @@ def facts(folder: Path) -> dict[str, Any]:
         "sheets": sheets(folder, shown),
         "space": space(folder),
         "stages": stages(folder, summary.get("stopped") or {}),
-        "rewards": reward_terms(folder),
+        "rewards": reward_terms(folder, Style.of(summary)),
         "tries": last_tries(folder),
         "reachability": reachability(folder),
         "bank": bank,
@@ -145,7 +147,7 @@ def notes(folder: Path, summary: Mapping[str, Any]) -> list[str]:
         found.append("This is a smoke run of two steps a stage: its figures mean nothing.")
     if summary.get("embedded"):
         found.append(
-            f"{EMBEDDED} Its pictures are rendered ones, too, where the data are the embedded world."
+            f"{EMBEDDED} The pictures of the embedded world are drawn by a program; none is a photograph."
         )
     if not summary:
         done = read_json(folder / "checkpoints" / "progress.json") or {}
@@ -155,21 +157,31 @@ def notes(folder: Path, summary: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def tiles(summary: Mapping[str, Any]) -> list[Tile]:
-    """The headline figures, each with its interval and what it is compared with."""
+def tiles(summary: Mapping[str, Any], pictures: Mapping[str, int]) -> list[Tile]:
+    """The headline figures, each with its interval and what it is compared with; ``pictures`` are how many were painted for
+    Emo-A, and how many real ones stood beside them."""
     style, shown = Style.of(summary), []
+    counted = {"emo_a": pictures.get("painted"), "emo_a_real": pictures.get("real")}
+
+    def count(figures: Mapping[str, Any], name: str) -> str:
+        many = counted.get(name)
+        return f"{round(figures[name] * many):,} of {many:,}" if many else ""
+
     for group in ("understanding", "generation"):
         figures = summary.get(group) or {}
         for name in style.headlines(figures):
             beside = style.beside(name)
-            compared = f"{style.title(beside)} {style.value(figures, beside)}" if beside in figures else ""
-            interval = style.interval(figures, name)
-            shown.append(Tile(style.title(name), style.value(figures, name), interval, compared))
+            compared = ""
+            if beside in figures:
+                of = count(figures, beside)
+                compared = f"{style.title(beside)} {style.value(figures, beside)}{of and f' ({of})'}"
+            value, interval = style.value(figures, name), style.interval(figures, name)
+            shown.append(Tile(style.title(name), value, count(figures, name), interval, compared))
     return shown
 
 
 def token_figures(summary: Mapping[str, Any]) -> list[Table]:
-    """What noise in place of the reasoning tokens costs, where it was measured."""
+    """What is lost without the reasoning tokens, where it was measured."""
     style, columns = Style.of(summary), measured_when(summary)
     there = [name for name in style.declared if any(name in figures for figures in columns.values())]
     names = [name for name in there if name.startswith(TOKENS)]
@@ -203,5 +215,5 @@ def versions(provenance: Mapping[str, Any]) -> Table | None:
     machine = {key: value for key, value in (provenance.get("machine") or {}).items() if value}
     machine = {"operating system" if key == "system" else key: value for key, value in machine.items()}
     parts = {**(provenance.get("versions") or {}), **(provenance.get("plugins") or {}), **machine}
-    rows = [(str(name), str(value)) for name, value in parts.items() if value is not None]
+    rows = [(name, str(value).removeprefix(f"{name} ")) for name, value in parts.items() if value is not None]
     return Table(("what", "version"), rows) if rows else None

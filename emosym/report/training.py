@@ -11,7 +11,7 @@ import numpy as np
 from emosym.report import METRICS, ROLLOUTS
 from emosym.report.curves import Drawn, stage_curves
 from emosym.report.files import read_json
-from emosym.report.numbers import NOTHING, duration, number, share, signed
+from emosym.report.numbers import NOTHING, Style, duration, number, share, signed
 from emosym.report.tables import Table
 from emosym.spec.model import STAGES
 from emosym.toolkit import read_json_lines
@@ -28,6 +28,8 @@ class StageShown(NamedTuple):
     """Steps, time and trained parameters in a line; empty where nothing is known."""
     stopped: str
     """Why it ended before its last step; empty where it did not."""
+    calibrated: str
+    """What calibration after it did to its figures; empty without."""
     panels: Sequence[Drawn]
 
 
@@ -35,11 +37,31 @@ def stages(folder: Path, stopped: Mapping[str, str]) -> list[StageShown]:
     """The stages that have logged or finished something."""
     lines = read_json_lines(folder / METRICS)
     done = read_json(folder / "checkpoints" / "progress.json") or {}
-    found = [
-        StageShown(stage, _facts(done.get(stage) or {}), stopped.get(stage, ""), stage_curves(lines, stage))
-        for stage in STAGES
-    ]
+    found = []
+    for stage in STAGES:
+        of = done.get(stage) or {}
+        found.append(
+            StageShown(
+                stage,
+                _facts(of),
+                stopped.get(stage, ""),
+                _calibrated(of.get("temperature")),
+                stage_curves(lines, stage),
+            )
+        )
     return [one for one in found if one.panels or one.facts]
+
+
+def _calibrated(temperature: float | None) -> str:
+    if temperature is None:
+        return ""
+    surer, raises = ("less sure", "lowers") if temperature > 1 else ("surer", "raises")
+    below = ", maybe to less than after the stage before" if temperature > 1 else ""
+    return (
+        f"At its end the readings were calibrated (temperature {number(temperature)}): they are {surer}, and no answer changes. "
+        f"This {raises} the held-out reward, which counts each emotion by its probability{below}; the held-out reward of the "
+        "most probable emotion stays as it is."
+    )
 
 
 def _facts(done: Mapping[str, Any]) -> str:
@@ -51,8 +73,9 @@ def _facts(done: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def reward_terms(folder: Path) -> Table | None:
-    """How each reward went in the stage reinforce, over the first and the last tenth of its steps; None without rewards."""
+def reward_terms(folder: Path, style: Style) -> Table | None:
+    """What each reward pays and how it went in the stage reinforce, over the first and the last tenth of its steps; None
+    without rewards."""
     logged: dict[str, dict[str, list[float]]] = {}
     for line in read_json_lines(folder / METRICS):
         for name, value in line.items():
@@ -67,8 +90,12 @@ def reward_terms(folder: Path) -> Table | None:
             first, last = float(np.mean(mean[:tenth])), float(np.mean(mean[-tenth:]))
             spread, flat = (float(np.mean(own[key])) if own.get(key) else None for key in ("std", "flat"))
             change = signed(last - first, percent=False)
-            rows.append((name, number(first), number(last), change, number(spread), share(flat)))
-    header = ("reward", "at first", "at last", "change", "spread of tries", "nothing to learn from")
+            about = style.about(f"reward_{name}").about
+            rows.append((name, number(first), number(last), change, number(spread), share(flat), about))
+    header = (
+        *("reward", "at first", "at last", "change", "spread of tries"),
+        *("nothing to learn from", "what it pays"),
+    )
     return Table(header, rows) if rows else None
 
 

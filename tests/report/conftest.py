@@ -64,6 +64,7 @@ def _make_run(folder: Path, steps: int = 120) -> Path:
             "macro_f1": {"title": "macro-F1", "percent": True, "headline": True},
             "emo_a": {"title": "Emo-A", "percent": True, "headline": True, "beside": "emo_a_real"},
             "emo_a_real": {"title": "real", "percent": True},
+            "reward_label": {"title": "Held-out reward, label", "about": "1 for the annotated emotion"},
         },
         "understanding": {
             **{"accuracy": 0.81, "macro_f1": 0.8, "bayes": 0.867},
@@ -154,4 +155,5 @@ def _keep_evaluation(folder: Path, pictures: list[Image.Image]) -> None:
     gradients = {"tokens/own": 0.5, "head/weight": 0.25, "head/bias": 0.125}
     (place / "gradients-compress.json").write_text(json.dumps(gradients))
     final = {"split": "test", "understanding": {**figures(60), "images": 128}}
+    final["pictures"] = {"painted": 24, "real": 24}
     (place / "final.json").write_text(json.dumps(final))

@@ -17,6 +17,7 @@ from emosym.contracts.reading import EMBEDDED
 from emosym.predictions import Predictions
 from emosym.report.painting import verdicts
 from emosym.report.report import facts, write_report
+from emosym.report.templates import HERE
 
 VOID = {"meta", "img", "link", "br", "path", "use", "rect", "line"}
 
@@ -108,6 +109,60 @@ def test_every_stage_has_curves_and_a_confusion_matrix(page: str) -> None:
     assert "</i>label</li>" in page
 
 
+def test_shares_of_painted_and_of_real_pictures_say_how_many_they_are(page: str) -> None:
+    assert "<span>18 of 24</span>" in page
+    assert "real 85.0\N{NO-BREAK SPACE}% (20 of 24)" in page
+
+
+def test_a_calibrated_stage_says_why_its_held_out_reward_is_lower(short_run: Path) -> None:
+    assert "calibrated (" not in write_report(short_run).read_text()
+    (short_run / "checkpoints").mkdir()
+    progress = {"reinforce": {"steps": 2, "seconds": 1.0, "temperature": 1.39}}
+    (short_run / "checkpoints" / "progress.json").write_text(json.dumps(progress))
+    page = write_report(short_run).read_text()
+    assert "calibrated (temperature 1.39): they are less sure, and no answer changes." in page
+    assert "This lowers the held-out reward" in page
+
+
+def test_a_worst_error_may_be_one_of_the_label(parsed: Checker) -> None:
+    assert "A label may be wrong, too, or one of several emotions that fit." in " ".join(parsed.text)
+
+
+def test_a_version_does_not_repeat_its_name(short_run: Path) -> None:
+    found = {"versions": {"torch": "2.15.0"}, "plugins": {"emosym-data": "emosym-data 0.1.0"}}
+    (short_run / "provenance.json").write_text(json.dumps(found))
+    assert facts(short_run)["versions"].rows == [("torch", "2.15.0"), ("emosym-data", "0.1.0")]
+
+
+@pytest.mark.parametrize(("mode", "place"), [("light", 0), ("dark", 1), ("print", 2)])
+def test_a_digit_of_a_confusion_matrix_can_be_read_on_any_colour(mode: str, place: int) -> None:
+    """By WCAG's contrast, of which 4.5 is what small text needs."""
+    roots = re.findall(r":root \{(.*?)\}", (HERE / "style.css").read_text())
+    colours = dict(re.findall(r"--(\w+): (#\w+)", roots[place]))
+    cell, card, digit = (_channels(colours[name]) for name in ("cell", "card", "digit"))
+    strong = float(re.findall(r"share > ([\d.]+)", (HERE / "parts.jinja").read_text())[0])
+    for share in np.linspace(0, 1, 101):
+        text = _channels("#fff") if share > strong else digit
+        light, dark = sorted((_luminance(text), _luminance(share * cell + (1 - share) * card)))[::-1]
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (mode, share)
+
+
+def _channels(colour: str) -> np.ndarray:
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    return np.array([int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)])
+
+
+def _luminance(colour: np.ndarray) -> float:
+    linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def test_what_scrolls_shows_it_at_its_edges_but_not_on_paper() -> None:
+    style = (HERE / "style.css").read_text()
+    assert style.count(" local") == style.count(" scroll,") + style.count(" scroll;") == 2
+    assert ".scroll { background: none; }" in style.partition("@media print")[2]
+
+
 def test_a_figure_of_each_emotion_is_that_of_its_row_and_column(finished: Path) -> None:
     table = facts(finished)["by_emotion"]
     assert table.header == ("emotion", "pictures", "recall", "precision", "F1", "Emo-A", "painted")
@@ -167,8 +222,8 @@ def test_equal_refusals_are_counted_together_and_say_their_numbers(page: str) ->
 def test_the_terms_of_the_reward_and_what_the_losses_reach_are_tables(finished: Path) -> None:
     shown = facts(finished)
     rows = {row[0]: row[1:] for row in shown["rewards"].rows}
-    assert rows["label"] == ("0.0542", "0.954", "+0.9", "0.1", "20.0 %")
-    assert rows["wheel"] == ("0.5", "0.5", "0", "0.2", "–")
+    assert rows["label"] == ("0.0542", "0.954", "+0.9", "0.1", "20.0 %", "1 for the annotated emotion")
+    assert rows["wheel"] == ("0.5", "0.5", "0", "0.2", "–", "")
     assert shown["reachability"].rows == [
         ("compress", "tokens", "1", "1", "0.5", "0.5"),
         ("compress", "head", "2", "2", "0.125", "0.25"),
@@ -286,7 +341,7 @@ def test_the_head_says_of_which_data_it_is_and_that_embedded_models_know_no_phot
     shown = facts(short_run)
     assert dict(shown["lead"])["on"].endswith("of emosym-tiny/tiny-world")
     assert shown["notes"] == [
-        f"{EMBEDDED} Its pictures are rendered ones, too, where the data are the embedded world."
+        f"{EMBEDDED} The pictures of the embedded world are drawn by a program; none is a photograph."
     ]
     path = short_run / "summary.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "embedded": False}))

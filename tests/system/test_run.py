@@ -40,6 +40,14 @@ def test_the_summary_has_the_documented_figures(run: Path) -> None:
     assert {"emo_a", "emo_a_real", "diversity", "diversity_real"} <= set(summary["generation"])
     assert {"compress", "reinforce", "unify", "evaluate", "total"} <= set(summary["seconds"])
     assert summary["peak_memory_bytes"] > 10**8
+    assert summary["figures"]["reward_label"]["about"] == "1 for the annotated emotion, else 0"
+
+
+def test_the_painted_and_the_real_pictures_of_the_evaluation_are_counted(run: Path, small: Resolved) -> None:
+    counted = json.loads((run / "evaluation" / "final.json").read_text())["pictures"]
+    painted = read_predictions(run / "evaluation" / "final-generated.parquet")
+    assert counted["painted"] == len(painted.ids)
+    assert 8 < counted["real"] <= 8 * small.spec.evaluation.per_class
 
 
 def test_measuring_the_saved_system_again_gives_the_figures_of_the_run(

@@ -23,14 +23,20 @@ _COMPONENTS = {
         "none": ("compressors.tokens:TokensOnly", "reasoning tokens without knowledge"),
     },
     "reward": {
-        "label": ("rewards.label:LabelReward", "1 where the action is the annotated emotion"),
+        "label": ("rewards.label:LabelReward", "1 for the annotated emotion, else 0"),
         "confidence": (
             "rewards.paper:ConfidenceReward",
             "the paper's 0.3·correct + 0.7·p_y (not verifiable)",
         ),
         "valence": ("rewards.valence:ValenceReward", "1 where the action is as positive as the annotation"),
-        "wheel": ("rewards.wheel:WheelReward", "nearness on Mikels' wheel"),
-        "brier": ("rewards.brier:BrierReward", "calibration of the reading"),
+        "wheel": (
+            "rewards.wheel:WheelReward",
+            "1 for the annotated emotion, less with each step from it around Mikels' wheel",
+        ),
+        "brier": (
+            "rewards.brier:BrierReward",
+            "how near the probabilities are to the annotation, whatever the answer",
+        ),
         "attributes": (
             "rewards.attributes:AttributesReward",
             "context features find their own scene and objects",

@@ -44,10 +44,10 @@ class ContextEffect(Metric[ContextEffectConfig]):
             about="Pictures painted from a picture's states that the judge reads as its emotion",
         ),
         "steered": Figure(
-            "Steered by an emotion state",
+            "Emotion of another picture's state",
             percent=True,
             higher_is_better=True,
-            about="Pictures that get another one's emotion state and are judged to evoke it; near 0 where a picture's emotion is what it shows, as in the embedded world",
+            about="Pictures painted from the [CTX] states of one picture and the [EMO] state of another, which the judge reads as the other's emotion; near 0 where a picture's emotion is what it shows, as in the embedded world",
         ),
         "content_kept": Figure(
             "Content kept from a picture",
@@ -59,18 +59,18 @@ class ContextEffect(Metric[ContextEffectConfig]):
             "Context effect on content",
             percent=True,
             higher_is_better=True,
-            about="Points of that which another picture's context costs",
+            about="How far the content kept falls with the [CTX] states of another picture of the same emotion",
         ),
         "content_effect_noise": Figure(
             "Context effect on content, noise",
             percent=True,
             higher_is_better=True,
-            about="Points of that which noise in place of the context costs",
+            about="How far it falls with noise in place of the [CTX] states",
         ),
         "context_emo_a_effect": Figure(
             "Context effect on Emo-A",
             percent=True,
-            about="Points of Emo-A from pictures that the context of another emotion costs",
+            about="How far Emo-A from pictures falls with the [CTX] states of a picture of another emotion",
         ),
     }
 

@@ -24,7 +24,10 @@ class Diversity(Metric[DiversityConfig]):
     figures: ClassVar[Mapping[str, Figure]] = {
         "diversity": Figure("Diversity", headline=True, beside="diversity_real"),
         "diversity_real": Figure("Diversity of real images"),
-        "diversity_ratio": Figure("Diversity against real images"),
+        "diversity_ratio": Figure(
+            "Diversity over that of real images",
+            about="Diversity of the painted pictures divided by that of real ones: 1 is as varied, below it they repeat themselves",
+        ),
     }
 
     def __init__(self, config: DiversityConfig, context: Context) -> None:

@@ -146,6 +146,20 @@ def test_what_is_written_names_runs_and_keeps_what_is_not_supported(
     assert [row[-1] for row in table.rows] == ["supported", "not supported"]
 
 
+def test_the_test_that_holds_of_a_claim_that_is_not_supported_says_so_and_the_caption_what_that_is(
+    entries: list[Entry],
+) -> None:
+    tests = [
+        ClaimTest(row="strong", base="weak", figure="accuracy", above=0.0),
+        ClaimTest(row="weak", base="strong", figure="accuracy", above=0.0),
+    ]
+    table = claims(results_of(Study("study", entries, claims={"half": Claim(says="Both.", tests=tests)})))
+    assert [row[-1] for row in table.rows] == ["holds", "not supported"]
+    said = "a claim is supported where each of its tests holds; where only some do, these say holds."
+    assert said in table.caption
+    assert said in (Path(__file__).parents[2] / "docs" / "evidence.md").read_text()
+
+
 def test_claims_are_checked_with_the_study(load: Load, problems) -> None:  # noqa: F811
     rows = "rows: {a: {seed_of: 1, comment: x}, b: {optim.lr: 0.1}}\n".replace("seed_of: 1, ", "")
     good = rows + "claims: {x: {says: s, tests: [{row: a, base: b, figure: accuracy, above: 0}]}}\n"

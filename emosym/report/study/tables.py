@@ -98,7 +98,8 @@ def claims(results: Results) -> StudyTable:
     caption = (
         "These claims were written before the study was run. A difference is positive where the row is better; in brackets its 95 % interval. Every "
         f"test is one-sided at {100 * ALPHA:.0f} % and corrected by Holm's method over all of this table, intervals are not, so one may "
-        f"leave a bound out where the test does not hold; a claim is supported where each of its tests holds.{looked(results)}"
+        f"leave a bound out where the test does not hold; a claim is supported where each of its tests holds; where only "
+        f"some do, these say holds.{looked(results)}"
     )
     header = ("claim", "rows", "figure", "asked", "measured", "p (Holm)", "verdict")
     return StudyTable("claims", "Claims", caption, header, rows)

@@ -10,6 +10,7 @@ import importlib
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import emosym_registry
 from emosym_registry import errors, hookspecs
@@ -82,7 +83,15 @@ def _bases() -> Iterator[str]:
         yield f"## Bases of `{package}`"
         yield ""
         for name in module.__all__:
-            yield from described(getattr(module, name), f"`{name}`")
+            yield from described(getattr(module, name), f"`{name}`", _hidden(getattr(module, name), module))
+
+
+def _hidden(one: type, module: ModuleType) -> Iterator[type]:
+    """Bases that its package does not export, up to one that it does: their members are on the page with the class's own."""
+    for base in one.__mro__[1:]:
+        if base.__name__ in module.__all__ or not base.__module__.startswith(f"{module.__name__}."):
+            return
+        yield base
 
 
 if __name__ == "__main__":

@@ -54,24 +54,11 @@ def tab(room: Room, tabs: gr.Tabs, pictures: gr.File, onward: gr.Button) -> None
         steps: int,
         guidance: float,
         count: int,
-        by: gr.Request,
-    ) -> Iterator[Shown]:
-        wanted, words = asked(emotion, mixture, prompt, seed, steps, guidance, count)
-        yield from looked_at(room, wanted, words, (str(by.session_hash), TAB))
-
-    def create_opposite(
-        emotion: str,
-        mixture: str,
-        prompt: str,
-        seed: int,
-        steps: int,
-        guidance: float,
-        count: int,
         why: str,
         by: gr.Request,
     ) -> Iterator[Shown]:
         wanted, words = asked(emotion, mixture, prompt, seed, steps, guidance, count)
-        yield from looked_at(room, wanted, f"{words}, {why}", (str(by.session_hash), TAB))
+        yield from looked_at(room, wanted, f"{words}{why}", (str(by.session_hash), TAB))
 
     gr.on(
         [slider.change for slider in sliders], lambda *weights: mixed(dict(zip(names, weights, strict=True))),
@@ -80,7 +67,12 @@ def tab(room: Room, tabs: gr.Tabs, pictures: gr.File, onward: gr.Button) -> None
     given = [emotion, mixture, prompt, seed, steps, guidance, count]
     about = "Paint an emotion, or a mixture such as awe=0.7,fear=0.3: pictures with what is read in them, a word, PNGs."
     painting = start.click(
-        room.told(create), given, list(shown), api_name="create", api_description=about, **PAINTING
+        room.told(create),
+        [*given, gr.State("")],
+        list(shown),
+        api_name="create",
+        api_description=about,
+        **PAINTING,
     )
 
     def turn(pictures: list[str] | None) -> tuple[str | None, str, str, Any]:
@@ -91,7 +83,7 @@ def tab(room: Room, tabs: gr.Tabs, pictures: gr.File, onward: gr.Button) -> None
         room.told(turn), pictures, [emotion, mixture, why, tabs], api_visibility="private", **PAINTING
     )
     turning = wanted.success(
-        room.told(create_opposite), [*given, why], list(shown), api_visibility="private", **PAINTING
+        room.told(create), [*given, why], list(shown), api_visibility="private", **PAINTING
     )
     ends(room, TAB, stop, [painting, turning], shown)
 
@@ -114,12 +106,12 @@ def asked(
 
 
 def turned(room: Room, pictures: Sequence[str]) -> tuple[str | None, str, str, Any]:
-    """New values of emotion, mixture and tabs to paint the opposite of the first picture, and why before the tabs. Errors:
+    """New values of emotion, mixture and tabs to paint the opposite of the first picture; before the tabs stand the words that say so. Errors:
     ``data.nothing-to-read``, and those of :func:`opposite`."""
     if not pictures:
         raise EmosymError("data.nothing-to-read", "there is no picture", hint="add one first")
     evoked, wanted = opposite(room, pictures[0])
-    why = f"the opposite of {evoked} in {Path(pictures[0]).name}"
+    why = f", the opposite of {evoked} in {Path(pictures[0]).name}"
     here = gr.update(selected=TAB)
     if len(wanted) == 1:
         return next(iter(wanted)), "", why, here

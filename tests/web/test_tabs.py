@@ -181,7 +181,7 @@ def test_the_opposite_of_the_first_picture_is_what_create_paints(
     evoked = room.system.understand(photo).emotion
     assert room.system.labels.opposite(evoked) == {emotion: 1.0}
     assert mixture == ""
-    assert re.fullmatch(rf"the opposite of {evoked} \(\d+%\) in sunset.png", why)
+    assert re.fullmatch(rf", the opposite of {evoked} \(\d+%\) in sunset.png", why)
     with pytest.raises(EmosymError, match="there is no picture"):
         turned(room, [])
     with pytest.raises(EmosymError, match="not a readable image"):

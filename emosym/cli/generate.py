@@ -134,12 +134,10 @@ def generate(
     )
     make_folder(out)
     folder = find_system(system)
-    if (
-        image is None and (folder / "spec.yaml").is_file()
-    ):  # an unknown emotion is told before anything is loaded
-        resolved = load_spec(
-            folder / "spec.yaml", registry=registry_for(context.obj), sets=sets or (), use=()
-        )
+    spec = folder / "spec.yaml"
+    if image is None and spec.is_file():
+        # An unknown emotion is told before anything is loaded.
+        resolved = load_spec(spec, registry=registry_for(context.obj), sets=sets or (), use=())
         request.weights(LabelSet.of(resolved.spec.labels))
     loaded = load_system(context, folder, sets, device, precision, trust_remote_code, generate=True)
     if image is not None or onto is not None:

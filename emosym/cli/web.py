@@ -114,11 +114,17 @@ def require_free(host: str, port: int) -> None:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.bind(address)
     except OSError as error:
-        raise EmosymError(
-            "web.port-taken",
-            f"the page cannot listen on {host}, port {port}: {(error.strerror or str(error)).lower()}",
-            hint=f"give another --port, such as {port + 1}" if port < 65535 else "give another --port",
-        ) from error
+        raise port_taken(host, port, (error.strerror or str(error)).lower()) from error
+
+
+def port_taken(host: str, port: int | None, why: str) -> EmosymError:
+    """``web.port-taken``."""
+    such = f", such as {port + 1}" if port is not None and port < 65535 else ""
+    return EmosymError(
+        "web.port-taken",
+        f"the page cannot listen on {host}, port {port}: {why}",
+        hint=f"give another --port{such}",
+    )
 
 
 def prepare(kept: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from emosym_registry import EmosymError
 
+from emosym.cli.web import port_taken
 from emosym.contracts.reading import EMBEDDED
 from emosym.web import about, bank, create, runs, transfer, understand
 from emosym.web.markup import note
@@ -107,11 +107,7 @@ def launched(room: Room, host: str, port: int | None, password: str | None) -> t
             css_paths=STYLE,
         )
     except OSError as error:
-        raise EmosymError(
-            "web.port-taken",
-            f"the page cannot listen on {host}, port {port}: {error}",
-            hint="give another --port",
-        ) from error
+        raise port_taken(host, port, str(error)) from error
     return page, url
 
 

@@ -12,6 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from emosym_registry import EmosymError
+
+from emosym.cli.web import require_free
 from tests.web.conftest import TEXTS
 
 README = Path(__file__).parents[2] / "README.md"
@@ -50,3 +54,15 @@ def test_the_one_more_command_of_the_readme_opens_the_page_for_one_s_own_photo_a
     page.send_signal(signal.SIGTERM)
     assert page.wait(60) == 0
     assert [*kept.glob("emosym-web-*")] == []
+
+
+def test_a_port_that_is_taken_is_told_with_another_to_take() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(EmosymError) as caught:
+            require_free("127.0.0.1", port)
+    assert caught.value.id == "web.port-taken"
+    assert f"127.0.0.1, port {port}: address already in use" in caught.value.message
+    require_free("127.0.0.1", port)  # free again
